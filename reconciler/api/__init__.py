@@ -1,1 +1,1 @@
-"""The Fivetran REST API: client, transport, retries and typed errors."""
+"""Call the Fivetran REST API: client, transport, retries and typed errors."""

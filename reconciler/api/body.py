@@ -1,4 +1,4 @@
-"""JSON bodies of requests and responses, with bounds. Secrets become clear text here."""
+"""Encode and decode JSON bodies, with bounds. Secrets become clear text here."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from reconciler.model.value import MASKED_IN_OUTPUT, Secret, format_path
 
 MAX_DEPTH = 64
-MAX_INTEGER_BITS = 64  # bits
+MAX_INTEGER_BITS = 64
 MIN_REDACTED_LENGTH = 5
 
 LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")
@@ -66,7 +66,7 @@ def _to_plain_data(value: Any, path: tuple[str, ...], clear_texts: set[str]) -> 
 
 
 def _is_plain(value: bool | int | float | None) -> bool:
-    """Return whether JSON and its readers know a value other than a text."""
+    """Check whether JSON and its readers can carry a number, a truth value or None."""
     if isinstance(value, float):
         return math.isfinite(value)
     return value is None or value.bit_length() <= MAX_INTEGER_BITS
@@ -123,7 +123,7 @@ def decode(body: bytes) -> Any:
         data = json.loads(text, object_pairs_hook=_build_object, parse_constant=_reject_constant)
     except RecursionError:
         raise DecodeError("nested too deep") from None
-    except DecodeError:  # is a ValueError too, but its text names the problem
+    except DecodeError:  # a ValueError too, but its text names the problem
         raise
     except ValueError:
         raise DecodeError("not JSON") from None

@@ -1,4 +1,4 @@
-"""Typed requests of the API, one method per endpoint.
+"""Send typed requests to the API, one method per endpoint.
 
 No method repeats a request: the sender decides about retries (see `retrying`). For failed writes, see
 `ApiError.is_ambiguous`.
@@ -45,7 +45,7 @@ _ListItem = TypeVar("_ListItem", Group, Connection, DestinationSummary)
 
 
 class Client:
-    """Typed requests over a sender. Safe to share between threads.
+    """Client of the API over a sender. Safe to share between threads.
 
     Every method raises `ApiError`s. Bodies are mappings in the API's own terms, whose values may be `Secret`.
     """
@@ -105,7 +105,7 @@ class Client:
     def create_destination(self, body: Mapping[str, Any]) -> Destination:
         """Create the destination of the group `body["group_id"]`. Its id is the group's id.
 
-        Fivetran runs setup tests, which takes minutes, unless the body has `run_setup_tests: false`.
+        Fivetran runs setup tests, which take minutes, unless the body has `run_setup_tests: false`.
         """
         request = Request(
             "POST", "/destinations", body=body, accept=VERSION_2, timeout_class=_choose_timeout_class(body)
@@ -134,7 +134,7 @@ class Client:
     def test_destination(
         self, destination_id: str, *, trust_certificates: bool = False, trust_fingerprints: bool = False
     ) -> SetupRun:
-        """Run the setup tests and wait for their results, which takes up to minutes.
+        """Run the setup tests and wait for their results, which can take minutes.
 
         With a trust flag, Fivetran approves unknown certificates or fingerprints by itself. Only status and
         tests of the response are returned, since its other fields can be stale.
@@ -180,14 +180,14 @@ class Client:
                 return list(items_by_id.values())
             if page.next_cursor in cursors or len(cursors) >= MAX_PAGES:
                 raise _build_response_error(
-                    response, "the list never ends: its cursors go round, or are too many"
+                    response, "the list never ends: its cursors repeat, or are too many"
                 )
             cursors.add(page.next_cursor)
             query = {"limit": str(PAGE_SIZE), "cursor": page.next_cursor}
 
 
 class _NotifyingSender:
-    """A sender that gives notice right before each request leaves."""
+    """Sender that calls a function right before each request leaves."""
 
     def __init__(self, sender: Sender, before_send: Callable[[], None]) -> None:
         self._sender = sender

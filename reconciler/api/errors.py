@@ -1,9 +1,9 @@
-"""Errors of requests: every way in which a request can fail.
+"""Define the errors of requests, one type for each way in which a request can fail.
 
     ApiError
     ├── InvalidRequestError     the client refused the request; nothing was sent
     ├── Cancelled               the run is ending; the request was not sent
-    ├── Unreachable             no response; `.sent` is whether the request left
+    ├── Unreachable             no response; `.sent` says whether the request left
     │   ├── Timeout             … because a deadline passed
     │   └── ServerUnverified    … because the name is unknown, or the server is not trusted
     ├── RejectedError           a response other than 2xx
@@ -47,7 +47,7 @@ class Exchange:
 
     `server` is scheme, host and port; `path` has no query. `status` is None without a response. `retry_after`
     is in seconds. `remaining` is the number of requests that the account has left, None if the response does
-    not report it. `is_ambiguous` if an earlier attempt of the same request may have taken effect.
+    not report it. `is_ambiguous` is true if an earlier attempt of the same request may have taken effect.
     """
 
     method: str
@@ -120,7 +120,7 @@ class ApiError(Exception):
         return self.exchange.is_ambiguous
 
     def mark_ambiguous(self) -> None:
-        """Record that an earlier attempt may have taken effect, whatever the outcome of the last attempt."""
+        """Record that an earlier attempt may have taken effect, for any outcome of the last attempt."""
         self.exchange = replace(self.exchange, is_ambiguous=True)
 
     def __str__(self) -> str:

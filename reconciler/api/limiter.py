@@ -1,4 +1,4 @@
-"""Rate limits of requests: the client's own budgets, and a common pause of all threads after a 429."""
+"""Limit the rate of requests: by the client's own budgets, and by a common pause of all threads after a 429."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class AcquireResult(Enum):
 
 
 class Limiter:
-    """Admission of requests, one by one. One limiter serves all threads of a run, and is safe to share.
+    """Limiter that admits requests one by one. One limiter serves all threads of a run, and is safe to share.
 
     `listener` is called from the waiting thread, for waits of `NOTIFY_AFTER` seconds or more, once for each
     end of a wait.
@@ -62,8 +62,8 @@ class Limiter:
     def acquire(self, *, is_test: bool, max_pause: float = math.inf) -> AcquireResult:
         """Wait for a turn, and count the request. Nothing is counted unless the turn is granted.
 
-        `max_pause` bounds pauses, in seconds. Waits for a budget are not bounded, since they end by
-        themselves.
+        `max_pause` bounds pauses, in seconds. Waits for a budget are not bounded, since such waits always
+        end.
         """
         while not self._cancelled.is_set():
             wait = self._try_acquire(is_test=is_test)
@@ -97,7 +97,7 @@ class Limiter:
                 self._observed_remaining = (self._clock.monotonic(), remaining)
 
     def count_remaining_requests(self) -> int:
-        """Count the requests that are left: the own count, or Fivetran's latest report if that is less.
+        """Count the requests that are left: by the own count, or by Fivetran's latest report if that is less.
 
         Other clients share the account, so the report counts. It expires after an hour.
         """
@@ -119,7 +119,7 @@ class Limiter:
     def _try_acquire(self, *, is_test: bool) -> _Wait | None:
         """Count a request, or return the wait for its turn.
 
-        One step under the lock: no thread overtakes a budget.
+        Both under one lock, so that concurrent threads cannot exceed a budget.
         """
         windows = [self._requests]
         if is_test:
@@ -146,7 +146,7 @@ class Limiter:
 
 @dataclass(frozen=True, slots=True)
 class _Wait:
-    """The wait of a request. `is_unreported` if no thread has reported its end yet."""
+    """Wait of a request. `is_unreported` is true if no thread has reported its end yet."""
 
     quota: str
     seconds: float

@@ -1,4 +1,4 @@
-"""Models of the API's responses, as far as the client relies on them.
+"""Model the API's responses, as far as the client relies on them.
 
 Responses vary between services and versions, so only required fields are typed, unknown keys are kept, and
 null counts as absent. `raw` holds the unchanged response.

@@ -1,4 +1,9 @@
-"""The retry matrix: which requests are repeated after which failures, how often, and after which waits."""
+"""Decide on retries by a matrix: which requests are repeated after which failures, how often, and after which waits.
+
+A repeat is safe if the first attempt certainly had no effect, or if a second effect is the same as the first. A create
+without an answer meets neither condition: its caller has to read the account first. So the decision needs both the kind
+of the failure and the kind of the request.
+"""
 
 from __future__ import annotations
 
@@ -23,38 +28,38 @@ from reconciler.model.clock import Clock
 
 
 class RequestKind(Enum):
-    """The effect of a second request after the first one."""
+    """Kind of a request, by the effect of a second request."""
 
     READ = auto()
     UPDATE = auto()
-    """A PATCH: a second one leaves what the first one left."""
+    """A PATCH: a second request leaves the same values as the first request."""
     DELETE = auto()
-    """A DELETE: a second one finds nothing."""
+    """A DELETE: a second request finds no object."""
     CREATE = auto()
-    """A POST: a second one makes a second object. The caller has to look whether there is one."""
+    """A POST: a second request makes a second object. The caller has to look for the first object."""
     TEST = auto()
-    """A POST of setup tests: a second one does no harm, but has a price, so the caller decides."""
+    """A POST of setup tests: a second request does no harm, but uses the budget of tests, so the caller decides."""
 
 
 class FailureKind(Enum):
-    """The end of an attempt, as far as a repeat is concerned."""
+    """Kind of a failed attempt, as far as a repeat is concerned."""
 
     RATE_LIMITED = auto()
-    """429: it was certainly not carried out."""
+    """429: the request was certainly not carried out."""
     NOT_SENT = auto()
-    """It certainly did not leave."""
+    """The request certainly did not leave."""
     SERVER_UNVERIFIED = auto()
-    """It did not leave either, and waiting seldom helps: an unknown name, a certificate that is not trusted."""
+    """The request did not leave either, and waiting seldom helps: unknown host name, untrusted certificate."""
     NO_ANSWER = auto()
-    """It left, and then: a reset, a deadline, an answer that breaks off."""
+    """The request left, and no complete answer came: a reset, a deadline, an answer that breaks off."""
     SERVER_ERROR = auto()
-    """5xx, from Fivetran or from a gateway that gave up waiting for it."""
+    """5xx, from Fivetran or from a gateway that gave up waiting for Fivetran."""
     INVALID_RESPONSE = auto()
-    """2xx with a body that is no answer of Fivetran."""
+    """2xx with a body that is no answer of the API."""
     REJECTED = auto()
     """An answer that a second request would get again: 3xx, 4xx."""
     REFUSED_LOCALLY = auto()
-    """It was refused before it left."""
+    """The client refused the request before it left."""
 
 
 class RetryDecision(Enum):
@@ -70,9 +75,9 @@ class RetryDecision(Enum):
 
 
 FEW_ATTEMPTS = 3
-"""Attempts if waiting seldom helps, but a resolver may have had a bad second."""
+"""Number of attempts if waiting seldom helps: a name resolver may have failed for a moment."""
 
-_MAX_DOUBLINGS = 60  # far beyond every longest wait, and a float still
+_MAX_DOUBLINGS = 60  # far beyond the maximal wait, and still a finite float
 
 _NO, _FEW, _YES, _ON = (
     RetryDecision.NEVER,
@@ -87,7 +92,7 @@ _ROWS = (
     (FailureKind.RATE_LIMITED,      (_ON,  _ON,   _ON,   _ON,   _ON)),
     (FailureKind.NOT_SENT,          (_YES, _YES,  _YES,  _YES,  _YES)),
     (FailureKind.SERVER_UNVERIFIED, (_FEW, _FEW,  _FEW,  _FEW,  _FEW)),
-    # It may have been carried out: a second create would make a second object, and a second test has a price.
+    # The request may have been carried out: a second create would make a second object, and a second test uses budget.
     (FailureKind.NO_ANSWER,         (_YES, _YES,  _YES,  _NO,   _NO)),
     (FailureKind.SERVER_ERROR,      (_YES, _YES,  _YES,  _NO,   _NO)),
     (FailureKind.INVALID_RESPONSE,  (_YES, _YES,  _YES,  _NO,   _NO)),
@@ -102,7 +107,7 @@ RETRY_MATRIX: Mapping[FailureKind, Mapping[RequestKind, RetryDecision]] = Mappin
 
 
 def decide_retry(error: ApiError, request: Request) -> RetryDecision:
-    """Whether a request that ended in this error is sent again."""
+    """Decide whether a request that ended in this error is sent again."""
     return RETRY_MATRIX[_classify_failure(error)][_classify_request(request)]
 
 
@@ -132,12 +137,12 @@ def _classify_request(request: Request) -> RequestKind:
 
 
 def is_outage(error: ApiError) -> bool:
-    """Whether the error is about the API or the way to it, so that any other call would meet it as well."""
+    """Check whether an error concerns the API or the way to it, so that any other call would fail as well."""
     return isinstance(error, Unreachable | ServerError | RateLimited)
 
 
 def get_diagnostic_code(error: ApiError) -> str:
-    """The diagnostic code of an error after which a call is repeated."""
+    """Get the diagnostic code of an error after which a call is repeated."""
     return _DIAGNOSTIC_CODES[_classify_failure(error)]
 
 
@@ -155,11 +160,12 @@ _DIAGNOSTIC_CODES: Mapping[FailureKind, str] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How long a call is tried for. Seconds.
+    """Bounds on the attempts of a call. Times are in seconds.
 
-    `max_attempts` bounds the attempts that fail other than by a 429; those are bounded by `max_seconds` only, the time
-    from the first attempt on. Waits double from `initial_wait` to `max_wait`. A longer wait that Fivetran asks for
-    counts instead, and a wait beyond the rest of `max_seconds` ends the call at once.
+    `max_attempts` bounds the attempts that fail other than by a 429. A 429 has no effect and ends when the budget of
+    the account recovers, so only `max_seconds` bounds such attempts, the time from the first attempt on. Waits double
+    from `initial_wait` to `max_wait`. A longer wait that Fivetran asks for counts instead, and a wait beyond the rest
+    of `max_seconds` ends the call at once.
     """
 
     max_attempts: int = 5
@@ -168,7 +174,7 @@ class RetryPolicy:
     max_seconds: float = 600.0
 
     def get_max_attempts(self, decision: RetryDecision) -> float:
-        """The number of attempts that may fail in all."""
+        """Get the number of attempts that may fail in total."""
         return {
             RetryDecision.NEVER: 0,
             RetryDecision.RETRY_FEW: min(FEW_ATTEMPTS, self.max_attempts),
@@ -177,7 +183,7 @@ class RetryPolicy:
         }[decision]
 
     def get_backoff(self, attempts: int) -> float:
-        """Seconds to wait after so many attempts."""
+        """Get the seconds to wait after a number of attempts."""
         doublings = min(attempts - 1, _MAX_DOUBLINGS)
         return min(self.initial_wait * 2.0**doublings, self.max_wait)
 
@@ -186,10 +192,10 @@ DEFAULT = RetryPolicy()
 
 
 class RetryState:
-    """One call while it is tried, by one thread.
+    """State of one call between its attempts. Used by one thread.
 
     `attempts` counts its attempts, the current one included. `last_error` is the newest error, None before the first.
-    An error after an attempt that may have taken effect is ambiguous as well, whatever it is itself.
+    An error after an attempt that may have taken effect is ambiguous too, even if its own attempt had no effect.
     """
 
     def __init__(self, request: Request, policy: RetryPolicy, clock: Clock) -> None:
@@ -204,30 +210,31 @@ class RetryState:
 
     @property
     def remaining_seconds(self) -> float:
-        """Seconds that are left for it."""
+        """Seconds that are left for the call."""
         if self._started_at is None:
             return self._policy.max_seconds
         return self._started_at + self._policy.max_seconds - self._clock.monotonic()
 
     def begin_attempt(self) -> None:
-        """Count a request that is about to leave. The time runs from the first one on, not from a wait for its turn."""
+        """Count a request that is about to leave. The time runs from the first attempt on, not from a wait for its
+        turn."""
         self.attempts += 1
         if self._started_at is None:
             self._started_at = self._clock.monotonic()
 
     def record_failure(self, error: ApiError) -> None:
-        """Count an attempt that has failed."""
+        """Record the error of a failed attempt."""
         if self.last_error is not None and self.last_error.is_ambiguous:
             error.mark_ambiguous()
         self.last_error = error
         self._failed_attempts += not isinstance(error, RateLimited)
 
     def stop(self) -> None:
-        """Let no attempt follow, whatever the matrix says."""
+        """Let no attempt follow, even if the matrix allows it."""
         self._is_stopped = True
 
     def compute_wait(self, error: ApiError) -> float | None:
-        """Seconds until the attempt that follows an error; None if the error ends the call."""
+        """Compute the seconds until the attempt that follows an error; None if the error ends the call."""
         max_attempts = self._policy.get_max_attempts(decide_retry(error, self.request))
         if self._is_stopped or self._failed_attempts >= max_attempts:
             return None

@@ -1,4 +1,4 @@
-"""The sender of real runs: requests keep to the budgets, and are repeated if that is safe."""
+"""Send the requests of real runs: within the budgets, and repeated if a repeat is safe."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from reconciler.model.event import Listener, RequestRetried, ignore_event
 
 
 class RetryingSender:
-    """A `Sender` over a transport. One for all threads of a run, and safe to share between them.
+    """`Sender` over a transport. One sender serves all threads of a run, and is safe to share.
 
     Once `cancelled` is set, nothing is sent any more: a call that waits, for its turn or for another attempt,
     ends at once. A request on its way is waited for. `listener` is called from any thread that sends.
@@ -43,17 +43,17 @@ class RetryingSender:
 
     @property
     def requests_sent(self) -> int:
-        """The number of requests that left, whatever their end."""
+        """Number of requests that left, with any outcome."""
         return self._transport.requests_sent
 
     @property
     def retry_count(self) -> int:
-        """The number of repeats among them."""
+        """Number of repeated requests among the sent requests."""
         with self._lock:
             return self._retry_count
 
     def get_server_time(self) -> datetime | None:
-        """The time at the server; None before an answer has said it."""
+        """Get the time at the server; None before the first answer with a date."""
         return self._transport.server_clock.now()
 
     def send(self, request: Request) -> Response:
@@ -75,7 +75,7 @@ class RetryingSender:
             self._clock.wait(self._cancelled, seconds)
 
     def _attempt(self, retry_state: RetryState) -> Response:
-        """Send once, when it is the turn of this call."""
+        """Send a request once, at the turn of its call."""
         self._await_turn(retry_state)
         retry_state.begin_attempt()
         if retry_state.last_error is not None:
@@ -95,7 +95,7 @@ class RetryingSender:
         return response
 
     def _await_turn(self, retry_state: RetryState) -> None:
-        """Return when the request may leave. Raises the error that the call ends with if it may not."""
+        """Wait until the request may leave. Raises the final error of the call if it may not leave any more."""
         is_test = retry_state.request.timeout_class is TimeoutClass.SETUP_TESTS
         result = self.limiter.acquire(is_test=is_test, max_pause=retry_state.remaining_seconds)
         if result is AcquireResult.GRANTED:
@@ -110,10 +110,10 @@ class RetryingSender:
         if result is AcquireResult.CANCELLED:
             return Cancelled(replace(exchange, message="the run is ending"))
         seconds = self.limiter.pause_remaining
-        message = f"it asked for a pause that goes on for {seconds:.0f} s"
+        message = f"it asked for a pause, which lasts {seconds:.0f} s more"
         return RateLimited(replace(exchange, message=message, retry_after=seconds))
 
     def _announce_retry(self, error: ApiError, attempt: int, seconds: float) -> None:
         if isinstance(error, RateLimited):
-            self.limiter.pause(seconds)  # also if Fivetran did not say for how long
+            self.limiter.pause(seconds)  # even if Fivetran named no time
         self._listener(RequestRetried(error.method, error.path, get_diagnostic_code(error), attempt, seconds))

@@ -1,4 +1,4 @@
-"""Time of the server, from the `Date` headers of its responses."""
+"""Estimate the time of the server from the `Date` headers of its responses."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 from reconciler.model.clock import Clock
 
 _PLAUSIBLE_YEARS = range(1970, 9000)
-"""Dates of other years are garbage."""
+"""Dates of other years are invalid."""
 
 
 class ServerClock:

@@ -1,4 +1,4 @@
-"""The transport: one request, one response, under deadlines, with typed outcomes.
+"""Send one request and read its response, within deadlines and with typed errors.
 
 Nothing is repeated or redirected here, so every write reaches the server at most once.
 """
@@ -63,8 +63,8 @@ class TimeoutClass(Enum):
 class Timeouts:
     """Timeouts in seconds: to connect to one address, to wait for the next byte, and for a request in total.
 
-    `setup_tests` replaces the last two for requests that run setup tests, since the server is silent until
-    they end.
+    `setup_tests` replaces `read` and `total` for requests that run setup tests, since the server is silent until the
+    tests end.
     """
 
     connect: float = 10.0
@@ -102,7 +102,7 @@ class Response:
 
 
 class Sender(Protocol):
-    """A way to the API. Safe to share between threads."""
+    """Sender of requests to the API. Safe to share between threads."""
 
     def send(self, request: Request) -> Response:
         """Send a request and return its response. Raises an `ApiError` of `reconciler.api.errors`."""
@@ -150,7 +150,7 @@ class Transport:
 
     @property
     def requests_sent(self) -> int:
-        """Number of requests that left, whatever their outcome, including requests in flight."""
+        """Number of requests that left, with any outcome, including requests in flight."""
         with self._lock:
             return self._requests_sent + sum(deadline.sent for deadline in self._in_flight)
 
@@ -266,7 +266,7 @@ class Transport:
     def _interpret(
         self, response: requests.Response, deadline: CallDeadline, exchange: Exchange, clear_texts: set[str]
     ) -> Response | ApiError:
-        """Interpret a response. The status of an error decides, however its body ends."""
+        """Interpret a response. For an error, the status decides, even if its body is invalid or cut off."""
         self.server_clock.observe(response.headers.get("Date"))
         retry_after = parse_retry_after(response.headers.get("Retry-After"), self._clock.now())
         exchange = replace(

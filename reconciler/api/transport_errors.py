@@ -1,4 +1,4 @@
-"""Causes of missing responses, as phrases for users. HTTP libraries wrap the cause several times."""
+"""Describe causes of missing responses to users. HTTP libraries wrap the cause several times."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def describe(error: BaseException, deadline: CallDeadline) -> str:  # noqa: PLR0
         case HeadersTooLarge():
             return str(error)
         case http.client.HTTPException():
-            return "what came back is not HTTP"
+            return "the answer is not HTTP"
         case OSError():
             return sanitize(error.strerror or str(error))
     return f"the connection failed ({type(error).__name__})"

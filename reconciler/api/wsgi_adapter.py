@@ -1,4 +1,4 @@
-"""An adapter with a WSGI app in place of the network."""
+"""Adapt a WSGI app to requests, in place of the network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules about missing fields: what a new destination needs, and what an existing one may not be without.
+"""Find missing fields: the needs of a new destination, and needed fields that the spec of an existing one clears.
 
 An existing destination keeps every value that its spec leaves out, so it lacks a field only if the spec clears it.
 """
@@ -25,7 +25,7 @@ SECRETS_MANAGER: FieldPath = ("external_secrets_manager_id",)
 
 
 def check_missing_fields(destination: DeclaredDestination) -> Iterator[Problem]:
-    """Check for fields that a destination cannot do without. Each field is missed once, for the first reason."""
+    """Check for missing fields. Each field is reported once, for the first reason."""
     missing: set[FieldPath] = set()
     checks = (_check_needs, _check_required, _check_required_companions)
     for check in checks:
@@ -39,7 +39,7 @@ _Finding = tuple[Problem, Sequence[FieldPath]]
 
 
 def _check_needs(destination: DeclaredDestination, missing: set[FieldPath]) -> Iterator[_Finding]:
-    """Check what Fivetran asks for in the creation of a destination of this service."""
+    """Check the needs of a new destination of this service."""
     if destination.service is None or not destination.is_new:
         return
     for need in _merge_needs(destination.service.creation):
@@ -57,7 +57,7 @@ def find_unmet_needs(destination: DeclaredDestination) -> list[FieldPath]:
 def _merge_needs(needs: Sequence[Need]) -> list[Need]:
     """Merge the needs that always hold, so that they are one finding.
 
-    Pairs come last: a setting that demands a field explains more than the other half of a pair.
+    Pairs come last: a setting that requires a field explains more than the other half of a pair.
     """
     always = [need for need in needs if need.grade.is_certain and _has_no_terms(need)]
     names = dict.fromkeys(chain.from_iterable(need.fields for need in always))
@@ -130,7 +130,7 @@ def _missing_problem(destination: DeclaredDestination, need: Need, paths: list[F
 
 
 def _check_required(destination: DeclaredDestination, missing: set[FieldPath]) -> Iterator[_Finding]:
-    """Check what the API's own definition requires, always or because of another setting."""
+    """Check the fields that the API definition requires, always or because of another setting."""
     for path, field in destination.iter_fields():
         if not (field.required or field.required_when) or path in missing or _is_kept(destination, path):
             continue
@@ -140,7 +140,7 @@ def _check_required(destination: DeclaredDestination, missing: set[FieldPath]) -
 
 
 def _is_kept(destination: DeclaredDestination, path: FieldPath) -> bool:
-    """Whether an existing destination keeps its value of a field, because the spec says nothing about it."""
+    """Return whether an existing destination keeps its value of a field, because the spec says nothing about it."""
     return not destination.is_new and path not in destination.fields
 
 
@@ -172,7 +172,7 @@ def _check_required_field(destination: DeclaredDestination, path: FieldPath, fie
 
 
 def _is_misspelled(destination: DeclaredDestination, path: FieldPath) -> bool:
-    """Whether a field is declared under a misspelled name, which is a finding already."""
+    """Return whether a field is declared under a misspelled name, which is a finding already."""
     unknown = [
         other
         for other in destination.fields

@@ -1,4 +1,4 @@
-"""Rules between the declared fields: refusals and contradictions. Rules about missing fields are `creation_checks`."""
+"""Check declared fields against each other: refusals and contradictions. `creation_checks` finds missing fields."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _UNDOCUMENTED = "no source says whether Fivetran refuses it or leaves it out"
 
 
 def check_cross_fields(destination: DeclaredDestination) -> Iterator[Problem]:
-    """Check the declared leaves against each other, field by field in the catalogue's order."""
+    """Check the declared fields against each other, in the order of the catalogue."""
     yield from check_missing_fields(destination)
     for path, field in destination.iter_fields():
         refusals = list(_check_allowed(destination, path, field))
@@ -150,7 +150,7 @@ def _check_networking(destination: DeclaredDestination) -> Iterator[Problem]:
             f"service `{destination.service.name}` is not known to work with `{method}`",
             path=NETWORKING_METHOD,
             notes=(f"known for it: {', '.join(f'`{known_method}`' for known_method in known_methods)}",),
-            help="choose one of these",
+            help="choose one of these methods",
         )
 
 
@@ -233,7 +233,7 @@ def _check_mutually_exclusive(destination: DeclaredDestination) -> Iterator[Prob
                     f"`{format_path(first_path)}` and `{format_path(second_path)}` cannot be used together",
                     path=second_path,
                     notes=(f"they belong to different values of `{CONFIG}.{name}`",),
-                    help=f"declare `{CONFIG}.{name}` and keep what goes with it",
+                    help=f"declare `{CONFIG}.{name}` and keep the fields that belong to it",
                     on_key=True,
                     secret=True,
                 )

@@ -1,8 +1,8 @@
-"""Checks of a destination that need more than its spec: whether it is new, what its references resolve to, and what
-Fivetran has.
+"""Check a destination with more facts than its spec: whether it is new, the values of its references, and its live
+fields.
 
-What the spec alone shows to be wrong is a finding of `destination_spec`. The checks here run the same rules with more
-knowledge, and report the findings that this knowledge adds.
+`destination_spec` reports the errors of the spec alone. The checks here apply the same rules to more facts, and report
+the additional findings.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ from reconciler.model.value import (
 )
 
 _QUOTED = re.compile(r"`([^`]+)`")
-_NOT_DECLARED = "what the spec does not declare counts as Fivetran shows it"
-_UNKNOWN_YET = "whether a run has to create this destination is known to a plan, which then stops here"
+_NOT_DECLARED = "fields that the spec does not declare have their values in Fivetran"
+_UNKNOWN_YET = "an error once a plan has to create this destination"
 
 
 def check_new_destination(desired: Desired) -> list[Diagnostic]:
-    """Check what a creation of a destination lacks. References count as values."""
+    """Check for fields that the creation of a destination needs. References count as values."""
     return [_locate(desired, problem) for problem in _find_creation_problems(desired)]
 
 
 def warn_incomplete(desired: Desired) -> list[Diagnostic]:
-    """Warn of what a creation would lack, for checks that do not see whether the destination exists.
+    """Warn of fields that a creation would need, for checks that do not see whether the destination exists.
 
     A destination with an `id:` exists, and may declare any part of itself.
     """
@@ -76,10 +76,10 @@ def check_resolved_values(desired: Desired, resolved: Fields, *, is_new: bool) -
 def warn_live_contradictions(
     desired: Desired, declared: Fields, live: Fields, changed: Collection[FieldPath]
 ) -> list[Diagnostic]:
-    """Warn of an update that contradicts what the destination has, or leaves it without what it then needs.
+    """Warn of an update that contradicts live fields, or that needs a field which the destination lacks.
 
-    Whether Fivetran shows all that a destination has is not certain, least of all for secrets, so that nothing is
-    refused. What contradicts itself already, or in the spec alone, is no news.
+    Fivetran may not show all fields of a destination, least of all secrets, so that nothing is refused. A contradiction
+    within the live fields or within the spec is not reported here.
     """
     if not changed:
         return []
@@ -107,7 +107,8 @@ def warn_live_contradictions(
 
 
 def _find_creation_problems(desired: Desired) -> list[Problem]:
-    """Find the rules between fields that only a new destination breaks. Single fields are right or wrong in any case."""
+    """Find the problems that only a new destination has: those of combinations, since single fields are right or wrong
+    in any case."""
     service = load_service(read_service(desired.fields) or "")
     of_any, of_new = (
         list(check_cross_fields(DeclaredDestination(service, desired.fields, is_new=is_new)))
@@ -197,7 +198,7 @@ def _is_old_name(service: Any, path: FieldPath) -> bool:
 
 
 def _is_about_hidden(destination: DeclaredDestination, problem: Problem) -> bool:
-    """Whether a finding misses a field that answers may hide: a secret, or one that answers leave out."""
+    """Return whether a finding misses a field that answers may hide: a secret, or one that answers leave out."""
     named = set(_QUOTED.findall(problem.message))
     return any(
         format_path(path) in named

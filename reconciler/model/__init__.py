@@ -1,1 +1,1 @@
-"""Frozen values that every layer shares. No module of this package does I/O."""
+"""Define the frozen values that every layer shares. No module of this package does I/O."""

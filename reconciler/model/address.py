@@ -1,4 +1,4 @@
-"""Addresses: names of spec entries, independent of the names of the objects at Fivetran."""
+"""Define addresses: names of spec entries, independent of the names of the objects at Fivetran."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Budget of requests of an account."""
+"""Define the budget of requests of an account."""
 
 from __future__ import annotations
 
@@ -30,4 +30,4 @@ class Budget:
 
     def __post_init__(self) -> None:
         if min(self.requests_per_hour, self.setup_tests_per_minute, self.setup_tests_per_hour) < 1:
-            raise ValueError("a budget of nothing lets nothing through, ever")
+            raise ValueError("a budget allows at least one call")

@@ -1,4 +1,4 @@
-"""Time as a value that callers hand in, so that tests never sleep."""
+"""Define the clock that callers pass in, so that tests never sleep."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Wall time for people, monotonic seconds for durations."""
+    """Clock of a run: wall time for users, monotonic seconds for durations."""
 
     def now(self) -> datetime:
-        """The current time, with a time zone (UTC)."""
+        """Return the current time, with a time zone (UTC)."""
 
     def monotonic(self) -> float:
-        """Seconds that never go backwards."""
+        """Return seconds that never go backwards."""
 
     def sleep(self, seconds: float) -> None:
-        """Let `seconds` pass."""
+        """Wait for `seconds`."""
 
     def wait(self, event: threading.Event, seconds: float) -> bool:
-        """Let `seconds` pass, or fewer if `event` is set meanwhile. Returns whether it is set."""
+        """Wait for `seconds`, or until `event` is set. Returns whether it is set."""

@@ -1,7 +1,7 @@
-"""Load the diagnostic codes: one row of `codes.toml` for each.
+"""Load the diagnostic codes from `codes.toml`, which has a row for each code.
 
-The file is read when the first diagnostic is made or a code is explained, so that commands without findings start as
-quickly as without it. Its texts are literal strings of TOML, which the parser copies instead of scanning.
+The file is read when the first diagnostic is made or a code is explained, so commands without findings do not wait for
+it. Its texts are literal strings of TOML, which the parser copies instead of scanning.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ class Code:
 def load_codes() -> Mapping[str, Code]:
     """Read every code with its facts, in the order of the file.
 
-    Raises `TypeError` or `ValueError` for a row that is incomplete or has an unknown key: that is a bug of ours.
+    Raises `TypeError` or `ValueError` for a row that is incomplete or has an unknown key: a bug of this program.
     """
-    import tomllib  # here, because most commands end without a diagnostic and `--help` must feel instant
+    import tomllib  # imported here: most commands need no diagnostic, and `--help` must start fast
     from pathlib import Path
 
     rows = tomllib.loads(Path(__file__).with_name("codes.toml").read_text(encoding="utf-8"))
@@ -59,5 +59,5 @@ def load_codes() -> Mapping[str, Code]:
 
 
 def load_explanations() -> Mapping[str, str]:
-    """Read the text of every code."""
+    """Read the explanation of every code."""
     return {code: facts.text for code, facts in load_codes().items()}

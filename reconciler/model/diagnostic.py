@@ -1,4 +1,4 @@
-"""Diagnostics: values that other modules collect, sort and render."""
+"""Define diagnostics, which other modules collect, sort and render."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from reconciler.model.source import Span
 
 
 class Severity(StrEnum):
-    """How bad a diagnostic is. Only errors stop a run."""
+    """Severity of a diagnostic. Only errors stop a run."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -49,7 +49,7 @@ class Diagnostic:
 
 
 class ReconcilerError(Exception):
-    """A run cannot go on, for reasons that a user can act on. Carries all diagnostics."""
+    """Error that ends a run and that a user can correct. Carries all diagnostics."""
 
     def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
         self.diagnostics: tuple[Diagnostic, ...] = tuple(diagnostics)
@@ -64,7 +64,9 @@ def select_errors(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
 
 
 def sort_diagnostics(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
-    """Sort diagnostics by file, line and column, diagnostics without a place last. Duplicates go."""
+    """Sort diagnostics by file, line and column, diagnostics without a place last. Duplicates are dropped."""
     no_span = Span("\uffff", 0, 0, 0, 0)
     unique = list(dict.fromkeys(diagnostics))
-    return sorted(unique, key=lambda each: (each.span or no_span, each.severity, each.code, each.message))
+    return sorted(
+        unique, key=lambda finding: (finding.span or no_span, finding.severity, finding.code, finding.message)
+    )

@@ -1,4 +1,4 @@
-"""Durations as users write them: `900s`, `15m`, `12h`, `7d`."""
+"""Parse durations of project files and options: `900s`, `15m`, `12h`, `7d`."""
 
 from __future__ import annotations
 

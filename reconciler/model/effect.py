@@ -1,7 +1,7 @@
-"""The effect of a plan on one address, as a user reviewed it: hashes only, so that no value can be read from it.
+"""Hash the effect of a plan on one address: a later plan can be compared with it, and no value can be read from it.
 
-The expectation of a value is a short hash. Hidden literals are hashed too, without a key, since an edit of a literal
-must be noticed: all readers of the specs know the literals anyway.
+Hidden literals are hashed too, without a key, since an edit of a literal must be noticed: all readers of the specs know
+the literals anyway.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ class ReviewedEffect:
 
 
 def is_effect_of(effect: ReviewedEffect, change: Change) -> bool:
-    """Whether an effect belongs to a change, as far as the change shows. The shown plan and the effects that bind an
-    apply are two parts of one file, and must not contradict each other."""
+    """Check whether an effect belongs to a change, by the facts that the change shows. A saved plan has both the shown
+    changes and the effects that bind an apply, and they must not contradict each other."""
     same = (effect.address, effect.action, effect.id) == (str(change.address), change.action, change.id)
     is_of_earlier_version = change.live is None  # an earlier version stored no live objects
     return (
@@ -57,7 +57,7 @@ def is_effect_of(effect: ReviewedEffect, change: Change) -> bool:
 
 
 def hash_planned_fields(change: Change) -> dict[str, str]:
-    """Hash the planned fields as an expectation has them: hashes by dotted path."""
+    """Hash the planned fields as reviewed effects have them: hashes by dotted path."""
     return {format_path(field.path): hash_value(_to_list(field)) for field in change.fields}
 
 
@@ -80,5 +80,5 @@ def hash_value(value: Any) -> str:
 
 
 def encode_canonical(value: Any) -> str:
-    """Encode a JSON-like value; equal values give one text: keys sorted, no spaces, ASCII."""
+    """Encode a JSON-like value so that equal values have equal texts: keys sorted, no spaces, ASCII."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), default=repr)

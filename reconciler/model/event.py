@@ -1,4 +1,4 @@
-"""Events of a running operation, which listeners show or log."""
+"""Define the events of a running operation, which listeners show or log."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from reconciler.model.plan import Action
 
 @dataclass(frozen=True, slots=True)
 class ReadingAccount:
-    """Details of `done` of `total` destinations have been read."""
+    """The run has read the details of `done` of `total` destinations."""
 
     done: int
     total: int
@@ -39,14 +39,14 @@ class ChangeWritten:
 
 @dataclass(frozen=True, slots=True)
 class RecoveringCreate:
-    """The end of the call of a change is unknown; the run reads the account to find the object."""
+    """The outcome of a create is unknown; the run reads the account to find the object."""
 
     address: Address
 
 
 @dataclass(frozen=True, slots=True)
 class RequestRetried:
-    """A call that may be sent again safely is sent again, `seconds` from now. `reason` is a diagnostic code."""
+    """A failed call that is safe to repeat is sent again in `seconds`. `reason` is a diagnostic code."""
 
     method: str
     path: str
@@ -79,14 +79,14 @@ class ChangeFinished:
 
 @dataclass(frozen=True, slots=True)
 class ConvergenceCheck:
-    """The touched addresses are planned again."""
+    """The run plans the touched addresses again."""
 
     total: int
 
 
 @dataclass(frozen=True, slots=True)
 class WarningIssued:
-    """A problem beside the work, which changes nothing about the work."""
+    """A problem that does not affect the changes of the run."""
 
     diagnostic: Diagnostic
 

@@ -1,4 +1,4 @@
-"""Optional parts of the installation, and how users install them."""
+"""Name the optional parts of the installation, and explain how to install them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Extra(StrEnum):
-    """Extras that the program names in messages, as `pyproject.toml` names them."""
+    """Extra of `pyproject.toml` that messages of the program name."""
 
     AWS = "aws"
     OBJECT_STORE = "object-store"

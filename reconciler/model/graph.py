@@ -1,4 +1,4 @@
-"""Nodes of the graph of dependencies."""
+"""Define the nodes of the dependency graph."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from reconciler.model.plan import Action
 
 @dataclass(frozen=True, slots=True)
 class GraphNode:
-    """Address in the graph. `title` is a second name for people: the name of the group, or a service; it may be empty.
+    """Address in the graph. `title` is a second name for users: the name of the group, or a service; it may be empty.
 
     `action` is the planned action; None if the account was not read.
     """

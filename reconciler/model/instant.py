@@ -1,4 +1,4 @@
-"""Points in time by two clocks: a duration must have passed on both, since each clock may be wrong."""
+"""Compare points in time by two clocks: a duration must have passed on both, since each clock may be wrong."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ class Instant:
     server: datetime | None = None
 
     def elapsed_since(self, earlier: Instant) -> timedelta:
-        """Compute the time that has passed at the least. Negative if a clock went back."""
+        """Compute the minimum of the passed times of both clocks. Negative if a clock went back."""
         passed = self.own - earlier.own
         if self.server is None or earlier.server is None:
             return passed
         return min(passed, self.server - earlier.server)
 
     def add(self, span: timedelta) -> Instant:
-        """Return the instant that is later by `span`."""
+        """Add a time span."""
         return Instant(self.own + span, None if self.server is None else self.server + span)
 
 

@@ -1,4 +1,4 @@
-"""Parts of a plan and of its outcome as JSON objects, shared by reports and by the audit log."""
+"""Serialize parts of a plan and of its outcome as JSON objects, for reports and for the audit log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Holder of a lock, for other runs that wait."""
+"""Describe the holder of a lock to other runs that wait for it."""
 
 from __future__ import annotations
 

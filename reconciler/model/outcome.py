@@ -1,4 +1,4 @@
-"""Outcomes of planned changes."""
+"""Define the outcomes of planned changes."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class CheckStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One setup test. `status` is the API's word, also when it is one we do not know."""
+    """One setup test. `status` is the API's word, also an unknown word."""
 
     title: str
     status: str
@@ -58,8 +58,8 @@ class Check:
 
     @property
     def has_failed(self) -> bool:
-        """Whether the test failed. Every status but the three harmless ones counts as failed, so that a new status is
-        no pass."""
+        """Whether the test failed. Every status but the three harmless statuses counts as failed, so that an unknown
+        status never passes."""
         return self.status not in {CheckStatus.PASSED, CheckStatus.SKIPPED, CheckStatus.WARNING}
 
 
@@ -98,7 +98,7 @@ class Outcome:
 
     @property
     def status_phrase(self) -> str:
-        """Phrase of the end, to be put behind the address."""
+        """Phrase about the end, which follows the address in messages."""
         return "has not passed its setup tests" if self.has_failed_tests else f"ended as `{self.status}`"
 
 

@@ -1,4 +1,4 @@
-"""Plans as data: changes, reasons and risks. No clients, no secrets."""
+"""Define plans as data: changes, reasons and risks. Plans hold no clients and no secrets."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Action(StrEnum):
 
 
 ACTIONS_WITHOUT_REQUESTS = frozenset({Action.NO_OP, Action.ADOPT, Action.FORGET})
-"""Actions without a request."""
+"""Actions for which an apply sends no request."""
 
 
 class Reason(StrEnum):
@@ -63,7 +63,7 @@ class Risk(StrEnum):
 
 
 class Visibility(StrEnum):
-    """How plans show the value of a field."""
+    """Way in which plans show the value of a field."""
 
     CLEAR = "clear"
     SECRET = "secret"  # noqa: S105 - a way of showing, not a password
@@ -97,8 +97,8 @@ class FieldValue:
 
 @dataclass(frozen=True, slots=True)
 class SecretComparison:
-    """Comparison of declared secrets of an existing object with the secrets that were sent last. Three different
-    results."""
+    """Comparison of the declared secrets of an existing object with the last sent secrets. Each secret is in one of the
+    three results."""
 
     changed: tuple[FieldPath, ...] = ()
     unchanged: tuple[FieldPath, ...] = ()
@@ -108,7 +108,7 @@ class SecretComparison:
 @dataclass(frozen=True, slots=True)
 class UnsettledRequest:
     """Earlier request for the same object that has no answer. It was sent at `sent_at`; until `until` no other request
-    is sent, unless the user wants the create to be `resent`. Both times are by the clock of this machine."""
+    is sent, unless the operator has the create `resent`. Both times are by the clock of this machine."""
 
     sent_at: datetime
     until: datetime
@@ -126,7 +126,7 @@ class LiveConnection:
 
 @dataclass(frozen=True, slots=True)
 class LiveObject:
-    """Object that a change deletes, replaces or gives up, as Fivetran shows it, for people who must recognise the
+    """Object that a change deletes, replaces or gives up, as Fivetran shows it, so that reviewers can recognise the
     object.
 
     `name` is the name of the group; `last_name` is the last applied name, if the group was renamed since. `service` and

@@ -1,4 +1,4 @@
-"""Results of policies about a plan. Policies are rules that a team writes into its project file."""
+"""Define the results of policies for a plan. Policies are rules that a team writes into its project file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from reconciler.model.diagnostic import Diagnostic
 
 
 class EnforcementLevel(StrEnum):
-    """Weight of a policy."""
+    """Consequence of a violated policy."""
 
     ADVISORY = "advisory"  # it warns
     SOFT = "soft"  # it refuses, unless the operator overrides it with a reason
@@ -29,7 +29,7 @@ class PolicyStatus(StrEnum):
 class PolicyResult:
     """Result of one policy for one plan.
 
-    `policy` is its name, unique in a project; `rule` the kind of rule, for example `allowed-regions`. `findings` are
+    `policy` is its name, unique in a project; `rule` is the kind of rule, for example `allowed-regions`. `findings` are
     the violations, as warnings if they stop nothing; they are among the plan's warnings or blockers too. `older` are
     violations of entries that the plan does not change, which stop nothing. `because` is the reason that the team gives
     for the policy.

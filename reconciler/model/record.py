@@ -1,4 +1,4 @@
-"""State between runs. A memory and no authority: a lost state costs exactly the facts below."""
+"""Define the state between runs. It is a memory and no authority: a lost state loses only the facts below."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ reference in place of a literal is sent."""
 
 
 def is_fingerprint(stored: str) -> bool:
-    """Whether the kept text distinguishes the value from other values."""
+    """Check whether a stored text is a fingerprint, which distinguishes its value from other values."""
     return stored not in {NO_FINGERPRINT, HIDDEN_LITERAL}
 
 

@@ -1,4 +1,4 @@
-"""Turn the record of an address into its next record: every transition of records, in one table.
+"""Compute the next record of an address: every transition of records, in one table.
 
 The record of an address changes at these moments, and at no other:
 
@@ -23,8 +23,12 @@ The record of an address changes at these moments, and at no other:
     unknown end                 as it was when the request left
     forgotten                   none
 
-All functions are pure. The module lies in the model because three rooms above it need it: `state` bounds times when it
-reads, `planning` computes what a record will hold, and `applying` writes records around each call.
+The order around a call is the reason for most rows: the intent is durable before the request leaves, so a run that is
+killed at any point leaves a record from which the next plan knows which request may have taken effect. A row never
+claims more than is certain at its moment; a missing value only costs a comparison, a wrong value hides a difference.
+
+All functions are pure. The module is part of the model because three rooms above it need it: `state` bounds times when
+it reads, `planning` computes the content of future records, and `applying` writes records around each call.
 """
 
 from __future__ import annotations
@@ -66,13 +70,13 @@ def bound_sent_time(record: Record, latest: datetime) -> Record:
     intent = record.intent
     if intent is None or intent.sent is not None or not _may_have_been_sent(record, intent):
         return record
-    # The start of the run shows how far both clocks are apart, and they are not read again before the request.
+    # The start of the run has both clocks, so their distance gives the server time of `latest`.
     begun = intent.begun or Instant(latest)
     return replace(record, intent=replace(intent, sent=begun.add(latest - begun.own)))
 
 
 def _may_have_been_sent(record: Record, intent: Intent) -> bool:
-    """Whether the intent may belong to a request that makes an object. A create of a known id has its answer."""
+    """Check whether the intent may belong to a request that makes an object. A create of a known id has its answer."""
     return intent.action is Action.REPLACE or (intent.action is Action.CREATE and record.id is None)
 
 
@@ -86,7 +90,7 @@ def hide_values(record: Record, fingerprints: Mapping[FieldPath, str]) -> Record
 
 
 def apply_moves(records: Mapping[Address, Record], entries: Iterable[Desired]) -> dict[Address, Record]:
-    """Return the records by the addresses of today: `was:` moves a record to the entry that names it.
+    """Move records to the present addresses: `was:` moves a record to the entry that names its former address.
 
     A run that was killed while it wrote a move may leave the record under both addresses. Both have the same id then,
     and the former address goes; with different ids they are two objects, and both stay.
@@ -112,7 +116,7 @@ def list_moves(
     return {**arrived, **{address: None for address in stored if address not in moved}}
 
 
-# Computing what a record will hold
+# Computing the content of a record
 
 
 def update_secret_fingerprints(
@@ -121,11 +125,11 @@ def update_secret_fingerprints(
     resolved_here: Iterable[FieldPath],
     sent: Mapping[FieldPath, str],
 ) -> dict[FieldPath, str]:
-    """Fingerprints of all declared `secrets`: stored fingerprints, and new ones of `sent` secrets.
+    """Collect the fingerprints of all declared `secrets`: stored fingerprints, and new fingerprints of `sent` secrets.
 
     `resolved_here` are declared secrets that this program reads and sends. An object that no run has sent yet may have
     had them before it was adopted, so they get a mark in place of a fingerprint. Without the mark the next plan would
-    take each for newly declared, and send it.
+    take each secret for newly declared, and send it.
     """
     stored = record.fingerprints if record is not None else {}
     kept = {path: fingerprint for path, fingerprint in stored.items() if path in secrets}
@@ -135,10 +139,10 @@ def update_secret_fingerprints(
 
 
 def update_literal_fingerprint(stored: str | None, fresh: str | None, *, is_in_effect: bool) -> str:
-    """Fingerprint of a hidden literal: `fresh` if the declared literal is in effect after the change.
+    """Choose the fingerprint of a hidden literal: `fresh` if the declared literal is in effect after the change.
 
-    `fresh` is None without a key of fingerprints. If nothing shows that the declared literal is the one in effect, the
-    stored fingerprint stays: a fresh one would claim that the literal was applied.
+    `fresh` is None without a key of fingerprints. If nothing shows that the declared literal is in effect, the stored
+    fingerprint stays: a fresh fingerprint would claim that the literal was applied.
     """
     if is_in_effect:
         return HIDDEN_LITERAL if fresh is None else fresh
@@ -146,15 +150,16 @@ def update_literal_fingerprint(stored: str | None, fresh: str | None, *, is_in_e
 
 
 def keeps_protection(record: Record | None, *, is_declared: bool, sends_values: bool) -> bool:
-    """Whether an entry stays protected. Protection ends only with a change that does nothing else to the entry, so
-    that one edit can never lift the protection and use its absence."""
+    """Check whether an entry stays protected. Protection ends only with a change that does nothing else to the entry,
+    so that one edit can never lift the protection and use its absence."""
     return is_declared or (record is not None and record.protected and sends_values)
 
 
 def tracks_secrets(record: Record) -> bool:
-    """Whether a secret without a fingerprint was certainly never sent, or not for certain.
+    """Check whether a record knows which secrets were sent, so that a secret without a fingerprint was not sent.
 
-    An adopted object without values says nothing about its secrets. After a create without an answer they are unknown.
+    The record of an adopted object without values knows nothing about secrets. After a create without an answer the
+    record counts as knowing, so that the secrets are sent again.
     """
     is_unanswered = record.intent is not None and record.intent.action in _CREATING_ACTIONS
     return is_unanswered or (record.id is not None and bool(record.applied))
@@ -164,10 +169,10 @@ def tracks_secrets(record: Record) -> bool:
 
 
 def adopt(record: Record | None, id: str | None, update: RecordUpdate, at: str) -> Record:
-    """Record of an object that is as declared without a call. `at` is the time of the adoption (ISO 8601).
+    """Build the record of an object that is as declared without a call. `at` is the time of the adoption (ISO 8601).
 
-    No call means no tests: outstanding tests stay outstanding. The intent goes: a deletion that was stopped and taken
-    back must not explain a later absence of the object.
+    No call means no tests: outstanding tests stay outstanding. The intent is dropped: a deletion that was stopped and
+    taken back must not explain a later absence of the object.
     """
     return replace(
         record if record is not None else Record(),
@@ -181,20 +186,21 @@ def adopt(record: Record | None, id: str | None, update: RecordUpdate, at: str) 
 
 
 def is_adopted(record: Record | None, id: str | None, update: RecordUpdate) -> bool:
-    """Whether adopting the object would change nothing but the time: such a record is not written again."""
+    """Check whether an adoption would change nothing but the time: such a record is not written again."""
     return record is not None and record == adopt(record, id, update, record.applied_at)
 
 
 # Around a call
 
 
-def before_create(record: Record | None, kind: str, intent: Intent, update: RecordUpdate) -> Record:
-    """Record of an object that is about to be made; `record` is the record of the address so far.
+def prepare_create(record: Record | None, kind: str, intent: Intent, update: RecordUpdate) -> Record:
+    """Build the record of an object before its create; `record` is the present record of the address.
 
-    The fingerprints stay: if the object is found later, all of it was sent. After an earlier create without an answer,
-    the object that is found may be of either request, so only fingerprints that both have sent are certain. Requests of
-    a group that were never answered are carried on, since names of groups are not unique: each may still make a group
-    beside the managed one. A destination has the id of its group, so a late request cannot make a second one.
+    The fingerprints are stored before the answer: if a later run finds the object, all its secrets were sent. After an
+    earlier create without an answer, the found object may be of either request, so only fingerprints that both requests
+    sent are certain. Unanswered requests of a group are kept, since names of groups are not unique: each request may
+    still make a group beside the managed group. A destination has the id of its group, so a late request cannot make a
+    second destination.
     """
     fingerprints = update.fingerprints
     if record is not None and record.intent is not None:
@@ -209,13 +215,13 @@ def before_create(record: Record | None, kind: str, intent: Intent, update: Reco
     )
 
 
-def before_change(
+def prepare_change(
     record: Record | None, id: str | None, intent: Intent, update: RecordUpdate | None
 ) -> Record:
-    """Record of an existing object `id` that is about to be updated, tested, replaced or deleted.
+    """Build the record of an existing object `id` before an update, test, replacement or deletion.
 
-    Until the call is answered, the values that it sends may be in effect or not. So they are dropped: the next plan
-    must neither take them for applied nor for drift. A replacement drops all values, since values of another service
+    Until the answer to the call, the sent values may be in effect or not. So they are dropped: the next plan must take
+    them neither for applied nor for drift. A replacement drops all values, since values of another service
     mean nothing without their service. `update` is None for a deletion, which sends no values.
     """
     known = record if record is not None else Record()
@@ -233,25 +239,27 @@ def before_change(
 
 
 def _build_first_record(record: Record, id: str | None, update: RecordUpdate | None) -> Record:
-    """Record of an object that exists and has no id in the state. The fields that the call does not send are as
-    declared, or the plan would send them."""
+    """Build the record of an object that exists and has no id in the state. Fields that the call does not send are as
+    declared, since the plan would send them otherwise."""
     if update is None:
         return replace(record, id=id)
     return replace(record, id=id, applied=update.applied, fingerprints=update.fingerprints)
 
 
-def before_send(record: Record, now: Instant) -> Record:
-    """Mark the intent as sent, immediately before the request leaves. A request without this mark was never sent."""
+def mark_intent_sent(record: Record, now: Instant) -> Record:
+    """Mark the intent of a record as sent, immediately before the request leaves. A request without this mark was never
+    sent."""
     if record.intent is None:
         raise ValueError("a record without an intent has no request to send")
     return replace(record, intent=replace(record.intent, sent=now))
 
 
-def after_success(intended: Record | None, id: str, update: RecordUpdate, at: str) -> Record:
-    """Record of an object whose call has worked; `intended` is its record before the call, `at` the time (ISO 8601).
+def complete_change(intended: Record | None, id: str, update: RecordUpdate, at: str) -> Record:
+    """Build the record of an object after a successful call; `intended` is its record before the call, `at` is the time
+    (ISO 8601).
 
-    The record is built anew, so no mark of the call survives its answer. Earlier unanswered requests do: the answer to
-    this request says nothing about them.
+    The record is built anew, so no mark of the call survives its answer. Earlier unanswered requests stay: the answer
+    to this request says nothing about them.
     """
     return Record(
         id=id,
@@ -264,18 +272,21 @@ def after_success(intended: Record | None, id: str, update: RecordUpdate, at: st
     )
 
 
-def after_passed_tests(intended: Record | None, id: str, update: RecordUpdate, at: str) -> Record:
-    """Record of an object that has passed its setup tests. Until then each plan asks for the tests again."""
-    return replace(after_success(intended, id, update, at), unverified=False)
+def complete_tests(intended: Record | None, id: str, update: RecordUpdate, at: str) -> Record:
+    """Build the record of an object after passed setup tests. Before that, each plan asks for the tests again."""
+    return replace(complete_change(intended, id, update, at), unverified=False)
 
 
-def after_run(status: Status, action: Action, before: Record | None, current: Record | None) -> Record | None:
-    """Record of an address at the end of a run. `before` is the record before the run, `current` the record now.
+def conclude_run(
+    status: Status, action: Action, before: Record | None, current: Record | None
+) -> Record | None:
+    """Choose the record of an address at the end of a run. `before` is the record before the run, `current` is the
+    present record.
 
     After an unknown end the intent stays: the next plan has to look for the object of the request. After every end
-    without an effect the intent goes, so that no plan looks for an object that was never asked for. A failed
-    replacement is the exception: its deletion may have worked, and the next plan must know why the object is gone. Its
-    create was refused, so no request is left to wait for.
+    without an effect the intent is dropped, so that no plan looks for an object that was never requested. A failed
+    replacement is the exception: its deletion may have worked, and the next plan must know the reason of the absence.
+    Its create was refused, so no open request is left.
     """
     if status.may_be_in_effect:
         return current
@@ -290,10 +301,10 @@ def after_run(status: Status, action: Action, before: Record | None, current: Re
 
 
 def list_unanswered_intents(record: Record | None) -> tuple[Intent, ...]:
-    """Intents whose requests may still make an object beside the object of the next request.
+    """List the intents whose requests may still make an object beside the object of the next request.
 
-    Of several intents with one name the first stays: it has the fewest namesakes, so none of the objects that any of
-    the requests made is mistaken for an older one.
+    Of several intents with one name the first stays: it has the fewest namesakes, so no object of any of these requests
+    is mistaken for an older object.
     """
     if record is None:
         return ()
@@ -303,11 +314,11 @@ def list_unanswered_intents(record: Record | None) -> tuple[Intent, ...]:
 
 
 def hides_open_request(stored: Record | None, intended: Record) -> bool:
-    """Whether the record before a create would hide a request that is still open, and has to wait with it until it is
-    sent.
+    """Check whether the record before a create would hide an open request, so that it must not be written before the
+    create is sent.
 
-    The create may have to wait itself, or may never be sent. The next plan would then see an intent that was never
-    sent, know nothing of the open request, and send a second one at once.
+    The create may have to wait, or may never be sent. The next plan would then see an intent that was never sent, know
+    nothing of the open request, and send a second request at once.
     """
     return intended.id is None and stored is not None and stored.open_request is not None
 

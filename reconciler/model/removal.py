@@ -1,4 +1,4 @@
-"""Removals: `removed:` entries, and the record of a removal that was carried out."""
+"""Define removals: the extent of `removed:` entries, and the record of a completed removal."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class Extent(StrEnum):
 
     PAIR = "pair"  # the destination, then its group
     DESTINATION = "destination"  # the destination; its group stays
-    MANAGEMENT = "forget"  # no object: the entry is only no longer managed
+    MANAGEMENT = "forget"  # no object is deleted; the program stops managing the entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +22,8 @@ class CompletedRemoval:
     extent: Extent
 
     def covers(self, extent: Extent) -> bool:
-        """Whether the completed removal includes this extent: an entry that only gave an object up did not permit its
-        deletion."""
+        """Check whether the completed removal includes this extent: an entry that only gave an object up did not permit
+        its deletion."""
         return _BY_REACH.index(extent) <= _BY_REACH.index(self.extent)
 
 

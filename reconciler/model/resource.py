@@ -1,4 +1,4 @@
-"""The two sides that a plan compares: declared resources and live resources."""
+"""Define the two sides that a plan compares: declared resources and live resources."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class OnFailure(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SetupTests:
-    """Whether setup tests run after a write, and the consequence of their failure."""
+    """Setup tests of an entry: whether they run after a write, and the consequence of their failure."""
 
     run: bool = True
     on_failure: OnFailure = OnFailure.FAIL
@@ -29,7 +29,7 @@ class SetupTests:
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """Whether Fivetran may trust certificates and SSH fingerprints without an approval."""
+    """Permission for Fivetran to trust certificates and SSH fingerprints without an approval."""
 
     certificates: bool = False
     fingerprints: bool = False

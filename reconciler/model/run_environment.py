@@ -1,4 +1,4 @@
-"""The environment of a run: everything outside the program that a run works with."""
+"""Define the environment of a run: everything outside the program that a run works with."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from reconciler.model.lock_info import LockInfo
 
 @dataclass(frozen=True, slots=True)
 class RunEnvironment:
-    """Facts that a run gets from the computer. Relative paths start in `directory`; `entropy` returns so many random
+    """Facts that a run gets from its machine. Relative paths start in `directory`; `entropy` returns a number of random
     bytes; `holder` identifies the run to other runs that wait for the lock."""
 
     directory: Path

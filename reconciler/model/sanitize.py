@@ -9,7 +9,7 @@ _RUNNER_COMMAND = re.compile(r"##(?=\[|vso\[)")
 
 
 def escape(text: str) -> str:
-    """Write every character that does not print as an escape.
+    """Escape every character that does not print.
 
     That covers ESC and with it OSC sequences, C0, C1, line breaks, bidi marks, zero-width characters and lone
     surrogates. Backslashes of the text itself are left alone.
@@ -20,7 +20,7 @@ def escape(text: str) -> str:
 
 
 def escape_character(character: str) -> str:
-    """Return a character, or its escape (`\\x1b`, `\\u202e`) if it does not print."""
+    """Escape a character that does not print (`\\x1b`, `\\u202e`)."""
     return character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
 
 

@@ -1,4 +1,4 @@
-"""The type of a function that signs saved plans."""
+"""Define the type of a function that signs saved plans."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Places of values in files."""
+"""Locate values in files."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 class Span:
     """Range of one file. Lines and columns count from 1; the end is exclusive.
 
-    `path` is the path that a user would type to open the file: relative to the working directory if the file is below
-    it, else absolute.
+    `path` is the path with which a user opens the file: relative to the working directory if the file is below it, else
+    absolute.
     """
 
     path: str

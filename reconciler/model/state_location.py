@@ -1,4 +1,4 @@
-"""Places of states, as `state:` in a project file names them.
+"""Parse the place of a state, which `state:` in a project file names.
 
     .reconciler/state.json                      a file of this machine
     git:REMOTE/BRANCH                           a branch behind a remote of the project's own repository
@@ -27,7 +27,8 @@ _EXAMPLES = "write a path, `git:origin/fivetran-state` or `s3://bucket/state.jso
 
 
 class StateLocationError(ValueError):
-    """A text that names no place for a state. `advice` is one remedy. With `secret` the text must not be shown."""
+    """Error for a text that names no place of a state. `advice` is one remedy. With `secret` the text must not be
+    shown."""
 
     def __init__(self, message: str, advice: str, *, secret: bool = False) -> None:
         super().__init__(message)
@@ -86,7 +87,7 @@ def parse_state_location(text: str) -> StateLocation:
             return _parse_git_branch(text[len("git:") :])
         case "s3" | "gs" | "az":
             return _parse_object_key(text)
-    raise StateLocationError("this is no place where a state can be kept", _EXAMPLES)
+    raise StateLocationError("this is no place for a state", _EXAMPLES)
 
 
 def _parse_git_branch(text: str) -> GitBranch:
@@ -107,7 +108,7 @@ def _parse_git_branch(text: str) -> GitBranch:
 
 
 def _is_url_or_path(text: str) -> bool:
-    """Whether this is a URL or a path, and no name of a remote."""
+    """Check whether a text is a URL or a path, and not the name of a remote."""
     return text.startswith(("/", "./", "../")) or any(pattern.fullmatch(text) for pattern in (_URL, _SCP))
 
 
@@ -124,7 +125,7 @@ def _parse_object_key(text: str) -> ObjectKey:
     matched = _OBJECT.fullmatch(text)
     if matched is None or any(part in {"", ".", ".."} for part in matched["key"].split("/")):
         raise StateLocationError(
-            "a state in a bucket needs the name of the bucket and that of an object",
+            "a state in a bucket needs the name of the bucket and the name of an object",
             "write for example `s3://bucket/fivetran/state.json`",
         )
     return ObjectKey(matched["scheme"], matched["bucket"], matched["key"])

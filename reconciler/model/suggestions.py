@@ -1,4 +1,4 @@
-"""Suggest the known name that a misspelled name was meant for."""
+"""Suggest the known name for a misspelled name."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _MAX_LENGTH = 100
 
 
 def find_nearest(text: str, candidates: Iterable[str]) -> str | None:
-    """Find the known name that `text` is most likely a slip of; None if nothing is near.
+    """Find the known name that is most similar to `text`; None if no name is similar.
 
     Case and `-`, `_` or space do not count, so that `Big-Query` finds `big_query`. Looks at 500 names at most,
     to stay quick.
@@ -22,7 +22,7 @@ def find_nearest(text: str, candidates: Iterable[str]) -> str | None:
 
 
 def did_you_mean(text: str, candidates: Iterable[str]) -> str:
-    """Render the help line for a near miss; empty if nothing is near."""
+    """Render the help line for a misspelled name; empty if no known name is similar."""
     suggestion = find_nearest(text, candidates)
     return f"did you mean `{suggestion}`?" if suggestion else ""
 

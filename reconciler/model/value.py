@@ -1,4 +1,4 @@
-"""Values that need a type of their own: secrets, references, field paths."""
+"""Define values that need a type of their own: secrets, references, field paths."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ FieldPath: TypeAlias = tuple[str, ...]
 MASKED_IN_OUTPUT = "••••••••"
 
 OWN_VARIABLES = ("FIVETRAN_", "RECONCILER_")
-"""Environment variables that configure this program; no spec may refer to them."""
+"""Prefixes of environment variables that configure this program; no spec may refer to such a variable."""
 
 
 EXTERNAL_SCHEME = "esm"
-"""Scheme of references to a secrets manager that Fivetran itself reads; this program never has their values."""
+"""Scheme of references to a secrets manager that Fivetran itself reads; this program never has the values."""
 
 
 def format_path(path: FieldPath) -> str:
@@ -55,7 +55,7 @@ class Secret:
 
 
 class UnresolvedSecret(Secret):
-    """Secret that this run may not read. It can be planned with, and never be sent."""
+    """Secret that this run may not read. A plan can hold it, but no request can."""
 
     __slots__ = ()
 
@@ -63,7 +63,7 @@ class UnresolvedSecret(Secret):
         super().__init__(None)
 
     def reveal(self) -> Any:
-        """Raises RuntimeError: the run did not look the secret up."""
+        """Raise RuntimeError: the run did not look the secret up."""
         raise RuntimeError("a run that may not read secrets has nothing to send")
 
 
@@ -146,12 +146,12 @@ def walk(value: Any) -> Iterator[Any]:
 
 
 def is_secret(value: Any) -> bool:
-    """Whether a declared value is a reference to a secret, or holds one."""
+    """Check whether a declared value is or holds a reference to a secret."""
     return isinstance(value, Reference | Structure) and value.confidential
 
 
 def is_external_secret(value: Any) -> bool:
-    """Whether Fivetran itself fetches the value from the customer's secrets manager."""
+    """Check whether Fivetran itself fetches the value from the customer's secrets manager."""
     return isinstance(value, Reference) and value.scheme == EXTERNAL_SCHEME
 
 

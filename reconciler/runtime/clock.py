@@ -1,4 +1,4 @@
-"""The clock of this machine."""
+"""Read the clock of this machine."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 
 class SystemClock:
-    """Reads the time of this machine."""
+    """Clock of this machine."""
 
     def now(self) -> datetime:
         """Return the current time in UTC."""
@@ -19,9 +19,9 @@ class SystemClock:
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
-        """Let seconds pass."""
+        """Wait for `seconds`."""
         time.sleep(seconds)
 
     def wait(self, event: threading.Event, seconds: float) -> bool:
-        """Let seconds pass, or fewer if `event` is set meanwhile. Returns whether it is set."""
+        """Wait for `seconds`, or until `event` is set. Returns whether it is set."""
         return event.wait(seconds)

@@ -1,7 +1,7 @@
-"""The shutdown deadline: the time that calls under way still have once a run is to stop.
+"""Bound the time that calls in flight still get once a run is to stop.
 
-CI runners kill a process ten seconds after they asked it to stop. So every wait has an end in time then, whether the
-other side answers or not: five seconds for calls to Fivetran, and the rest for writing the state to a remote place.
+CI runners kill a process ten seconds after they asked it to stop. So every wait then ends in time, even if the other
+side does not answer: five seconds for calls to Fivetran, and the rest for writing the state to a remote place.
 """
 
 from __future__ import annotations
@@ -14,18 +14,19 @@ from contextlib import contextmanager
 from reconciler.model.clock import Clock
 
 SIGNAL_POLL_INTERVAL = 0.1
-"""Seconds between looks at the wish to stop: a signal wakes neither a queue nor a child process."""
+"""Seconds between checks for a shutdown: a signal ends no wait for a queue or a child process."""
 GRACE_PERIOD = 5.0
-"""Seconds from the wish to stop until calls to Fivetran are abandoned."""
+"""Seconds from the start of a shutdown until calls to Fivetran are abandoned."""
 SHUTDOWN_TIMEOUT = 6.5
-"""Seconds from the wish to stop to the end of the last call to a remote state."""
+"""Seconds from the start of a shutdown to the end of the last call to a remote state."""
 MAX_CALL_TIMEOUT, MIN_CALL_TIMEOUT = 5.0, 1.5
-"""Seconds that one call to a remote state has then: the more, the more are left."""
+"""Seconds that one call to a remote state gets during a shutdown: the rest of `SHUTDOWN_TIMEOUT` within these
+bounds."""
 
 
 class ShutdownDeadline:
-    """Bounds the waits of one run. They are long at work, and short once `shutdown` is set or `begin_shutdown` was
-    called. The time runs from the moment at which a wait first notices that."""
+    """Deadline of all waits of one run. It applies once `shutdown` is set or `begin_shutdown` was called, and runs from
+    the moment at which a wait first notices the shutdown."""
 
     def __init__(self, clock: Clock, shutdown: threading.Event) -> None:
         self._clock = clock
@@ -41,20 +42,20 @@ class ShutdownDeadline:
 
     @property
     def shutting_down(self) -> bool:
-        """Whether the run is to stop."""
+        """Whether the run is to stop. The time of the deadline runs from the first True."""
         if self._shutdown.is_set():
             self.begin_shutdown()
         return self._shutdown_began is not None
 
     @property
     def is_over(self) -> bool:
-        """Whether calls to Fivetran that are under way are to be abandoned."""
+        """Whether calls to Fivetran in flight are to be abandoned."""
         return self.shutting_down and self._elapsed_seconds() >= GRACE_PERIOD
 
     @contextmanager
     def best_effort(self, max_seconds: float = math.inf) -> Iterator[None]:
-        """Mark the waits inside as work that can be done later as well: no call gets more than `max_seconds`, and a
-        run that is to stop does not wait for it at all."""
+        """Mark the waits inside as work that can also be done later: no call gets more than `max_seconds`, and no call
+        is waited for during a shutdown."""
         previous = self._is_best_effort, self._max_seconds
         self._is_best_effort, self._max_seconds = True, max_seconds
         try:
@@ -63,8 +64,8 @@ class ShutdownDeadline:
             self._is_best_effort, self._max_seconds = previous
 
     def intervals(self, timeout: float) -> Iterator[float]:
-        """Iterate over the seconds to wait before each next look at a call. They add up to `timeout`, or to less if the
-        run is to stop meanwhile."""
+        """Iterate over the seconds to wait before each check of a call. They add up to `timeout`, or to less if a
+        shutdown begins meanwhile."""
         remaining, is_shortened = min(timeout, self._max_seconds), False
         while remaining > 0.001:
             if self.shutting_down and not is_shortened:
@@ -75,7 +76,7 @@ class ShutdownDeadline:
             remaining -= interval
 
     def pause(self, seconds: float) -> bool:
-        """Let seconds pass, or fewer if the run is to stop. Returns whether it is to stop."""
+        """Wait for `seconds`, or until a shutdown begins. Returns whether the run is to stop."""
         return self.shutting_down or self._clock.wait(self._shutdown, seconds)
 
     def _elapsed_seconds(self) -> float:

@@ -1,4 +1,4 @@
-"""The endpoint of the API: base URL, proxy and CA bundle, checked before the first call."""
+"""Resolve the endpoint of the API: base URL, proxy and CA bundle, checked before the first call."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DEFAULT_BASE_URL = "https://api.fivetran.com/v1"
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A checked base URL without a slash at its end, and the way to it.
+    """A checked base URL without a slash at its end, and the proxy and certificates for it.
 
     `proxy` is a URL, possibly with a password in it: never show it. `ca_bundle` is a file or directory that replaces
     the usual authorities.

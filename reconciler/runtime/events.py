@@ -1,4 +1,4 @@
-"""Events of many threads, reported by the main thread."""
+"""Report the events of all threads in the main thread."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from reconciler.model.event import Event, Listener
 
 
 class EventQueue:
-    """A listener for the main thread that also takes events of workers. Their events are reported when the main thread
+    """Listener of the main thread that also queues events of workers. Queued events are reported when the main thread
     next reports an event or calls `flush`, which it does several times a second; `on_flush` is called each time."""
 
     def __init__(self, listener: Listener, on_flush: Callable[[], None] = lambda: None) -> None:

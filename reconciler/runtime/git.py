@@ -1,9 +1,10 @@
-"""Running git: without a shell or a terminal, in one environment, and with an end in time.
+"""Run git: without a shell or a terminal, in one environment, and with a deadline.
 
-Git reads dozens of variables, and they fall into two halves. Some say how this machine trusts and reaches repositories:
-these are settings of the user for all commands of git, so every use obeys them. The others name the repository, index
-or history of a command, its author, and the files of its traces. A surrounding hook, alias or script sets them for a
-command of its own, and a run that obeyed them would read the specs, or write the state, of another repository.
+Git reads dozens of variables, of two kinds. Variables of the first kind say how this machine trusts and reaches
+repositories: they are settings of the user for all commands of git, so every use obeys them. Variables of the second
+kind name the repository, index or history of a command, its author, and the files of its traces. A surrounding hook,
+alias or script sets them for a command of its own, and a run that obeyed them would read the specs, or write the state,
+of another repository.
 """
 
 from __future__ import annotations
@@ -22,20 +23,20 @@ from reconciler.runtime.deadline import ShutdownDeadline
 
 TRUST_ADVICE = "let git trust that folder: `git config --global --add safe.directory FOLDER`"
 
-# Obeyed by every use. A variable of git that is missing here is not passed on, so that one which a later release of git
-# invents cannot lead a run elsewhere.
+# Variables of the first kind. All other variables of git are dropped, so that a new variable of a later release cannot
+# lead a run to another repository.
 _OBEYED_VARIABLE = re.compile(
     "GIT_("
     # Settings, and with them `safe.directory`: a container or a CI job often has no other way to trust a checkout of
     # another user. Git itself passes them on to commands in other repositories (submodules) for the same reason.
     r"CONFIG_(COUNT|KEY_\d+|VALUE_\d+|PARAMETERS|GLOBAL|SYSTEM|NOSYSTEM)"
-    # How a server is reached, by which program, with whose credentials. Reading needs it as well as writing: a partial
-    # clone fetches a file of an earlier commit when the file is asked for.
+    # The way to a server, its programs and credentials. Reads need them as well as writes: a partial clone fetches a
+    # file of an earlier commit when the file is read.
     r"|SSH|SSH_COMMAND|SSH_VARIANT|ASKPASS|SSL_\w+|HTTP_\w+|PROXY_\w+|PROTOCOL|PROTOCOL_FROM_USER|ALLOW_PROTOCOL"
     r"|NO_LAZY_FETCH"
-    # How far up the repository of a folder is looked for. These name no repository, they only bound the search.
+    # Bounds of the search for the repository above a folder. They name no repository themselves.
     r"|CEILING_DIRECTORIES|DISCOVERY_ACROSS_FILESYSTEM"
-    # The place of the other programs of git.
+    # The folder of the other programs of git.
     r"|EXEC_PATH"
     ")"
 )
@@ -43,7 +44,7 @@ _FIXED_VARIABLES = {
     # Questions would wait for an answer until the timeout.
     "GIT_TERMINAL_PROMPT": "0",
     "SSH_ASKPASS_REQUIRE": "never",
-    # Messages are searched for words, and quoted in an English sentence.
+    # Messages are parsed, and quoted in English sentences.
     "LC_ALL": "C",
 }
 
@@ -57,7 +58,7 @@ _MAX_MESSAGES, _MAX_MESSAGE_LENGTH = 4, 160
 
 
 class GitError(Exception):
-    """Git cannot be run. `reason` is a phrase for people without credentials; `advice` is one thing to do about it."""
+    """Git cannot be run. `reason` is a phrase for users, without credentials; `advice` is one remedy."""
 
     def __init__(self, message: str, *, reason: str = "", advice: str = "") -> None:
         super().__init__(message)
@@ -73,12 +74,12 @@ class GitNotInstalledError(GitError):
 
 
 class GitTimeoutError(GitError):
-    """A command of git did not end in time, and was killed."""
+    """A git command did not end in time, and was killed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Exit code and output of a command."""
+    """Exit code and output of a git command."""
 
     code: int
     out: bytes
@@ -119,9 +120,9 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class GitRunner:
-    """Runs git in a folder. `environ` is the environment of the run; a command does not get the variables of this
-    program (credentials among them) and the variables that would lead git elsewhere. All others stay, since a
-    credential helper may need any of them.
+    """Runner of git commands in a folder. `environ` is the environment of the run; a command does not get the variables
+    of this program (credentials among them) and the variables that would lead git to another repository. All other
+    variables stay, since a credential helper may need any of them.
 
     A command ends after `timeout` seconds at the latest, and soon after a shutdown begins if there is a `deadline`.
     """
@@ -140,9 +141,8 @@ class GitRunner:
         variables: Mapping[str, str] | None = None,
         deadline: ShutdownDeadline | None = None,
     ) -> Result:
-        """Run a command. Returns its result, whatever its exit code. `settings` count for the command as if a file of
-        the user had them, and yield to settings of the environment. Raises GitError if git cannot be run or does not
-        end."""
+        """Run a command. Returns its result for any exit code. `settings` count for the command like settings in a file
+        of the user, and yield to settings of the environment. Raises GitError if git cannot be run or does not end."""
         try:
             process = subprocess.Popen(
                 ["git", *arguments],
@@ -151,7 +151,7 @@ class GitRunner:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                # Ctrl-C is for this program: a push under way comes to an end, and a read is killed below.
+                # Keep Ctrl-C from git: a push in flight must end, or its outcome is unknown; a read is killed below.
                 start_new_session=True,
             )
         except FileNotFoundError:
@@ -163,7 +163,7 @@ class GitRunner:
             try:
                 return _wait_for(process, stdin, self._intervals(deadline))
             finally:
-                if process.returncode is None:  # with the programs that it started
+                if process.returncode is None:  # the group includes programs that git started, such as ssh
                     with suppress(OSError):
                         os.killpg(process.pid, signal.SIGKILL)
 
@@ -173,15 +173,18 @@ class GitRunner:
 
 
 def build_environ(inherited: Mapping[str, str], settings: Iterable[tuple[str, str]] = ()) -> dict[str, str]:
-    """Build the environment of git. Settings are passed in it, since files may be left behind and arguments are visible
-    to other users of the machine."""
+    """Build the environment of a git command, with its settings: a file with credentials could be left behind, and
+    arguments are visible to other users of the machine."""
     variables = {name: value for name, value in inherited.items() if _is_passed_on(name)}
     count = variables.get("GIT_CONFIG_COUNT", "0")
     inherited_settings = [
         (variables.get(f"GIT_CONFIG_KEY_{position}", ""), variables.get(f"GIT_CONFIG_VALUE_{position}", ""))
         for position in range(int(count) if count.isdecimal() else 0)
     ]
-    all_settings = [*settings, *inherited_settings]  # of two equal keys git uses the later
+    all_settings = [
+        *settings,
+        *inherited_settings,
+    ]  # of two equal keys git uses the later one, so the environment wins
     for position, (key, value) in enumerate(all_settings):
         variables |= {f"GIT_CONFIG_KEY_{position}": key, f"GIT_CONFIG_VALUE_{position}": value}
     return {**variables, "GIT_CONFIG_COUNT": str(len(all_settings)), **_FIXED_VARIABLES}
@@ -194,7 +197,7 @@ def _is_passed_on(name: str) -> bool:
 
 
 def _wait_for(process: subprocess.Popen[bytes], stdin: bytes, intervals: Iterator[float]) -> Result:
-    """Wait for a process. Returns its result. Raises GitTimeoutError if it has not ended after these seconds."""
+    """Wait for a process. Returns its result. Raises GitTimeoutError if it has not ended after all intervals."""
     pending_input: bytes | None = stdin
     waited = 0.0
     for seconds in intervals:
@@ -204,7 +207,7 @@ def _wait_for(process: subprocess.Popen[bytes], stdin: bytes, intervals: Iterato
             pending_input, waited = None, waited + seconds
         else:
             return Result(process.returncode, out, err)
-    raise GitTimeoutError(f"git did not come to an end within {round(waited, 1):g} s")
+    raise GitTimeoutError(f"git did not end within {round(waited, 1):g} s")
 
 
 def _find_errors(lines: list[str]) -> list[str]:

@@ -1,7 +1,7 @@
-"""HTTP connections that keep one deadline for a whole call, and know whether the request left.
+"""Open HTTP connections that keep one deadline for a whole call, and record whether the request left.
 
-The timeouts of requests and urllib3 hold for one read each, so a server that sends a byte now and then holds a call for
-ever. Here every operation on the socket gets the time that is left of the call, and headers have a maximal size. This
+The timeouts of requests and urllib3 hold for one read each, so a server that sends a byte now and then can hold a call
+for ever. Here every operation on the socket gets the remaining time of the call, and headers have a maximal size. This
 works below TLS and through proxies, without a second thread.
 
 urllib3 has no way to hand a value to a connection, so the deadline of the current call is a context variable.
@@ -71,7 +71,7 @@ _current_deadline: ContextVar[CallDeadline] = ContextVar("call")
 
 @contextmanager
 def use_deadline(deadline: CallDeadline) -> Iterator[None]:
-    """Let connections that are used inside obey a deadline."""
+    """Apply a deadline to all connections that are used inside."""
     token = _current_deadline.set(deadline)
     try:
         yield
@@ -80,11 +80,11 @@ def use_deadline(deadline: CallDeadline) -> Iterator[None]:
 
 
 class HeadersTooLarge(http.client.HTTPException):
-    """The headers of an answer, with those of interim answers, are larger than `MAX_HEADER_BYTES`."""
+    """The headers of an answer and of its interim answers are larger than `MAX_HEADER_BYTES`."""
 
 
 class _DeadlineReader(io.RawIOBase):
-    """The bytes of one answer, each read within the rest of the call."""
+    """Stream of the bytes of one answer; each read obeys the remaining time of the call."""
 
     def __init__(self, sock: socket.socket, deadline: CallDeadline) -> None:
         self._sock = sock
@@ -102,7 +102,7 @@ class _DeadlineReader(io.RawIOBase):
         self._sock.settimeout(self._deadline.clamp(self._deadline.read))
         count = self._raw_stream.readinto(buffer)
         if count == 0 and self.in_headers:
-            # http.client takes headers that break off for complete ones.
+            # http.client takes headers that break off for complete headers.
             raise http.client.RemoteDisconnected("the connection ended within the headers")
         self._header_bytes += count or 0
         return count
@@ -113,7 +113,7 @@ class _DeadlineReader(io.RawIOBase):
 
 
 class _ReadOnlySocket:
-    """The part of a socket that `http.client.HTTPResponse` uses: it makes a file of it."""
+    """Stand-in for a socket with the only method that `http.client.HTTPResponse` calls."""
 
     def __init__(self, reader: _DeadlineReader) -> None:
         self._reader = reader
@@ -123,7 +123,7 @@ class _ReadOnlySocket:
 
 
 class _DeadlineResponse(http.client.HTTPResponse):
-    """An answer that is read through `_DeadlineReader`."""
+    """Answer that is read through `_DeadlineReader`."""
 
     def __init__(self, sock: socket.socket, debuglevel: int = 0, method: str | None = None) -> None:
         self._reader = _DeadlineReader(sock, _current_deadline.get())
@@ -135,7 +135,7 @@ class _DeadlineResponse(http.client.HTTPResponse):
 
 
 class _DeadlineConnection(HTTPConnection):
-    """The deadline of plain and of TLS connections."""
+    """Connection that obeys the deadline of the current call, with or without TLS."""
 
     response_class = _DeadlineResponse
     _is_connecting = False
@@ -148,7 +148,7 @@ class _DeadlineConnection(HTTPConnection):
             self._is_connecting = False
 
     def _new_conn(self) -> socket.socket:
-        """Connect to the first address that answers, all of them within the call's deadline."""
+        """Connect to the first address that answers, within the deadline of the call."""
         deadline = _current_deadline.get()
         try:
             addresses = socket.getaddrinfo(self._dns_host, self.port, type=socket.SOCK_STREAM)
@@ -169,7 +169,7 @@ class _DeadlineConnection(HTTPConnection):
         raise NewConnectionError(self, "no connection") from last_error
 
     def send(self, data: Any) -> None:
-        """Send bytes. A server that does not take them is waited for no longer than for an answer."""
+        """Send bytes. A server that does not accept them has as much time as for an answer."""
         deadline = _current_deadline.get()
         if self.sock is None:
             self.connect()
@@ -236,7 +236,7 @@ def _install_pools(manager: PoolManager) -> None:
 
 
 class NoAnswer(Exception):  # noqa: N818 - the usual end of a call, not a bug
-    """There was no usable answer. `reason` is fit for people and holds nothing of the request."""
+    """A call without a usable answer. `reason` is a phrase for users and holds nothing of the request."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -273,8 +273,8 @@ def get(
     tls: ssl.SSLContext | None = None,
     proxy: Proxy | None = None,
 ) -> HttpResponse:
-    """Send one GET on a connection of its own. Returns the answer, whatever its status: never redirected, never
-    repeated.
+    """Send one GET on a connection of its own. Returns the answer for any status. Redirects are not followed, and
+    nothing is repeated.
 
     `tls` holds the trusted certificates. Raises NoAnswer, also if headers and body together take longer than `timeout`
     seconds, or the body has more than `max_bytes`.
@@ -289,7 +289,7 @@ def get(
                 retries=_build_no_retries(),
                 redirect=False,
                 preload_content=False,
-                enforce_content_length=False,  # a body that breaks off is for the caller to judge
+                enforce_content_length=False,  # the caller validates a body that breaks off
             )
             with closing(response):
                 body = response.read(max_bytes + 1, decode_content=False)
@@ -323,7 +323,7 @@ def _open_manager(tls: ssl.SSLContext | None, proxy: Proxy | None) -> PoolManage
 
 
 def root_cause(error: BaseException) -> BaseException:
-    """Return the innermost error, which the system raised: the libraries wrap it several times."""
+    """Find the innermost error, which the system raised: the libraries wrap it several times."""
     for _ in range(_MAX_CHAIN_DEPTH):
         # urllib3 keeps some errors only as an argument of its own errors.
         wrapped = [argument for argument in error.args if isinstance(argument, BaseException)]

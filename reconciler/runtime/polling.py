@@ -1,6 +1,6 @@
-"""Polling: repeated reads, since the first reads after a write may not show the new object yet.
+"""Poll for an object: the first reads after a write may not show it yet.
 
-Only the number of reads without the object counts, no age and no clock.
+Only the number of reads counts, no age and no clock: more reads show the object, but a longer wait may not.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TypeVar
 from reconciler.model.clock import Clock
 
 MAX_POLLS = 6
-"""Up to five reads in a row may not show yet an object that exists."""
+"""Up to five reads in a row may not show an existing object yet, so the sixth read decides."""
 
 FIRST_INTERVAL = 0.1
 """Seconds before the second read; each further pause is twice as long."""
@@ -23,7 +23,7 @@ _Found = TypeVar("_Found")
 
 @dataclass(frozen=True, slots=True)
 class Poller:
-    """Repeats a read with growing pauses. Once `cancelled`, the reads that are left follow without a pause."""
+    """Poller that repeats a read with growing pauses. Once `cancelled`, the remaining reads follow without a pause."""
 
     clock: Clock
     cancelled: threading.Event

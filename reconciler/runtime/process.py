@@ -1,4 +1,4 @@
-"""Looking up processes of this host."""
+"""Look up processes of this host."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 
 
 def is_running(pid: int) -> bool:
-    """Whether this host has a process with this id now. Ids are used again, so it may be another process."""
+    """Check whether this host has a process with this id now. Ids are reused, so it may be another process."""
     if pid <= 0:  # to the system such ids mean groups of processes
         return False
     try:
@@ -19,6 +19,6 @@ def is_running(pid: int) -> bool:
 
 
 def is_other_live_process(pid: int) -> bool:
-    """Whether this host has another process with this id. In containers the first process has the same id each time, so
-    a lock that names the id of this process was left by a dead process."""
+    """Check whether this host has another process with this id. In containers the first process always has the same id,
+    so a lock that names the id of this process was left by a dead process."""
     return pid != os.getpid() and is_running(pid)

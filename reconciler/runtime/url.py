@@ -1,4 +1,4 @@
-"""Web addresses: their parts, whether they stay on this machine, and the proxy on the way to them."""
+"""Split web addresses, recognise addresses of this machine, and find the proxy for an address."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def split_url(url: str) -> SplitResult | None:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is this machine."""
+    """Check whether a host is this machine."""
     if host == "localhost":
         return True
     try:

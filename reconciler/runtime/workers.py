@@ -1,6 +1,7 @@
-"""Worker threads for slow work, whose results go to the one thread that decides.
+"""Run slow work in worker threads, and return the results to the main thread.
 
-Daemon threads, since an executor's threads outlive Ctrl-C: a run that is stopped does not wait for a hanging call.
+The workers are daemon threads, since the interpreter waits for the threads of an executor at its exit: a stopped run
+must not wait for a hanging call.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True, slots=True)
 class WorkResult(Generic[_Key]):
-    """The end of the work that was started with `key`: its result, or the exception that ended it."""
+    """Result of the work that was started with `key`, or the exception that ended it."""
 
     key: _Key
     result: Any = None
@@ -32,15 +33,15 @@ class WorkResult(Generic[_Key]):
 
 @dataclass(frozen=True, slots=True)
 class _PermissionRequest(Generic[_Key]):
-    """A worker that waits in `reply` to learn whether its work may go on."""
+    """Question of a worker, which waits in `reply`: whether its work may go on."""
 
     key: _Key
     reply: queue.SimpleQueue[bool] = field(default_factory=queue.SimpleQueue)
 
 
 class WorkerPool(Generic[_Key]):
-    """At most `size` threads. One thread starts work, takes results and leaves the pool; while it takes results, it
-    also answers with `may_continue` the workers that ask for permission in the middle of their work."""
+    """Pool of at most `size` threads. One thread owns the pool: it starts work, takes results and closes the pool.
+    While it takes results, it also answers the permission requests of workers, with `may_continue`."""
 
     def __init__(self, size: int, may_continue: Callable[[_Key], bool] = lambda key: True) -> None:
         self._size = size
@@ -58,7 +59,7 @@ class WorkerPool(Generic[_Key]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Start no more work. Work under way is not waited for, and gets no permission to go on."""
-        # Closed first: a worker that asks after the queue was emptied below sees that it gets no reply.
+        # Closed first: a worker that asks after the queue was emptied below must see that no reply will come.
         self._is_closed.set()
         for _ in range(self._threads):
             self._work.put(None)
@@ -73,7 +74,7 @@ class WorkerPool(Generic[_Key]):
         return self._busy < self._size
 
     def start(self, key: _Key, work: Callable[[], Any]) -> None:
-        """Let a thread do the work; it waits for a free one if there is none."""
+        """Let a thread do the work. The work waits if all threads are busy."""
         self._busy += 1
         self._work.put((key, work))
         if self._threads < min(self._busy, self._size):
@@ -81,8 +82,8 @@ class WorkerPool(Generic[_Key]):
             threading.Thread(target=self._run_worker, daemon=True).start()
 
     def next_result(self, timeout: float | None = None) -> WorkResult[_Key] | None:
-        """Return the next piece of work that has ended; None if none has within so many seconds, or if a request for
-        permission came first."""
+        """Take the result of the next finished work; None if no work finishes within `timeout` seconds, or if a
+        permission request came first."""
         try:
             item = self._results.get(timeout=timeout)
         except queue.Empty:
@@ -94,11 +95,12 @@ class WorkerPool(Generic[_Key]):
         return item
 
     def request_permission(self, key: _Key) -> bool:
-        """Ask whether the work for a key may go on. Called by the thread that does the work; False after the pool is
+        """Ask whether the work for a key may go on. Called by the thread of the work; False after the pool is
         closed."""
         request = _PermissionRequest(key)
         self._results.put(request)
-        # The thread that leaves the pool closes it first, and then answers the requests in the queue.
+        # The owner closes the pool before it answers the queued requests, so this request is answered or sees the
+        # close.
         return not self._is_closed.is_set() and request.reply.get()
 
     def _answer_request(self, request: _PermissionRequest[_Key]) -> None:
@@ -113,7 +115,7 @@ class WorkerPool(Generic[_Key]):
             key, work = item
             try:
                 self._results.put(WorkResult(key, result=work()))
-            except BaseException as error:  # raised again, or explained, by the thread that takes the results
+            except BaseException as error:  # the owner of the pool raises or explains it
                 self._results.put(WorkResult(key, error=error))
 
 
@@ -142,8 +144,8 @@ def map_parallel(
 def run_interruptible(
     work: Callable[[], _Result], deadline: ShutdownDeadline, events: EventQueue
 ) -> _Result | None:
-    """Do work in a thread of its own, so that a hanging read does not keep a stopped run. Returns the result; None if
-    the work was abandoned. An exception of the work is raised here."""
+    """Do work in a thread of its own, so that a hanging read does not delay a stopped run. Returns the result; None if
+    the work was abandoned. Raises the exception of the work."""
     with WorkerPool[None](1) as pool:
         pool.start(None, work)
         while not deadline.is_over:

@@ -1,4 +1,4 @@
-"""`aws:NAME-or-ARN` and `aws:NAME-or-ARN#key`: AWS Secrets Manager. Needs the extra `aws`."""
+"""Read `aws:NAME-or-ARN` and `aws:NAME-or-ARN#key` from AWS Secrets Manager. Needs the extra `aws`."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _MESSAGES_BY_EXCEPTION = {
 
 
 def validate_reference(reference: Reference) -> tuple[str, str] | None:
-    """Validate the text of a reference: problem and advice, None if valid."""
+    """Validate the text of a reference. Returns problem and advice; None if valid."""
     if _NAME.fullmatch(reference.locator) or _ARN.fullmatch(reference.locator):
         return None
     return (
@@ -48,8 +48,8 @@ def validate_reference(reference: Reference) -> tuple[str, str] | None:
 class SecretsManager:
     """Client of AWS Secrets Manager, for the current version of secrets.
 
-    Credentials of the given environment win over the credentials that AWS's library finds itself (profiles,
-    single sign-on, roles).
+    Credentials of the given environment win over the credentials that the AWS library finds itself
+    (profiles, single sign-on, roles).
     """
 
     def __init__(self, context: StoreContext) -> None:
@@ -69,7 +69,7 @@ class SecretsManager:
         region = self._resolve_region(reference)
         keys = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
         if len({bool(self._environ.get(name)) for name in keys}) > 1:
-            raise SecretUnavailable(reference, f"of `{keys[0]}` and `{keys[1]}` only one is set")
+            raise SecretUnavailable(reference, f"only one of `{keys[0]}` and `{keys[1]}` is set")
         try:
             response = self._get_client(region).get_secret_value(SecretId=reference.locator)
         except ClientError as error:

@@ -1,4 +1,4 @@
-"""Resolution of references: one resolver per scheme."""
+"""Resolve references, by one resolver per scheme."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PLACEHOLDER = re.compile(r"\s*\$\{[^}]*\}\s*|\s*\$\([^)]*\)\s*|\s*\$[A-Za-z_][A
 _MASK = re.compile(r"\*+")
 
 
-class SecretUnavailable(Exception):  # noqa: N818 - a state of the world, not a bug
+class SecretUnavailable(Exception):  # noqa: N818 - a problem of the environment, not a bug
     """The value of a reference is unavailable. `reason` is a text for users that never holds the value."""
 
     def __init__(self, reference: Reference, reason: str) -> None:
@@ -27,7 +27,7 @@ class SecretUnavailable(Exception):  # noqa: N818 - a state of the world, not a 
 
 
 class Resolver(Protocol):
-    """A store of values. It must not write, and its errors must not hold values."""
+    """Store of values. It must not write, and its errors must not hold values."""
 
     def resolve(self, reference: Reference) -> str:
         """Resolve a reference to its clear value. Raises SecretUnavailable."""
@@ -35,7 +35,7 @@ class Resolver(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class StoreContext:
-    """Environment of stores.
+    """Context that stores work in.
 
     `environ` must lack the settings of this program (see `strip_own_variables`). Relative paths start in
     `directory`. No look-up takes longer than `timeout` seconds.
@@ -58,12 +58,12 @@ class ValueShape(StrEnum):
     TEXT = "text"
     LIST = "list"  # the text is a JSON list
     OBJECT = "object"  # the text is a JSON object
-    NUMBER = "whole number"
-    TRUTH = "true or false"
+    NUMBER = "a whole number"
+    BOOLEAN = "true or false"
 
 
 class Registry:
-    """Resolution of references by scheme, at most once per reference in a run.
+    """Registry of resolvers by scheme. It reads each reference at most once in a run.
 
     Failures are cached too, so that a run gets the same result for a reference everywhere.
     """
@@ -77,7 +77,7 @@ class Registry:
     ) -> None:
         """Create a registry. `fallback` resolves every scheme that has no resolver.
 
-        With `skip_secrets` no secret is looked up: each becomes an `UnresolvedSecret`.
+        With `skip_secrets` no secret is looked up: each secret becomes an `UnresolvedSecret`.
         """
         self._resolvers = dict(resolvers)
         self._fallback = fallback
@@ -121,7 +121,7 @@ class Registry:
 
 
 class CachedDocuments:
-    """A store whose documents are read once and as a whole, however many references select their members."""
+    """Store that reads each document once and as a whole, for all references to its members."""
 
     def __init__(self, read: Callable[[Reference], str]) -> None:
         """Create a store. `read` returns the whole text behind a locator, or raises SecretUnavailable."""
@@ -143,7 +143,7 @@ class CachedDocuments:
 
 _TEXT_FORMS = {
     ValueShape.NUMBER: re.compile(r"[+-]?[0-9]+"),
-    ValueShape.TRUTH: re.compile(r"true|false", re.IGNORECASE),
+    ValueShape.BOOLEAN: re.compile(r"true|false", re.IGNORECASE),
 }
 
 
@@ -152,7 +152,7 @@ def _convert_to_shape(shape: ValueShape, text: str, reference: Reference) -> Any
         return text
     if shape in _TEXT_FORMS:
         if _TEXT_FORMS[shape].fullmatch(text) is None:
-            raise SecretUnavailable(reference, f"the field wants a value that is a {shape.value}")
+            raise SecretUnavailable(reference, f"the field needs {shape.value}")
         return text
     expected_type = list if shape is ValueShape.LIST else dict
     try:
@@ -160,7 +160,7 @@ def _convert_to_shape(shape: ValueShape, text: str, reference: Reference) -> Any
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, expected_type):
-        raise SecretUnavailable(reference, f"the field wants a JSON {shape.value}, which this is not")
+        raise SecretUnavailable(reference, f"the field needs a JSON {shape.value}, and the value is none")
     return value
 
 
@@ -172,7 +172,7 @@ def decode_text(data: bytes, reference: Reference) -> str:
     try:
         return data.decode("utf-8").removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError:
-        raise SecretUnavailable(reference, "what is kept there is not UTF-8 text") from None
+        raise SecretUnavailable(reference, "its content is not UTF-8 text") from None
 
 
 def select_member(text: str, reference: Reference) -> str:

@@ -1,4 +1,4 @@
-"""`command:NAME` and `command:NAME#member`: output of commands.
+"""Read `command:NAME` and `command:NAME#member` from the output of commands.
 
 Specs choose among the commands of the project file; they never hold a command line.
 """
@@ -18,11 +18,11 @@ from reconciler.model.value import Reference
 from reconciler.secrets.base import SecretUnavailable, StoreContext, decode_text
 
 MAX_BYTES = 1024 * 1024
-_STDERR_NOTE = "what it wrote to its error output is not shown, as that may hold secrets"
+_STDERR_NOTE = "its error output is not shown, since it may hold secrets"
 
 
 def validate_reference(reference: Reference, names: Collection[str]) -> tuple[str, str] | None:
-    """Validate a reference to one of the commands `names`: problem and advice, None if valid."""
+    """Validate a reference to one of the commands `names`. Returns problem and advice; None if valid."""
     if reference.locator in names:
         return None
     known_names = ", ".join(f"`{name}`" for name in sorted(names))
@@ -35,7 +35,7 @@ def validate_reference(reference: Reference, names: Collection[str]) -> tuple[st
 
 
 class Commands:
-    """Named commands, each an argument list that never passes through a shell.
+    """Store of named commands, each an argument list that never passes through a shell.
 
     A command gets the given environment, no input, and its own process group, which is killed as a whole if
     the command fails, prints too much or takes too long. Needs a POSIX system.
@@ -44,7 +44,7 @@ class Commands:
     def __init__(self, commands: Mapping[str, Sequence[str]], context: StoreContext) -> None:
         """Create a store of `commands`, argument lists by name.
 
-        Every command runs in the project's directory, where relative programs are found too.
+        Every command runs in the project's directory. Relative paths of programs start there too.
         """
         self._commands = commands
         self._context = context

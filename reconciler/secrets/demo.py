@@ -1,4 +1,4 @@
-"""Generated values for a sandbox: a value for every reference, without any store."""
+"""Generate a value for every reference of a sandbox, without any store."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from reconciler.model.value import Reference
 
 
 class DemoResolver:
-    """Generator of values: the same reference has the same value, another reference another value."""
+    """Resolver that generates values: equal references have equal values, other references have other values."""
 
     def __init__(self, preset_values: Mapping[str, str] | None = None) -> None:
         """Create a resolver.

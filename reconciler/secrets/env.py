@@ -1,4 +1,4 @@
-"""`env:NAME`: values of environment variables."""
+"""Read `env:NAME` from environment variables."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def validate_reference(reference: Reference) -> tuple[str, str] | None:
-    """Validate the text of a reference: problem and advice, None if valid."""
+    """Validate the text of a reference. Returns problem and advice; None if valid."""
     name = reference.locator
     if not _VARIABLE.fullmatch(name):
         return (
@@ -25,7 +25,7 @@ def validate_reference(reference: Reference) -> tuple[str, str] | None:
 
 
 class Environment:
-    """Environment variables, without the variables that configure this program.
+    """Store of environment variables, without the variables that configure this program.
 
     A spec that could read the API key could also send it into a field that other users see.
     """

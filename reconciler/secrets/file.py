@@ -1,4 +1,4 @@
-"""`file:PATH` and `file:PATH#member`: values of files."""
+"""Read `file:PATH` and `file:PATH#member` from files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _KERNEL_DIRECTORIES = ("/proc", "/sys")  # `/proc/self/environ` holds the creden
 
 
 class Files:
-    """Regular files. Absolute paths are allowed.
+    """Store of regular files. Absolute paths are allowed.
 
     Relative paths start in the project directory and must stay inside it, also through symbolic links.
     """
@@ -51,7 +51,7 @@ class Files:
             resolved = (self._directory / path).resolve()
             is_allowed = path.is_absolute() or resolved.is_relative_to(self._directory.resolve())
         except (OSError, RuntimeError, ValueError):
-            raise SecretUnavailable(reference, "the path leads nowhere") from None
+            raise SecretUnavailable(reference, "the path cannot be resolved") from None
         if any(resolved.is_relative_to(directory) for directory in _KERNEL_DIRECTORIES):
             raise SecretUnavailable(reference, "it is not a regular file")
         if not is_allowed:

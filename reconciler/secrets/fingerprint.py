@@ -1,4 +1,4 @@
-"""Fingerprints of secrets: they reveal a change of a secret and nothing else."""
+"""Compute fingerprints of secrets, which reveal a change of a secret and nothing else."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MIN_KEY_BYTES = 16
 
 
 class ShortKeyError(ValueError):
-    """A signing key is short enough to be guessed."""
+    """A signing key is so short that it can be guessed."""
 
 
 def make_signer(key: Secret) -> Callable[[bytes], str]:
@@ -31,7 +31,7 @@ def make_signer(key: Secret) -> Callable[[bytes], str]:
 
 @dataclass(frozen=True, slots=True)
 class Fingerprinter:
-    """Fingerprints under one key: name of the key, HMAC-SHA256 of the secret, and location."""
+    """Maker of fingerprints with one key: name of the key, HMAC-SHA256 of the secret, and location."""
 
     key: bytes = field(repr=False)
 
@@ -55,12 +55,12 @@ class Fingerprinter:
         return self.fingerprint(f"{address}:{format_path(path)}", secret)
 
     def matches(self, fingerprint: str, secret: Secret) -> bool:
-        """Return whether a fingerprint belongs to this secret, whatever the entry's address is today."""
+        """Check whether a fingerprint belongs to this secret, under any address that the entry had when it was made."""
         location = fingerprint.partition(":")[2].partition(":")[2]
         return hmac.compare_digest(self.fingerprint(location, secret).encode(), fingerprint.encode())
 
     def is_own(self, fingerprint: str) -> bool:
-        """Return whether a fingerprint was made with this key.
+        """Check whether a fingerprint was made with this key.
 
         Fingerprints of other keys cannot be compared.
         """

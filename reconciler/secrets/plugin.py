@@ -1,4 +1,4 @@
-"""Secret stores of other packages: entry points of the group `reconciler.secrets`.
+"""Open secret stores of other packages: entry points of the group `reconciler.secrets`.
 
 The name of an entry point is the scheme of its references. The entry point names a factory, which gets a
 `StoreContext` and returns a `Resolver`. A package is loaded only if a reference needs its store.
@@ -7,10 +7,11 @@ The name of an entry point is the scheme of its references. The entry point name
 from __future__ import annotations
 
 import re
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.value import Reference
+from reconciler.runtime.entry_points import index_entry_points
 from reconciler.secrets.base import Resolver, SecretUnavailable, StoreContext
 
 ENTRY_POINT_GROUP = "reconciler.secrets"
@@ -18,14 +19,8 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 
 def entry_points_by_name() -> dict[str, tuple[EntryPoint, ...]]:
-    """List the entry points by scheme, more than one if packages conflict. Loads no package."""
-    by_name: dict[str, tuple[EntryPoint, ...]] = {}
-    for entry_point in sorted(
-        entry_points(group=ENTRY_POINT_GROUP), key=lambda point: (point.name, point.value)
-    ):
-        if _SCHEME.fullmatch(entry_point.name):
-            by_name[entry_point.name] = (*by_name.get(entry_point.name, ()), entry_point)
-    return by_name
+    """List the entry points by scheme. A scheme has several entry points if packages conflict. Loads no package."""
+    return index_entry_points(ENTRY_POINT_GROUP, _SCHEME)
 
 
 def open_store(candidates: tuple[EntryPoint, ...], context: StoreContext) -> Resolver:
@@ -47,12 +42,12 @@ def open_store(candidates: tuple[EntryPoint, ...], context: StoreContext) -> Res
     except Exception as error:
         raise plugin_error(entry_point, f"opening it ends with {type(error).__name__}") from None
     if not callable(getattr(store, "resolve", None)):
-        raise plugin_error(entry_point, "what it makes cannot `resolve` references")
+        raise plugin_error(entry_point, "its store cannot `resolve` references")
     return _CheckedResolver(store)
 
 
 class _CheckedResolver:
-    """A store of another package, held to the contract of a Resolver."""
+    """Resolver that checks the results of a store of another package."""
 
     def __init__(self, store: Resolver) -> None:
         self._store = store
@@ -66,7 +61,7 @@ class _CheckedResolver:
         except Exception as error:
             raise SecretUnavailable(reference, f"its store ended with {type(error).__name__}") from None
         if not isinstance(value, str):
-            raise SecretUnavailable(reference, "its store gave something other than text")
+            raise SecretUnavailable(reference, "its store returned something other than text")
         return value
 
 

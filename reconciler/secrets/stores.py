@@ -1,4 +1,4 @@
-"""All secret stores: validation of their references, and opening of the stores that a run needs."""
+"""Validate references to all secret stores, and open the stores that a run needs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from reconciler.secrets.file import Files
 from reconciler.secrets.vault import Vault
 
 ReferenceValidator: TypeAlias = Callable[[Reference], tuple[str, str] | None]
-"""Validates the text of a reference: problem and advice, None if valid."""
+"""Validates the text of a reference. Returns problem and advice; None if valid."""
 
 BUILT_IN_SCHEMES = ("aws", "command", "env", EXTERNAL_SCHEME, "file", "vault")
 
@@ -80,4 +80,4 @@ def _accept_any(reference: Reference) -> None:
 def _validate_external(reference: Reference) -> tuple[str, str] | None:
     if reference.confidential:
         return None
-    return "what Fivetran fetches by itself is never shown", "write `secret:` instead of `value:`"
+    return "a value that Fivetran itself fetches is never shown", "write `secret:` instead of `value:`"

@@ -1,4 +1,4 @@
-"""`vault:MOUNT/PATH#key`: entries of a HashiCorp Vault, KV version 2."""
+"""Read `vault:MOUNT/PATH#key` from entries of a HashiCorp Vault, KV version 2."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _MESSAGES_BY_STATUS |= dict.fromkeys((302, 303, 307, 308), _MESSAGES_BY_STATUS[3
 
 
 def validate_reference(reference: Reference) -> tuple[str, str] | None:
-    """The flaw of a reference that its text shows, and the advice; None if there is none."""
+    """Validate the text of a reference. Returns problem and advice; None if valid."""
     example = "write for example `vault:kv/team/database#password`"
     segments = reference.locator.split("/")
     if len(segments) < 2 or not all(_is_plain(segment) for segment in segments):
@@ -37,7 +37,7 @@ def validate_reference(reference: Reference) -> tuple[str, str] | None:
     if _split_locator(reference.locator)[1] == "":
         return "there is no path behind `data`", example
     if not reference.part:
-        return "an entry of Vault has keys, and this names none", f"{example}, the key behind `#`"
+        return "an entry of Vault has keys, and this reference names no key", f"{example}, the key behind `#`"
     return None
 
 
@@ -46,8 +46,8 @@ def _is_plain(segment: str) -> bool:
 
 
 class Vault:
-    """Reads whole entries, with the address and the token that the environment holds, as Vault's own
-    tools name them: `VAULT_ADDR`, `VAULT_TOKEN`, `VAULT_NAMESPACE`, `VAULT_CACERT`."""
+    """Store of whole entries. Address and token come from the variables of Vault's own tools: `VAULT_ADDR`,
+    `VAULT_TOKEN`, `VAULT_NAMESPACE`, `VAULT_CACERT`."""
 
     def __init__(self, context: StoreContext) -> None:
         self._environ = context.environ
@@ -55,12 +55,12 @@ class Vault:
         self._timeout = context.timeout
 
     def read(self, reference: Reference) -> str:
-        """The latest version of an entry as the text of a JSON object.
+        """Read the latest version of an entry as the text of a JSON object.
 
         The path may be written as in the API (`kv/data/app`) or as in Vault's own tools (`kv/app`): the first `data`
-        behind the mount is taken for the API's. Raises SecretUnavailable.
+        behind the mount is taken for the `data` of the API. Raises SecretUnavailable.
         """
-        from reconciler.runtime.http import NoAnswer  # brings TLS, which few runs need here
+        from reconciler.runtime.http import NoAnswer  # imported here: it loads TLS, and few runs use Vault
         from reconciler.secrets.vault_server import get, parse_server
 
         if invalid := validate_reference(reference):
@@ -97,7 +97,7 @@ class Vault:
 
 
 def _split_locator(locator: str) -> tuple[str, str]:
-    """Mount and path."""
+    """Split a locator into mount and path."""
     segments = locator.split("/")
     data_index = segments.index("data", 1) if "data" in segments[1:] else None
     mount = segments[: data_index or 1]
@@ -105,7 +105,7 @@ def _split_locator(locator: str) -> tuple[str, str]:
 
 
 def _parse_entry(response: HttpResponse, reference: Reference, mount: str, path: str) -> Mapping[str, Any]:
-    """The keys and values of an entry. Messages of Vault are not repeated, since they may hold secrets."""
+    """Parse the keys and values of an entry. Messages of Vault are not repeated, since they may hold secrets."""
     try:
         document = json.loads(response.body)
     except (ValueError, RecursionError):
@@ -115,7 +115,7 @@ def _parse_entry(response: HttpResponse, reference: Reference, mount: str, path:
         case 200, {"data": dict(entry), "metadata": dict()}:
             return entry
         case 200, _:
-            reason = "what Vault answers is not an entry of a KV engine of version 2"
+            reason = "the answer of Vault is not an entry of a KV engine of version 2"
         case 404, {"metadata": {"deletion_time": str(time)}} if time:
             reason = "the latest version of this entry was deleted in Vault"
         case 404, {"metadata": {"destroyed": True}}:

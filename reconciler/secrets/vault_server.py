@@ -1,4 +1,4 @@
-"""The Vault server that the environment names: its address, the way to it, and one read from it."""
+"""Read from the Vault server that the environment names."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MAX_BYTES = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A checked base address and the way to it. `proxy` is an `http://` URL, possibly with a password."""
+    """Server with a checked base address. `proxy` is an `http://` URL, possibly with a password."""
 
     base: SplitResult
     proxy: SplitResult | None = None
@@ -28,7 +28,7 @@ class Server:
 
 
 def parse_server(address: str, environ: Mapping[str, str], *, ca_bundle: str | None = None) -> Server:
-    """Check an address; `https_proxy` and `no_proxy` in either spelling and `SSL_CERT_FILE` are honoured.
+    """Parse an address, and read `https_proxy` and `no_proxy` in either spelling and `SSL_CERT_FILE`.
 
     Raises NoAnswer for anything but https (http for loopback) without credentials, query and fragment.
     """
@@ -48,7 +48,7 @@ def parse_server(address: str, environ: Mapping[str, str], *, ca_bundle: str | N
 def get(
     server: Server, path: str, headers: Mapping[str, str], *, clock: Clock, timeout: float
 ) -> HttpResponse:
-    """The answer to one GET of `path` below the base address, whatever its status.
+    """Send one GET of `path` below the base address. Returns the answer for any status.
 
     Raises NoAnswer, also if headers and body together take longer than `timeout` seconds, or the body is larger than
     1 MiB.
@@ -66,8 +66,8 @@ def get(
 
 
 def _create_tls_context(server: Server) -> ssl.SSLContext:
-    """The authorities of the file if one is named, or else those of this machine: a Vault often has a certificate of an
-    authority that only the machines of its company trust."""
+    """Create a TLS context with the authorities of the named file, else with the authorities of this machine: a Vault
+    often has a certificate of an authority that only the machines of its company trust."""
     try:
         return ssl.create_default_context(cafile=server.ca_bundle)
     except OSError:

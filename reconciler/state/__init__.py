@@ -1,1 +1,1 @@
-"""State between runs: a snapshot, and a journal of the changes since."""
+"""Store the state between runs: a snapshot, and a journal of later changes."""

@@ -1,4 +1,4 @@
-"""A remote place for a few small files, each of which is replaced only at the version that was last read."""
+"""Define remote backends for a few small files. A write replaces a file only at the version that was last read."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from reconciler.runtime.deadline import ShutdownDeadline
 
 
 class BackendError(OSError):
-    """A remote place that cannot be reached, refuses, or cannot hold a state. The text never holds credentials;
-    `advice` is one thing to do about it, `notes` are messages of the other side."""
+    """A backend cannot be reached, refuses a request, or cannot hold a state. The text never holds credentials;
+    `advice` is one remedy, `notes` are messages of the server."""
 
     code = "state-unreachable"
 
@@ -24,7 +24,7 @@ class BackendError(OSError):
 
 
 class UnusableBackendError(BackendError):
-    """A remote place that can be reached, and cannot hold a state."""
+    """A backend can be reached, and cannot hold a state."""
 
     code = "state-unusable"
 
@@ -37,8 +37,8 @@ class ConflictError(BackendError):
 
 @dataclass(frozen=True, slots=True)
 class BackendContext(RunEnvironment):
-    """The environment that remote places work in. Its `environ` must lack the settings and credentials of this program.
-    Once `shutdown` is set, the `deadline` of all requests is short."""
+    """Environment of backends. Its `environ` must lack the settings and credentials of this program. Once `shutdown` is
+    set, the `deadline` of all requests is short."""
 
     shutdown: threading.Event = field(default_factory=threading.Event)
     deadline: ShutdownDeadline = field(init=False)
@@ -48,25 +48,26 @@ class BackendContext(RunEnvironment):
 
 
 class Backend(Protocol):
-    """Files by name. A file is written only if it still has the version at which it was last read or written here."""
+    """Store of files by name. A file is written only if it still has the version at which it was last read or written
+    here, so that of two runs with the same lock or state one fails."""
 
     def read(self, *names: str) -> dict[str, bytes | None]:
         """Read files; None for a missing file. Writes nothing. Raises BackendError."""
 
     def peek(self, name: str) -> bytes | None:
-        """Read a file, perhaps as of the last request. The version for later writes stays as it is. Raises
+        """Read a file without taking its version for later writes. The content may be that of the last request. Raises
         BackendError."""
 
     def write(self, changes: Mapping[str, bytes | None], message: str) -> None:
-        """Replace files that were read before, or remove them (None), in this order or all at once. The history, if the
-        place has one, gives the `message` as the reason.
+        """Replace files that were read before, or remove them (None), in this order or all at once. A backend with a
+        history records the `message`.
 
-        Raises ConflictError if a file has another version by now, and BackendError if it is unknown whether the files
-        are written.
+        Raises ConflictError if a file has another version by now, and BackendError for any other
+        failure; then the files may be written.
         """
 
     def is_unchanged(self, name: str) -> bool:
-        """Whether a file is as it was last read or written here. Raises BackendError."""
+        """Check whether a file is as it was last read or written here. Raises BackendError."""
 
     def version(self, name: str, deadline: ShutdownDeadline) -> str:
         """Return the version tag of a file. Changes on every write; may also change spuriously. One cheap request, from
@@ -78,6 +79,6 @@ class Backend(Protocol):
     def verify_conditional_writes(self, name: str) -> None:
         """Check that a write depends on the version of its file, with the file that was just written.
 
-        Raises UnusableBackendError if this place replaces a file that has changed, ConflictError if another run wrote
+        Raises UnusableBackendError if this backend replaces a file that has changed, ConflictError if another run wrote
         the file at the same moment, and BackendError.
         """

@@ -1,4 +1,4 @@
-"""Write a state to this machine when it cannot be written to its place, and find the states that earlier runs wrote."""
+"""Write a backup of a state to this machine if its backend fails, and find the backups of earlier runs."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _INFIX = ".rescued-"
 
 @dataclass(frozen=True, slots=True)
 class BackupFolders:
-    """The folders for backups of the state `name`, in the order in which they are tried. `creates_folders` is for a
-    state at a remote place, beside which no folder of this machine exists yet."""
+    """Folders for backups of the state `name`, in the order in which they are tried. With `creates_folders`, missing
+    folders are created, since no folder of this machine exists yet for a remote state."""
 
     name: str
     folders: tuple[Path, ...]

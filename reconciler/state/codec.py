@@ -1,7 +1,7 @@
 """Encode a state as JSON, and decode it: the snapshot, and each line of the journal.
 
-Records, intents and removals are written as the dataclasses of the model have them, so that a new field is stored
-without a change here. Only types that JSON lacks have a form of their own: addresses are text, and fields below
+Records, intents and removals are written with the fields of their dataclasses in the model, so that a new field is
+stored without a change here. Only types that JSON lacks have a form of their own: addresses are text, and fields below
 `config` are nested.
 """
 
@@ -35,18 +35,19 @@ FORMAT: Final = 2
 reports a state of format 2 as newer, and not as damaged."""
 
 JournalValue: TypeAlias = Record | CompletedRemoval | None
-"""The new record of an address; the removal that dropped the record; or None for a record that is just dropped."""
+"""The new record of an address; the removal that dropped the record; or None for a record that was dropped without a
+removal."""
 
 _MAX_YEAR = 9000
 """From this year on, adding to a time may overflow."""
 
 
 class DamagedStateError(Exception):
-    """Bytes that are no state. The text names the problem and never repeats content."""
+    """Some bytes are no state. The text names the problem and never repeats content."""
 
 
 class NewerStateError(Exception):
-    """A state of a format that only a newer version of this program reads."""
+    """A state has a format that only a newer version of this program reads."""
 
 
 def parse_time(text: str) -> datetime | None:
@@ -72,22 +73,23 @@ def _is_calculable(moment: datetime) -> bool:
 
 def _check_time(moment: datetime) -> datetime:
     if not _is_calculable(moment):
-        raise ValueError("no clock shows this time")
+        raise ValueError("the time has no zone, or its year is out of range")
     return moment
 
 
 def _check_record_times(record: Record) -> Record:
     intents = record.earlier if record.intent is None else (record.intent, *record.earlier)
-    for instant in (each for intent in intents for each in (intent.begun, intent.sent) if each is not None):
-        _check_time(instant.own)
-        if instant.server is not None:
-            _check_time(instant.server)
+    for intent in intents:
+        for instant in filter(None, (intent.begun, intent.sent)):
+            _check_time(instant.own)
+            if instant.server is not None:
+                _check_time(instant.server)
     return record
 
 
 def _prepare_record(data: Any) -> Any:
-    """Bring the JSON form of a record to the shape of the dataclass. Anything malformed stays as it is, so that the
-    validation of the dataclass names its place."""
+    """Convert the JSON form of a record to the shape of its dataclass. Malformed parts stay unchanged, so that the
+    validation of the dataclass names their places."""
     if not isinstance(data, dict):
         return data
     prepared = dict(data)
@@ -102,7 +104,7 @@ def _prepare_record(data: Any) -> Any:
 
 
 def _prepare_intent(data: Any) -> Any:
-    """Turn `at`, by which format 1 says when the run began, into `begun`."""
+    """Convert `at`, the start of the run in format 1, to `begun`."""
     if not isinstance(data, dict) or not isinstance(data.get("at"), str):
         return data
     intent = {name: value for name, value in data.items() if name != "at"}
@@ -157,7 +159,7 @@ _Document = TypeVar("_Document", bound=_StrictDocument)
 
 
 class StateDocument(_StrictDocument):
-    """A snapshot: a state with its format, and with text for addresses."""
+    """Snapshot: a state with its format, and with text for addresses."""
 
     format: _Format = FORMAT
     lineage: str = Field(min_length=1)
@@ -171,8 +173,8 @@ class StateDocument(_StrictDocument):
 
 
 class EntryDocument(_StrictDocument):
-    """One line of the journal: the new record of an address; null for a dropped record, with the removal that dropped
-    it, if there is one."""
+    """One line of the journal: the new record of an address; null for a dropped record, with its removal if a removal
+    dropped it."""
 
     address: str
     record: _StoredRecord | None = None
@@ -180,7 +182,7 @@ class EntryDocument(_StrictDocument):
 
 
 class HeadDocument(_StrictDocument):
-    """The first line of a journal: the snapshot that it continues."""
+    """First line of a journal: the snapshot that the journal continues."""
 
     format: _Format = FORMAT
     lineage: str
@@ -257,6 +259,6 @@ def _validate(model: type[_Document], data: Any) -> _Document:
 
 
 def _format_place(location: Iterable[int | str]) -> str:
-    # pydantic names a field path by its Python form, which is of no use to a reader of JSON.
+    # pydantic names a field path by its Python form, which does not occur in the JSON text.
     keys = [str(part) for part in location if not str(part).startswith("(")]
     return ".".join(keys) or "the whole"

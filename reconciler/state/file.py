@@ -18,11 +18,11 @@ from reconciler.state.store import StateWriter, Store
 
 
 class LockLostError(OSError):
-    """The lock was broken, so another run may be writing to these files."""
+    """The lock of these files was broken, so another run may be writing to them."""
 
 
 class StateFile(Store):
-    """A state in the snapshot `path`. The journal, the lock and the key of the fingerprints stand beside it, with
+    """State in the snapshot `path`. The journal, the lock and the key of the fingerprints stand beside it, with
     `.journal`, `.lock` and `.key` behind its name."""
 
     _restore_advice = "restore it from a backup, or delete it and its `.journal` and plan again"
@@ -47,7 +47,7 @@ class StateFile(Store):
             raise ReconcilerError([self.explain_unavailable("written", error)]) from error
 
     def renew_and_flush(self) -> bool:
-        """Whether the run may go on: not if its lock was broken. Every entry is durable already, so nothing is due."""
+        """Check whether the run may go on: not if its lock was broken. Nothing is due, since every entry is durable."""
         if self.stop_reason is None and self.lock.is_broken:
             self.stop_reason = self._explain_lost_lock(
                 "another run may have taken it, so nothing new was started"
@@ -64,7 +64,7 @@ class StateFile(Store):
 
     @property
     def _is_shutting_down(self) -> bool:
-        return False  # the journal is on this machine already, whenever the run is killed
+        return False  # no hurry: all entries are in the journal on this machine, even if the run is killed
 
     def _load(self) -> State | None:
         try:
@@ -75,7 +75,7 @@ class StateFile(Store):
 
     def _explain_failed_write(self, error: OSError, backup: Path | None) -> Diagnostic:
         note = (
-            f"what this run did is written to `{backup}`"
+            f"the state of this run is written to `{backup}`"
             if backup
             else "it could not be written anywhere else"
         )
@@ -90,21 +90,21 @@ class StateFile(Store):
             "state-not-kept",
             f"the state `{self.display_name}` could not be written: {error.strerror or error}",
             notes=(note,),
-            help=f"{advice}, and apply again: what exists is found and not made twice",
+            help=f"{advice}, and apply again: existing objects are found and not made twice",
         )
 
     def _explain_lost_lock(self, note: str) -> Diagnostic:
         return Diagnostic(
             "lease-lost",
-            f"somebody broke the lock of the state `{self.display_name}` while this run was at work",
+            f"the lock of the state `{self.display_name}` was broken while this run was at work",
             notes=(note,),
-            help="see who is at work, then apply again: what exists is found and not made twice",
+            help="see which run is at work, then apply again: existing objects are found and not made twice",
         )
 
 
 @dataclass(frozen=True, slots=True)
 class _LocalKeyFile:
-    """The key of the fingerprints in hexadecimal digits, in a file beside the state of `store`."""
+    """File with the key of the fingerprints in hexadecimal digits, beside the state of `store`."""
 
     path: Path
     store: StateFile
@@ -116,7 +116,7 @@ class _LocalKeyFile:
         except FileNotFoundError:
             return None
         except ValueError as error:
-            damage = DamagedStateError("its key file is not one")
+            damage = DamagedStateError("its key file holds no key")
             raise ReconcilerError([self.store.explain_damaged(damage)]) from error
         except OSError as error:
             raise ReconcilerError([self.store.explain_unavailable("read", error)]) from error
@@ -131,7 +131,7 @@ class _LocalKeyFile:
 
 
 class FileStateWriter(StateWriter):
-    """A state file that is being written. Staged entries are durable when `stage` returns."""
+    """Writer of a state file. Staged entries are durable when `stage` returns."""
 
     def __init__(self, path: Path, journal: Path, state: State, lock: LocalLock) -> None:
         """Write the snapshot with the next serial, and start its journal. Raises OSError.
@@ -151,7 +151,7 @@ class FileStateWriter(StateWriter):
     def stage(self, entries: Iterable[JournalEntry]) -> None:
         """Set records, or drop them (None, or their removal). Raises OSError if they are not durable.
 
-        After a failed write nothing is appended any more, since the end of the journal is unknown. Later entries are
+        After a failed write nothing is appended any more, since the journal may end within a line. Later entries are
         in memory, and in the file only if `close` can write it.
         """
         entries = list(entries)
@@ -169,13 +169,13 @@ class FileStateWriter(StateWriter):
         """Do nothing: staged entries are durable."""
 
     def close(self) -> None:
-        """Take the journal into a new snapshot, which makes the journal an old one. Raises OSError."""
+        """Write all entries of the journal into a new snapshot, after which the journal is ignored. Raises OSError."""
         self.release()
         self._advance_serial()
         self._write()
 
     def release(self) -> None:
-        """Close the files as they are: the journal holds all staged entries."""
+        """Close the journal without a new snapshot: the journal holds all staged entries."""
         self._journal.close()
 
     def _write(self) -> None:
@@ -184,7 +184,7 @@ class FileStateWriter(StateWriter):
 
     def _require_lock(self) -> None:
         if self._lock.is_broken:
-            raise LockLostError("somebody broke its lock, and another run may be writing")
+            raise LockLostError("its lock was broken, and another run may be writing")
 
 
 def _place_beside(path: Path, suffix: str) -> Path:

@@ -1,7 +1,7 @@
-"""A state in git: a branch of its own, on which every write is a commit.
+"""Keep a state in git: in a branch of its own, on which every write is a commit.
 
-A write is a push that names the commit it builds on, and a server takes it only if the branch still stands there. If
-another project that shares the branch was faster, the write is made again on top of its commit.
+A write is a push that names the commit it builds on, and a server accepts it only if the branch still has that commit.
+If another project that shares the branch was faster, the write is repeated on top of its commit.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ _STATE_FILE_NAME = re.compile(r"([^/]+\.)?state\.json(\.lock)?|README(\.md)?")
 
 
 class GitBackend:
-    """The files at the top of a branch. A branch that does not exist yet is made by the first write."""
+    """Backend with the files in the last commit of a branch. The first write creates a missing branch."""
 
     def __init__(self, location: GitBranch, context: BackendContext) -> None:
         self._branch = f"refs/heads/{location.branch}"
         self._context = context
         self._git = ScratchRepository(location, context)
         self._tip = ""  # the commit of the branch; empty if there is no branch
-        self._files: dict[str, str] = {}  # all of that commit: hash by name
-        self._known: dict[str, str | None] = {}  # the files that were asked for
+        self._files: dict[str, str] = {}  # all files of that commit: hash by name
+        self._known: dict[str, str | None] = {}  # hashes as of the last read or write of each file
         self._possibly_written: dict[str, set[str | None]] = {}  # contents that a push may have written
 
     def read(self, *names: str) -> dict[str, bytes | None]:
@@ -43,7 +43,7 @@ class GitBackend:
         return {name: self._read_blob(self._files.get(name)) for name in names}
 
     def peek(self, name: str) -> bytes | None:
-        """Return the content of a file as of the last look at the branch. Raises BackendError."""
+        """Return the content of a file as of the last request. Raises BackendError."""
         return self._read_blob(self._files.get(name))
 
     def write(self, changes: Mapping[str, bytes | None], message: str) -> None:
@@ -52,13 +52,13 @@ class GitBackend:
         for name, blob in blobs.items():
             self._possibly_written.setdefault(name, {self._known[name]}).add(blob)
         for attempt in range(_MAX_ATTEMPTS):
-            # The branch may have been looked at since these files were read.
+            # Another call may have refreshed the branch since these files were read.
             if any(self._files.get(name) not in self._possibly_written[name] for name in blobs):
-                raise ConflictError("somebody else wrote to it in the meantime")
+                raise ConflictError("another run wrote to it in the meantime")
             result, base = self._push(self._create_commit(blobs, message)), self._tip
             if result.code != 0:
                 self._refresh()
-            # A push whose answer was lost may have come through.
+            # A push without an answer may have been carried out.
             if result.code == 0 or all(self._files.get(name) == blob for name, blob in blobs.items()):
                 self._known |= blobs
                 self._possibly_written.clear()
@@ -66,14 +66,14 @@ class GitBackend:
             if self._tip == base:
                 raise BackendError(
                     result.error_line,
-                    f"see that the branch `{self._branch[11:]}` may be pushed to with these credentials",
+                    f"see that these credentials may push to the branch `{self._branch[11:]}`",
                     result.server_messages,
                 )
             self._context.clock.sleep(_RETRY_PAUSE * (attempt + 1))
-        raise BackendError("others write to its branch all the time")
+        raise BackendError("other runs write to its branch all the time")
 
     def is_unchanged(self, name: str) -> bool:
-        """Whether a file is as it was last read or written here. Raises BackendError."""
+        """Check whether a file is as it was last read or written here. Raises BackendError."""
         self._refresh()
         return self._files.get(name) in self._possibly_written.get(name, {self._known[name]})
 
@@ -82,7 +82,7 @@ class GitBackend:
         return self._query_tip(deadline)
 
     def known_version(self, name: str) -> str:
-        """Return the commit of the branch as of the last look at it."""
+        """Return the commit of the branch as of the last request."""
         return self._tip
 
     def verify_conditional_writes(self, name: str) -> None:
@@ -119,7 +119,7 @@ class GitBackend:
         if foreign:
             raise UnusableBackendError(
                 f"the branch holds other files, such as `{foreign[0]}`",
-                "name a branch that is there for states only; one that does not exist is made",
+                "name a branch for states only; a missing branch is created",
             )
         return files
 
@@ -132,7 +132,7 @@ class GitBackend:
         return _decode_lines(self._git.check_output("hash-object", "-w", "--stdin", stdin=content))[0]
 
     def _create_commit(self, blobs: Mapping[str, str | None], summary: str) -> tuple[str, dict[str, str]]:
-        """Create a commit on top of the branch as of the last look at it. Returns its hash and its files."""
+        """Create a commit on top of the known commit of the branch. Returns its hash and its files."""
         files = {name: blob for name, blob in {**self._files, **blobs}.items() if blob is not None}
         lines = "".join(f"100644 blob {blob}\t{name}\0" for name, blob in sorted(files.items()))
         tree = _decode_lines(self._git.check_output("mktree", "-z", stdin=os.fsencode(lines)))[0]
@@ -146,7 +146,7 @@ class GitBackend:
         return _decode_lines(output)[0], files
 
     def _push(self, created: tuple[str, dict[str, str]]) -> Result:
-        """Move the branch to a new commit, if its commit is still the one last seen."""
+        """Move the branch to a new commit, if the branch still has the known commit."""
         commit, files = created
         result = self._git.run(
             "push",

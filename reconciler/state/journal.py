@@ -1,4 +1,4 @@
-"""Write and replay the journal beside a snapshot: one line per changed record, on disk before the run goes on.
+"""Write and replay the journal beside a snapshot. It has one line per changed record, on disk before the run goes on.
 
 A journal belongs to one snapshot, which its first line names. A journal that continues an older snapshot of the same
 lineage is left over from a crash between the two writes of a compaction, and its lines are in the newer snapshot
@@ -31,7 +31,8 @@ JournalEntry = tuple[Address, JournalValue]
 def replay(state: State, content: bytes) -> State:
     """Replay all complete lines of a journal on a snapshot. Returns the new state. Raises DamagedStateError.
 
-    A killed process may leave a last line without its end; no request was sent on the strength of that line.
+    A killed process may leave a last line without its end. That line is dropped: no request was sent before it was
+    durable.
     """
     complete, _, _ = content.rpartition(b"\n")
     if not complete:
@@ -61,7 +62,7 @@ def apply_entries(
 
 
 class JournalWriter:
-    """Appends entries durably: when `append` returns, a crash of the machine does not lose them."""
+    """Writer of durable entries: after `append`, a crash of the machine does not lose them."""
 
     def __init__(self, path: Path, state: State) -> None:
         """Start an empty journal for a snapshot. Raises OSError."""

@@ -1,15 +1,15 @@
 """Lease the lock of a remote state: a file names the holder and the end of the lease, and is renewed during the run.
 
-A process that dies cannot release a lock on a server, so a lease expires by itself. One thread writes: the main thread
-of a run wakes every fraction of a second while calls are under way, however long they take, and renews the lease long
-before its end. While a user is asked to confirm, it is not renewed. If the lease expires then and another run takes it,
+A process that dies cannot release a lock on a server, so a lease expires by itself. Only the main thread writes: it
+wakes every fraction of a second while calls are in flight, however long they take, and renews the lease long before its
+end. While a user is asked to confirm, it is not renewed. If the lease expires then and another run takes it,
 the next write fails, and that write comes before the first call to Fivetran.
 
-Two clocks measure the age of a lease, and the higher age counts: the monotonic clock stands still while its machine is
-asleep, and the time of day may be set back.
+Two clocks measure the age of a lease, and the higher age counts: the monotonic clock stops while its machine sleeps,
+and the time of day may be set back.
 
 Every write of the state goes out together with a renewed lease, on the condition that both files are as this run left
-them. So a run whose lease was taken cannot replace the state of its successor, whatever the clocks say.
+them. So a run whose lease was taken cannot replace the state of its successor, even if both clocks are wrong.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from reconciler.state.lock import LockHolderState, LockStatus
 from reconciler.state.watch import LockWatcher
 
 LEASE_TTL = 300.0
-"""Seconds until a lease expires that is not renewed. Long enough for a server that is out of reach for some minutes,
-and short enough to wait for after a crash."""
+"""Seconds until a lease expires that is not renewed. Long enough to survive a server that is out of reach for some
+minutes, and short enough to wait for after a crash."""
 RENEW_AFTER = 100.0
-"""Seconds after which a lease is renewed without other changes: a third of its length, so that several attempts fit
-between the first failure and the end."""
+"""Seconds after which a lease is renewed without other changes: a third of its length, so that several attempts are
+possible between the first failure and the end."""
 WRITE_INTERVAL = 30.0
 """Seconds between writes of results, and between attempts of a failed write. Each write is a commit or a request to the
-store, and a lost result is found again at Fivetran, so they need not be frequent."""
+store, and a lost result is found again at Fivetran, so frequent writes are not worth their cost."""
 CLOCK_SKEW = 60.0
 """Seconds that the clocks of two hosts may differ. Another run adds them before it takes an expired lease; the holder
 does not, so that it stops before another run may start."""
@@ -43,8 +43,8 @@ does not, so that it stops before another run may start."""
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The holder of a lock, and the end of the lease (ISO 8601, UTC). The random mark makes it unlike all other leases,
-    so that equal content is always the same write."""
+    """Holder of a lock, and the end of the lease (ISO 8601, UTC). The random mark makes each lease unique, so that
+    equal content is always the same write."""
 
     holder: LockInfo
     until: str
@@ -61,7 +61,7 @@ class LockHeldError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _TimePoint:
-    """A point in time, by both clocks."""
+    """Point in time, by both clocks."""
 
     monotonic: float
     wall: datetime
@@ -71,12 +71,12 @@ class _TimePoint:
         return cls(clock.monotonic(), clock.now())
 
     def elapsed_since(self, earlier: _TimePoint) -> float:
-        """Seconds that have passed, by the clock that shows more."""
+        """Compute the passed seconds, by the clock that shows more."""
         return max(self.monotonic - earlier.monotonic, (self.wall - earlier.wall).total_seconds())
 
 
 class RemoteLock:
-    """A lock at a remote place, held from `acquire` to `release`. Every write in between renews it."""
+    """Lock of a remote state, held from `acquire` to `release`. Every write in between renews it."""
 
     def __init__(self, backend: Backend, name: str, holder: LockInfo, context: BackendContext) -> None:
         self._backend = backend
@@ -104,9 +104,11 @@ class RemoteLock:
             status = parse_lock_status(
                 self._backend.read(self._name)[self._name], self._clock.now(), self._holder.host
             )
+            # Free again: the faster run has ended meanwhile, and nothing is known about it.
             raise LockHeldError(
                 status if status.state is not LockHolderState.FREE else LockStatus(LockHolderState.UNKNOWN)
             ) from None
+        # The write may have been carried out without an answer: a lock that stays would block other runs for minutes.
         except KeyboardInterrupt:
             self._deadline.begin_shutdown()
             self._release_quietly()
@@ -120,26 +122,27 @@ class RemoteLock:
 
         Raises ConflictError if another run wrote the lock or one of the files, and BackendError.
         """
+        # Measured from before the request, so that for this run the lease never ends later than for other runs.
         started = self._attempted = _TimePoint.now(self._clock)
         lease = Lease(self._holder, self._compute_expiry(), self._entropy(8).hex())
         self._write({self._name: _encode_lease(lease), **changes}, message)
         self._renewed = started
 
     def write_and_release(self, changes: Mapping[str, bytes | None], message: str) -> None:
-        """Write files and release the lock at once, for a run that has no time for two writes. Raises as `write` does;
-        then `release` sends nothing either."""
+        """Write files and release the lock in one write, for a run that has no time for two writes. Raises the errors
+        of `write`. After it `release` sends nothing, even after an error."""
         self._is_released = True
         self._write({**changes, self._name: None}, f"{message}; unlocked")
 
     def release(self) -> None:
-        """Release the lock. Raises BackendError; then the lease expires by itself."""
+        """Release the lock. Raises BackendError; the lease then expires by itself."""
         self.stop_watching()
         if not self._is_lost and not self._is_released:
             self._is_released = True
             self._backend.write({self._name: None}, "unlocked")
 
     def is_due(self, *, has_changes: bool) -> bool:
-        """Whether it is time to write: at once if the lease has expired, since another run may have taken it."""
+        """Check whether a write is due. An expired lease is due at once, since another run may have taken it."""
         now = _TimePoint.now(self._clock)
         age = now.elapsed_since(self._renewed)
         is_waiting = now.elapsed_since(self._attempted) < WRITE_INTERVAL
@@ -147,7 +150,7 @@ class RemoteLock:
 
     @property
     def has_expired(self) -> bool:
-        """Whether other runs may take the lock, as far as these clocks know."""
+        """Whether the lease has expired by a clock of this run, so that other runs may take the lock soon."""
         return _TimePoint.now(self._clock).elapsed_since(self._renewed) >= LEASE_TTL
 
     def check_ownership(self) -> None:
@@ -157,7 +160,7 @@ class RemoteLock:
             raise ConflictError("the lock is not held any more")
         known_version = self._backend.known_version(self._name)
         observation = self._watcher.poll(known_version)
-        # A version from before the last write says nothing.
+        # A poll that started before the last write says nothing about the present version.
         if (
             observation is None
             or observation.known_version != known_version
@@ -173,7 +176,7 @@ class RemoteLock:
         self._watcher.stop()
 
     def _write(self, changes: Mapping[str, bytes | None], message: str) -> None:
-        if self._is_lost:  # for good, even if the lock is free by now
+        if self._is_lost:  # final, even if the lock is free again: another run may have written meanwhile
             raise ConflictError("the lock is not held any more")
         try:
             self._backend.write(changes, message)
@@ -182,7 +185,7 @@ class RemoteLock:
             raise
 
     def _release_quietly(self) -> None:
-        """Release a lock of which it is unknown whether this run has it."""
+        """Release a lock that this run may or may not have taken."""
         with suppress(BackendError):
             self.release()
 
@@ -196,7 +199,7 @@ class RemoteLock:
 
 
 def parse_lock_status(content: bytes | None, now: datetime, host: str) -> LockStatus:
-    """Parse the status of a lock from the content of its file, seen from `host`. An expired lease is free."""
+    """Parse the status of a lock from the content of its file, as seen from `host`. An expired lease is free."""
     if not content:
         return LockStatus(LockHolderState.FREE)
     lease = _decode_lease(content)

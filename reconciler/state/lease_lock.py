@@ -1,4 +1,4 @@
-"""The lock of a remote state: the status of its lease, and the diagnostics about it."""
+"""Lock a remote state by a lease, read the status of the lease, and explain failures."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from reconciler.state.backend import Backend, BackendContext, BackendError, Conf
 from reconciler.state.lease import LockHeldError, RemoteLock, parse_lock_status
 from reconciler.state.lock import LockHolderState, LockStatus
 
-LOCK_LOST_ADVICE = "see who is at work, then apply again: what exists is found and not made twice"
+LOCK_LOST_ADVICE = "see which run is at work, then apply again: existing objects are found and not made twice"
 
 
 class LeaseLock:
-    """The lock in the file `name` of a backend. `held` is the lease of this run while it has one."""
+    """Lock in the file `name` of a backend. `held` is the lease of this run while the run has the lock."""
 
     def __init__(self, backend: Backend, name: str, display_name: str, context: BackendContext) -> None:
         self._backend = backend
@@ -46,18 +46,18 @@ class LeaseLock:
             try:
                 lock.release()
             except ConflictError:
-                pass  # another run holds it by now
+                pass  # another run has taken the lock, so there is nothing to release
             except BackendError as error:
                 self._release_failure = self._warn_not_released(error, lock.expires_at)
 
     @property
     def release_failure(self) -> Diagnostic | None:
-        """Return a warning if the lock could not be released. Known once `hold` has ended."""
+        """A warning if the lock could not be released. Known once `hold` has ended."""
         return self._release_failure
 
     def current_owner(self, own: LockInfo) -> LockStatus | None:
-        """Find the other run that holds the lock, as far as it is known: credentials that may only read the state need
-        not read the lock."""
+        """Find the other run that holds the lock; None if it is unknown: credentials that may read the state may not be
+        allowed to read the lock."""
         try:
             status = self._parse(self._backend.peek(self._name), own.host)
         except BackendError:
@@ -65,27 +65,25 @@ class LeaseLock:
         return None if status.state is LockHolderState.FREE or status.holder in (None, own) else status
 
     def clear_stale(self, host: str) -> LockStatus:
-        """Read the status of the lock, seen from `host`. An expired lease is removed. Raises ReconcilerError."""
+        """Read the status of the lock, as seen from `host`. An expired lease is removed. Raises ReconcilerError."""
         try:
             status = self._read_status(host)
             if status.state is LockHolderState.FREE and status.holder is not None:
-                self._backend.write({self._name: None}, "took away a lock that had run out")
+                self._backend.write({self._name: None}, "removed an expired lock")
         except BackendError as error:
             raise ReconcilerError([self.explain_unavailable("looked at", error)]) from error
         return status
 
     def force_unlock(self, expected: LockStatus, host: str) -> None:
-        """Take the lock away from its holder. Raises ReconcilerError if it is not held any more as `expected`: a holder
-        that renewed it in the meantime is at work."""
+        """Take the lock away from its holder. Raises ReconcilerError if its status differs from `expected`: a holder
+        that renewed the lock meanwhile is at work."""
         try:
             current = self._read_status(host)
             if current.state is LockHolderState.FREE:
                 return
             if current != expected:
                 raise ReconcilerError([self._explain_locked(current)])
-            self._backend.write(
-                {self._name: None}, f"broke the lock of {current.holder or 'somebody without a name'}"
-            )
+            self._backend.write({self._name: None}, f"broke the lock of {current.holder or 'an unknown run'}")
         except ConflictError:
             raise ReconcilerError([self._explain_locked(self._read_status(host))]) from None
         except BackendError as error:
@@ -96,7 +94,7 @@ class LeaseLock:
         if isinstance(error, ConflictError):
             return Diagnostic(
                 "lease-lost",
-                f"the state `{self._display_name}` is another run's by now",
+                f"the state `{self._display_name}` is not held by this run any more",
                 notes=self._describe_successor(),
                 help=LOCK_LOST_ADVICE,
             )
@@ -117,21 +115,19 @@ class LeaseLock:
         return parse_lock_status(content, self._context.clock.now(), host)
 
     def _describe_successor(self) -> tuple[str, ...]:
-        """Describe the present holder of a lock that this run has lost, if it can be known."""
+        """Describe the present holder of a lost lock, if the lock can be read."""
         try:
             status = self._parse(self._backend.peek(self._name), "")
         except BackendError:
             return ()
         if status.holder is None:
-            return ("its lock was broken or ran out, or somebody wrote it without one",)
+            return ("its lock was broken or expired, or another process wrote the state without a lock",)
         if status.holder == self._context.holder:
-            return ("somebody put back an older version of it: the lock there is an earlier one of this run",)
+            return ("an older version of the state was restored: its lock is an earlier lock of this run",)
         return (f"it is held by {status.holder}",)
 
     def _explain_locked(self, status: LockStatus) -> Diagnostic:
-        owner_note = (
-            f"it is held by {status.holder}" if status.holder else "its holder does not say who it is"
-        )
+        owner_note = f"it is held by {status.holder}" if status.holder else "its holder is unknown"
         notes = (
             (owner_note, f"it is free again at {status.expires_at}, unless it is renewed")
             if status.expires_at
@@ -141,15 +137,15 @@ class LeaseLock:
             "locked",
             f"another run is writing to the state `{self._display_name}`",
             notes=notes,
-            help="wait for it to end and run again; the lock of a run that died runs out by itself, and"
-            " `reconciler state unlock` breaks it before",
+            help="wait for that run to end, then run again; the lock of a run that died expires by itself, and"
+            " `reconciler state unlock` breaks it earlier",
         )
 
     def _warn_not_released(self, error: BackendError, expires_at: str) -> Diagnostic:
         return Diagnostic(
             "lock-left",
-            f"the lock of the state `{self._display_name}` could not be let go of: {error}",
+            f"the lock of the state `{self._display_name}` could not be released: {error}",
             severity=Severity.WARNING,
-            notes=(*error.notes, f"others have to wait until it is free by itself, at {expires_at}"),
-            help="`reconciler state unlock` frees it before",
+            notes=(*error.notes, f"other runs have to wait until it expires, at {expires_at}"),
+            help="`reconciler state unlock` frees it earlier",
         )

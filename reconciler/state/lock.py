@@ -1,4 +1,4 @@
-"""Lock a state file against other runs of hosts that share it."""
+"""Lock a state file against other runs, also on other hosts that share the file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class LockHolderState(Enum):
 
     FREE = auto()
     LOCAL_ALIVE = auto()  # its process runs on this host
-    LOCAL_DEAD = auto()  # no other process of that number is on this host
+    LOCAL_DEAD = auto()  # this host has no other process with this id
     REMOTE = auto()  # its process is, or was, on another host
     UNKNOWN = auto()  # no readable entry names its holder
 
@@ -41,8 +41,8 @@ class LockStatus:
 
 
 class LocalLock:
-    """Lock of a state file, at `path`. The file beside it names the holder, for other users only: the lock itself is
-    the lock of the operating system, and dies with its process."""
+    """Lock of a state file, at `path`. The file beside it names the holder for messages only: the lock itself is a lock
+    of the operating system, which ends with its process."""
 
     release_failure: Diagnostic | None = None
     """Always None: the system releases this lock."""
@@ -56,7 +56,7 @@ class LocalLock:
     @property
     def is_broken(self) -> bool:
         """Whether the lock is held, and another run has a lock of its own in its place."""
-        # A missing file is no other run's: it was removed, and no run has come after this one yet.
+        # A missing file is no lock of another run: it was removed, and no run has started since.
         return self._held_file_id is not None and _read_file_id(self.path) not in (self._held_file_id, None)
 
     @contextmanager
@@ -75,14 +75,14 @@ class LocalLock:
             yield
         finally:
             self._held_file_id = None
-            if self._read_info() == holder:  # otherwise the next holder has written its own entry
+            if self._read_info() == holder:  # else the next holder has written its own entry
                 with suppress(OSError):
                     self._info_file.unlink(missing_ok=True)
             lock.release()
 
     def current_owner(self, own: LockInfo) -> LockStatus | None:
-        """Find the other process of this host that holds the lock. Touches nothing, so that a run that begins at this
-        moment gets the lock. Whether a holder on another host is alive is unknown here."""
+        """Find the other process of this host that holds the lock. Does not touch the lock, so that a run that starts
+        at this moment gets it. A holder on another host is left out, since its process cannot be looked up here."""
         status = self._read_status(own.host)
         return status if status.state is LockHolderState.LOCAL_ALIVE else None
 
@@ -106,9 +106,9 @@ class LocalLock:
         return LockStatus(LockHolderState.FREE, stale_owner)
 
     def force_unlock(self, expected: LockStatus, host: str) -> None:
-        """Take the lock away from its holder, so that the next run gets one. A holder that is alive is not stopped.
+        """Take the lock away from its holder, so that the next run gets a lock. A holder that is alive is not stopped.
 
-        Raises ReconcilerError if the lock is not held any more as `expected`, or cannot be removed.
+        Raises ReconcilerError if the status of the lock differs from `expected`, or the lock cannot be removed.
         """
         current = self.clear_stale(host)
         if current.state is LockHolderState.FREE:
@@ -116,7 +116,7 @@ class LocalLock:
         if current != expected:
             raise ReconcilerError([self._explain_locked(current)])
         try:
-            # In this order: once the lock is removed the next run may hold a new one, with an entry of its own.
+            # In this order: once the lock is removed, the next run may hold a new lock, with an entry of its own.
             self._info_file.unlink(missing_ok=True)
             self.path.unlink(missing_ok=True)
         except OSError as error:
@@ -154,18 +154,18 @@ class LocalLock:
         return holder if is_valid else None
 
     def _explain_locked(self, status: LockStatus) -> Diagnostic:
-        owner_note = "the other run has not said yet who it is"
+        owner_note = "the holder of the lock is not known yet"
         # The entry of a dead process does not name the holder now.
         if status.holder is not None and status.state is not LockHolderState.LOCAL_DEAD:
             owner_note = f"it is held by {status.holder}"
         advice = "the lock of a process that died is free at once"
         if status.state is not LockHolderState.LOCAL_ALIVE:
-            advice = "if it is certain that none is left, `reconciler state unlock` breaks the lock"
+            advice = "if it is certain that no run is left, `reconciler state unlock` breaks the lock"
         return Diagnostic(
             "locked",
             f"another run is writing to the state `{self._display_name}`",
             notes=(owner_note,),
-            help=f"wait for it to end and run again; {advice}",
+            help=f"wait for that run to end, then run again; {advice}",
         )
 
     def _explain_unusable(self, error: Exception) -> Diagnostic:
@@ -178,7 +178,7 @@ class LocalLock:
 
 
 def _read_file_id(path: Path) -> tuple[int, int] | None:
-    """Read device and inode of a file, which another file in its place does not have; None if there is no file."""
+    """Read device and inode of a file, by which a new file in its place differs; None if there is no file."""
     try:
         status = path.stat()
     except OSError:

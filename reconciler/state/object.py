@@ -42,7 +42,7 @@ _CallResult = TypeVar("_CallResult")
 
 
 class ObjectBackend:
-    """Objects by key. A removed object stays there and is empty: stores cannot delete on a condition."""
+    """Backend with objects by key. A removed object stays and is empty: stores cannot delete on a condition."""
 
     def __init__(self, location: ObjectKey, context: BackendContext) -> None:
         """Prepare the client. Nothing is reached yet. Raises ReconcilerError if the library is missing."""
@@ -59,7 +59,7 @@ class ObjectBackend:
         try:
             self._bucket = store_classes[location.scheme](
                 location.bucket,
-                # No client options here: they would replace all that the environment sets.
+                # No client options here: they would replace all client options of the environment.
                 retry_config={"max_retries": _MAX_RETRIES, "retry_timeout": _RETRY_TIMEOUT},
             )
         except (BaseError, ValueError) as error:  # the environment lacks a setting
@@ -87,7 +87,7 @@ class ObjectBackend:
             self._write(name, content or b"")
 
     def is_unchanged(self, name: str) -> bool:
-        """Whether an object is as it was last read or written here. Raises BackendError."""
+        """Check whether an object is as it was last read or written here. Raises BackendError."""
         content, version = self._fetch(name)
         return version == self._known[name] or content in self._possibly_written.get(name, ())
 
@@ -108,11 +108,12 @@ class ObjectBackend:
         return str(self._known[name])
 
     def verify_conditional_writes(self, name: str) -> None:
-        """Write an object once more on the conditions that no longer hold: that it is new, and that it is as it was
-        before. A store that ignores conditions takes that write, and would give its lock to any number of runs.
+        """Check that the store refuses writes on conditions that no longer hold: that the object is new, and that it
+        has its former version. A store that ignores conditions accepts such a write, and would give its lock to any
+        number of runs.
 
-        Then read it back. A store that checks a condition and writes in two steps takes two writes that meet between
-        these steps, and answers both with success; only the later write counts.
+        Then read the object back. A store that checks a condition and writes in two steps may accept two concurrent
+        writes and answer both with success; only the later write counts.
 
         Raises UnusableBackendError, ConflictError if the object holds the write of another run, and BackendError.
         """
@@ -163,12 +164,12 @@ class ObjectBackend:
         try:
             self._put(name, content)
         except (AlreadyExistsError, PreconditionError):
-            # An earlier write of ours may have come through without an answer. A version may also change while the
-            # content stays, as when a store encrypts its objects anew. No other run writes the same content: a lease
-            # holds a random mark, a state its serial.
+            # An earlier write of this run may have been carried out without an answer. A version may also change while
+            # the content stays, for example if a store encrypts its objects anew. No other run writes the same content:
+            # a lease holds a random mark, a state its serial.
             current = self._read(name)
             if current not in possibly_written:
-                raise ConflictError("somebody else wrote to it in the meantime") from None
+                raise ConflictError("another run wrote to it in the meantime") from None
             if current != content:
                 self._put_again(name, content)
         except (BaseError, OSError) as error:
@@ -181,7 +182,7 @@ class ObjectBackend:
         try:
             self._put(name, content)
         except (AlreadyExistsError, PreconditionError):
-            raise ConflictError("somebody else wrote to it in the meantime") from None
+            raise ConflictError("another run wrote to it in the meantime") from None
         except (BaseError, OSError) as error:
             raise self._to_backend_error(error) from None
 
@@ -198,10 +199,11 @@ class ObjectBackend:
         )
 
     def _to_backend_error(self, error: Exception) -> BackendError:
-        """Describe an error of the library, whose own text holds addresses, which may include a signature."""
+        """Describe an error of the library. Its own text is not shown: it holds addresses, which may include a
+        signature."""
         text = str(error)
         if _NO_BUCKET.search(text):
-            return BackendError("there is no such bucket", "make the bucket, or correct its name")
+            return BackendError("there is no such bucket", "create the bucket, or correct its name")
         status, code = _STATUS.search(text), _CODE.search(text)
         if status is None or "169.254.169.254" in text:
             return BackendError(f"{self._provider} did not answer", self._advise_access())
@@ -221,10 +223,12 @@ class ObjectBackend:
 
 
 def _run_with_deadline(call: Callable[[], _CallResult], deadline: ShutdownDeadline) -> _CallResult:
-    """Make a call of the library, which has no deadline for the whole call and lets no signal through. So a thread
-    makes it, and is abandoned if it takes too long. Raises TimeoutError, and the errors of the call.
+    """Run a call of the library with a deadline. Raises TimeoutError, and the errors of the call.
+
+    The library has no deadline for a whole call and blocks signals meanwhile. So a thread makes the call, and is
+    abandoned if the call takes too long.
     """
-    # Not by coroutines: the library's own threads end them, and abort a process that ends at the same moment.
+    # No coroutines: the library completes them from its own threads, and aborts a process that ends at that moment.
     outcomes: queue.SimpleQueue[tuple[_CallResult, None] | tuple[None, BaseException]] = queue.SimpleQueue()
 
     def run() -> None:
@@ -244,11 +248,11 @@ def _run_with_deadline(call: Callable[[], _CallResult], deadline: ShutdownDeadli
         if error is not None:
             raise error
         return result  # type: ignore[return-value]
-    raise TimeoutError("it did not come to an end")
+    raise TimeoutError("it did not end in time")
 
 
 def _refuse_plain_http(location: ObjectKey, environ: Mapping[str, str]) -> None:
-    """Refuse an endpoint that the library would fail to use without a reason. Raises ReconcilerError."""
+    """Refuse a plain http endpoint, for which the library would fail without a reason. Raises ReconcilerError."""
     variable = next((name for name in _ENDPOINTS if environ.get(name)), None)
     if location.scheme != "s3" or variable is None or not environ[variable].lower().startswith("http://"):
         return
@@ -258,14 +262,14 @@ def _refuse_plain_http(location: ObjectKey, environ: Mapping[str, str]) -> None:
                 Diagnostic(
                     "state-unusable",
                     f"the state `{location}` cannot be reached: `{variable}` is a plain http address",
-                    help="use https; or where nobody can listen, allow it with `AWS_ALLOW_HTTP=true`",
+                    help="use https, or set `AWS_ALLOW_HTTP=true` in a network that you trust",
                 )
             ]
         )
 
 
 def _read_version(metadata: Mapping[str, Any]) -> UpdateVersion:
-    """Read the version of an object: a tag, a number, or both. A part that the cloud does not have must be left out."""
+    """Read the version of an object: a tag, a number, or both. A part that the cloud does not use must be left out."""
     version: UpdateVersion = {}
     if metadata["e_tag"] is not None:
         version["e_tag"] = metadata["e_tag"]

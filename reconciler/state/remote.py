@@ -1,7 +1,7 @@
-"""Keep a state at a remote place: one file for all of it, and a lease beside it as its lock.
+"""Keep a state in a backend: one file for the whole state, and a lease beside it as its lock.
 
-Intents are there before the first call to Fivetran; results follow at intervals and at the end. The results that a
-killed run did not write are found again at Fivetran, by its intents.
+Intents are written before the first call to Fivetran; results follow at intervals and at the end. If a run is killed,
+the next run finds the missing results at Fivetran, by the intents.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ _CHECK_TIMEOUT = 5.0
 def build_remote_store(
     location: GitBranch | ObjectKey, name: str, context: BackendContext, fallback_dir: Path | None = None
 ) -> Store:
-    """The state of a project at a remote place. In a branch, which several projects may share, its file has this
-    `name`. Nothing is reached yet. Raises ReconcilerError if a library is missing."""
+    """Build the store for a remote location. In a branch, which several projects may share, the file of the state has
+    this `name`. Sends no request. Raises ReconcilerError if a library is missing."""
     if isinstance(location, GitBranch):
         return RemoteState(GitBackend(location, context), name, str(location), context, fallback_dir)
     from reconciler.state.object import ObjectBackend
@@ -40,9 +40,9 @@ def build_remote_store(
 
 
 class RemoteState(Store):
-    """A state in the file `name` of a backend. Its lock is the file of that name with `.lock` behind it.
+    """State in the file `name` of a backend. Its lock is the file of that name with `.lock` behind it.
 
-    No key of fingerprints is ever kept there: every reader of the state could try out secrets with it.
+    No key of fingerprints is ever stored there: every reader of the state could guess secrets with it.
     """
 
     _restore_advice = "restore an earlier version of it, or delete it and plan again"
@@ -79,14 +79,14 @@ class RemoteState(Store):
         """Write staged entries that are due, renew the lock in time, and check that it is still held. Returns whether
         the run may go on.
 
-        A write that fails is tried again later, and so is a check. Without the lock nothing may be started: another run
-        may be at work then.
+        A failed write or check is repeated later. Without the lock the run may start nothing: another run may be at
+        work.
         """
         lock, writer = self.lock.held, self._writer
         if lock is None:
             return True
         open_writer = writer if writer is not None and writer.is_open else None
-        # A run that is shutting down starts nothing any more, and writes everything at the end.
+        # A run that is shutting down starts nothing new, and writes all entries at the end.
         if self.stop_reason is None and not self._is_shutting_down:
             try:
                 self._renew_and_flush(lock, open_writer)
@@ -111,7 +111,7 @@ class RemoteState(Store):
                 lock.check_ownership()
 
     def explain_unavailable(self, action: str, error: OSError) -> Diagnostic:
-        """The diagnostic for a state that cannot be `read`, `written` or `locked`."""
+        """Explain a state that cannot be `read`, `written` or `locked` (the `action`)."""
         return self.lock.explain_unavailable(action, error)
 
     @property
@@ -124,7 +124,7 @@ class RemoteState(Store):
 
     def _explain_failed_write(self, error: OSError, backup: Path | None) -> Diagnostic:
         note = (
-            f"what this run did is written to `{backup}`, for reference: nothing has to be done with it"
+            f"the state of this run is written to `{backup}`, for reference: nothing has to be done with it"
             if backup
             else "it could not be written anywhere else"
         )
@@ -138,20 +138,20 @@ class RemoteState(Store):
             "state-not-kept",
             f"the state `{self.display_name}` could not be written: {error}",
             notes=(*notes, note),
-            help="see that it can be reached, and apply again: what exists is found and not made twice",
+            help="see that it can be reached, and apply again: existing objects are found and not made twice",
         )
 
     def _explain_expired_lock(self, error: BackendError) -> Diagnostic:
         return Diagnostic(
             "lease-lost",
-            f"the lock of the state `{self.display_name}` ran out, since it could not be renewed: {error}",
+            f"the lock of the state `{self.display_name}` expired, since it could not be renewed: {error}",
             notes=("another run may have taken it, so nothing new was started",),
             help=LOCK_LOST_ADVICE,
         )
 
 
 class RemoteStateWriter(StateWriter):
-    """A remote state that is being written. Staged entries are durable after the next `sync`."""
+    """Writer of a remote state. Staged entries are durable after the next `sync`."""
 
     def __init__(self, lock: RemoteLock, name: str, state: State, context: BackendContext) -> None:
         super().__init__(state)
@@ -168,12 +168,12 @@ class RemoteStateWriter(StateWriter):
         self.has_changes = True
 
     def sync(self) -> None:
-        """Write everything now. Raises BackendError."""
+        """Write all staged entries now. Raises BackendError."""
         self._write(self._lock.write)
 
     def close(self) -> None:
-        """Write the last snapshot. A place that does not answer is asked twice. During shutdown it is asked once, and
-        the same write releases the lock. Raises BackendError."""
+        """Write the last snapshot. A failed write is repeated once. During shutdown it is not repeated, and the same
+        write releases the lock. Raises BackendError."""
         self.is_open = False
         self._lock.stop_watching()
         self._advance_serial()

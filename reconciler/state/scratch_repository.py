@@ -1,7 +1,7 @@
-"""The bare repository through which a run fetches and pushes a state.
+"""Fetch and push a state through a bare repository in a temporary folder.
 
-The user's repository is only asked for its settings about remotes. Objects, refs and shallow marks go into a temporary
-folder, so that no work tree, index, branch or stash is touched, in whatever state the clone is.
+The user's repository only provides its settings about remotes. Objects, refs and shallow marks go into the temporary
+folder, so that no work tree, index, branch or stash is touched, even in a shallow or broken clone.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from reconciler.runtime.git import TRUST_ADVICE, GitError, GitRunner, Result
 from reconciler.state.backend import BackendContext, BackendError
 
 TIMEOUT = 30.0
-"""Seconds for one command of git; the longest ones cross the network once."""
+"""Seconds for one git command. The slowest commands cross the network once."""
 _PREFIX = "fivetran-reconciler-git-"
 _STALE_AFTER = 86_400.0
-"""Seconds after which a scratch folder belongs to a run that was killed: no lock lasts as long without a write."""
+"""Seconds after which a scratch folder belongs to a killed run: a live run writes to its folder more often."""
 
 _TRANSPORT_SECTIONS = ("http.", "url.", "credential.", "protocol.", "ssh.")
 _TRANSPORT_SETTINGS = ("core.sshcommand", "core.askpass", "core.gitproxy")
@@ -47,7 +47,8 @@ _SSH_COMMAND = "ssh -o BatchMode=yes -o ConnectTimeout=15"
 
 
 class ScratchRepository:
-    """Runs git for the state at a location, without hooks and signatures, in the name of the lock's holder."""
+    """Repository for the state at a location. Its commands run without hooks and signatures, in the name of the lock's
+    holder."""
 
     def __init__(self, location: GitBranch, context: BackendContext) -> None:
         self._location = location
@@ -58,17 +59,16 @@ class ScratchRepository:
 
     @cached_property
     def remote(self) -> str:
-        """The remote or address to fetch from and to push to. Raises BackendError for a remote that is not there."""
-        where = self._location.repository
+        """The remote or address to fetch from and to push to. Raises BackendError for an unknown remote."""
+        repository = self._location.repository
         if not self._location.is_remote:
-            return str(self._directory / where) if where.startswith(".") else where
-        if not any(key == f"remote.{where}.url" for key, _ in self._all_settings):
-            raise self._build_missing_remote_error(where)
-        return where
+            return str(self._directory / repository) if repository.startswith(".") else repository
+        if not any(key == f"remote.{repository}.url" for key, _ in self._all_settings):
+            raise self._build_missing_remote_error(repository)
+        return repository
 
     def _build_missing_remote_error(self, name: str) -> BackendError:
-        """Build the error for a missing remote: with git's own reason if git does not accept the folder as a
-        repository."""
+        """Build the error for an unknown remote, with the reason of git if git rejects the folder itself."""
         result = self._run_for_user("rev-parse", "--git-dir")
         if result.code == 0:
             return BackendError(
@@ -79,12 +79,12 @@ class ScratchRepository:
             return BackendError(result.error_line, TRUST_ADVICE)
         return BackendError(
             result.error_line,
-            "keep the project file in a repository, or name the one of the state by its URL",
+            "keep the project file in a repository, or name the repository of the state by its URL",
         )
 
     def run(self, *arguments: str, stdin: bytes = b"", deadline: ShutdownDeadline | None = None) -> Result:
-        """Run a command in the scratch repository. Returns its result. Raises BackendError only if git cannot be run,
-        or does not end."""
+        """Run a command in the scratch repository. Returns its result. Raises BackendError only if git cannot be run or
+        does not end."""
         options = (
             *("-c", "commit.gpgsign=false"),
             *("-c", "i18n.commitEncoding=UTF-8"),
@@ -126,8 +126,10 @@ class ScratchRepository:
     @cached_property
     def _folder(self) -> Path:
         if Path(tempfile.gettempdir()).samefile(os.curdir) and (self._work_dir / ".git").exists():
-            # Python resorts to this folder if no other folder can be written. Files there could be committed.
-            raise BackendError("there is no folder for temporary files", "make one, and name it in `TMPDIR`")
+            # Python falls back to this folder if no other folder can be written. Files in it could be committed.
+            raise BackendError(
+                "there is no folder for temporary files", "make such a folder, and name it in `TMPDIR`"
+            )
         folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
         _remove_stale_folders(folder)
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
@@ -138,14 +140,14 @@ class ScratchRepository:
 
     @cached_property
     def _work_dir(self) -> Path:
-        """The folder that git runs in: the relative address of a remote starts at the top of its work tree."""
+        """The folder of git commands: relative addresses of remotes start at the top of the work tree."""
         result = self._run_for_user("rev-parse", "--show-toplevel")
         return Path(os.fsdecode(result.out).rstrip("\n")) if result.code == 0 else self._directory
 
     @cached_property
     def _variables(self) -> dict[str, str]:
-        """The variables for commands in the scratch repository. SSH must not wait for an answer; an SSH program of the
-        user is left as it is, and the variable would overrule a program that a setting names."""
+        """The variables for commands in the scratch repository. SSH must not wait for input. An SSH program of the user
+        is kept: the variable would override a program that a setting names."""
         has_own_program = any(key == _SSH_PROGRAM for key, _ in self._all_settings) or any(
             name in self._environ for name in ("GIT_SSH", "GIT_SSH_COMMAND")
         )
@@ -153,14 +155,14 @@ class ScratchRepository:
 
     @cached_property
     def _all_settings(self) -> list[tuple[str, str]]:
-        """All settings that git has in the folder of the project file, from all files."""
+        """All settings of git in the folder of the project file, from all files."""
         return self._list_settings()
 
     @cached_property
     def _missing_settings(self) -> list[tuple[str, str]]:
         """The settings about reaching remotes that git would not know in the scratch repository: a CI job has its
         credentials in the user's repository, and files of the user may be included for its folder only. A setting that
-        git reads anyway is left out, since some settings count as often as they are listed."""
+        git reads anyway is left out, since a repeated setting may add a second value."""
         known = Counter(self._list_settings("--git-dir", str(self._folder)))
         missing = []
         for setting in self._all_settings:
@@ -209,12 +211,12 @@ def _build_identity(holder: LockInfo) -> dict[str, str]:
 
 
 def _sanitize_name(name: str) -> str:
-    """A name as git takes it in a commit."""
+    """Sanitize a name for a git commit."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "reconciler"
 
 
 def _parse_settings(output: bytes) -> Iterator[tuple[str, str]]:
-    """Key and value of each setting in `git config --list -z`; git writes sections and names in lower case."""
+    """Parse `git config --list -z` into key and value of each setting; git prints sections and names in lower case."""
     for setting in os.fsdecode(output).split("\0")[:-1]:
         key, line_end, value = setting.partition("\n")
         yield key, value if line_end else "true"

@@ -1,4 +1,4 @@
-"""Bound the times of sending of requests that earlier runs left open.
+"""Bound the sending times of requests that earlier runs left open.
 
 A run marks each request that makes an object right before the request leaves. A local state has the mark on disk by
 then, so a request without a mark was not sent. A remote state is written at intervals only, so there a missing mark
@@ -22,7 +22,7 @@ _LEASE = timedelta(seconds=LEASE_TTL)
 
 
 def bound_sent_times(state: State) -> State:
-    """Give every open request of a state a time of sending, unless it was certainly not sent."""
+    """Set a sending time for every open request of a state, unless the request was certainly not sent."""
     if not state.marks_requests:
         latest = _find_last_activity(state) + _LEASE
     elif state.written_at is not None:

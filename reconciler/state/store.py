@@ -1,4 +1,4 @@
-"""A state at one place, with its lock: the common part of local files and remote places."""
+"""Read and write a state with its lock: the common part of local and remote states."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from reconciler.state.sent_times import bound_sent_times
 
 
 class Lock(Protocol):
-    """The lock of a state: one run at a time writes."""
+    """Lock of a state: one run at a time writes."""
 
     @property
     def release_failure(self) -> Diagnostic | None:
@@ -32,29 +32,29 @@ class Lock(Protocol):
         """Hold the lock. Raises ReconcilerError at once if another run holds it."""
 
     def current_owner(self, own: LockInfo) -> LockStatus | None:
-        """The other run that holds the lock, if it is known without taking the lock. Writes nothing."""
+        """Find the other run that holds the lock, if it can be known without taking the lock. Writes nothing."""
 
     def clear_stale(self, host: str) -> LockStatus:
-        """The status of the lock, seen from `host`. The entry of a dead holder of a free lock is removed. Raises
-        ReconcilerError."""
+        """Read the status of the lock, as seen from `host`. The entry of a dead holder of a free lock is removed.
+        Raises ReconcilerError."""
 
     def force_unlock(self, expected: LockStatus, host: str) -> None:
-        """Take the lock away from its holder, which is not stopped by that. Raises ReconcilerError if the lock is not
-        held any more as `expected`."""
+        """Take the lock away from its holder, which is not stopped. Raises ReconcilerError if the status of the lock
+        differs from `expected`."""
 
 
 class KeyFile(Protocol):
-    """The key of the fingerprints, beside a state."""
+    """File with the key of the fingerprints, beside a state."""
 
     def read(self) -> bytes | None:
-        """The key; None if there is none yet. Raises ReconcilerError."""
+        """Read the key; None if there is no key yet. Raises ReconcilerError."""
 
     def write(self, key: bytes) -> None:
         """Write the key. Raises ReconcilerError."""
 
 
 class StateWriter(ABC):
-    """A state that is being written by the holder of its lock."""
+    """Writer of a state, used by the holder of its lock."""
 
     def __init__(self, state: State) -> None:
         self._records, self._removals = dict(state.records), dict(state.removals)
@@ -62,12 +62,12 @@ class StateWriter(ABC):
 
     @property
     def records(self) -> Mapping[Address, Record]:
-        """All records as of now."""
+        """All present records, staged records included."""
         return MappingProxyType(self._records)
 
     @property
     def state(self) -> State:
-        """The whole state as of now."""
+        """The whole present state, staged entries included."""
         return replace(self._base, records=dict(self._records), removals=dict(self._removals))
 
     def stage(self, entries: Iterable[JournalEntry]) -> None:
@@ -76,7 +76,7 @@ class StateWriter(ABC):
         apply_entries(entries, self._records, self._removals)
 
     def mark_applied(self, digests: Collection[str]) -> None:
-        """Drop the reviewed plans of these digests from the next snapshot: they are in effect."""
+        """Drop the reviewed plans with these digests from the next snapshot, since they are in effect."""
         pending = {digest: plan for digest, plan in self._base.reviewed.items() if digest not in digests}
         self._base = replace(self._base, reviewed=pending)
 
@@ -93,9 +93,9 @@ class StateWriter(ABC):
 
 
 class Store(ABC):
-    """A state with its lock. It is written only while the lock is held.
+    """Store of a state with its lock. The state is written only while the lock is held.
 
-    `display_name` is the place as users know it, without credentials. `key_file` is None if no key may stand beside the
+    `display_name` is the location in messages, without credentials. `key_file` is None if no key may stand beside the
     state. `stop_reason` is the reason why the run may not go on, once `renew_and_flush` has returned False.
     """
 
@@ -111,7 +111,7 @@ class Store(ABC):
         self.stop_reason: Diagnostic | None = None
 
     def read(self) -> State | None:
-        """Read the state; None if there is none yet. Takes no lock and writes nothing.
+        """Read the state; None if there is no state yet. Takes no lock and writes nothing.
 
         Raises ReconcilerError for a state that is damaged, newer, or out of reach.
         """
@@ -131,8 +131,8 @@ class Store(ABC):
 
     @abstractmethod
     def renew_and_flush(self) -> bool:
-        """Renew the lock and write due entries. Returns whether the run may go on. Called often, by the thread that
-        writes."""
+        """Renew the lock and write due entries. Returns whether the run may go on. Called often, by the writing
+        thread."""
 
     def finish(self, writer: StateWriter) -> None:
         """Write the final state. On failure write a backup and raise ReconcilerError; raise it too if the run had to
@@ -152,10 +152,10 @@ class Store(ABC):
 
     @abstractmethod
     def explain_unavailable(self, action: str, error: OSError) -> Diagnostic:
-        """The diagnostic for a state that cannot be `read`, `written` or `locked`."""
+        """Explain a state that cannot be `read`, `written` or `locked` (the `action`)."""
 
     def explain_damaged(self, error: DamagedStateError) -> Diagnostic:
-        """The diagnostic for a damaged state, or a damaged file beside it."""
+        """Explain a damaged state, or a damaged file beside it."""
         return Diagnostic(
             "state-damaged",
             f"the state `{self.display_name}` is damaged: {error}",
@@ -167,7 +167,7 @@ class Store(ABC):
         return Diagnostic(
             "state-newer",
             f"the state `{self.display_name}` was written by a newer version of this program: {error}",
-            help="use that version, here and wherever else this state is used",
+            help="use that version on every machine that uses this state",
         )
 
     @property

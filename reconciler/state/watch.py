@@ -1,6 +1,6 @@
-"""Poll a lock every few seconds, in a thread of its own, so that a slow place does not hold up a run.
+"""Poll a lock every few seconds, in a thread of its own, so that a slow backend does not delay a run.
 
-A poll only asks for the version of the file. The thread that writes finds out the meaning of a new version.
+A poll only asks for the version of the file. The writing thread reads the file if its version has changed.
 """
 
 from __future__ import annotations
@@ -17,21 +17,22 @@ from reconciler.state.backend import BackendError
 POLL_INTERVAL = 4.0
 """Seconds between polls. `state unlock` promises that the holder of a broken lock notices within some seconds."""
 MAX_POLL_INTERVAL = 30.0
-"""Seconds between polls of a place that does not answer."""
+"""Seconds between polls of a backend that does not answer."""
 _POLL_TIMEOUT = 10.0
 _JOIN_TIMEOUT = 0.3
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """The result of a poll: the version, and the version that the run knew when the poll started."""
+    """Result of a poll: the version, and the version that the run knew when the poll started."""
 
     version: str
     known_version: str
 
 
 class LockWatcher:
-    """Started, asked and stopped by one thread. `read_version` is called in others, never twice at the same time."""
+    """Watcher of a lock, owned by one thread. `read_version` is called in other threads, never twice at the same
+    time."""
 
     def __init__(self, read_version: Callable[[ShutdownDeadline], str], clock: Clock) -> None:
         self._read_version = read_version
@@ -44,7 +45,7 @@ class LockWatcher:
         self._interval = POLL_INTERVAL
 
     def poll(self, known_version: str) -> Observation | None:
-        """The observation that has arrived since the last call, if any. Starts the next poll when it is due."""
+        """Take the observation that has arrived since the last call, if any. Starts the next poll when it is due."""
         observation = None
         if self._thread is not None and not self._observations.empty():
             observation, self._thread = self._observations.get(), None
@@ -56,7 +57,7 @@ class LockWatcher:
         return observation
 
     def stop(self) -> None:
-        """Stop. A poll that is under way gets a moment to end in order, and is abandoned then."""
+        """Stop the watcher. A poll in flight gets a moment to end, and is then abandoned."""
         if self._thread is not None and not self._stop.is_set():
             self._thread.join(_JOIN_TIMEOUT)
         self._stop.set()

@@ -1,4 +1,4 @@
-"""Specs of a project: loaded, merged and checked against the catalogue."""
+"""Load the specs of a project, merge them, and check them against the catalogue."""
 
 from __future__ import annotations
 
@@ -81,11 +81,11 @@ def load_specs(settings: Settings, *, warns_incomplete: bool = False) -> Specs:
 def compile_specs(
     loaded: LoadedProject, *, strict: bool, tolerate_secrets: bool = False, warns_incomplete: bool = False
 ) -> Specs:
-    """Check what was loaded against the catalogue. Raises `ReconcilerError` with all errors, or returns warnings.
+    """Check a loaded project against the catalogue. Raises `ReconcilerError` with all errors, or returns warnings.
 
     With `strict` a field or service that the catalogue cannot check is an error. With `tolerate_secrets` a secret that
-    is written in a spec stops nothing. With `warns_incomplete` a destination that a creation would refuse is a warning,
-    if the specs are right otherwise: only a plan knows which destinations are created.
+    is written in a spec is no obstacle. With `warns_incomplete` a destination whose creation would be refused is a
+    warning, if the specs have no error: only a plan knows which destinations are created.
     """
     groups = tuple(build_desired_group(spec) for spec in loaded.groups)
     secrets = loaded.project.content.secrets
@@ -100,7 +100,9 @@ def compile_specs(
     diagnostics += chain.from_iterable(findings for _, findings in built)
     diagnostics += find_exposed_secrets(destinations, key if isinstance(key, Reference) else None)
     checked = {span for desired in destinations for span in desired.spans.values()}
-    diagnostics += [found for block in loaded.shared for found in check_shared_block(block, sources, checked)]
+    diagnostics += [
+        finding for block in loaded.shared for finding in check_shared_block(block, sources, checked)
+    ]
     if warns_incomplete and not select_errors(diagnostics):
         diagnostics += chain.from_iterable(map(warn_incomplete, destinations))
     hidden = frozenset(chain.from_iterable(map(find_hidden_spans, destinations)))
@@ -128,7 +130,7 @@ def compile_specs(
 def _resolve_key_reference(project: Project, sources: AllowedSources) -> Reference | Diagnostic | None:
     """Resolve the reference of the fingerprint key.
 
-    The key is a secret, so the reference must be a secret one.
+    The key is a secret, so the reference must be a `secret` reference.
     """
     node = project.content.fingerprint_key
     found = parse_reference(node, sources) if node is not None else None

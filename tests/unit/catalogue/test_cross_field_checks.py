@@ -1,4 +1,4 @@
-"""Findings between the leaves of a destination."""
+"""Test checks across several fields of a destination."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ POSTGRES = {**DATABASE, "password": SECRET}
 DOUBTFUL = ("doubtful-combination", Severity.WARNING)
 
 
-def problems(service: str, top_level: dict[str, Any] | None = None, **config: Any) -> list[Problem]:
+def find_problems(service: str, top_level: dict[str, Any] | None = None, **config: Any) -> list[Problem]:
     """Findings about a new destination with the fields that every one needs."""
     return check_destination(leaves(service, top_level, **config), completeness=Completeness.WHOLE)
 
@@ -37,8 +37,8 @@ def leaves(service: str, top_level: dict[str, Any] | None, **config: Any) -> dic
     return found | {("config", name): value for name, value in config.items()}
 
 
-def demanded(found: list[Problem]) -> set[str]:
-    """What is missing because of another setting."""
+def list_missing_fields(found: list[Problem]) -> set[str]:
+    """List the fields that another setting requires."""
     return {each.message.split("`")[1] for each in found if each.code == "missing-field"}
 
 
@@ -47,7 +47,7 @@ TUNNEL = {"config.tunnel_host", "config.tunnel_port", "config.tunnel_user", "con
 
 def test_the_documented_request_of_an_adls_destination_only_gets_warnings() -> None:
     """It is a template with every field, so that it names a link beside a direct connection."""
-    found = problems(
+    found = find_problems(
         "adls",
         {
             "region": "GCP_US_WEST1",
@@ -83,14 +83,14 @@ def test_the_documented_request_of_an_adls_destination_only_gets_warnings() -> N
     assert found[1].path == ("private_link_id",)
 
 
-def test_a_field_that_is_always_needed_is_missed() -> None:
-    found = problems("snowflake", user="u", database="d", private_key=SECRET)
+def test_a_missing_required_field_is_an_error() -> None:
+    found = find_problems("snowflake", user="u", database="d", private_key=SECRET)
     assert [(each.code, each.path) for each in found] == [("missing-field", ("config", "host"))]
     assert "for example `host: " in found[0].help
 
 
 def test_fields_that_are_always_needed_are_missed_together() -> None:
-    found = problems("postgres_warehouse", auth_method="ENTRA_ID")
+    found = find_problems("postgres_warehouse", auth_method="ENTRA_ID")
     assert [each.message for each in found] == [
         "service `postgres_warehouse` needs `config.host`, `config.user` and `config.database`"
     ]
@@ -112,14 +112,16 @@ def test_an_existing_destination_lacks_nothing_that_its_spec_leaves_out() -> Non
 
 def test_an_existing_destination_must_not_clear_what_it_cannot_do_without() -> None:
     assert [each.path for each in subset_problems("snowflake", host=None)] == [("config", "host")]
-    assert demanded(subset_problems("snowflake", auth="PASSWORD", password=None)) == {"config.password"}
+    assert list_missing_fields(subset_problems("snowflake", auth="PASSWORD", password=None)) == {
+        "config.password"
+    }
     link = {"networking_method": "PrivateLink", "private_link_id": None}
-    assert demanded(subset_problems("snowflake", link)) == {"private_link_id"}
+    assert list_missing_fields(subset_problems("snowflake", link)) == {"private_link_id"}
 
 
 @pytest.mark.parametrize("nothing", [None, ""])
-def test_nothing_in_a_needed_field_is_missed_as_well(nothing: object) -> None:
-    found = problems("snowflake", host=nothing, user="u", database="d", private_key=SECRET)
+def test_an_empty_required_field_is_an_error(nothing: object) -> None:
+    found = find_problems("snowflake", host=nothing, user="u", database="d", private_key=SECRET)
     assert [(each.code, each.path) for each in found] == [("missing-field", ("config", "host"))]
 
 
@@ -129,93 +131,100 @@ def test_a_destination_needs_a_time_zone() -> None:
     assert '"+1"' in found[0].help
 
 
-def test_a_needed_field_that_is_null_is_one_finding() -> None:
-    found = problems("snowflake", {"time_zone_offset": None}, private_key=SECRET, **DATABASE)
+def test_a_null_required_field_is_one_finding() -> None:
+    found = find_problems("snowflake", {"time_zone_offset": None}, private_key=SECRET, **DATABASE)
     assert [each.code for each in found] == ["missing-field"]
 
 
-def test_a_needed_field_may_still_have_to_be_fetched() -> None:
-    assert problems("snowflake", host=VISIBLE, user=VISIBLE, database=VISIBLE, private_key=SECRET) == []
+def test_a_required_field_may_be_a_reference() -> None:
+    assert find_problems("snowflake", host=VISIBLE, user=VISIBLE, database=VISIBLE, private_key=SECRET) == []
 
 
-def test_a_login_method_demands_its_credentials_and_the_finding_points_at_the_method() -> None:
-    found = problems("snowflake", **DATABASE, auth="KEY_PAIR", is_private_key_encrypted=True)
-    assert demanded(found) == {"config.private_key", "config.passphrase"}
+def test_a_login_method_requires_its_credentials_and_the_finding_points_at_the_method() -> None:
+    found = find_problems("snowflake", **DATABASE, auth="KEY_PAIR", is_private_key_encrypted=True)
+    assert list_missing_fields(found) == {"config.private_key", "config.passphrase"}
     assert found[0].path == ("config", "auth")
     assert found[0].label == "needs `private_key`"
     assert 'private_key: {secret: "env:PRIVATE_KEY"}' in found[0].help
 
 
 def test_all_parts_of_a_condition_must_hold() -> None:
-    assert problems("snowflake", **DATABASE, auth="KEY_PAIR", private_key=SECRET) == []
+    assert find_problems("snowflake", **DATABASE, auth="KEY_PAIR", private_key=SECRET) == []
 
 
-def test_a_default_can_demand_a_field_and_says_so() -> None:
-    found = problems("redshift", **DATABASE)
-    assert demanded(found) == {"config.password"}
+def test_a_default_can_require_a_field_and_is_named() -> None:
+    found = find_problems("redshift", **DATABASE)
+    assert list_missing_fields(found) == {"config.password"}
     assert "its default" in found[0].message
     assert found[0].path == ("config", "password")
 
 
-def test_a_setting_without_default_demands_nothing_when_it_is_absent() -> None:
-    found = problems("snowflake", **DATABASE, password=SECRET)
+def test_an_absent_setting_without_default_requires_nothing() -> None:
+    found = find_problems("snowflake", **DATABASE, password=SECRET)
     assert found == []
 
 
 @pytest.mark.parametrize("value", [VISIBLE, None])
-def test_a_condition_on_a_value_that_is_not_known_neither_holds_nor_fails(value: object) -> None:
+def test_a_condition_on_an_unknown_value_neither_holds_nor_fails(value: object) -> None:
     service = load_service("databricks")
     subject = DeclaredDestination(service, {("config", "disable_vacuum"): value})
     assert subject.satisfies({"disable_vacuum": (True,)}) is None
 
 
 @pytest.mark.parametrize("auth", [VISIBLE, "PASSWORT_"])
-def test_a_setting_that_cannot_be_told_draws_no_further_findings(auth: object) -> None:
-    found = problems("snowflake", **DATABASE, auth=auth, private_key=SECRET)
+def test_an_undecidable_setting_causes_no_further_findings(auth: object) -> None:
+    found = find_problems("snowflake", **DATABASE, auth=auth, private_key=SECRET)
     assert not [each for each in found if each.code in ("missing-field", "field-not-allowed")]
 
 
 def test_a_credential_of_another_login_is_refused() -> None:
-    found = problems("snowflake", **DATABASE, auth="KEY_PAIR", private_key=SECRET, password=SECRET)
+    found = find_problems("snowflake", **DATABASE, auth="KEY_PAIR", private_key=SECRET, password=SECRET)
     assert [(each.code, each.path, each.on_key) for each in found] == [
         ("field-not-allowed", ("config", "password"), True)
     ]
 
 
 def test_a_credential_of_another_login_may_be_cleared() -> None:
-    assert problems("redshift", **DATABASE, auth_type="IAM", role_arn=SECRET, password=None) == []
+    assert find_problems("redshift", **DATABASE, auth_type="IAM", role_arn=SECRET, password=None) == []
 
 
-def test_credentials_of_two_logins_exclude_each_other_without_a_choice_as_well() -> None:
+def test_credentials_of_two_logins_exclude_each_other_without_a_chosen_login() -> None:
     encrypted = {**DATABASE, "is_private_key_encrypted": True}
-    found = problems("snowflake", **encrypted, private_key=SECRET, passphrase=SECRET, password=SECRET)
+    found = find_problems("snowflake", **encrypted, private_key=SECRET, passphrase=SECRET, password=SECRET)
     assert [(each.code, each.path) for each in found] == [("field-not-allowed", ("config", "private_key"))]
-    assert problems("snowflake", **encrypted, private_key=SECRET, passphrase=SECRET) == []
-    assert problems("snowflake", **encrypted, auth=VISIBLE, private_key=SECRET, password=SECRET) == []
+    assert find_problems("snowflake", **encrypted, private_key=SECRET, passphrase=SECRET) == []
+    assert find_problems("snowflake", **encrypted, auth=VISIBLE, private_key=SECRET, password=SECRET) == []
 
 
 @pytest.mark.parametrize("method", ["SshTunnel", "SSH_TUNNEL"])
-def test_a_tunnel_demands_its_fields_wherever_it_is_chosen(method: str) -> None:
-    assert demanded(problems("postgres_warehouse", **POSTGRES, connection_type=method)) == TUNNEL
-    assert demanded(problems("postgres_warehouse", {"networking_method": method}, **POSTGRES)) == TUNNEL
+def test_a_tunnel_requires_its_fields_by_either_setting(method: str) -> None:
+    assert (
+        list_missing_fields(find_problems("postgres_warehouse", **POSTGRES, connection_type=method)) == TUNNEL
+    )
+    assert (
+        list_missing_fields(find_problems("postgres_warehouse", {"networking_method": method}, **POSTGRES))
+        == TUNNEL
+    )
 
 
-def test_a_tunnel_demands_its_fields_where_config_still_says_directly() -> None:
+def test_a_tunnel_requires_its_fields_although_config_says_directly() -> None:
     method = {"networking_method": "SshTunnel"}
-    found = problems("postgres_warehouse", method, **POSTGRES, connection_type="Directly")
+    found = find_problems("postgres_warehouse", method, **POSTGRES, connection_type="Directly")
     *demands, contradiction = found
-    assert demanded(demands) == TUNNEL
+    assert list_missing_fields(demands) == TUNNEL
     assert all("while `networking_method` is `SshTunnel`" in each.message for each in demands)
     assert contradiction.code == "conflicting-fields"
 
 
-def test_a_demand_of_the_networking_method_points_at_it() -> None:
-    found = problems("postgres_warehouse", {"networking_method": "SshTunnel"}, **POSTGRES)
+def test_a_field_required_by_the_networking_method_points_at_it() -> None:
+    found = find_problems("postgres_warehouse", {"networking_method": "SshTunnel"}, **POSTGRES)
     assert [each.path for each in found] == [("networking_method",)] * len(TUNNEL)
 
 
 def test_conditions_on_two_settings_name_both() -> None:
-    found = problems("redshift", **DATABASE, auth_type="IAM", role_arn=SECRET, connection_type="SshTunnel")
+    found = find_problems(
+        "redshift", **DATABASE, auth_type="IAM", role_arn=SECRET, connection_type="SshTunnel"
+    )
     cluster = next(each for each in found if "cluster_id" in each.message)
     assert "`config.connection_type` is `SshTunnel` and `config.auth_type` is `IAM`" in cluster.message
 
@@ -223,14 +232,14 @@ def test_conditions_on_two_settings_name_both() -> None:
 @pytest.mark.parametrize(
     ("method", "companion"), [("PrivateLink", "private_link_id"), ("ProxyAgent", "proxy_agent_id")]
 )
-def test_a_networking_method_demands_what_goes_with_it(method: str, companion: str) -> None:
-    found = problems("snowflake", {"networking_method": method}, **POSTGRES)
-    assert demanded(found) == {companion}
-    assert problems("snowflake", {"networking_method": method, companion: "id"}, **POSTGRES) == []
+def test_a_networking_method_requires_its_companion_field(method: str, companion: str) -> None:
+    found = find_problems("snowflake", {"networking_method": method}, **POSTGRES)
+    assert list_missing_fields(found) == {companion}
+    assert find_problems("snowflake", {"networking_method": method, companion: "id"}, **POSTGRES) == []
 
 
-def test_a_tunnel_demands_no_fields_that_the_service_does_not_have() -> None:
-    assert problems("snowflake", {"networking_method": "SshTunnel"}, **POSTGRES) == []
+def test_a_tunnel_requires_no_field_that_the_service_lacks() -> None:
+    assert find_problems("snowflake", {"networking_method": "SshTunnel"}, **POSTGRES) == []
 
 
 @pytest.mark.parametrize(
@@ -308,7 +317,7 @@ def test_a_passphrase_belongs_to_an_encrypted_key() -> None:
         ("conflicting-fields", ("config", "passphrase"), Severity.ERROR)
     ]
     key = {**DATABASE, "auth": "KEY_PAIR", "private_key": SECRET, "passphrase": SECRET}
-    assert [each.code for each in problems("snowflake", **key)] == ["conflicting-fields"]
+    assert [each.code for each in find_problems("snowflake", **key)] == ["conflicting-fields"]
     assert subset_problems("snowflake", passphrase=SECRET) == []
 
 
@@ -359,10 +368,12 @@ def test_a_switch_that_is_off_contradicts_nothing() -> None:
 
 def test_a_managed_lake_needs_a_bucket_unless_it_is_on_azure() -> None:
     role = {"fivetran_role_arn": "r"}
-    assert demanded(problems("managed_data_lake", **role)) == {"config.bucket"}
-    assert demanded(problems("managed_data_lake", storage_provider="GCS")) == {"config.bucket"}
+    assert list_missing_fields(find_problems("managed_data_lake", **role)) == {"config.bucket"}
+    assert list_missing_fields(find_problems("managed_data_lake", storage_provider="GCS")) == {
+        "config.bucket"
+    }
     azure = dict.fromkeys(("storage_account_name", "container_name", "tenant_id", "client_id"), "x")
-    assert problems("managed_data_lake", storage_provider="ADLS", **azure, secret_value=SECRET) == []
+    assert find_problems("managed_data_lake", storage_provider="ADLS", **azure, secret_value=SECRET) == []
 
 
 @pytest.mark.parametrize(
@@ -408,13 +419,13 @@ def test_a_managed_lake_needs_a_bucket_unless_it_is_on_azure() -> None:
 def test_a_new_destination_needs_what_the_setup_guide_asks_for(
     service: str, config: dict[str, Any], missing: str
 ) -> None:
-    found = [each for each in problems(service, **config) if each.code == "missing-field"]
+    found = [each for each in find_problems(service, **config) if each.code == "missing-field"]
     assert [(each.message, each.severity) for each in found] == [(missing, Severity.ERROR)]
 
 
 def test_a_need_that_is_only_inferred_is_a_warning_that_says_so() -> None:
     servers = {"bootstrap_servers": ["k:9092"]}
-    found = problems("aws_msk_wh", **servers, sasl_mechanism="AWS_IAM")
+    found = find_problems("aws_msk_wh", **servers, sasl_mechanism="AWS_IAM")
     assert [(each.code, each.severity) for each in found] == [("missing-field", Severity.WARNING)]
     assert "no source says so for certain" in found[0].notes[0]
 
@@ -423,30 +434,30 @@ OLD, NEW = "local_processing_agent_id", "hybrid_deployment_agent_id"
 
 
 def test_a_deprecated_field_alone_is_a_warning() -> None:
-    found = problems("postgres_warehouse", {OLD: "agent"}, **POSTGRES)
+    found = find_problems("postgres_warehouse", {OLD: "agent"}, **POSTGRES)
     assert [(each.code, each.severity, each.on_key) for each in found] == [
         ("deprecated-field", Severity.WARNING, True)
     ]
     assert f"`{NEW}`" in found[0].help
 
 
-def test_a_deprecated_field_that_agrees_with_its_successor_is_fine() -> None:
-    assert problems("postgres_warehouse", {OLD: "agent", NEW: "agent"}, **POSTGRES) == []
-    assert problems("postgres_warehouse", {OLD: VISIBLE, NEW: VISIBLE}, **POSTGRES) == []
+def test_a_deprecated_field_that_agrees_with_its_successor_is_accepted() -> None:
+    assert find_problems("postgres_warehouse", {OLD: "agent", NEW: "agent"}, **POSTGRES) == []
+    assert find_problems("postgres_warehouse", {OLD: VISIBLE, NEW: VISIBLE}, **POSTGRES) == []
 
 
 @pytest.mark.parametrize("other", ["other", None])
 def test_a_deprecated_field_that_contradicts_its_successor_is_an_error(other: object) -> None:
-    found = problems("postgres_warehouse", {OLD: "agent", NEW: other}, **POSTGRES)
+    found = find_problems("postgres_warehouse", {OLD: "agent", NEW: other}, **POSTGRES)
     assert [(each.code, each.severity) for each in found] == [("conflicting-fields", Severity.ERROR)]
 
 
-def test_a_reference_is_not_held_against_a_literal() -> None:
-    assert problems("postgres_warehouse", {OLD: VISIBLE, NEW: "agent"}, **POSTGRES) == []
+def test_a_reference_does_not_contradict_a_literal() -> None:
+    assert find_problems("postgres_warehouse", {OLD: VISIBLE, NEW: "agent"}, **POSTGRES) == []
 
 
-def test_every_finding_comes_at_once() -> None:
-    found = problems(
+def test_all_findings_are_reported_together() -> None:
+    found = find_problems(
         "snowflake",
         {"region": "AWS_MARS_1", "time_zone_offset": "+99"},
         databse="A",
