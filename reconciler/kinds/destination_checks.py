@@ -30,6 +30,7 @@ from reconciler.model.value import (
     format_path,
 )
 
+_MAX_SHOWN = 80
 _QUOTED = re.compile(r"`([^`]+)`")
 _NOT_DECLARED = "fields that the spec does not declare have their values in Fivetran"
 _UNKNOWN_YET = "an error once a plan has to create this destination"
@@ -167,7 +168,15 @@ def _locate_at_reference(
         diagnostic = replace(
             diagnostic, notes=(), help=f'write `{{secret: "{reference}"}}`, even if it is none'
         )
-    return replace(diagnostic, notes=(*diagnostic.notes, note), secret=False, label="")
+    message = _shorten_value(diagnostic.message, references[path])
+    return replace(diagnostic, message=message, notes=(*diagnostic.notes, note), secret=False, label="")
+
+
+def _shorten_value(message: str, value: Any) -> str:
+    """Shorten a long value in a message: a variable may hold a whole file."""
+    if not isinstance(value, str) or len(value) <= _MAX_SHOWN:
+        return message
+    return message.replace(value, f"{value[:_MAX_SHOWN]}…")
 
 
 def _find_reference(desired: Desired, path: FieldPath) -> tuple[Any, Reference]:

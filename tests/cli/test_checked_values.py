@@ -48,6 +48,12 @@ def test_a_creation_that_lacks_a_field_stops_every_command(
     assert (result.exit, get_error_code(result), writes) == (1, "missing-field", [])
 
 
+def test_a_long_wrong_value_is_shown_in_part(applied_project: AppliedProject) -> None:
+    refer(applied_project, "x" * 5000)
+    [headline] = [line for line in applied_project.plan().stderr.splitlines() if line.startswith("error[")]
+    assert headline == f"error[unknown-value]: `region` cannot be `{'x' * 80}…`"
+
+
 def test_validate_resolves_nothing(applied_project: AppliedProject) -> None:
     refer(applied_project, "nono")
     assert applied_project.project.run("validate").exit == 0
