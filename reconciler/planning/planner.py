@@ -68,7 +68,7 @@ Resolve = Callable[[Reference, ValueShape], Any]
 
 _SHAPES = {FieldType.STRINGS: ValueShape.LIST, FieldType.OBJECT: ValueShape.OBJECT}
 _SECRET_SHAPES = {**_SHAPES, FieldType.INTEGER: ValueShape.NUMBER, FieldType.BOOLEAN: ValueShape.BOOLEAN}
-"""Shapes of secrets. Public values of numbers and booleans are checked as if the spec had them, with better messages."""
+"""Shapes of secrets. A public number or boolean is checked as if the spec had it, with a better message."""
 
 
 @dataclass(frozen=True, slots=True)
