@@ -45,7 +45,7 @@ def _check_needs(destination: DeclaredDestination, missing: set[FieldPath]) -> I
     for need in _merge_needs(destination.service.creation):
         paths = [path for path in _find_unmet(destination, need) if path not in missing]
         if paths:
-            yield _missing_problem(destination, need, paths), paths
+            yield _diagnose_missing(destination, need, paths), paths
 
 
 def find_unmet_needs(destination: DeclaredDestination) -> list[FieldPath]:
@@ -95,7 +95,7 @@ def _is_declared(destination: DeclaredDestination, name: str) -> bool:
     return destination.has_value(_to_path(name))
 
 
-def _missing_problem(destination: DeclaredDestination, need: Need, paths: list[FieldPath]) -> Problem:
+def _diagnose_missing(destination: DeclaredDestination, need: Need, paths: list[FieldPath]) -> Problem:
     """Build the finding about missing fields, at the setting that demands them or else at the destination."""
     selector = destination.find_selector(need.when) if need.when else None
     partner = next((name for name in need.when_set if _is_declared(destination, name)), None)

@@ -22,7 +22,7 @@ from reconciler.model.value import FieldPath, Reference, format_path
 PROXY_AGENT: FieldPath = ("proxy_agent_id",)
 HYBRID_AGENTS: tuple[FieldPath, ...] = (("hybrid_deployment_agent_id",), ("local_processing_agent_id",))
 
-_UNDOCUMENTED = "no source says whether Fivetran refuses it or leaves it out"
+_UNDOCUMENTED = "Fivetran does not document whether it refuses or ignores this"
 
 
 def check_cross_fields(destination: DeclaredDestination) -> Iterator[Problem]:
@@ -126,7 +126,9 @@ def _check_mirror(destination: DeclaredDestination, path: FieldPath, field: Fiel
         "doubtful-combination" if field.may_differ_because else "conflicting-fields",
         f"`{format_path(path)}` is `{value}`, but `{field.mirrors}` is `{method}`",
         path=path,
-        notes=(field.may_differ_because,) if field.may_differ_because else ("both say one thing",),
+        notes=(field.may_differ_because,)
+        if field.may_differ_because
+        else ("both choose the networking method",),
         help=f"keep `{field.mirrors}` only, with the method that you mean",
         severity=Severity.WARNING if field.may_differ_because else Severity.ERROR,
     )

@@ -1,4 +1,4 @@
-"""Rules about regions: those of Fivetran, and those of AWS in fields of `config`."""
+"""Check regions: those of Fivetran, and those of AWS in fields of `config`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def check_region(path: FieldPath, value: str) -> Iterator[Problem]:
     """
     facts = load_destination_facts()
     if value in facts.region_aliases:
-        yield _old_name_problem(path, value, facts.region_aliases[value])
+        yield _diagnose_old_name(path, value, facts.region_aliases[value])
     elif value in facts.regions:
         if not facts.regions[value].listed:
             yield Problem(
@@ -63,7 +63,7 @@ def check_region(path: FieldPath, value: str) -> Iterator[Problem]:
         )
 
 
-def _old_name_problem(path: FieldPath, value: str, current_name: str) -> Problem:
+def _diagnose_old_name(path: FieldPath, value: str, current_name: str) -> Problem:
     return Problem(
         "old-region-name",
         f"`{value}` is a region name from before regions had clouds",
