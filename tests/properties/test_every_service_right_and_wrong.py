@@ -32,7 +32,7 @@ def test_there_are_specs_of_all_services() -> None:
     assert sum(len(list_partial_specs(service, "some_id")) for service in CONFIGS) >= 300
 
 
-@pytest.mark.sampled(every=8)
+@pytest.mark.sampled(every=16)
 @pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: wrong.id)
 def test_a_wrong_spec_is_one_error_at_its_place_before_the_first_write(wrong: WrongSpec) -> None:
     with open_project() as project:
@@ -47,7 +47,7 @@ def test_a_wrong_spec_is_one_error_at_its_place_before_the_first_write(wrong: Wr
     assert all(any(f"`env:{name}`" in note for note in error.notes) for name in named)
 
 
-@pytest.mark.sampled(every=6)
+@pytest.mark.sampled(every=8)
 @pytest.mark.parametrize("service", sorted(CONFIGS))
 def test_a_part_of_an_existing_destination_is_right(service: str) -> None:
     with open_project() as project:
