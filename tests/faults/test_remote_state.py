@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 import cli_harness
@@ -23,6 +23,7 @@ from background_process import BackgroundProcess
 from blocking_server import BlockingServer, is_write, serve_blocking
 from cli_harness import SETTLE_TIME, CommandResult, EmulatedFivetran, Project, build_credentials
 from command_line import COMMAND, PROCESS_TIMEOUT, build_environment
+from emulated_objects import AzureStorage, GoogleStorage, ObjectServer, serve_objects
 from fake_clock import HastyClock
 from git_repo import run_git
 from long_runs import small_and_large
@@ -63,8 +64,11 @@ SECRET_PAIR = PAIR.replace("US}}", 'US, secret_key: {{secret: "env:ORDERS_KEY"}}
 class RemoteState(Protocol):
     """Remote location of a state."""
 
-    text: str
-    environ: Mapping[str, str]
+    @property
+    def text(self) -> str: ...
+
+    @property
+    def environ(self) -> Mapping[str, str]: ...
 
     def read_files(self) -> dict[str, str]:
         """Read the stored files by name."""
@@ -94,8 +98,44 @@ class S3State:
     def environ(self) -> Mapping[str, str]:
         return build_s3_environ(self.proxy_url) if self.proxy_url else self.bucket.environ
 
+    @property
+    def unreachable_environ(self) -> Mapping[str, str]:
+        return {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
+
     def read_files(self) -> dict[str, str]:
         return self.bucket.read_files()
+
+    def put(self, name: str, content: str) -> None:
+        self.bucket.put(name, content)
+
+
+@dataclass
+class ObjectState:
+    """Object of another cloud. Its limit on writes is off: another module tests it, with real time."""
+
+    server: ObjectServer
+
+    def __post_init__(self) -> None:
+        self.server.write_interval = 0.0
+
+    @property
+    def text(self) -> str:
+        return f"{self.server.scheme}://states/state.json"
+
+    @property
+    def environ(self) -> Mapping[str, str]:
+        return self.server.environ
+
+    @property
+    def unreachable_environ(self) -> Mapping[str, str]:
+        variable = "GOOGLE_BASE_URL" if self.server.scheme == "gs" else "AZURE_STORAGE_ENDPOINT"
+        return {variable: "http://127.0.0.1:9"}
+
+    def read_files(self) -> dict[str, str]:
+        return self.server.read_files()
+
+    def put(self, name: str, content: str) -> None:
+        self.server.put(name, content)
 
 
 class Checkout:
@@ -179,15 +219,20 @@ def git_checkout(project: Project, server: EmulatedFivetran, upstream: BareRepos
     return Checkout(project, server, GitState(upstream))
 
 
-@pytest.fixture(params=["git", "s3"])
+@pytest.fixture(
+    params=["git", "s3", *(pytest.param(scheme, marks=pytest.mark.long) for scheme in ("gs", "az"))]
+)
 def remote_checkout(
     request: pytest.FixtureRequest, project: Project, server: EmulatedFivetran, upstream: BareRepository
 ) -> Iterator[Checkout]:
-    """Create a project with its state in git, or in a bucket."""
+    """Create a project with its state in git, or in a bucket of each cloud."""
     with ExitStack() as stack:
         remote_state: RemoteState = GitState(upstream)
         if request.param == "s3":
             remote_state = S3State(stack.enter_context(open_bucket()))
+        elif request.param != "git":
+            cloud = GoogleStorage() if request.param == "gs" else AzureStorage()
+            remote_state = ObjectState(stack.enter_context(serve_objects(cloud)))
         yield Checkout(project, server, remote_state)
 
 
@@ -310,14 +355,17 @@ def test_the_next_run_recovers_after_a_killed_lock_holder(remote_checkout: Check
     if way == "unlock":
         refused = remote_checkout.run("state", "unlock")
         assert (refused.exit, list_error_codes(refused.stderr)) == (64, ["no-terminal"])
-        assert f"no process {process.pid} is on this host" in refused.stdout
+        assert f"this host has no process {process.pid}" in refused.stdout
         assert "it is free by itself at 20" in refused.stdout
         broken = remote_checkout.run("state", "unlock", "--auto-approve")
         assert broken.exit == 0, broken.stderr
     else:
-        remote_checkout.project.advance_time(timedelta(minutes=5, seconds=50))
+        lock = json.loads(remote_checkout.remote_state.read_files()["state.json.lock"])
+        expiry = datetime.fromisoformat(lock["until"]) + timedelta(seconds=lease.CLOCK_SKEW)
+        # As near as a slow machine allows.
+        remote_checkout.project.advance_time(expiry - timedelta(seconds=30) - datetime.now(UTC))
         assert remote_checkout.run(*APPLY).exit == 5, "the lease is extended by the permitted clock skew"
-        remote_checkout.project.advance_time(timedelta(seconds=20))
+        remote_checkout.project.advance_time(timedelta(seconds=40))
     remote_checkout.check_recovery()
     assert len(remote_checkout.server.list_ids("groups")) == 2
     remote_checkout.check_converged()
@@ -453,16 +501,17 @@ def test_an_unreachable_backend_is_refused_before_any_request(
     remote_checkout: Checkout, upstream: BareRepository, command: tuple[str, ...]
 ) -> None:
     remote_checkout.write_specs("first")
-    environ = (
-        {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
-        if isinstance(remote_checkout.remote_state, S3State)
-        else {}
-    )
+    remote_state = remote_checkout.remote_state
+    is_in_bucket = isinstance(remote_state, S3State | ObjectState)
+    environ = remote_state.unreachable_environ if is_in_bucket else {}
     upstream.path.rename(upstream.path.with_name("away.git"))
     result = remote_checkout.run(*command, **environ)
     assert (result.exit, list_error_codes(result.stderr)) == (1, ["state-unreachable"])
     assert remote_checkout.remote_state.text in result.stderr
-    assert "= help: see that " in result.stderr
+    advice = (
+        "see that its endpoint can be reached" if is_in_bucket else "correct the address of the repository"
+    )
+    assert f"= help: {advice}" in result.stderr
     assert remote_checkout.server.calls == []
 
 
@@ -703,8 +752,8 @@ def test_a_run_stops_within_seconds_after_its_lock_is_broken(
 
     def break_lock(number: int) -> None:
         if number == 2:
-            if isinstance(remote_checkout.remote_state, S3State):
-                remote_checkout.remote_state.bucket.put("state.json.lock", "")
+            if isinstance(remote_checkout.remote_state, S3State | ObjectState):
+                remote_checkout.remote_state.put("state.json.lock", "")
             else:
                 open_other_lock(remote_checkout, upstream).release()
             left.update(remote_checkout.remote_state.read_files())
