@@ -15,6 +15,7 @@ from reconciler.model.redaction import Redactor
 from reconciler.model.value import OWN_VARIABLES, Reference, Secret, UnresolvedSecret
 
 _PLACEHOLDER = re.compile(r"\s*\$\{[^}]*\}\s*|\s*\$\([^)]*\)\s*|\s*\$[A-Za-z_][A-Za-z0-9_]*\s*")
+_MASK = re.compile(r"\*+")
 
 
 class SecretUnavailable(Exception):  # noqa: N818 - a problem of the environment, not a bug
@@ -58,6 +59,8 @@ class ValueShape(StrEnum):
     TEXT = "text"
     LIST = "list"  # the text is a JSON list
     OBJECT = "object"  # the text is a JSON object
+    NUMBER = "a whole number"
+    BOOLEAN = "true or false"
 
 
 class Registry:
@@ -99,6 +102,10 @@ class Registry:
         cached = self._cache[key]
         if isinstance(cached, SecretUnavailable):
             raise SecretUnavailable(reference, cached.reason)
+        if reference.confidential and _MASK.fullmatch(cached):
+            raise SecretUnavailable(
+                reference, "the value is the row of stars that Fivetran shows instead of one"
+            )
         value = _convert_to_shape(shape, cached, reference)
         self._add_to_redactor(key, reference, value)
         return Secret(value) if reference.confidential else value
@@ -150,8 +157,18 @@ class CachedDocuments:
         return select_member(cached, reference)
 
 
+_TEXT_FORMS = {
+    ValueShape.NUMBER: re.compile(r"[+-]?[0-9]+"),
+    ValueShape.BOOLEAN: re.compile(r"true|false", re.IGNORECASE),
+}
+
+
 def _convert_to_shape(shape: ValueShape, text: str, reference: Reference) -> Any:
     if shape is ValueShape.TEXT:
+        return text
+    if shape in _TEXT_FORMS:
+        if _TEXT_FORMS[shape].fullmatch(text) is None:
+            raise SecretUnavailable(reference, f"the field needs {shape.value}")
         return text
     expected_type = list if shape is ValueShape.LIST else dict
     try:
