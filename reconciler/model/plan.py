@@ -229,7 +229,7 @@ class Plan:
     `requests` counts the calls of planning; `warnings` are findings that do not stop an apply, `blockers` are findings
     that do. Plans of one `digest` would do the same. `narrowing` is None for a plan of all entries. `judgements` are
     the results of the project's policies, passed policies too. `recreated` are addresses of missing objects that
-    `--recreate` makes again.
+    `--recreate` makes again. `unplanned` are addresses that blockers leave out of the plan.
     """
 
     account_id: str
@@ -245,6 +245,12 @@ class Plan:
     narrowing: ScopeSummary | None = None
     judgements: tuple[PolicyResult, ...] = ()
     recreated: tuple[Address, ...] = ()
+    unplanned: tuple[Address, ...] = ()
+
+    @property
+    def omissions(self) -> tuple[Diagnostic, ...]:
+        """Blockers that leave entries out of the plan. The plan is incomplete without these entries."""
+        return tuple(finding for finding in self.blockers if finding.code_facts.omits_entry)
 
     @property
     def gone_or_hidden(self) -> tuple[Diagnostic, ...]:

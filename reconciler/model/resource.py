@@ -43,6 +43,7 @@ class Desired:
     Fivetran), a `Reference`, or a `Structure` with references inside. `spans` are the places of leaves and of
     everything inside them, and of options; `unchecked` are leaves that the catalogue does not describe, and that are
     never shown. `moved_from` is the address before a move, `ignore_changes` are leaves that matter for a creation only.
+    With `with_platform_connection` a replacement deletes the connection of Fivetran itself first.
     """
 
     address: Address
@@ -60,6 +61,7 @@ class Desired:
     protected: bool = False
     allow_replace: bool = False
     ignore_changes: frozenset[FieldPath] = frozenset()
+    with_platform_connection: bool = False
 
 
 @dataclass(frozen=True, slots=True)

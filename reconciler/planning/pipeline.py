@@ -1,7 +1,7 @@
 """Make a plan from specs, state and account, in the steps below. Only reads.
 
 A step *refuses* by `ReconcilerError`, so that there is no plan. It *blocks* by a finding in the plan, which can then be
-read and not applied.
+read and not applied. A blocker may *omit* an entry that cannot be planned: the rest of the plan is shown without it.
 
  1. Scope (`targets`). Reads the options, the specs and the records. Gives the addresses that the plan is about.
     Refuses a selector that matches nothing, and an entry that both sides of `--changed-since` changed.
@@ -9,16 +9,16 @@ read and not applied.
     of the state.
  3. Refresh (`account`, `refresh`). Reads both lists; reads by id what the records know and the lists leave out. Gives
     the live groups. Refuses to go on without an object that it may not read and that no entry declares.
- 4. Match (`match`). Gives the live group of each entry, by id, record or name. Refuses an ambiguous name and a
-    mistyped `id:`.
+ 4. Match (`match`). Gives the live group of each entry, by id, record or name. Omits an entry with an ambiguous name
+    or a mistyped `id:`.
  5. Destinations (`account`, `refresh`). Reads every destination in scope by id.
- 6. Missing objects (`missing`). Gives the entries that cannot be planned, and the entries that `--recreate` creates
-    again. Blocks by every known object that the account does not show.
+ 6. Missing objects (`missing`). Gives the entries that `--recreate` creates again. Omits every known object that the
+    account does not show.
  7. Deletions (`deletions`, `removal_identity`, `orphans`). Reads the connections of removed entries. Gives one deletion
-    per object. Refuses a removal of another object than the entry says, and an orphan. Blocks by protection and
+    per object. Omits a removal of another object than the entry says, and an orphan. Blocks by protection and
     by connections.
- 8. Operations (`planner`, `diff`, `fields`). Resolves references. Gives one operation per entry. Refuses a replacement
-    without permission and an unavailable secret.
+ 8. Operations (`planner`, `diff`, `fields`). Resolves references. Gives one operation per entry. Omits a replacement
+    without permission and an entry whose secret is unavailable.
  9. Waits (`settling`). Gives each create the earlier request that it has to wait for. Refuses `--resend-create` for a
     create that does not wait.
 10. Replacements (`replacements`). Reads the connections of replaced destinations. Blocks by protection and connections.
@@ -76,7 +76,7 @@ from reconciler.planning.replacements import (
     note_connections,
 )
 from reconciler.planning.settling import find_late_duplicates, hold_unsettled_creates
-from reconciler.planning.targets import Scope, resolve_scope, select_secrets
+from reconciler.planning.targets import Scope, match_selector, resolve_scope, select_secrets
 from reconciler.runtime.polling import Poller
 from reconciler.workspace.settings_from import note_settings_source
 from reconciler.workspace.specs import Specs
@@ -165,8 +165,8 @@ def _compute_plan(
         missing = _resolve_missing(workspace, inputs, view)  # 6
         deletion_planner = _build_deletion_planner(workspace, view, records)
         deletion_plan = _plan_deletions(workspace, deletion_planner, inputs, view)  # 7
-        operations = _plan_operations(workspace, inputs, view, missing.unplanned)  # 8
-        operations = _hold_unsettled_creates(workspace, operations, records)  # 9
+        operations, refusals = _plan_operations(workspace, inputs, view, missing.unplanned)  # 8
+        operations = _hold_unsettled_creates(workspace, inputs, operations)  # 9
         operations = describe_replaced_objects(operations, deletion_planner.describe_replaced)  # 10
     except ApiError as error:
         raise ReconcilerError([explain_read(error)]) from error
@@ -174,10 +174,12 @@ def _compute_plan(
         _build_plan(workspace, inputs, view, operations, deletion_plan),
         blockers=(
             *missing.findings,
+            *sort_diagnostics((*view.problems, *deletion_plan.problems, *refusals)),
             *deletion_plan.blockers,
             *find_replacement_blockers(operations, deletion_planner.is_protected),
         ),
         recreated=tuple(sorted(missing.recreated, key=get_entry_sort_key)),
+        unplanned=_list_unplanned(inputs, operations, deletion_plan),
         requests=sender.requests_sent - requests_before,
         seconds=clock.monotonic() - started,
     )
@@ -239,10 +241,24 @@ def _select_inputs(
     )
 
 
+def _list_unplanned(
+    inputs: _PlanInput, operations: Collection[Address], deletion_plan: DeletionPlan
+) -> tuple[Address, ...]:
+    """List the addresses that blockers leave out of a plan."""
+    declared = {entry.address for entry in inputs.entries}
+    return tuple(sorted(declared - {*operations} | {*deletion_plan.refused}, key=get_entry_sort_key))
+
+
 def _resolve_missing(workspace: Workspace, inputs: _PlanInput, view: AccountView) -> MissingResolution:
-    selectors, entries, records = workspace.settings.recreate, inputs.entries, inputs.records
+    """Find and resolve the missing objects. Entries that cannot be matched are neither missing nor planned."""
+    unmatched = {entry.address for entry in inputs.entries if entry.address.key in view.unmatched_keys}
+    entries, records = [entry for entry in inputs.entries if entry.address not in unmatched], inputs.records
+    selectors = [
+        selector for selector in workspace.settings.recreate if not match_selector(selector, unmatched)
+    ]
     missing = find_missing(entries, records, view)
     resolution = resolve_missing(missing, selectors, [entry.address for entry in entries], view.account)
+    resolution = replace(resolution, unplanned=resolution.unplanned | unmatched)
     # An earlier apply of a plan that is made again may have created the object: then its selector names nothing.
     if not inputs.is_new:
         return resolution
@@ -269,7 +285,7 @@ def _build_deletion_planner(
 def _plan_deletions(
     workspace: Workspace, planner: DeletionPlanner, inputs: _PlanInput, view: AccountView
 ) -> DeletionPlan:
-    """Plan the removals in scope. Raises `ReconcilerError` for conflicts about which objects exist."""
+    """Plan the removals in scope, and find the orphans in scope, which are problems too."""
     specs, scope = workspace.specs, inputs.scope
     # A removal of a pair is in scope as a whole or not at all: its two objects are deleted together.
     deletion_plan = planner.plan_deletions(
@@ -281,19 +297,19 @@ def _plan_deletions(
         if scope.orphan_candidates is None or address in scope.orphan_candidates
     }
     declared = {entry.address for entry in (*specs.groups, *specs.destinations)}
-    conflicts = [
-        *find_orphans(candidates, declared, specs.removed, view.existing_ids),
-        *deletion_plan.problems,
-    ]
-    if conflicts:
-        raise ReconcilerError(sort_diagnostics(conflicts))
-    return deletion_plan
+    orphans = find_orphans(candidates, declared, specs.removed, view.existing_ids)
+    orphaned = (orphan.address for orphan in orphans if orphan.address is not None)
+    return replace(
+        deletion_plan,
+        problems=(*orphans, *deletion_plan.problems),
+        refused=(*orphaned, *deletion_plan.refused),
+    )
 
 
 def _plan_operations(
     workspace: Workspace, inputs: _PlanInput, view: AccountView, unplanned: Collection[Address]
-) -> dict[Address, PlannedOperation]:
-    """Plan every entry in scope that is not `unplanned`. Raises `ReconcilerError` with all refusals together."""
+) -> tuple[dict[Address, PlannedOperation], list[Diagnostic]]:
+    """Plan every entry in scope that is not `unplanned`. Returns the operations, and the refusals of other entries."""
     planner = Planner(
         workspace.registry.resolve,
         workspace.state.build_fingerprinter(),
@@ -307,24 +323,28 @@ def _plan_operations(
         if address not in unplanned:
             observed = live[address.kind].get(view.group_ids.get(address.key, ""))
             operations[address] = planner.plan_resource(desired, observed, inputs.records.get(address))
-    if planner.diagnostics:
-        list_connections = workspace.client.list_group_connections
-        raise ReconcilerError(
-            sort_diagnostics(
-                note_connections(diagnostic, list_connections, view.group_ids)
-                for diagnostic in planner.diagnostics
-            )
-        )
-    return operations
+    refused = {diagnostic.address for diagnostic in planner.diagnostics}
+    refusals = [
+        note_connections(diagnostic, workspace.client.list_group_connections, view.group_ids)
+        for diagnostic in planner.diagnostics
+    ]
+    return {
+        address: operation for address, operation in operations.items() if address not in refused
+    }, refusals
 
 
 def _hold_unsettled_creates(
-    workspace: Workspace,
-    operations: Mapping[Address, PlannedOperation],
-    records: Mapping[Address, Record],
+    workspace: Workspace, inputs: _PlanInput, operations: Mapping[Address, PlannedOperation]
 ) -> dict[Address, PlannedOperation]:
-    settle, resent = workspace.specs.project.content.settle, workspace.settings.resent_creates
-    return hold_unsettled_creates(operations, records, workspace.now(), settle, resent)
+    settle = workspace.specs.project.content.settle
+    # A selector of an omitted entry is not wrong: its blocker says what is.
+    omitted = [entry.address for entry in inputs.entries if entry.address not in operations]
+    resent = [
+        selector
+        for selector in workspace.settings.resent_creates
+        if match_selector(selector, operations) or not match_selector(selector, omitted)
+    ]
+    return hold_unsettled_creates(operations, inputs.records, workspace.now(), settle, resent)
 
 
 def _build_plan(
@@ -348,12 +368,24 @@ def _build_plan(
             *(() if workspace.state.exists else warn_without_state(groups.values(), changes)),
             *inputs.scope.warnings,
             *warn_unfinished(specs.destinations, inputs.records, inputs.scope),
-            *find_late_duplicates(specs.groups, inputs.records, groups, view.group_ids),
+            *_find_late_duplicates(specs, inputs.records, view),
             *_warn_quota(workspace, operations, deletion_plan),
         ),
         files=len(specs.files),
         narrowing=inputs.scope.summary,
     )
+
+
+def _find_late_duplicates(
+    specs: Specs, records: Mapping[Address, Record], view: AccountView
+) -> list[Diagnostic]:
+    """Find late duplicates, except for entries that cannot be matched: their blockers name the same groups."""
+    found = find_late_duplicates(specs.groups, records, view.listing.groups, view.group_ids)
+    return [
+        finding
+        for finding in found
+        if finding.address is None or finding.address.key not in view.unmatched_keys
+    ]
 
 
 def _warn_quota(

@@ -55,7 +55,7 @@ def build_saved_plan(
         scope=tuple(sorted(map(str, scope))),
         compare_secrets=workspace.settings.compare_secrets,
         resend=workspace.settings.resend,
-        complete=not planned.plan.gone_or_hidden,
+        complete=not planned.plan.omissions,
         expected=tuple(hash_effect(planned.effects[change.address]) for change in planned.plan.effective),
         plan=planned.plan,
     )
@@ -68,7 +68,7 @@ def refuse_outdated(saved: SavedPlan, workspace: Workspace) -> None:
         raise _build_error("plan-expired", f"this plan was valid until {saved.expires_at:%Y-%m-%d %H:%M} UTC")
     if not saved.complete:
         raise _build_error(
-            "plan-incomplete", "this plan was made without some of its objects, which could not be read"
+            "plan-incomplete", "this plan was made without some of its entries, which could not be planned"
         )
     try:
         account = workspace.client.get_account().account_id
@@ -92,8 +92,8 @@ def replan(workspace: Workspace, saved: SavedPlan) -> PlanResult:
     workspace = replace(workspace, settings=replace(workspace.settings, recreate=recreate))
     try:
         planned = make_plan(workspace, scope=frozenset(_parse_address(text) for text in saved.scope))
-        if planned.plan.gone_or_hidden:
-            raise ReconcilerError(planned.plan.gone_or_hidden)
+        if planned.plan.omissions:
+            raise ReconcilerError(planned.plan.omissions)
     except ReconcilerError as error:
         raise ReconcilerError(_explain_plan_error(error, workspace, saved)) from error
     with workspace.specs.mask_errors():
@@ -270,7 +270,10 @@ def load_approved_plan(workspace: Workspace, digest: str) -> tuple[PlanResult, A
     stopped_plan = _decode_stored(stored) if stored is not None else None
     if stored is not None and stopped_plan is not None and stopped_plan.plan.digest == digest:
         return replan(workspace, stopped_plan), ApprovedPlan(digest, stored)
-    if not planned.plan.effective and not planned.plan.gone_or_hidden:
+    refusals = [finding for finding in planned.plan.omissions if not finding.code_facts.hides_resource]
+    if refusals:
+        raise ReconcilerError(refusals)
+    if not planned.plan.effective and not planned.plan.omissions:
         raise _build_error(
             "plan-applied", "nothing is left to do: the approved plan is in effect already", DONE_HELP
         )

@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.json_parts import serialize_live_object, serialize_unsettled
 from reconciler.model.plan import Action, Change, FieldChange, Plan, ScopeSummary, SecretComparison
 from reconciler.model.policy import PolicyResult
 from reconciler.model.value import FieldPath
 from reconciler.report.diagnostics import serialize_diagnostics, serialize_span
+from reconciler.report.plan_summary import list_blocking_codes
 
 
 def serialize_validity(
@@ -34,7 +34,7 @@ def serialize_plan(plan: Plan) -> dict[str, Any]:
         "digest": plan.digest,
         "narrowed_to": serialize_scope(plan.narrowing),
         "changes": [
-            {**serialize_change(change), "blocked_by": _list_blocking_codes(change, plan.blockers)}
+            {**serialize_change(change), "blocked_by": list_blocking_codes(change.address, plan.blockers)}
             for change in plan.effective
         ],
         "adopted": [
@@ -45,6 +45,7 @@ def serialize_plan(plan: Plan) -> dict[str, Any]:
             {"address": str(change.address), "id": change.id, "live": serialize_live_object(change.live)}
             for change in plan.forgotten
         ],
+        "unplanned": serialize_unplanned(plan),
         "policies": serialize_policy_results(plan.judgements),
         "blockers": serialize_diagnostics(plan.blockers),
         "unchanged": [
@@ -100,15 +101,12 @@ def serialize_scope(scope: ScopeSummary | None) -> dict[str, Any] | None:
     return data
 
 
-def _list_blocking_codes(change: Change, blockers: Iterable[Diagnostic]) -> list[str]:
-    """List the codes of blockers that refuse this change. Limits refuse the plan as a whole and are not listed."""
-    return sorted(
-        {
-            blocker.code
-            for blocker in blockers
-            if blocker.address is not None and blocker.address.key == change.address.key
-        }
-    )
+def serialize_unplanned(plan: Plan) -> list[dict[str, Any]]:
+    """Serialize the addresses that a plan omits, with the codes of the blockers that omit them."""
+    return [
+        {"address": str(address), "blocked_by": list_blocking_codes(address, plan.omissions)}
+        for address in plan.unplanned
+    ]
 
 
 def serialize_change(change: Change) -> dict[str, Any]:

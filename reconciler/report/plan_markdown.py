@@ -31,6 +31,7 @@ from reconciler.report.plan_summary import (
     format_counts,
     format_coverage,
     format_unsettled,
+    list_blocking_codes,
     list_remarks,
 )
 from reconciler.report.renderer import DocumentRenderer, ExitStatus, Parts, PlanReport, make_verbatim
@@ -120,6 +121,8 @@ def _render_alerts(plan: Plan, read_line: ReadLine) -> Iterator[Section]:
     if plan.blockers:
         yield make_paragraph("**Apply refuses this plan:**")
         yield _render_diagnostics(plan.blockers, read_line)
+    if plan.unplanned:
+        yield Section(tuple(_render_unplanned(plan)), "**Not planned:**\n\n")
     waiting = tuple(
         f"> - {_format_change(change)}: {format_unsettled(change.unsettled)}{_format_location(change)}"
         for change in plan.effective
@@ -136,6 +139,12 @@ def _render_alerts(plan: Plan, read_line: ReadLine) -> Iterator[Section]:
         yield make_details(
             format_severity_counts(plan.warnings), _render_diagnostics(plan.warnings, read_line)
         )
+
+
+def _render_unplanned(plan: Plan) -> Iterator[str]:
+    for address in plan.unplanned:
+        codes = ", ".join(map(format_code, list_blocking_codes(address, plan.omissions)))
+        yield f"- {format_code(str(address))}: {codes}"
 
 
 def _render_diagnostics(diagnostics: Sequence[Diagnostic], read_line: ReadLine) -> Section:

@@ -19,6 +19,7 @@ from reconciler.report.plan_summary import (
     format_account,
     format_counts,
     format_coverage,
+    format_unplanned,
     format_unsettled,
     list_remarks,
 )
@@ -55,6 +56,8 @@ def render_plan_text(plan: Plan, detail: Detail = Detail.CHANGES, width: int | N
         blocks.append(_render_forgotten(plan.forgotten))
     if plan.unmanaged:
         blocks.append(_render_unmanaged(plan.unmanaged))
+    if plan.unplanned:
+        blocks.append(Text(format_unplanned(plan), BAD))
     blocks.append(_render_summary(plan))
     return Text("\n\n").join(blocks)
 

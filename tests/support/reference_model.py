@@ -144,13 +144,18 @@ class ReferenceModel:
         exist before. A recorded object that does not exist is an error, unless its address is in `recreate`."""
         records, problems = self.get_records(), set()
         matched = {key: entry.id for key, entry in self.entries.items() if entry.id in contents and entry.id}
-        if any(self._is_mistyped(entry.id, contents) for entry in self.entries.values()):
+        mistyped = {key for key, entry in self.entries.items() if self._is_mistyped(entry.id, contents)}
+        if mistyped:
             problems.add("unknown-id")
         for key, entry in self.entries.items():
             group = records[key].group if key in records else None
             if entry.id is None and group in contents and group and group not in matched.values():
                 matched[key] = group
-        missing = {f"{GROUP}.{key}" for key in self.entries if self._is_group_missing(key, records, contents)}
+        missing = {
+            f"{GROUP}.{key}"
+            for key in self.entries.keys() - mistyped
+            if self._is_group_missing(key, records, contents)
+        }
         taken, new = set(matched.values()), set()
         for key, entry in self.entries.items():
             if f"{GROUP}.{key}" in missing:
@@ -176,11 +181,10 @@ class ReferenceModel:
             for key, id in matched.items()
             if self._is_destination_missing(key, id, records, contents)
         }
-        if not problems and self._has_orphans(records, contents):
+        if self._has_orphans(records, contents):
             problems.add("vanished")
-        if problems <= {"vanished"}:
-            problems |= set(self._find_removal_problems(records, matched, contents))
-        if not problems and missing - {*recreate}:
+        problems |= set(self._find_removal_problems(records, matched, contents))
+        if missing - {*recreate}:
             problems.add("gone-or-hidden")
         return ExpectedMatches(matched, new, problems, missing)
 
