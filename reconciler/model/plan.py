@@ -153,7 +153,8 @@ class Change:
     declared values that are not in `fields`, for renderers of the whole object. `applied` are the last applied values,
     if they add information: for a missing or abandoned object, and for a field that moved on both sides. Neither
     mapping decides anything: a plan with other values would do the same. `unsettled` is the request that a create has
-    to wait for. `live` is the deleted, replaced or abandoned object, as Fivetran shows it.
+    to wait for. `live` is the deleted, replaced or abandoned object, as Fivetran shows it. `waits_for` are
+    renames that first free the name that the change gives.
     """
 
     address: Address
@@ -170,6 +171,7 @@ class Change:
     applied: tuple[FieldValue, ...] = ()
     unsettled: UnsettledRequest | None = None
     live: LiveObject | None = None
+    waits_for: tuple[Address, ...] = ()
 
     @property
     def held_until(self) -> datetime | None:

@@ -22,9 +22,10 @@ read and not applied. A blocker may *omit* an entry that cannot be planned: the 
  9. Waits (`settling`). Gives each create the earlier request that it has to wait for. Refuses `--resend-create` for a
     create that does not wait.
 10. Replacements (`replacements`). Reads the connections of replaced destinations. Blocks by protection and connections.
-11. Plan (`managed`, `plan_warnings`, `limits`). Gives the changes in order, the unmanaged groups and the warnings.
-12. Policies and limits (`policies`, `limits`). Block. Refuse the override of a policy that cannot be overridden.
-13. Effects (`effects`). Give the digest.
+11. Names (`names`). Lets a group wait for the rename that frees its name. Blocks by a name that another group has.
+12. Plan (`managed`, `plan_warnings`, `limits`). Gives the changes in order, the unmanaged groups and the warnings.
+13. Policies and limits (`policies`, `limits`). Block. Refuse the override of a policy that cannot be overridden.
+14. Effects (`effects`). Give the digest.
 
 A saved plan is made by the same steps; `saved_plans` compares its effects with the reviewed ones by `staleness`.
 """
@@ -37,7 +38,7 @@ from dataclasses import dataclass, field, replace
 from reconciler.api.errors import ApiError
 from reconciler.model.address import DESTINATION, GROUP, Address, get_entry_sort_key
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError, sort_diagnostics
-from reconciler.model.plan import Plan
+from reconciler.model.plan import Action, Plan
 from reconciler.model.record import Record
 from reconciler.model.record_transitions import apply_moves
 from reconciler.model.removal import CompletedRemoval
@@ -64,6 +65,7 @@ from reconciler.planning.missing import (
     find_missing,
     resolve_missing,
 )
+from reconciler.planning.names import NameFacts, resolve_names, warn_lookalikes
 from reconciler.planning.orphans import find_orphans
 from reconciler.planning.plan_warnings import warn_unfinished, warn_without_state
 from reconciler.planning.planner import PlannedOperation, Planner
@@ -168,15 +170,18 @@ def _compute_plan(
         operations, refusals = _plan_operations(workspace, inputs, view, missing.unplanned)  # 8
         operations = _hold_unsettled_creates(workspace, inputs, operations)  # 9
         operations = describe_replaced_objects(operations, deletion_planner.describe_replaced)  # 10
+        names = resolve_names(operations, _collect_name_facts(workspace, view, deletion_plan))  # 11
+        operations = dict(names.operations)
     except ApiError as error:
         raise ReconcilerError([explain_read(error)]) from error
-    plan = replace(  # 11
+    plan = replace(  # 12
         _build_plan(workspace, inputs, view, operations, deletion_plan),
         blockers=(
             *missing.findings,
             *sort_diagnostics((*view.problems, *deletion_plan.problems, *refusals)),
             *deletion_plan.blockers,
             *find_replacement_blockers(operations, deletion_planner.is_protected),
+            *names.problems,
         ),
         recreated=tuple(sorted(missing.recreated, key=get_entry_sort_key)),
         unplanned=_list_unplanned(inputs, operations, deletion_plan),
@@ -184,8 +189,8 @@ def _compute_plan(
         seconds=clock.monotonic() - started,
     )
     if not inputs.is_recheck:
-        plan = _judge_plan(workspace, plan, operations, view)  # 12
-    return _build_result(  # 13
+        plan = _judge_plan(workspace, plan, operations, view)  # 13
+    return _build_result(  # 14
         workspace, inputs, plan, view.listing.groups, operations=operations, deletion_plan=deletion_plan
     )
 
@@ -333,6 +338,21 @@ def _plan_operations(
     }, refusals
 
 
+def _collect_name_facts(workspace: Workspace, view: AccountView, deletion_plan: DeletionPlan) -> NameFacts:
+    """Collect the facts about the names of live groups. Entries out of scope keep their names too."""
+    owners = {
+        view.group_ids[entry.address.key]: entry
+        for entry in workspace.specs.groups
+        if entry.address.key in view.group_ids
+    }
+    removed = {
+        deletion.change.id or "": deletion.change.address.key
+        for deletion in deletion_plan.deletions
+        if deletion.change.action is Action.DELETE and deletion.change.address.kind == GROUP
+    }
+    return NameFacts(view.listing.groups, owners, removed)
+
+
 def _hold_unsettled_creates(
     workspace: Workspace, inputs: _PlanInput, operations: Mapping[Address, PlannedOperation]
 ) -> dict[Address, PlannedOperation]:
@@ -357,15 +377,17 @@ def _build_plan(
     """Build the plan without blockers: its changes, unmanaged groups and warnings."""
     specs, groups = workspace.specs, view.listing.groups
     changes = [operations[address].change for address in sorted(operations, key=get_entry_sort_key)]
+    unmanaged = find_unmanaged(view, deletion_plan.deletions, specs.removed)
     return Plan(
         account_id=view.account.account_id,
         account_name=view.account.account_name,
         changes=(*changes, *(deletion.change for deletion in deletion_plan.deletions)),
-        unmanaged=find_unmanaged(view, deletion_plan.deletions, specs.removed),
+        unmanaged=unmanaged,
         warnings=(
             *specs.warnings,
             *deletion_plan.notes,
             *(() if workspace.state.exists else warn_without_state(groups.values(), changes)),
+            *warn_lookalikes(operations.values(), [groups[group.id] for group in unmanaged]),
             *inputs.scope.warnings,
             *warn_unfinished(specs.destinations, inputs.records, inputs.scope),
             *_find_late_duplicates(specs, inputs.records, view),

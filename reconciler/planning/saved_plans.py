@@ -92,12 +92,24 @@ def replan(workspace: Workspace, saved: SavedPlan) -> PlanResult:
     workspace = replace(workspace, settings=replace(workspace.settings, recreate=recreate))
     try:
         planned = make_plan(workspace, scope=frozenset(_parse_address(text) for text in saved.scope))
-        if planned.plan.omissions:
-            raise ReconcilerError(planned.plan.omissions)
+        refusals = _list_new_refusals(saved, planned)
+        if refusals:
+            raise ReconcilerError(refusals)
     except ReconcilerError as error:
         raise ReconcilerError(_explain_plan_error(error, workspace, saved)) from error
     with workspace.specs.mask_errors():
         return _restrict_to_reviewed(workspace, planned, saved)
+
+
+def _list_new_refusals(saved: SavedPlan, planned: PlanResult) -> list[Diagnostic]:
+    """List the blockers that say that the account has changed since the review, and the blockers that omit an entry."""
+    reviewed = {(blocker.code, blocker.address) for blocker in saved.plan.blockers}
+    return [
+        blocker
+        for blocker in planned.plan.blockers
+        if blocker.code_facts.omits_entry
+        or (blocker.code_facts.stale is not None and (blocker.code, blocker.address) not in reviewed)
+    ]
 
 
 def _restrict_to_reviewed(workspace: Workspace, planned: PlanResult, saved: SavedPlan) -> PlanResult:

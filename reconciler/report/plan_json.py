@@ -119,7 +119,7 @@ def serialize_change(change: Change) -> dict[str, Any]:
         "fields": [_serialize_field(field) for field in change.fields],
         "uncomparable": _serialize_paths(change.uncomparable),
         "secrets": _serialize_secrets(change.secrets),
-        "depends_on": [str(address) for address in change.depends_on],
+        "depends_on": [str(address) for address in (*change.depends_on, *change.waits_for)],
         "risk": str(change.risk),
         **serialize_unsettled(change),
         "live": serialize_live_object(change.live),
