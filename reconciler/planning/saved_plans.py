@@ -20,6 +20,7 @@ from reconciler.planning.effects import hash_declared, hash_effect
 from reconciler.planning.errors import explain_read
 from reconciler.planning.pipeline import PlanResult, make_plan
 from reconciler.planning.staleness import CurrentFacts, Staleness, StaleReason, compare, find_spec_change
+from reconciler.workspace.plan_project import PlanProject
 from reconciler.workspace.planfile import (
     FORMAT,
     AlteredError,
@@ -38,7 +39,10 @@ NEW_PLAN_HELP = "make a new plan and have it reviewed; `reconciler show` still s
 
 
 def build_saved_plan(
-    workspace: Workspace, planned: PlanResult, valid_for: timedelta = VALID_FOR
+    workspace: Workspace,
+    planned: PlanResult,
+    valid_for: timedelta = VALID_FOR,
+    project: PlanProject | None = None,
 ) -> SavedPlan:
     """Build the saved form of a plan. Holds no secret: a fingerprint shows whether a secret is still the same."""
     now = workspace.settings.clock.now()
@@ -58,6 +62,7 @@ def build_saved_plan(
         complete=not planned.plan.omissions,
         expected=tuple(hash_effect(planned.effects[change.address]) for change in planned.plan.effective),
         plan=planned.plan,
+        project=project,
     )
 
 

@@ -12,18 +12,24 @@ from reconciler.model.policy import PolicyResult
 from reconciler.model.value import FieldPath
 from reconciler.report.diagnostics import serialize_diagnostics, serialize_span
 from reconciler.report.plan_summary import list_blocking_codes
+from reconciler.workspace.plan_project import PlanProject
 
 
 def serialize_validity(
-    created_at: datetime, expires_at: datetime, now: datetime, version: str
+    created_at: datetime,
+    expires_at: datetime,
+    now: datetime,
+    version: str,
+    project: PlanProject | None = None,
 ) -> dict[str, Any]:
-    """Serialize the times of a saved plan (ISO 8601), the version that saved it, and whether the plan is still
-    valid."""
+    """Serialize the times of a saved plan (ISO 8601), the version that saved it, whether the plan is still valid, and
+    its project file; None for a plan of an earlier release."""
     return {
         "created_at": created_at.isoformat(),
         "expires_at": expires_at.isoformat(),
         "is_expired": now >= expires_at,
         "tool": version,
+        "project": project.path if project is not None else None,
     }
 
 

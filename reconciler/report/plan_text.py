@@ -199,11 +199,9 @@ def render_validity(created_at: datetime, expires_at: datetime, now: datetime, v
     return Text(f"{made}, valid until {_format_time(expires_at)}.", QUIET)
 
 
-def render_save_notice(path: str, *, sandbox: bool) -> Text:
-    """Render the last line of a saved plan."""
-    option = " --sandbox" if sandbox else ""
-    name = escape(path)
-    return Text(f"Saved to {name}. Apply exactly this plan with: reconciler apply {name}{option}")
+def render_save_notice(path: str, command: str) -> Text:
+    """Render the last line of a saved plan, with the command that applies it."""
+    return Text(f"Saved to {escape(path)}. Apply exactly this plan with: {escape(command)}")
 
 
 def render_still_current(reviewed: Plan, current: Plan) -> Text:

@@ -154,7 +154,7 @@ class ProjectMerger:
             "name",
             lambda group: (group.name, group.name_span),
             # Groups are found by their ids then, and Fivetran does not document that names are unique.
-            may_share=lambda group, other: bool(group.id and other.id),
+            may_share=lambda group, other: None not in (group.id, other.id) and group.id != other.id,
         )
         groups_with_id = [group for group in groups if group.id]
         self._refuse_same_value(
