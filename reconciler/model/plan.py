@@ -232,6 +232,7 @@ class Plan:
     that do. Plans of one `digest` would do the same. `narrowing` is None for a plan of all entries. `judgements` are
     the results of the project's policies, passed policies too. `recreated` are addresses of missing objects that
     `--recreate` makes again. `unplanned` are addresses that blockers leave out of the plan.
+    `uncomparable_secrets` are secrets that may have changed and are not sent, as `ADDRESS:FIELD`.
     """
 
     account_id: str
@@ -248,6 +249,7 @@ class Plan:
     judgements: tuple[PolicyResult, ...] = ()
     recreated: tuple[Address, ...] = ()
     unplanned: tuple[Address, ...] = ()
+    uncomparable_secrets: tuple[str, ...] = ()
 
     @property
     def omissions(self) -> tuple[Diagnostic, ...]:

@@ -78,7 +78,13 @@ from reconciler.planning.replacements import (
     note_connections,
 )
 from reconciler.planning.settling import find_late_duplicates, hold_unsettled_creates
-from reconciler.planning.targets import Scope, match_selector, resolve_scope, select_secrets
+from reconciler.planning.targets import (
+    Scope,
+    list_uncomparable_secrets,
+    match_selector,
+    resolve_scope,
+    select_secrets,
+)
 from reconciler.runtime.polling import Poller
 from reconciler.workspace.settings_from import note_settings_source
 from reconciler.workspace.specs import Specs
@@ -393,8 +399,22 @@ def _build_plan(
             *_find_late_duplicates(specs, inputs.records, view),
             *_warn_quota(workspace, operations, deletion_plan),
         ),
+        uncomparable_secrets=_list_uncomparable_secrets(workspace, operations),
         files=len(specs.files),
         narrowing=inputs.scope.summary,
+    )
+
+
+def _list_uncomparable_secrets(
+    workspace: Workspace, operations: Mapping[Address, PlannedOperation]
+) -> tuple[str, ...]:
+    """List the secrets that may have changed unnoticed. A run that skips secrets compares none, as its user knows."""
+    if not workspace.settings.compare_secrets:
+        return ()
+    return tuple(
+        list_uncomparable_secrets(
+            operations[address] for address in sorted(operations, key=get_entry_sort_key)
+        )
     )
 
 

@@ -65,6 +65,7 @@ def serialize_plan(plan: Plan) -> dict[str, Any]:
             if change.action is Action.NO_OP
         ],
         "unmanaged": [{"id": group.id, "name": group.name} for group in plan.unmanaged],
+        "uncomparable_secrets": list(plan.uncomparable_secrets),
         "warnings": serialize_diagnostics(plan.warnings),
         "counts": {str(action): plan.count(action) for action in Action},
         "files": plan.files,

@@ -36,6 +36,7 @@ from reconciler.report.plan_summary import (
 )
 from reconciler.report.renderer import DocumentRenderer, ExitStatus, Parts, PlanReport, make_verbatim
 from reconciler.report.style import format_count
+from reconciler.report.uncomparable_secrets import format_uncomparable_secrets
 from reconciler.report.values import render_before_and_after, render_new_value, render_origin, render_secret
 
 _DESTRUCTIVE = {Risk.DESTROYS, Risk.REPLACES}
@@ -235,6 +236,9 @@ def _render_untouched(plan: Plan) -> Iterator[Section]:
     if plan.unmanaged:
         names = tuple(f"- {format_code(group.name)} ({format_code(group.id)})" for group in plan.unmanaged)
         yield make_details(f"{format_count(len(names), 'group')} not managed, left alone", Section(names))
+    if plan.uncomparable_secrets:
+        summary = f"{format_count(len(plan.uncomparable_secrets), 'secret')} cannot be compared with Fivetran"
+        yield make_details(summary, make_code_block(format_uncomparable_secrets(plan)))
 
 
 def _render_list(title: str, changes: Iterable[Change]) -> Section:

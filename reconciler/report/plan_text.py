@@ -24,6 +24,7 @@ from reconciler.report.plan_summary import (
     list_remarks,
 )
 from reconciler.report.style import ACTION_STYLES, BAD, QUIET, STRONG, SYMBOLS, WARN, format_count, join_lines
+from reconciler.report.uncomparable_secrets import format_uncomparable_secrets
 from reconciler.report.values import format_value, render_change, render_new_value
 
 _LOCATION_COLUMN = 60
@@ -56,6 +57,8 @@ def render_plan_text(plan: Plan, detail: Detail = Detail.CHANGES, width: int | N
         blocks.append(_render_forgotten(plan.forgotten))
     if plan.unmanaged:
         blocks.append(_render_unmanaged(plan.unmanaged))
+    if plan.uncomparable_secrets:
+        blocks.append(join_lines([Text(line, QUIET) for line in format_uncomparable_secrets(plan)]))
     if plan.unplanned:
         blocks.append(Text(format_unplanned(plan), BAD))
     blocks.append(_render_summary(plan))

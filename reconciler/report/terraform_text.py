@@ -39,6 +39,7 @@ from reconciler.report.terraform_values import (
     view_before,
     view_last_applied,
 )
+from reconciler.report.uncomparable_secrets import format_uncomparable_secrets
 from reconciler.report.values import format_value
 
 NO_CHANGES = "No changes. Your infrastructure matches the configuration."
@@ -168,6 +169,8 @@ def _render_remarks(plan: Plan) -> Iterator[str]:
         yield f"  {format_unplanned(plan)}"
     for remark in list_remarks(plan):
         yield f"  {remark}"
+    for line in format_uncomparable_secrets(plan):
+        yield f"  {line}"
     if plan.digest and plan.effective:
         yield f"  digest {escape(plan.digest)}"
 

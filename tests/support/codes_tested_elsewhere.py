@@ -84,6 +84,10 @@ CODES_TESTED_ELSEWHERE = {
         "tests/cli/test_saved_plan_files.py::test_an_unwritable_plan_file_is_reported_and_leaves_no_file"
     ),
     "plan-other-account": "tests/cli/test_saved_plans.py::test_a_stale_plan_is_refused",
+    "plan-other-project": (
+        "tests/cli/test_plan_projects.py::"
+        "test_an_apply_beside_another_project_or_none_names_the_project_of_the_plan"
+    ),
     "plan-secret-changed": "tests/cli/test_saved_plans.py::test_a_stale_plan_is_refused",
     "plan-signature": "tests/cli/test_saved_plans.py::test_a_stale_plan_is_refused",
     "plan-spec-changed": "tests/cli/test_saved_plans.py::test_a_stale_plan_is_refused",
