@@ -124,7 +124,7 @@ def secrets_option(command: Callable[..., Any]) -> Callable[..., Any]:
         "resend",
         metavar="GLOB",
         multiple=True,
-        help="Send these secrets even if they are unchanged or cannot be compared: an address, or ADDRESS:FIELD."
+        help="Send these secrets even if they are unchanged or cannot be compared: a key, an address, or ADDRESS:FIELD."
         " Repeatable.",
     )
     @functools.wraps(command)

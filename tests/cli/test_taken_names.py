@@ -131,6 +131,17 @@ def test_a_name_is_freed_before_another_group_takes_it(pairs: AppliedProject, ke
     assert pairs.is_converged()
 
 
+def test_a_saved_plan_that_stopped_after_a_rename_can_be_applied_again(pairs: AppliedProject) -> None:
+    declare(pairs, a="First", b="Third", more="  c: {name: Second}\n")
+    assert pairs.plan("--out", "dev.plan").exit == 0
+    pairs.add_faults("POST /v1/groups times 1 status 400")
+    assert pairs.run("apply", "dev.plan").exit == 6
+    assert pairs.dashboard.find_group_ids("Third") == (pairs.ids["Second"],)
+    result = pairs.run("apply", "dev.plan")
+    assert result.exit == 0, result.stderr
+    assert pairs.is_converged()
+
+
 def test_a_group_does_not_take_a_name_that_was_not_freed(pairs: AppliedProject) -> None:
     declare(pairs, a="Second", b="Third")
     pairs.add_faults(f"PATCH /v1/groups/{pairs.ids['Second']} times 1 status 400")
