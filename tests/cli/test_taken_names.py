@@ -136,7 +136,7 @@ def test_a_saved_plan_that_stopped_after_a_rename_can_be_applied_again(pairs: Ap
     assert pairs.plan("--out", "dev.plan").exit == 0
     pairs.add_faults("POST /v1/groups times 1 status 400")
     assert pairs.run("apply", "dev.plan").exit == 6
-    assert pairs.dashboard.find_group_ids("Third") == (pairs.ids["Second"],)
+    assert pairs.dashboard.find_group_ids("Third") == [pairs.ids["Second"]]
     result = pairs.run("apply", "dev.plan")
     assert result.exit == 0, result.stderr
     assert pairs.is_converged()
