@@ -120,14 +120,16 @@ def explain_other_project(
     settings: Settings, path: Path, project: Path, severity: Severity = Severity.ERROR
 ) -> Diagnostic:
     """Explain that a plan belongs to `project`, which is another project than the project of this run."""
-    is_found = (settings.directory / settings.project).is_file()
+    from reconciler.workspace.plan_project import is_file
+
+    is_found = is_file(settings.directory / settings.project)
     used = f"this run reads `{settings.project}`" if is_found else f"there is no `{settings.project}` here"
     return Diagnostic(
         "plan-other-project",
         f"the plan `{path}` belongs to project `{project}`, and {used}",
         severity=severity,
         help=f"apply it with `{format_apply_command(settings, path, project=project)}`"
-        if (settings.directory / project).is_file()
+        if is_file(settings.directory / project)
         else "change to a checkout of that project",
     )
 

@@ -456,7 +456,7 @@ class Planner:
                     span=desired.spans.get(path),
                     label=choose_live_value_label(comparison.changed[path].before, hidden=hidden),
                     address=desired.address,
-                    notes=("it cannot be changed in place; Fivetran deletes nothing that has connections",),
+                    notes=("it cannot be changed in place",),
                     help="put the old value back, or set `lifecycle: {allow_replace: true}`",
                 )
             )

@@ -97,10 +97,13 @@ def note_connections(
     connections = list_connections(group_ids[diagnostic.address.key])
     if not connections:
         return replace(diagnostic, notes=(*diagnostic.notes, "no connection loads into it"))
-    note = f"loading into it: {format_connections(connections)}"
+    notes = (
+        "Fivetran deletes nothing that has connections",
+        f"loading into it: {format_connections(connections)}",
+    )
     return replace(
         diagnostic,
-        notes=(*diagnostic.notes, note),
+        notes=(*diagnostic.notes, *notes),
         help=f"put the old value back, or {_choose_permission(connections)}",
     )
 

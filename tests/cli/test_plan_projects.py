@@ -196,6 +196,15 @@ def test_a_recorded_project_is_compared_by_its_path(tmp_path: Path, is_repositor
     assert find_other_project(None, second, plan) is None
 
 
+@pytest.mark.parametrize("path", ["a\0b", "\ud800", "/etc/passwd", "../../..", "", "a" * 5000])
+def test_a_forged_path_of_any_text_is_compared_without_a_failure(tmp_path: Path, path: str) -> None:
+    file = tmp_path / "reconciler.yaml"
+    file.write_text("version: 1\n")
+    for start in PathStart:
+        other = find_other_project(PlanProject(path, start), file, tmp_path / "dev.plan")
+        assert other is None or other != file
+
+
 def test_a_moved_plan_without_a_repository_is_of_no_known_project(tmp_path: Path) -> None:
     file = tmp_path / "a" / "reconciler.yaml"
     file.parent.mkdir()
