@@ -55,6 +55,10 @@ class _LifecycleBlock(_StrictOptions):
         (),
         description="Fields, such as `config.bucket`, that are set on creation and not changed afterwards.",
     )
+    with_platform_connection: StrictBool = Field(
+        False,
+        description="Whether a replacement also deletes Fivetran's own metadata connection, which blocks it.",
+    )
 
 
 class Options(_StrictOptions):
@@ -194,6 +198,7 @@ def build_desired_destination(
         allow_replace=options.lifecycle.allow_replace,
         ignore_changes=frozenset(tuple(name.split(".", 1)) for name in options.lifecycle.ignore_changes),
         key_spans=collected.key_spans,
+        with_platform_connection=options.lifecycle.with_platform_connection,
     )
     return desired, [*diagnostics, *_check_ignore_changes(desired, block)]
 

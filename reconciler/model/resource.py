@@ -43,7 +43,8 @@ class Desired:
     Fivetran), a `Reference`, or a `Structure` with references inside. `spans` are the places of leaves and of
     everything inside them, and of options; `key_spans` are the places of the names of leaves. `unchecked` are leaves
     that the catalogue does not describe, and that are never shown. `moved_from` is the address before a move,
-    `ignore_changes` are leaves that matter for a creation only.
+    `ignore_changes` are leaves that matter for a creation only. With `with_platform_connection` a replacement deletes
+    the connection of Fivetran itself first.
     """
 
     address: Address
@@ -62,6 +63,7 @@ class Desired:
     allow_replace: bool = False
     ignore_changes: frozenset[FieldPath] = frozenset()
     key_spans: Mapping[FieldPath, Span] = field(default_factory=dict)
+    with_platform_connection: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -487,8 +487,8 @@ class Planner:
                     span=desired.spans.get(path),
                     label=choose_live_value_label(comparison.changed[path].before, hidden=hidden),
                     address=desired.address,
-                    notes=("it cannot be changed in place; Fivetran deletes nothing that has connections",),
-                    help="put the old value back, or move the connections and set `lifecycle: {allow_replace: true}`",
+                    notes=("it cannot be changed in place",),
+                    help="put the old value back, or set `lifecycle: {allow_replace: true}`",
                 )
             )
 

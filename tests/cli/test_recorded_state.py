@@ -478,7 +478,15 @@ def test_a_secret_is_reported_as_changed_unchanged_or_incomparable(
 
 @pytest.mark.parametrize(
     "glob",
-    ["destination.orders:config.secret_key", "destination.orders", "*:config.secret_*", "destination.*"],
+    [
+        "destination.orders:config.secret_key",
+        "destination.orders",
+        "*:config.secret_*",
+        "destination.*",
+        "orders",
+        "orders:config.secret_key",
+        "destination.orders.config.secret_key",
+    ],
 )
 def test_a_secret_is_resent_on_request(orders: Project, server: EmulatedFivetran, glob: str) -> None:
     orders.write_groups(SECRET_PAIR)
@@ -511,6 +519,51 @@ def test_sending_a_secret_makes_it_comparable(orders: Project, server: EmulatedF
     )
     assert result.exit == 0, result.stdout + result.stderr
     assert list_secret_answers(orders, server) == {"unchanged": ["config.secret_key"]}
+
+
+def adopt_orders(orders: Project, server: EmulatedFivetran) -> None:
+    """Apply the adoption of a destination whose secret no run has sent."""
+    group = server.app.dashboard.add_group("orders")
+    known = {"project_id": "acme", "data_set_location": "US", "secret_key": "nobody-knows"}
+    server.app.dashboard.add_destination(group, "big_query", config=known)
+    orders.write_groups(SECRET_PAIR)
+    result = orders.run_against(server, "apply", "--auto-approve", environ=build_environ("first-key"))
+    assert result.exit == 0, result.stdout + result.stderr
+
+
+def test_a_plan_names_the_secrets_that_it_cannot_compare_and_the_option_that_sends_them(
+    orders: Project, server: EmulatedFivetran
+) -> None:
+    """A rotated secret of an adopted destination leaves the plan empty, but not silent."""
+    adopt_orders(orders, server)
+    name = "destination.orders:config.secret_key"
+    environ = build_environ("rotated-key")
+    result = orders.run_against(server, "plan", environ=environ)
+    assert result.stdout.splitlines().count(f"Cannot be compared with Fivetran: {name}.") == 1
+    assert f"If its value has changed, send it: --resend-secret {name}" in result.stdout.splitlines()
+    assert "No changes." in result.stdout
+    document = orders.run_against(server, "plan", "--format", "json", environ=environ).document
+    assert document["uncomparable_secrets"] == [name]
+    markdown = orders.run_against(server, "plan", "--format", "markdown", environ=environ).stdout
+    assert "<summary>1 secret cannot be compared with Fivetran</summary>" in markdown
+    assert f"--resend-secret {name}" in markdown
+    terraform = orders.run_against(server, "plan", "--format", "terraform", environ=environ).stdout
+    assert f"--resend-secret {name}" in terraform
+    options = ("--resend-secret", "orders")
+    result = orders.run_against(server, "apply", "--auto-approve", *options, environ=environ)
+    assert result.exit == 0
+    assert "Cannot be compared" not in result.stdout
+    assert "Cannot be compared" not in orders.run_against(server, "plan", environ=environ).stdout
+
+
+def test_a_plan_that_skips_or_sends_secrets_gives_no_hint_at_uncomparable_secrets(
+    orders: Project, server: EmulatedFivetran
+) -> None:
+    adopt_orders(orders, server)
+    for options in (("--secrets", "skip"), ("--resend-secret", "orders")):
+        result = orders.run_against(server, "plan", *options, environ=build_environ("first-key"))
+        assert result.exit == 0
+        assert "Cannot be compared" not in result.stdout
 
 
 def test_a_resend_request_without_matching_secret_is_an_error(

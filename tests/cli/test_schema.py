@@ -85,6 +85,7 @@ SNOWFLAKE = "service: snowflake, config: "
         "{networking_method: SSH_TUNNEL}",
         "{trust: {certificates: {unset: true}}}",
         "{setup_tests: {unset: true}}",
+        "{lifecycle: {allow_replace: true, with_platform_connection: true}}",
     ],
 )
 def test_specs_accepted_by_validate_match_the_schema(destination: str) -> None:
@@ -117,6 +118,7 @@ def test_specs_accepted_by_validate_match_the_schema(destination: str) -> None:
         "{networking_method: Carrier}",
         "{setup_tests: {on_failure: explode}}",
         '{setup_tests: {run: "yes"}}',
+        '{lifecycle: {with_platform_connection: "yes"}}',
         "[]",
     ],
 )
