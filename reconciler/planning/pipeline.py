@@ -22,6 +22,7 @@ read and not applied.
  9. Waits (`settling`). Gives each create the earlier request that it has to wait for. Refuses `--resend-create` for a
     create that does not wait.
 10. Replacements (`replacements`). Reads the connections of replaced destinations. Blocks by protection and connections.
+    All mutating requests of the apply are known now; `requests` announces them.
 11. Plan (`managed`, `plan_warnings`, `limits`). Gives the changes in order, the unmanaged groups and the warnings.
 12. Policies and limits (`policies`, `limits`). Block. Refuse the override of a policy that cannot be overridden.
 13. Effects (`effects`). Give the digest.
@@ -75,6 +76,7 @@ from reconciler.planning.replacements import (
     find_replacement_blockers,
     note_connections,
 )
+from reconciler.planning.requests import announce_deletions, announce_writes
 from reconciler.planning.settling import find_late_duplicates, hold_unsettled_creates
 from reconciler.planning.targets import Scope, resolve_scope, select_secrets
 from reconciler.runtime.polling import Poller
@@ -168,6 +170,8 @@ def _compute_plan(
         operations = _plan_operations(workspace, inputs, view, missing.unplanned)  # 8
         operations = _hold_unsettled_creates(workspace, operations, records)  # 9
         operations = describe_replaced_objects(operations, deletion_planner.describe_replaced)  # 10
+        operations = announce_writes(operations)
+        deletion_plan = replace(deletion_plan, deletions=announce_deletions(deletion_plan.deletions))
     except ApiError as error:
         raise ReconcilerError([explain_read(error)]) from error
     plan = replace(  # 11

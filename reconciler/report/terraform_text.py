@@ -194,14 +194,19 @@ def _render_change(change: Change, ids: Mapping[Address, str | None]) -> Iterato
     if change.action is Action.DELETE:
         yield f"  # (because {_format_address(change)} is not in configuration)"
     replace_paths = frozenset(".".join(field.path) for field in change.fields if field.forces_replace)
-    sent_paths = frozenset(".".join(field.path) for field in change.fields)
+    sent_paths, resent_paths = (
+        frozenset(
+            ".".join(field.path) for field in change.fields if field.sent_by_replacement is is_resent
+        )
+        for is_resent in (False, True)
+    )
     before_view, after_view = view_before(change), view_after(change, ids)
     if change.action is Action.FORGET:
         after_view = before_view
     yield from _render_resource(
         _SYMBOLS[change.action],
         change.address,
-        _AttributeDiff(before_view, after_view, sent_paths, replace_paths),
+        _AttributeDiff(before_view, after_view, sent_paths, replace_paths, resent_paths),
     )
 
 
@@ -221,12 +226,14 @@ _ABSENT = object()
 
 @dataclass(frozen=True, slots=True)
 class _AttributeDiff:
-    """Diff of attributes. `sent_paths` are attributes that a run sends even if both sides look equal (secrets)."""
+    """Diff of attributes. `sent_paths` are attributes that a run sends even if both sides look equal (secrets).
+    `resent_paths` are sent by a replacement and shown, though both sides are equal."""
 
     before_view: ResourceView
     after_view: ResourceView
     sent_paths: frozenset[str] = frozenset()
     replace_paths: frozenset[str] = frozenset()
+    resent_paths: frozenset[str] = frozenset()
 
     def render(self) -> Iterator[str]:
         """Render each attribute that changes, and the number of hidden attributes."""
@@ -247,7 +254,11 @@ class _AttributeDiff:
             for name in names
             if name != _CONFIG_BLOCK or prefix
         ]
-        shown = [row for row in rows if row[1] or show_all or row[0] in _ALWAYS_SHOWN]
+        shown = [
+            row
+            for row in rows
+            if row[1] or show_all or row[0] in _ALWAYS_SHOWN or f"{prefix}{row[0]}" in self.resent_paths
+        ]
         width = max((len(escape(name)) for name, *_ in shown), default=0)
         for name, symbol, text in shown:
             yield f"{' ' * indent}{symbol or ' '} {escape(name):<{width}} = {text}"
