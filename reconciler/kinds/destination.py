@@ -70,8 +70,10 @@ def list_settings(observed: Observed, declared: Fields) -> dict[FieldPath, Any]:
     live = normalize_destination(service, observed.fields)
     config_fields = service.fields if service else {}
     # A declared setting can have two names, and Fivetran may set one by the other.
-    mirrors = {(CONFIG, field.name): (field.mirrors,) for field in config_fields.values() if field.mirrors}
-    mirrors |= {top_level: path for path, top_level in mirrors.items()}
+    pairs = [((CONFIG, field.name), (field.mirrors,)) for field in config_fields.values() if field.mirrors]
+    mirrors: dict[FieldPath, FieldPath] = {}
+    for path, top_level in pairs:
+        mirrors |= {path: top_level, top_level: path}
     answered_names = {(CONFIG, field.reads_as) for field in config_fields.values()}
     return {
         path: value
@@ -84,9 +86,7 @@ def list_settings(observed: Observed, declared: Fields) -> dict[FieldPath, Any]:
 
 
 def _find_field(config_fields: Mapping[str, Field], path: FieldPath) -> Field | None:
-    return (
-        config_fields.get(path[1]) if path[0] == CONFIG else load_destination_facts().fields.get(path[0])
-    )
+    return config_fields.get(path[1]) if path[0] == CONFIG else load_destination_facts().fields.get(path[0])
 
 
 def _is_setting(field: Field | None, path: FieldPath, value: Any) -> bool:

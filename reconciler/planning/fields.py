@@ -110,25 +110,16 @@ def build_changed_fields(
 
 
 def build_resent_fields(
-    desired: Desired,
-    masking: Masking,
-    live_masking: Masking,
-    comparison: Comparison,
-    live: Fields,
-    sent: Fields,
+    desired: Desired, masking: Masking, *, live: Fields, sent: Fields
 ) -> tuple[FieldChange, ...]:
-    """List the fields that a replacement sends although no difference was found. `live` is in normal form.
+    """List the fields that a replacement sends although no difference was found, with their visible `live` values.
 
     An ignored field can differ all the same: the new object gets the declared value.
     """
     return tuple(
-        _build_resent_field(
-            desired,
-            _build_field_value(desired, masking, path, value),
-            None if path in comparison.uncomparable or live_masking.hides(path) else live.get(path),
-        )
+        _build_resent_field(desired, _build_field_value(desired, masking, path, value), live.get(path))
         for path, value in sent.items()
-        if value is not None and path not in comparison.changed
+        if value is not None
     )
 
 
@@ -167,9 +158,7 @@ SET_AT_FIVETRAN, SENT_EARLIER = "set at Fivetran", "sent by an earlier run"
 
 def _build_lost_value(masking: Masking, path: FieldPath, value: Any) -> FieldValue:
     if masking.hides(path) or value is MASKED:
-        return FieldValue(
-            path, masking.get_reason(path) or SET_AT_FIVETRAN, _choose_hidden(masking, path)
-        )
+        return FieldValue(path, masking.get_reason(path) or SET_AT_FIVETRAN, _choose_hidden(masking, path))
     return FieldValue(path, value.name if isinstance(value, ExternalKey) else value)
 
 

@@ -148,7 +148,7 @@ class Planner:
         live_masking = _build_masking(desired, service)
         immutable = [path for path in comparison.changed if _is_immutable(kind, path, service)]
         if immutable and desired.allow_replace:
-            return self._plan_replace(kind, desired, observed, record, comparison, immutable)
+            return self._plan_replace(kind, desired, observed, comparison, immutable=immutable, record=record)
         self._refuse_replacement(desired, live_masking, comparison, immutable)
         # Secrets are chosen after the comparison, since a changed field can require its secrets to be sent again.
         secrets = self._resolve_sent_secrets(kind, desired, service, comparison, record)
@@ -423,9 +423,10 @@ class Planner:
         kind: Kind,
         desired: Desired,
         observed: Observed,
-        record: Record | None,
         comparison: Comparison,
+        *,
         immutable: list[FieldPath],
+        record: Record | None,
     ) -> PlannedOperation:
         """Plan to delete and create a destination in the same group: all declared fields are sent, secrets too, and
         undeclared live settings are lost."""
@@ -445,7 +446,10 @@ class Planner:
                     for changed_field in changed
                 ),
                 *build_resent_fields(
-                    desired, masking, live_masking, comparison, kind.normalize(observed.fields), values
+                    desired,
+                    masking,
+                    live=_select_visible(kind.normalize(observed.fields), live_masking, comparison),
+                    sent={path: value for path, value in values.items() if path not in comparison.changed},
                 ),
             ),
             id=observed.id,
@@ -456,7 +460,9 @@ class Planner:
             secrets=SecretComparison(
                 changed=tuple(path for path, value in desired.fields.items() if is_secret(value))
             ),
-            lost=list_lost_values(live_masking, observed, record, {**values, **comparison.changed}),
+            lost=list_lost_values(
+                live_masking, observed, record, {**dict.fromkeys(comparison.changed), **values}
+            ),
         )
         # No record: fingerprints and protection of the deleted destination do not hold for the new destination.
         return self._build_operation(desired, masking, change, declared=declared, values=values, record=None)
@@ -502,6 +508,15 @@ def _wrap_hidden(masking: Masking, values: Fields) -> dict[FieldPath, Any]:
 def _is_immutable(kind: Kind, path: FieldPath, service: str | None) -> bool:
     catalogue_field = kind.get_field(path, service)
     return catalogue_field is not None and catalogue_field.immutable
+
+
+def _select_visible(live: Fields, live_masking: Masking, comparison: Comparison) -> Fields:
+    """Select the live values that are known and may be shown."""
+    return {
+        path: value
+        for path, value in live.items()
+        if path not in comparison.uncomparable and not live_masking.hides(path)
+    }
 
 
 def _list_carried(

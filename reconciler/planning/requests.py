@@ -24,9 +24,7 @@ _WITH_TESTS = frozenset({Action.CREATE, Action.UPDATE, Action.REPLACE, Action.VE
 def announce_writes(operations: Mapping[Address, PlannedOperation]) -> dict[Address, PlannedOperation]:
     """Add to each operation the requests that its apply sends."""
     return {
-        address: replace(
-            operation, change=replace(operation.change, requests=tuple(_list_writes(operation)))
-        )
+        address: replace(operation, change=replace(operation.change, requests=tuple(_list_writes(operation))))
         for address, operation in operations.items()
     }
 

@@ -201,7 +201,7 @@ def _summarize_change(change: Change) -> str:
 def _render_diff_lines(change: Change) -> Iterator[str]:
     if change.span:
         yield f"@@ {change.span.path}:{change.span.line} @@"
-    paths = [item.path for item in (*change.fields, *change.lost)]
+    paths = [*(field.path for field in change.fields), *(lost.path for lost in change.lost)]
     width = min(max((len(_format_path(path)) for path in paths), default=0), 44)
     for field in change.fields:
         yield from _render_field(change, field, width)

@@ -82,7 +82,7 @@ def render_change_block(change: Change, column: int) -> Text:
     if change.span:
         padding = " " * max(2, column - len(address))
         first_line.append_text(Text(padding + _format_location(change), QUIET))
-    paths = [item.path for item in (*change.fields, *change.lost)]
+    paths = [*(field.path for field in change.fields), *(lost.path for lost in change.lost)]
     longest = max((len(_format_path(path)) for path in paths), default=0)
     width = min(max(longest, _NAME_COLUMN), _MAX_NAME_WIDTH)
     parts = [first_line]
@@ -90,7 +90,8 @@ def render_change_block(change: Change, column: int) -> Text:
         parts.append(Text(f"    {'deletes':<{width}}  {format_identified_object(change)}"))
     parts += [_render_field(change, field, width) for field in change.fields]
     parts += [
-        Text(f"    {_format_path(lost.path):<{width}}  {render_lost_value(lost)}", WARN) for lost in change.lost
+        Text(f"    {_format_path(lost.path):<{width}}  {render_lost_value(lost)}", WARN)
+        for lost in change.lost
     ]
     if change.is_missing:
         parts.append(Text("    gone from Fivetran since it was applied", WARN))

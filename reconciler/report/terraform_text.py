@@ -195,9 +195,7 @@ def _render_change(change: Change, ids: Mapping[Address, str | None]) -> Iterato
         yield f"  # (because {_format_address(change)} is not in configuration)"
     replace_paths = frozenset(".".join(field.path) for field in change.fields if field.forces_replace)
     sent_paths, resent_paths = (
-        frozenset(
-            ".".join(field.path) for field in change.fields if field.sent_by_replacement is is_resent
-        )
+        frozenset(".".join(field.path) for field in change.fields if field.sent_by_replacement is is_resent)
         for is_resent in (False, True)
     )
     before_view, after_view = view_before(change), view_after(change, ids)

@@ -62,7 +62,13 @@ class Edit:
         self.block |= self._draw_options()
         self._declare()
         self._check_apply()
-        edits = [self._update, self._update_beside_a_manual_time_zone, self._rename, self._test_again, self._remove]
+        edits = [
+            self._update,
+            self._update_beside_a_manual_time_zone,
+            self._rename,
+            self._test_again,
+            self._remove,
+        ]
         if self.project.app.behaviour.platform_connection == "none":  # else the connection blocks it
             edits += [self._replace_service, self._replace_after_manual_change]
         edit: Callable[[], None] = self.draw(st.sampled_from(edits))
