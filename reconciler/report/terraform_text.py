@@ -17,7 +17,7 @@ from reconciler.model.outcome import Outcome, Status
 from reconciler.model.plan import Action, Change, Plan
 from reconciler.model.sanitize import escape, to_one_line
 from reconciler.report.apply import render_summary
-from reconciler.report.live_objects import format_identified_object
+from reconciler.report.live_objects import format_connections, format_identified_object
 from reconciler.report.plan_summary import (
     RISK_TEXTS,
     UNTESTED,
@@ -348,7 +348,7 @@ class TerraformRenderer(Renderer):
             yield _render_end(report.exit, ())
             return
         outcomes = report.applied.outcomes
-        lines = [render_terraform_outcome(outcome) for outcome in outcomes]
+        lines = [line for outcome in outcomes for line in _render_outcome_lines(outcome)]
         yield make_verbatim("\n".join(["", *lines, ""]))
         problems = [
             *(diagnostic for outcome in outcomes for diagnostic in outcome.diagnostics),
@@ -365,6 +365,14 @@ def _render_end(exit_code: ExitStatus, outcomes: Iterable[Outcome]) -> Printed:
     if int(exit_code):
         return Printed(f"Error: the apply ended as `{exit_code.reason}`", to_stderr=True, is_verbatim=True)
     return make_verbatim(format_apply_counts(outcomes))
+
+
+def _render_outcome_lines(outcome: Outcome) -> Iterator[str]:
+    """Render an outcome after the connections that were deleted before the object."""
+    address = escape(to_terraform_address(outcome.address))
+    for connection in format_connections(outcome.deleted_first):
+        yield f"{address}: deleted first: connection {connection}"
+    yield render_terraform_outcome(outcome)
 
 
 def render_terraform_outcome(outcome: Outcome) -> str:
