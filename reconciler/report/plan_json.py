@@ -166,6 +166,7 @@ def _serialize_field(field: FieldChange) -> dict[str, Any]:
         "shown": str(field.shown),
         "origin": str(field.origin),
         "forces_replace": field.forces_replace,
+        **({"sent_by_replacement": True} if field.sent_by_replacement else {}),
         "span": serialize_span(field.span),
     }
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from applied_project import AppliedProject
 from cli_harness import EmulatedFivetran, Project
+from saved_plans import seal_content
 
 pytestmark = pytest.mark.sampled(every=4)
 
@@ -237,3 +238,66 @@ def test_a_replacement_of_an_untouched_destination_loses_nothing(
     )
     [change] = applied.plan("--format", "json").document["changes"]
     assert [".".join(value["path"]) for value in change["lost"]] == ["config.auth"]
+
+
+def strip_announcement(content: dict[str, Any]) -> None:
+    """Strip the facts that an earlier release did not save."""
+    for change in content["plan"]["changes"]:
+        change["fields"] = [field for field in change["fields"] if not field.pop("sent_by_replacement")]
+        del change["lost"], change["requests"]
+    for effect in content["expected"]:
+        del effect["resent"], effect["lost"], effect["requests"]
+
+
+def test_a_saved_replacement_of_an_earlier_release_is_shown_and_applied(
+    project: Project, server: EmulatedFivetran
+) -> None:
+    applied = AppliedProject(project, server, ENVIRON)
+    applied.write_settings()
+    applied.write_specs(POSTGRES)
+    assert applied.apply().exit == 0
+    applied.write_specs(SNOWFLAKE)
+    assert applied.plan("--out", "plan.json").exit == 0
+    edit_plan(applied, strip_announcement)
+    shown = project.run("show", "plan.json", "--format", "json").document
+    assert [change["requests"] for change in shown["changes"]] == [None]
+    result = applied.apply("plan.json")
+    assert result.exit == 0, result.stderr
+    assert applied.is_converged()
+
+
+def drop_requests(content: dict[str, Any]) -> None:
+    [change] = [change for change in content["plan"]["changes"] if change["action"] == "replace"]
+    change["requests"] = change["requests"][1:]
+
+
+def hide_loss(content: dict[str, Any]) -> None:
+    [change] = [change for change in content["plan"]["changes"] if change["action"] == "replace"]
+    change["lost"] = []
+
+
+def change_resent_value(content: dict[str, Any]) -> None:
+    [change] = [change for change in content["plan"]["changes"] if change["action"] == "replace"]
+    [field] = [field for field in change["fields"] if field["path"] == ["config", "user"]]
+    field["after"] = "ANOTHER"
+
+
+@pytest.mark.parametrize("forge", [drop_requests, hide_loss, change_resent_value])
+def test_a_plan_file_that_shows_another_replacement_than_it_expects_is_refused(
+    forge: Callable[[dict[str, Any]], None], replacement: Replacement
+) -> None:
+    assert replacement.plan("--out", "plan.json").exit == 0
+    edit_plan(replacement, forge)
+    before = len(replacement.server.writes)
+    result = replacement.apply("plan.json")
+    assert result.exit == 4
+    assert "its changes are not the changes that it expects" in result.stderr
+    assert len(replacement.server.writes) == before
+
+
+def edit_plan(applied: AppliedProject, edit: Callable[[dict[str, Any]], None]) -> None:
+    """Edit the content of the saved plan, and seal the result."""
+    file = applied.folder / "plan.json"
+    content = json.loads(file.read_text())["content"]
+    edit(content)
+    file.write_bytes(seal_content(content))
