@@ -164,6 +164,8 @@ def _encode_effect(effect: Effect) -> dict[str, Any]:
         )
     if operation is None:
         return {**encoded, "connections": effect.connections}
+    if effect.connections:
+        encoded["connections"] = effect.connections
     return {
         **encoded,
         "sent": sorted((path, _encode_text(value)) for path, value in effect.sent.items()),

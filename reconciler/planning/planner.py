@@ -179,7 +179,9 @@ class Planner:
         operation = self._build_operation(
             desired, masking, change, declared=declared, values=values, record=record
         )
-        return replace(operation, carried=_list_carried(kind, desired, observed, operation) if values else {})
+        if not values:
+            return operation
+        return replace(operation, carried=_list_carried(kind, desired, observed, operation))
 
     def _resolve_comparable_fields(
         self, kind: Kind, desired: Desired, service: str | None

@@ -23,10 +23,12 @@ _WITH_TESTS = frozenset({Action.CREATE, Action.UPDATE, Action.REPLACE, Action.VE
 
 def announce_writes(operations: Mapping[Address, PlannedOperation]) -> dict[Address, PlannedOperation]:
     """Add to each operation the requests that its apply sends."""
-    return {
-        address: replace(operation, change=replace(operation.change, requests=tuple(_list_writes(operation))))
-        for address, operation in operations.items()
-    }
+    return {address: _announce_operation(operation) for address, operation in operations.items()}
+
+
+def _announce_operation(operation: PlannedOperation) -> PlannedOperation:
+    requests = tuple(_list_writes(operation))
+    return replace(operation, change=replace(operation.change, requests=requests)) if requests else operation
 
 
 def announce_deletions(deletions: Iterable[PlannedDeletion]) -> tuple[PlannedDeletion, ...]:
