@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -132,7 +133,7 @@ class Emulator:
         self._store = store
         self._account = account
         self._credentials = credentials
-        self._router = Router(ROUTES)
+        self._router = _build_router()
         self._history = History(store)
         self._quota = quota
         self._wait = wait
@@ -371,6 +372,11 @@ class Emulator:
         )
         refuse_hidden(self._account, request.path, arguments, body)
         return handler(self._account, ApiRequest(arguments, request.args.to_dict(), body, version))
+
+
+@cache  # werkzeug takes a tenth of a second to compile the paths, and they are the same for every account
+def _build_router() -> Router:
+    return Router(ROUTES)
 
 
 def _parse_for_history(raw: bytes) -> Any:

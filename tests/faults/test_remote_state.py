@@ -268,6 +268,7 @@ def test_simultaneous_applies_proceed_one_at_a_time_and_lose_nothing(
     remote_checkout.check_converged()
 
 
+@pytest.mark.long
 def test_the_history_of_the_branch_lists_the_runs_in_order(
     git_checkout: Checkout, upstream: BareRepository
 ) -> None:
@@ -395,6 +396,7 @@ def test_creates_of_a_killed_run_after_its_last_push_are_recovered(remote_checko
     remote_checkout.check_converged()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("late", [30, 600])
 def test_a_late_create_takes_effect_once(remote_checkout: Checkout, late: int) -> None:
     """Later runs have other folders, and know only the remote state (S-18)."""
@@ -643,6 +645,7 @@ def test_a_slow_call_does_not_delay_lock_renewal_and_results(
     ]
 
 
+@pytest.mark.long
 def test_a_lock_is_renewed_while_a_plan_waits_for_an_answer(
     git_checkout: Checkout, upstream: BareRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -663,6 +666,7 @@ def test_a_lock_is_renewed_while_a_plan_waits_for_an_answer(
     assert renewed
 
 
+@pytest.mark.long
 def test_a_run_stops_if_its_lock_expires_without_renewal(
     git_checkout: Checkout, upstream: BareRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -722,6 +726,7 @@ def test_a_run_stops_within_seconds_after_its_lock_is_broken(
     remote_checkout.check_converged()
 
 
+@pytest.mark.long
 def test_a_run_that_lost_its_lock_skips_the_convergence_check(
     git_checkout: Checkout, upstream: BareRepository
 ) -> None:
@@ -835,6 +840,7 @@ def test_an_interrupted_run_does_not_wait_for_a_hanging_push(
     assert json.loads(rescued.read_text())["records"]["group.first"]["id"]
 
 
+@pytest.mark.long
 def test_an_interrupted_run_leaves_no_backup_if_the_backend_is_writable(git_checkout: Checkout) -> None:
     git_checkout.write_specs("first", "second")
     with git_checkout.start_blocked_apply() as (process, gate):
@@ -904,6 +910,7 @@ def test_an_interrupted_run_stores_its_results_and_releases_the_lock(
     git_checkout.check_converged()
 
 
+@pytest.mark.long
 def test_a_run_interrupted_during_its_plan_releases_the_lock(git_checkout: Checkout) -> None:
     git_checkout.write_specs("first")
     git_checkout.server.app.faults.add(parse_fault("GET /v1/groups hang 60"))
@@ -938,6 +945,7 @@ def test_the_branch_never_contains_a_secret(git_checkout: Checkout, upstream: Ba
     assert not any(":" in str(each) for each in fingerprints["config"].values()), "no fingerprint was stored"
 
 
+@pytest.mark.long
 def test_secrets_are_compared_with_a_team_key(git_checkout: Checkout, upstream: BareRepository) -> None:
     settings = git_checkout.folder / "specs" / "reconciler.yaml"
     git_checkout.project.write(
@@ -964,6 +972,7 @@ def test_read_only_commands_take_no_lock_and_push_nothing(
     assert upstream.list_subjects() == before
 
 
+@pytest.mark.long
 def test_state_commands_edit_a_remote_state(remote_checkout: Checkout) -> None:
     missing = remote_checkout.run("state", "list")
     assert (missing.exit, list_error_codes(missing.stderr)) == (1, ["no-state"])
@@ -981,6 +990,7 @@ def test_state_commands_edit_a_remote_state(remote_checkout: Checkout) -> None:
     assert list(remote_checkout.remote_state.read_files()) == ["state.json"]
 
 
+@pytest.mark.long
 def test_project_files_share_a_branch(git_checkout: Checkout, upstream: BareRepository) -> None:
     git_checkout.write_specs("first")
     git_checkout.project.write(
@@ -991,6 +1001,7 @@ def test_project_files_share_a_branch(git_checkout: Checkout, upstream: BareRepo
     assert list(upstream.read_files()) == ["other.state.json", "state.json"]
 
 
+@pytest.mark.long
 def test_project_files_of_the_same_name_share_a_branch(
     git_checkout: Checkout, upstream: BareRepository
 ) -> None:
@@ -1038,6 +1049,7 @@ def test_a_secret_changed_after_a_killed_run_is_sent(
     assert all(":" in each for each in made["config"].values())
 
 
+@pytest.mark.long
 def test_the_sandbox_has_a_separate_state(git_checkout: Checkout, upstream: BareRepository) -> None:
     git_checkout.write_specs("first")
     assert git_checkout.run(*APPLY, "--sandbox").exit == 0
