@@ -47,7 +47,8 @@ class Exchange:
 
     `server` is scheme, host and port; `path` has no query. `status` is None without a response. `retry_after`
     is in seconds. `remaining` is the number of requests that the account has left, None if the response does
-    not report it. `is_ambiguous` is true if an earlier attempt of the same request may have taken effect.
+    not report it. `is_ambiguous` is true if an earlier attempt of the same request may have taken effect,
+    `precedes_write` if the request was a read for a write that was not sent then.
     """
 
     method: str
@@ -60,6 +61,7 @@ class Exchange:
     retry_after: float | None = None
     remaining: int | None = None
     is_ambiguous: bool = False
+    precedes_write: bool = False
 
 
 class ApiError(Exception):
@@ -122,6 +124,15 @@ class ApiError(Exception):
     def mark_ambiguous(self) -> None:
         """Record that an earlier attempt may have taken effect, for any outcome of the last attempt."""
         self.exchange = replace(self.exchange, is_ambiguous=True)
+
+    @property
+    def precedes_write(self) -> bool:
+        """Whether a read failed that a write needed, so that the write was not sent."""
+        return self.exchange.precedes_write
+
+    def mark_before_write(self) -> None:
+        """Record that the request was a read for a write that is not sent now."""
+        self.exchange = replace(self.exchange, precedes_write=True)
 
     def __str__(self) -> str:
         status = " ".join(str(part) for part in (self.status, self.code) if part)

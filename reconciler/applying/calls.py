@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from reconciler.api.client import Client
-from reconciler.api.errors import Cancelled, Exchange, NotFound
+from reconciler.api.errors import ApiError, Cancelled, Exchange, NotFound
 from reconciler.applying.create import CreateResult, RecoverableCreate
 from reconciler.kinds.registry import KINDS
 from reconciler.model.address import Address
@@ -62,8 +62,14 @@ class WriteCall:
         return _send_nothing
 
     def _update(self) -> None:
-        operation = self.creation.operation
-        KINDS[operation.change.address.kind].update(self.creation.client, self.id or "", operation.values)
+        operation, client, id = self.creation.operation, self.creation.client, self.id or ""
+        kind = KINDS[operation.change.address.kind]
+        try:
+            carried = kind.read_carried(client, id, operation.carried)
+        except ApiError as error:
+            error.mark_before_write()
+            raise
+        kind.update(client, id, operation.values, carried)
 
     def _replace(self) -> CreateResult:
         live = self.creation.operation.change.live

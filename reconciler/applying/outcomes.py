@@ -133,8 +133,8 @@ def fail_call(flight: InFlight, error: ApiError, id: str | None, now: float) -> 
         if isinstance(operation, PlannedDeletion)
         else explain_operation(error, operation)
     )
-    # A verb reads only after its write, so a failed read does not prove that the write failed.
-    is_unclear = error.is_ambiguous or not error.is_write
+    # A failed read does not prove that the write before it failed.
+    is_unclear = error.is_ambiguous or not (error.is_write or error.precedes_write)
     status = Status.UNKNOWN if is_unclear else Status.FAILED
     return replace(flight.build_outcome(status, now), id=id, diagnostics=(diagnostic,))
 

@@ -90,6 +90,9 @@ class Behaviour(BaseModel):
     """Another `service` or `group_id` in a patch. The request schema has neither key."""
     unclearable_null: Literal["refused", "ignored"] = "refused"
     """`null` in a patch for a `config` field that cannot be cleared."""
+    patch_without_time_zone: Literal["accepted", "refused"] = "accepted"
+    """A patch of a destination without `time_zone_offset`: required by the definition of the API, and left out by
+    Fivetran's Terraform provider."""
     clearing_ids: Literal["null-or-empty", "null", "empty"] = "null-or-empty"
     """Value that removes an agent, a private link or a networking method. Another form changes nothing."""
 

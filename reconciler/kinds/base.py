@@ -67,8 +67,29 @@ class Kind(Protocol):
         Objects with `existing_ids` existed before the creation.
         """
 
-    def update(self, client: Client, id: str, values: Fields) -> None:
-        """Update exactly these fields. None clears a field."""
+    def list_carried(self, declared: Fields, observed: Fields) -> dict[FieldPath, Any]:
+        """List the fields that each update carries unchanged, beside the changed fields. Both sides are in normal form.
+
+        The value is the declared value, or None for a field whose live value `read_carried` has to read.
+        """
+
+    def read_carried(self, client: Client, id: str, carried: Fields) -> Fields:
+        """Read the live values of the carried fields without a value. Fields without a usable value are left out."""
+
+    def build_create_body(self, parent_id: str | None, desired: Desired, values: Fields) -> dict[str, Any]:
+        """Build the body of the request that creates the resource."""
+
+    def build_update_body(self, values: Fields, carried: Fields) -> dict[str, Any]:
+        """Build the body of the request that updates these fields."""
+
+    def build_second_update_body(self, values: Fields, carried: Fields) -> dict[str, Any]:
+        """Build the body of a second update, with all fields that the first update may leave uncleared; else empty."""
+
+    def build_test_body(self, desired: Desired) -> dict[str, Any]:
+        """Build the body of the request that runs setup tests."""
+
+    def update(self, client: Client, id: str, values: Fields, carried: Fields) -> None:
+        """Update exactly these fields. None clears a field. The values of `carried` fields are all known."""
 
     def delete(self, client: Client, id: str) -> None:
         """Delete the resource. A missing resource counts as deleted."""

@@ -10,8 +10,18 @@ from reconciler.api.errors import NotFound
 from reconciler.catalogue.check import SERVICE
 from reconciler.catalogue.load import load_destination_facts, load_service
 from reconciler.catalogue.model import Field
-from reconciler.catalogue.normalize import CONFIG, normalize_destination
+from reconciler.catalogue.normalize import CONFIG, normalize_destination, normalize_value
 from reconciler.kinds.base import PendingApproval, Verification
+from reconciler.kinds.destination_body import (
+    EXTERNAL_KEYS,
+    TIME_ZONE_OFFSET,
+    build_clearing_body,
+    build_create_body,
+    build_test_body,
+    build_update_body,
+    is_time_zone_offset,
+    list_cleared_ids,
+)
 from reconciler.model.address import DESTINATION
 from reconciler.model.outcome import Check
 from reconciler.model.resource import Desired, Observed
@@ -21,9 +31,7 @@ if TYPE_CHECKING:
     from reconciler.api import responses
     from reconciler.api.client import Client
 
-__all__ = ["HEALTHY_STATUS", "SERVICE", "DestinationKind", "build_observed_destination"]
-
-EXTERNAL_KEYS = "external_secrets_keys_config"
+__all__ = ["HEALTHY_STATUS", "SERVICE", "DestinationKind", "build_observed_destination", "list_settings"]
 
 # Keys of a response that are no fields of the destination.
 _NOT_FIELDS = frozenset({"id", "group_id", "setup_status", "setup_tests", CONFIG, EXTERNAL_KEYS})
@@ -49,6 +57,47 @@ def build_observed_destination(destination: responses.Destination) -> Observed:
         fields=fields,
         status=destination.setup_status.lower(),  # live responses are lower case, the API's definition says upper case
     )
+
+
+def list_settings(observed: Observed, declared: Fields) -> dict[FieldPath, Any]:
+    """List the undeclared live settings of a destination in normal form, without defaults and computed values.
+
+    A secret without a visible value is `MASKED`. Top-level fields that the catalogue lacks are left out: most of them
+    are facts about the destination, and no settings.
+    """
+    name = read_service(observed.fields)
+    service = load_service(name) if name else None
+    live = normalize_destination(service, observed.fields)
+    config_fields = service.fields if service else {}
+    # A declared setting can have two names, and Fivetran may set one by the other.
+    pairs = [((CONFIG, field.name), (field.mirrors,)) for field in config_fields.values() if field.mirrors]
+    mirrors: dict[FieldPath, FieldPath] = {}
+    for path, top_level in pairs:
+        mirrors |= {path: top_level, top_level: path}
+    answered_names = {(CONFIG, field.reads_as) for field in config_fields.values()}
+    return {
+        path: value
+        for path, value in live.items()
+        if path not in declared
+        and path not in answered_names
+        and _is_setting(_find_field(config_fields, path), path, value)
+        and not (path in mirrors and declared.get(mirrors[path]) == value)
+    }
+
+
+def _find_field(config_fields: Mapping[str, Field], path: FieldPath) -> Field | None:
+    return config_fields.get(path[1]) if path[0] == CONFIG else load_destination_facts().fields.get(path[0])
+
+
+def _is_setting(field: Field | None, path: FieldPath, value: Any) -> bool:
+    """Return whether a live value is a setting other than the default."""
+    if value is None or path == SERVICE:
+        return False
+    if field is None:
+        return path[0] == CONFIG
+    default = normalize_value(field, field.default)
+    # Answers show many switches as false that no user has set.
+    return not (field.read_only or value == default or (value is False and default is None))
 
 
 def read_service(fields: Fields) -> str | None:
@@ -89,14 +138,41 @@ class DestinationKind:
         Setup tests take minutes, and a lost response would lose the destination: they are a request of their
         own.
         """
-        body = {
-            "group_id": parent_id,
-            **_build_body({path: value for path, value in values.items() if value is not None}),
-            "trust_certificates": desired.trust.certificates,
-            "trust_fingerprints": desired.trust.fingerprints,
-            "run_setup_tests": False,
-        }
-        return client.create_destination(body).id
+        return client.create_destination(self.build_create_body(parent_id, desired, values)).id
+
+    def list_carried(self, declared: Fields, observed: Fields) -> dict[FieldPath, Any]:
+        """List the time zone, which the API's definition requires in each update, though the API works without it.
+
+        An undeclared time zone is read right before the update, so that no older value undoes a change by a user. A
+        live value that the API would refuse is not carried.
+        """
+        if TIME_ZONE_OFFSET in declared and is_time_zone_offset(declared[TIME_ZONE_OFFSET]):
+            return {TIME_ZONE_OFFSET: declared[TIME_ZONE_OFFSET]}
+        return {TIME_ZONE_OFFSET: None} if is_time_zone_offset(observed.get(TIME_ZONE_OFFSET)) else {}
+
+    def read_carried(self, client: Client, id: str, carried: Fields) -> Fields:
+        """Read the live time zone if its value is needed."""
+        if all(value is not None for value in carried.values()):
+            return carried
+        live = self.normalize(build_observed_destination(client.get_destination(id)).fields)
+        values = {path: live.get(path) if value is None else value for path, value in carried.items()}
+        return {path: value for path, value in values.items() if is_time_zone_offset(value)}
+
+    def build_create_body(self, parent_id: str | None, desired: Desired, values: Fields) -> dict[str, Any]:
+        """Build the body of the request that creates the destination."""
+        return build_create_body(parent_id, desired.trust, values)
+
+    def build_update_body(self, values: Fields, carried: Fields) -> dict[str, Any]:
+        """Build the body of the request that updates these fields."""
+        return build_update_body(values, carried)
+
+    def build_second_update_body(self, values: Fields, carried: Fields) -> dict[str, Any]:
+        """Build the body of the update that clears agents and links by null, with all of them."""
+        return build_clearing_body(list_cleared_ids(values), carried)
+
+    def build_test_body(self, desired: Desired) -> dict[str, Any]:
+        """Build the body of the request that runs setup tests."""
+        return build_test_body(desired.trust)
 
     def find(
         self, client: Client, parent_id: str | None, desired: Desired, existing_ids: Collection[str]
@@ -105,23 +181,21 @@ class DestinationKind:
         observed = self.observe(client, parent_id) if parent_id else None
         return () if observed is None else (observed.id,)
 
-    def update(self, client: Client, id: str, values: Fields) -> None:
+    def update(self, client: Client, id: str, values: Fields, carried: Fields) -> None:
         """Update the changed fields. The API merges config key by key.
 
         The way to remove an agent or a link is not documented. Fivetran's own provider sends the empty
         string; if that changes nothing, null follows.
         """
-        client.update_destination(id, {**_build_body(_fill_cleared_fields(values)), "run_setup_tests": False})
-        cleared_keys = [
-            path[0] for path, value in values.items() if value is None and _get_cleared_value(path) == ""
-        ]
-        if not cleared_keys:
+        client.update_destination(id, self.build_update_body(values, carried))
+        cleared_ids = list_cleared_ids(values)
+        if not cleared_ids:
             return
         # Read back, since an empty string that changed nothing is no error to the API.
         live = client.get_destination(id).raw
-        still_set = {key: None for key in cleared_keys if live.get(key)}
-        if still_set:
-            client.update_destination(id, {**still_set, "run_setup_tests": False})
+        uncleared_ids = [name for name in cleared_ids if live.get(name)]
+        if uncleared_ids:
+            client.update_destination(id, build_clearing_body(uncleared_ids, carried))
 
     def delete(self, client: Client, id: str) -> None:
         """Delete the destination. Its group stays."""
@@ -149,35 +223,6 @@ class DestinationKind:
             healthy=status == HEALTHY_STATUS,
             untried=status == UNTESTED_STATUS,
         )
-
-
-def _build_body(values: Fields) -> dict[str, Any]:
-    """Build the JSON body of a request from fields by path."""
-    body: dict[str, Any] = {}
-    for path, value in values.items():
-        if path[0] == CONFIG and isinstance(value, ExternalKey):
-            body.setdefault(EXTERNAL_KEYS, {})[path[1]] = value.name
-        elif path[0] == CONFIG:
-            body.setdefault(CONFIG, {})[path[1]] = value
-        else:
-            body[path[0]] = value
-    return body
-
-
-def _fill_cleared_fields(values: Fields) -> dict[FieldPath, Any]:
-    """Replace None by the value that clears a field.
-
-    A config field is cleared by null, a top-level field by its default or else by the empty string, as in
-    Fivetran's own provider.
-    """
-    return {path: _get_cleared_value(path) if value is None else value for path, value in values.items()}
-
-
-def _get_cleared_value(path: FieldPath) -> Any:
-    if path[0] == CONFIG:
-        return None
-    field = load_destination_facts().fields.get(path[0])
-    return (field.default if field else None) or ""
 
 
 def _list_pending_approvals(test: responses.SetupTest) -> list[PendingApproval]:

@@ -65,6 +65,30 @@ class GroupKind:
         """Create a group. Fivetran chooses its id."""
         return client.create_group(_read_name(values)).id
 
+    def list_carried(self, declared: Fields, observed: Fields) -> dict[FieldPath, Any]:
+        """Return no field: a rename carries nothing but the name."""
+        return {}
+
+    def read_carried(self, client: Client, id: str, carried: Fields) -> Fields:
+        """Return the carried fields, of which a group has none."""
+        return carried
+
+    def build_create_body(self, parent_id: str | None, desired: Desired, values: Fields) -> dict[str, Any]:
+        """Build the body of the request that creates the group."""
+        return {NAME[0]: _read_name(values)}
+
+    def build_update_body(self, values: Fields, carried: Fields) -> dict[str, Any]:
+        """Build the body of the request that renames the group."""
+        return {NAME[0]: _read_name(values)}
+
+    def build_second_update_body(self, values: Fields, carried: Fields) -> dict[str, Any]:
+        """Return an empty body: one request renames a group."""
+        return {}
+
+    def build_test_body(self, desired: Desired) -> dict[str, Any]:
+        """Return an empty body: a group has no setup tests."""
+        return {}
+
     def find(
         self, client: Client, parent_id: str | None, desired: Desired, existing_ids: Collection[str]
     ) -> tuple[str, ...]:
@@ -75,7 +99,7 @@ class GroupKind:
             if group.name == desired.name and group.id not in existing_ids
         )
 
-    def update(self, client: Client, id: str, values: Fields) -> None:
+    def update(self, client: Client, id: str, values: Fields, carried: Fields) -> None:
         """Rename the group in place."""
         client.rename_group(id, _read_name(values))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from reconciler.model.plan import Action, Change, FieldChange
@@ -26,7 +26,9 @@ class ReviewedEffect:
     facts of the entry in the specs, changed or not, its name, tests, trust and lifecycle too; `found` are values behind
     visible references, which every reader of a plan may see. `secrets` are fingerprints of the secrets that will be in
     effect. `parents` have the known ids; `namesakes` and `connections` are ids. `recognised_by` are live name and
-    service of an object that is deleted or replaced; an earlier version of this program left them out.
+    service of an object that is deleted or replaced. Of a replacement, `resent` are the fields that are sent without a
+    known difference, and `lost` the live values that are lost. `requests` are hashes of the announced requests. An
+    earlier version of this program left out these four.
     """
 
     address: str
@@ -41,6 +43,9 @@ class ReviewedEffect:
     connections: tuple[str, ...]
     secrets: Mapping[str, str]
     recognised_by: tuple[str, ...] = ()
+    resent: Mapping[str, str] = field(default_factory=dict)
+    lost: Mapping[str, str] = field(default_factory=dict)
+    requests: tuple[str, ...] = ()
 
 
 def is_effect_of(effect: ReviewedEffect, change: Change) -> bool:
@@ -53,16 +58,42 @@ def is_effect_of(effect: ReviewedEffect, change: Change) -> bool:
         and effect.fields == hash_planned_fields(change)
         and effect.recognised_by == tuple(map(hash_value, change.recognised_by))
         and (is_of_earlier_version or effect.connections == list_deleted_connections(change))
+        and effect.resent == hash_resent_fields(change)
+        and effect.lost == hash_lost_values(change)
+        and effect.requests == hash_requests(change)
     )
 
 
 def hash_planned_fields(change: Change) -> dict[str, str]:
-    """Hash the planned fields as reviewed effects have them: hashes by dotted path."""
-    return {format_path(field.path): hash_value(_to_list(field)) for field in change.fields}
+    """Hash the fields with a known difference, as reviewed effects have them: hashes by dotted path."""
+    return {
+        format_path(planned.path): hash_value(_to_list(planned))
+        for planned in change.fields
+        if not planned.sent_by_replacement
+    }
 
 
-def _to_list(field: FieldChange) -> list[Any]:
-    return [str(field.shown), field.before, field.after]
+def hash_resent_fields(change: Change) -> dict[str, str]:
+    """Hash the fields that a replacement sends without a known difference: hashes by dotted path."""
+    return {
+        format_path(planned.path): hash_value(_to_list(planned))
+        for planned in change.fields
+        if planned.sent_by_replacement
+    }
+
+
+def hash_lost_values(change: Change) -> dict[str, str]:
+    """Hash the live values that a replacement loses: hashes by dotted path."""
+    return {format_path(value.path): hash_value([str(value.shown), value.value]) for value in change.lost}
+
+
+def hash_requests(change: Change) -> tuple[str, ...]:
+    """Hash each announced request, in the order of the apply."""
+    return tuple(hash_value(asdict(request)) for request in change.requests)
+
+
+def _to_list(planned: FieldChange) -> list[Any]:
+    return [str(planned.shown), planned.before, planned.after]
 
 
 def list_deleted_connections(change: Change) -> tuple[str, ...]:

@@ -74,7 +74,10 @@ class Visibility(StrEnum):
 @dataclass(frozen=True, slots=True)
 class FieldChange:
     """Planned change of one field. If `shown` is not CLEAR, `before` is None and `after` is a text about the source of
-    the value or the reason why it is hidden, never the value; None if a hidden field is cleared."""
+    the value or the reason why it is hidden, never the value; None if a hidden field is cleared.
+
+    With `sent_by_replacement` no difference is known: a replacement sends the field since it sends all declared fields.
+    """
 
     path: FieldPath
     before: Any
@@ -83,6 +86,7 @@ class FieldChange:
     span: Span | None = None
     origin: Origin = Origin.SPEC
     forces_replace: bool = False
+    sent_by_replacement: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +150,22 @@ class LiveObject:
 
 
 @dataclass(frozen=True, slots=True)
+class AnnouncedRequest:
+    """Mutating request that the apply of a change sends, perhaps more than once.
+
+    `object` is the address of the object, `connection ID`, or `ADDRESS/test` for setup tests. `fields` are the fields
+    of its body, `carried` the fields of its body that it sends unchanged. A request with `may` is sent if it is needed,
+    and then with some or all of its fields.
+    """
+
+    method: str
+    object: str
+    fields: tuple[FieldPath, ...] = ()
+    carried: tuple[FieldPath, ...] = ()
+    may: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """Change of one address. `id` is known for every existing object.
 
@@ -154,7 +174,9 @@ class Change:
     if they add information: for a missing or abandoned object, and for a field that moved on both sides. Neither
     mapping decides anything: a plan with other values would do the same. `unsettled` is the request that a create has
     to wait for. `live` is the deleted, replaced or abandoned object, as Fivetran shows it. `waits_for` are
-    renames that first free the name that the change gives.
+    renames that first free the name that the change gives. `lost` are live values of a replaced object that the new
+    object does not get. `requests` are all mutating requests of the apply, in their order; empty in a plan of an
+    earlier release.
     """
 
     address: Address
@@ -172,6 +194,8 @@ class Change:
     unsettled: UnsettledRequest | None = None
     live: LiveObject | None = None
     waits_for: tuple[Address, ...] = ()
+    lost: tuple[FieldValue, ...] = ()
+    requests: tuple[AnnouncedRequest, ...] = ()
 
     @property
     def held_until(self) -> datetime | None:

@@ -19,7 +19,10 @@ from reconciler.model.address import GROUP, Address
 from reconciler.model.effect import (
     ReviewedEffect,
     encode_canonical,
+    hash_lost_values,
     hash_planned_fields,
+    hash_requests,
+    hash_resent_fields,
     hash_value,
     list_deleted_connections,
 )
@@ -144,13 +147,21 @@ def _encode_effect(effect: Effect) -> dict[str, Any]:
         "id": change.id,
         "parents": effect.parents,
         "fields": sorted(
-            ((field.path, str(field.shown), field.before, field.after) for field in change.fields),
+            (
+                (field.path, str(field.shown), field.before, field.after)
+                for field in change.fields
+                if not field.sent_by_replacement  # `sent` has it, and its live value is the same or unknown
+            ),
             key=lambda row: row[0],
         ),
     }
     # An empty key is left out: digests of earlier releases, which did not know the key, stay valid.
     if change.recognised_by:
         encoded["recognised_by"] = change.recognised_by
+    if change.lost:
+        encoded["lost"] = sorted(
+            ((value.path, str(value.shown), value.value) for value in change.lost), key=lambda row: row[0]
+        )
     if operation is None:
         return {**encoded, "connections": effect.connections}
     if effect.connections:
@@ -185,6 +196,9 @@ def hash_effect(effect: Effect) -> ReviewedEffect:
         connections=effect.connections,
         secrets=_collect_fingerprints(operation) if operation is not None else {},
         recognised_by=tuple(map(hash_value, change.recognised_by)),
+        resent=hash_resent_fields(change),
+        lost=hash_lost_values(change),
+        requests=hash_requests(change),
     )
 
 

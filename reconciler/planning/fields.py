@@ -10,13 +10,14 @@ from dataclasses import replace
 from typing import Any
 
 from reconciler.catalogue.model import Field
+from reconciler.catalogue.normalize import MASKED
 from reconciler.kinds.base import Kind
-from reconciler.kinds.destination import SERVICE
+from reconciler.kinds.destination import SERVICE, list_settings
 from reconciler.kinds.visibility import Masking
 from reconciler.model.address import DESTINATION, Address
 from reconciler.model.plan import Action, Change, FieldChange, FieldValue, Origin, Visibility
 from reconciler.model.record import Record
-from reconciler.model.resource import Desired
+from reconciler.model.resource import Desired, Observed
 from reconciler.model.value import (
     ExternalKey,
     FieldPath,
@@ -106,6 +107,63 @@ def build_changed_fields(
     return changed + tuple(
         _build_field_change(desired, masking, path, None, desired.fields[path]) for path in sent
     )
+
+
+def build_resent_fields(
+    desired: Desired, masking: Masking, *, live: Fields, sent: Fields
+) -> tuple[FieldChange, ...]:
+    """List the fields that a replacement sends although no difference was found, with their visible `live` values.
+
+    An ignored field can differ all the same: the new object gets the declared value.
+    """
+    return tuple(
+        _build_resent_field(desired, _build_field_value(desired, masking, path, value), live.get(path))
+        for path, value in sent.items()
+        if value is not None
+    )
+
+
+def _build_resent_field(desired: Desired, new: FieldValue, live: Any) -> FieldChange:
+    before = live if new.shown is Visibility.CLEAR and live is not MASKED else None
+    return FieldChange(
+        new.path,
+        before.name if isinstance(before, ExternalKey) else before,
+        new.value,
+        new.shown,
+        desired.spans.get(new.path),
+        sent_by_replacement=before is None or before == new.value,
+    )
+
+
+def list_lost_values(
+    live_masking: Masking, observed: Observed, record: Record | None, declared: Fields
+) -> tuple[FieldValue, ...]:
+    """List the live settings that a replacement loses, since no spec declares them.
+
+    A secret that no answer shows is known from the record of an earlier run only.
+    """
+    settings = list_settings(observed, declared)
+    live = [_build_lost_value(live_masking, path, value) for path, value in settings.items()]
+    recorded = [
+        FieldValue(path, live_masking.get_reason(path) or SENT_EARLIER, _choose_hidden(live_masking, path))
+        for path in (record.fingerprints if record is not None else ())
+        if path not in declared and path not in settings
+    ]
+    return (*live, *recorded)
+
+
+SET_AT_FIVETRAN, SENT_EARLIER = "set at Fivetran", "sent by an earlier run"
+"""Texts about the source of a secret that no spec declares."""
+
+
+def _build_lost_value(masking: Masking, path: FieldPath, value: Any) -> FieldValue:
+    if masking.hides(path) or value is MASKED:
+        return FieldValue(path, masking.get_reason(path) or SET_AT_FIVETRAN, _choose_hidden(masking, path))
+    return FieldValue(path, value.name if isinstance(value, ExternalKey) else value)
+
+
+def _choose_hidden(masking: Masking, path: FieldPath) -> Visibility:
+    return Visibility.SECRET if masking.get_reason(path) is None else Visibility.HIDDEN
 
 
 def _build_field_change(

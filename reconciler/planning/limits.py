@@ -90,6 +90,7 @@ def estimate_cost(
         if operation.change.live is not None
     )
     reads = sum(operation.change.address.kind == DESTINATION for operation in effective)
+    reads += sum(None in operation.carried.values() for operation in effective)
     deletions = [deletion for deletion in planned_deletions if deletion.change.action is Action.DELETE]
     writes += sum(1 + len(deletion.connections) for deletion in deletions)
     # One read per pair confirms its deletion.

@@ -24,6 +24,7 @@ read and not applied. A blocker may *omit* an entry that cannot be planned: the 
     create that does not wait.
 10. Replacements (`replacements`). Reads the connections of replaced destinations. Blocks by protection and connections.
 11. Names (`names`). Lets a group wait for the rename that frees its name. Blocks by a name that another group has.
+    All mutating requests of the apply are known now; `requests` announces them.
 12. Plan (`managed`, `plan_warnings`, `limits`). Gives the changes in order, the unmanaged groups and the warnings.
 13. Policies and limits (`policies`, `limits`). Block. Refuse the override of a policy that cannot be overridden.
     Secrets that Fivetran repeats are redacted after that (`redaction`), so that the digest covers the shown plan.
@@ -80,6 +81,7 @@ from reconciler.planning.replacements import (
     find_replacement_blockers,
     note_connections,
 )
+from reconciler.planning.requests import announce_deletions, announce_writes
 from reconciler.planning.settling import find_late_duplicates, hold_unsettled_creates
 from reconciler.planning.targets import (
     Scope,
@@ -182,7 +184,8 @@ def _compute_plan(
         operations = _hold_unsettled_creates(workspace, inputs, operations)  # 9
         operations = describe_replaced_objects(operations, deletion_planner.describe_replaced)  # 10
         names = resolve_names(operations, _collect_name_facts(workspace, view, deletion_plan))  # 11
-        operations = dict(names.operations)
+        operations = announce_writes(names.operations)
+        deletion_plan = replace(deletion_plan, deletions=announce_deletions(deletion_plan.deletions))
     except ApiError as error:
         raise ReconcilerError([explain_read(error)]) from error
     plan = replace(  # 12

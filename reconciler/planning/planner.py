@@ -53,11 +53,13 @@ from reconciler.planning.fields import (
     build_changed_fields,
     build_computed_fields,
     build_created_fields,
+    build_resent_fields,
     choose_live_value_label,
     find_dependent_secrets,
     is_resolved_locally,
     list_applied_values,
     list_conflicting_applied_values,
+    list_lost_values,
     list_unchanged_values,
 )
 from reconciler.planning.last_applied import LastApplied
@@ -76,7 +78,8 @@ class PlannedOperation:
     """Change with the data to carry it out. Holds secrets, so it never leaves the process.
 
     `values` are the sent values; `declared` are all values that will be in effect then, in normal form and without
-    secrets. `record_update` is the content of the record once the change is in effect.
+    secrets. `record_update` is the content of the record once the change is in effect. `carried` are fields that an
+    update sends unchanged, with None for a live value that is read right before the request.
     """
 
     desired: Desired
@@ -84,6 +87,7 @@ class PlannedOperation:
     values: Fields
     declared: Fields
     record_update: RecordUpdate
+    carried: Fields = field(default_factory=dict)
 
     def get_hashable_value(self, path: FieldPath) -> Any:
         """Return a sent value for a hash: a hidden literal as the specs spell it."""
@@ -156,7 +160,7 @@ class Planner:
         live_masking = _build_masking(desired, service)
         immutable = [path for path in comparison.changed if _is_immutable(kind, path, service)]
         if immutable and desired.allow_replace:
-            return self._plan_replace(kind, desired, observed, comparison, immutable)
+            return self._plan_replace(kind, desired, observed, comparison, immutable=immutable, record=record)
         self._refuse_replacement(desired, live_masking, comparison, immutable)
         # Secrets are chosen after the comparison, since a changed field can require its secrets to be sent again.
         secrets = self._resolve_sent_secrets(kind, desired, service, comparison, record)
@@ -185,9 +189,12 @@ class Planner:
             secrets=self._classify_secrets(desired, comparison, secrets, stored),
             applied=list_conflicting_applied_values(kind, record, desired, fields),
         )
-        return self._build_operation(
+        operation = self._build_operation(
             desired, masking, change, declared=declared, values=values, record=record
         )
+        if not values:
+            return operation
+        return replace(operation, carried=_list_carried(kind, desired, observed, operation))
 
     def _resolve_comparable_fields(
         self, kind: Kind, desired: Desired, service: str | None
@@ -433,29 +440,47 @@ class Planner:
         desired: Desired,
         observed: Observed,
         comparison: Comparison,
+        *,
         immutable: list[FieldPath],
+        record: Record | None,
     ) -> PlannedOperation:
-        """Plan to delete and create a destination in the same group: all declared fields are sent, secrets too."""
+        """Plan to delete and create a destination in the same group: all declared fields are sent, secrets too, and
+        undeclared live settings are lost."""
         declared = self._resolve_fields(kind, desired, desired.fields, desired.fields.get(SERVICE))
         self._check_destination(desired, declared, is_new=True)
         masking, live_masking = (
             _build_masking(desired, fields.get(SERVICE)) for fields in (declared, observed.fields)
         )
+        values = {**declared, **kind.normalize(declared)}
         changed = build_changed_fields(desired, masking, live_masking, comparison, ())
         change = Change(
             address=desired.address,
             action=Action.REPLACE,
             reasons=(Reason.IMMUTABLE_FIELD,),
-            fields=tuple(
-                replace(changed_field, forces_replace=changed_field.path in immutable)
-                for changed_field in changed
+            fields=(
+                *(
+                    replace(changed_field, forces_replace=changed_field.path in immutable)
+                    for changed_field in changed
+                ),
+                *build_resent_fields(
+                    desired,
+                    masking,
+                    live=_select_visible(kind.normalize(observed.fields), live_masking, comparison),
+                    sent={path: value for path, value in values.items() if path not in comparison.changed},
+                ),
             ),
             id=observed.id,
             depends_on=desired.depends_on,
             span=desired.span,
             risk=Risk.REPLACES,
+            # No comparison of secrets: the new destination gets all of them for the first time.
+            secrets=SecretComparison(
+                changed=tuple(path for path, value in desired.fields.items() if is_secret(value))
+            ),
+            lost=list_lost_values(
+                live_masking, observed, record, {**dict.fromkeys(comparison.changed), **values}
+            ),
         )
-        values = {**declared, **kind.normalize(declared)}
         # No record: fingerprints and protection of the deleted destination do not hold for the new destination.
         return self._build_operation(desired, masking, change, declared=declared, values=values, record=None)
 
@@ -516,6 +541,26 @@ def _wrap_hidden(masking: Masking, values: Fields) -> dict[FieldPath, Any]:
 def _is_immutable(kind: Kind, path: FieldPath, service: str | None) -> bool:
     catalogue_field = kind.get_field(path, service)
     return catalogue_field is not None and catalogue_field.immutable
+
+
+def _select_visible(live: Fields, live_masking: Masking, comparison: Comparison) -> Fields:
+    """Select the live values that are known and may be shown."""
+    return {
+        path: value
+        for path, value in live.items()
+        if path not in comparison.uncomparable and not live_masking.hides(path)
+    }
+
+
+def _list_carried(
+    kind: Kind, desired: Desired, observed: Observed, operation: PlannedOperation
+) -> dict[FieldPath, Any]:
+    """List the fields that an update carries unchanged. The live value of an ignored field stays in effect."""
+    declared = {
+        path: value for path, value in operation.declared.items() if path not in desired.ignore_changes
+    }
+    carried = kind.list_carried(declared, kind.normalize(observed.fields))
+    return {path: value for path, value in carried.items() if path not in operation.values}
 
 
 def _choose_action(desired: Desired, values: Fields, record: Record | None) -> Action:

@@ -10,7 +10,15 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from reconciler.model.diagnostic import Diagnostic
-from reconciler.model.plan import Change, FieldChange, LiveConnection, LiveObject, Plan, Visibility
+from reconciler.model.plan import (
+    Change,
+    FieldChange,
+    FieldValue,
+    LiveConnection,
+    LiveObject,
+    Plan,
+    Visibility,
+)
 from reconciler.model.redaction import Redactor
 
 
@@ -51,8 +59,9 @@ def redact_diagnostics(diagnostics: Iterable[Diagnostic], redactor: Redactor) ->
 def _redact_change(change: Change, redactor: Redactor) -> Change:
     fields = tuple(_redact_field(field, redactor) for field in change.fields)
     live = change.live and _redact_live(change.live, redactor)
-    is_unchanged = fields == change.fields and live == change.live
-    return change if is_unchanged else replace(change, fields=fields, live=live)
+    lost = tuple(_redact_value(value, redactor) for value in change.lost)
+    is_unchanged = (fields, live, lost) == (change.fields, change.live, change.lost)
+    return change if is_unchanged else replace(change, fields=fields, live=live, lost=lost)
 
 
 def _redact_field(field: FieldChange, redactor: Redactor) -> FieldChange:
@@ -60,6 +69,12 @@ def _redact_field(field: FieldChange, redactor: Redactor) -> FieldChange:
         return field
     before = redactor.redact_all(field.before)
     return field if before == field.before else replace(field, before=before)
+
+
+def _redact_value(value: FieldValue, redactor: Redactor) -> FieldValue:
+    if value.shown is not Visibility.CLEAR or value.value is None:
+        return value
+    return replace(value, value=redactor.redact_all(value.value))
 
 
 def _redact_live(live: LiveObject, redactor: Redactor) -> LiveObject:

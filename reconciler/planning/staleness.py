@@ -211,6 +211,10 @@ def _check_effects(
         )
     if not set(current.connections) <= set(reviewed.connections):
         return _mark_stale(reviewed, "other connections would be deleted with it")
+    if reviewed.requests:  # plans of earlier releases have no announcement
+        staleness = _check_announced(reviewed, current, is_interrupted)
+        if staleness is not None:
+            return staleness
     fields, sent = (
         _find_differing(reviewed.fields, current.fields),
         _find_differing(reviewed.sent, current.sent),
@@ -219,6 +223,22 @@ def _check_effects(
         fields = tuple(path for path in fields if path in current.fields)
         sent = tuple(path for path in sent if path in current.sent)
     return _mark_changed(reviewed, fields or sent)
+
+
+def _check_announced(
+    reviewed: ReviewedEffect, current: ReviewedEffect, is_interrupted: bool
+) -> Staleness | None:
+    """Check that a replacement sends and loses the same, and that no request is sent that was not announced."""
+    changed = (
+        *_find_differing(reviewed.lost, current.lost),
+        *_find_differing(reviewed.resent, current.resent),
+    )
+    if changed:
+        return _mark_changed(reviewed, changed)
+    fields_differ = reviewed.fields != current.fields or reviewed.sent != current.sent
+    if is_interrupted or fields_differ or set(current.requests) <= set(reviewed.requests):
+        return None  # differing fields are a difference by themselves, and its message is clearer
+    return _mark_stale(reviewed, "it needs other requests now than were announced")
 
 
 def _mark_changed(reviewed: ReviewedEffect, paths: tuple[str, ...]) -> Staleness | None:

@@ -7,7 +7,15 @@ from datetime import datetime
 from typing import Any
 
 from reconciler.model.json_parts import serialize_live_object, serialize_unsettled
-from reconciler.model.plan import Action, Change, FieldChange, Plan, ScopeSummary, SecretComparison
+from reconciler.model.plan import (
+    ACTIONS_WITHOUT_REQUESTS,
+    Action,
+    Change,
+    FieldChange,
+    Plan,
+    ScopeSummary,
+    SecretComparison,
+)
 from reconciler.model.policy import PolicyResult
 from reconciler.model.value import FieldPath
 from reconciler.report.diagnostics import serialize_diagnostics, serialize_span
@@ -130,8 +138,29 @@ def serialize_change(change: Change) -> dict[str, Any]:
         "risk": str(change.risk),
         **serialize_unsettled(change),
         "live": serialize_live_object(change.live),
+        "lost": [
+            {"path": list(value.path), "value": value.value, "shown": str(value.shown)}
+            for value in change.lost
+        ],
+        "requests": _serialize_requests(change),
         "span": serialize_span(change.span),
     }
+
+
+def _serialize_requests(change: Change) -> list[dict[str, Any]] | None:
+    """Serialize the mutating requests of a change; None if a plan of an earlier release does not name them."""
+    if not change.requests and change.action not in ACTIONS_WITHOUT_REQUESTS:
+        return None
+    return [
+        {
+            "method": request.method,
+            "object": request.object,
+            "fields": _serialize_paths(request.fields),
+            "carried": _serialize_paths(request.carried),
+            "may": request.may,
+        }
+        for request in change.requests
+    ]
 
 
 def _serialize_field(field: FieldChange) -> dict[str, Any]:
@@ -142,6 +171,7 @@ def _serialize_field(field: FieldChange) -> dict[str, Any]:
         "shown": str(field.shown),
         "origin": str(field.origin),
         "forces_replace": field.forces_replace,
+        **({"sent_by_replacement": True} if field.sent_by_replacement else {}),
         "span": serialize_span(field.span),
     }
 

@@ -10,7 +10,7 @@ from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.plan import Action, Change, FieldChange, LiveConnection, Origin, Plan, Risk, Visibility
 from reconciler.model.policy import PolicyResult
 from reconciler.model.sanitize import escape
-from reconciler.model.value import format_path
+from reconciler.model.value import FieldPath, format_path
 from reconciler.report.diagnostics import ReadLine, format_severity_counts, render_full
 from reconciler.report.markdown import (
     MAX_COMMENT_BYTES,
@@ -37,7 +37,14 @@ from reconciler.report.plan_summary import (
 from reconciler.report.renderer import DocumentRenderer, ExitStatus, Parts, PlanReport, make_verbatim
 from reconciler.report.style import format_count
 from reconciler.report.uncomparable_secrets import format_uncomparable_secrets
-from reconciler.report.values import render_before_and_after, render_new_value, render_origin, render_secret
+from reconciler.report.values import (
+    render_before_and_after,
+    render_change,
+    render_lost_value,
+    render_new_value,
+    render_origin,
+    render_secret,
+)
 
 _DESTRUCTIVE = {Risk.DESTROYS, Risk.REPLACES}
 _ONE_LINE_ACTIONS = {Action.DELETE, Action.VERIFY}
@@ -194,6 +201,7 @@ def _summarize_change(change: Change) -> str:
     drifted = sum(field.origin is not Origin.SPEC for field in change.fields)
     parts = [f"<b>{change.action}</b> {format_html_code(str(change.address))}"]
     parts += [format_count(len(change.fields), "field")] if change.fields else []
+    parts += [f"{len(change.lost)} lost"] if change.lost else []
     parts += [f"{drifted} changed outside the specs"] if drifted else []
     parts += ["gone from Fivetran"] if change.is_missing else []
     parts += [RISK_TEXTS[change.risk]] if RISK_TEXTS[change.risk] else []
@@ -203,18 +211,23 @@ def _summarize_change(change: Change) -> str:
 def _render_diff_lines(change: Change) -> Iterator[str]:
     if change.span:
         yield f"@@ {change.span.path}:{change.span.line} @@"
-    width = max((len(_format_field_name(field)) for field in change.fields), default=0)
+    paths = [*(field.path for field in change.fields), *(lost.path for lost in change.lost)]
+    width = min(max((len(_format_path(path)) for path in paths), default=0), 44)
     for field in change.fields:
-        yield from _render_field(change, field, min(width, 44))
+        yield from _render_field(change, field, width)
+    for lost in change.lost:
+        yield f"- {_format_path(lost.path):<{width}}  {render_lost_value(lost)}"
     if change.is_missing:
         yield "! gone from Fivetran since it was applied"
 
 
 def _render_field(change: Change, field: FieldChange, width: int) -> Iterator[str]:
-    name = f"{_format_field_name(field):<{width}}"
+    name = f"{_format_path(field.path):<{width}}"
     remarks = render_origin(field) + ("   forces the replacement" if field.forces_replace else "")
     if change.action is Action.CREATE:
         yield f"+ {name}  {render_new_value(field)}"
+    elif field.sent_by_replacement and field.shown is not Visibility.SECRET:
+        yield f"  {name}  {render_change(field, change.secrets)}"
     elif field.shown is Visibility.CLEAR:
         before, after = render_before_and_after(field)
         yield f"- {name}  {before}"
@@ -223,8 +236,8 @@ def _render_field(change: Change, field: FieldChange, width: int) -> Iterator[st
         yield f"! {name}  {render_secret(field, change.secrets)}{remarks}"
 
 
-def _format_field_name(field: FieldChange) -> str:
-    return escape(format_path(field.path))
+def _format_path(path: FieldPath) -> str:
+    return escape(format_path(path))
 
 
 def _render_untouched(plan: Plan) -> Iterator[Section]:

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from reconciler.model.plan import Action, Change, FieldChange, Plan, Risk, UnmanagedGroup
 from reconciler.model.sanitize import escape
-from reconciler.model.value import format_path
+from reconciler.model.value import FieldPath, format_path
 from reconciler.report.live_objects import format_identified_object, format_live_object, list_live_rows
 from reconciler.report.plan_summary import (
     RISK_TEXTS,
@@ -25,7 +25,7 @@ from reconciler.report.plan_summary import (
 )
 from reconciler.report.style import ACTION_STYLES, BAD, QUIET, STRONG, SYMBOLS, WARN, format_count, join_lines
 from reconciler.report.uncomparable_secrets import format_uncomparable_secrets
-from reconciler.report.values import format_value, render_change, render_new_value
+from reconciler.report.values import format_value, render_change, render_lost_value, render_new_value
 
 _LOCATION_COLUMN = 60
 _NAME_COLUMN = 22
@@ -88,12 +88,17 @@ def render_change_block(change: Change, column: int) -> Text:
     if change.span:
         padding = " " * max(2, column - len(address))
         first_line.append_text(Text(padding + _format_location(change), QUIET))
-    longest = max((len(_format_field_name(field)) for field in change.fields), default=0)
+    paths = [*(field.path for field in change.fields), *(lost.path for lost in change.lost)]
+    longest = max((len(_format_path(path)) for path in paths), default=0)
     width = min(max(longest, _NAME_COLUMN), _MAX_NAME_WIDTH)
     parts = [first_line]
     if change.action is Action.REPLACE and change.live is not None:
         parts.append(Text(f"    {'deletes':<{width}}  {format_identified_object(change)}"))
     parts += [_render_field(change, field, width) for field in change.fields]
+    parts += [
+        Text(f"    {_format_path(lost.path):<{width}}  {render_lost_value(lost)}", WARN)
+        for lost in change.lost
+    ]
     if change.is_missing:
         parts.append(Text("    gone from Fivetran since it was applied", WARN))
     if change.unsettled is not None:
@@ -119,11 +124,11 @@ def _render_field(change: Change, field: FieldChange, width: int) -> Text:
         render_new_value(field) if change.action is Action.CREATE else render_change(field, change.secrets)
     )
     forced = "   forces the replacement" if field.forces_replace else ""
-    return Text(f"    {_format_field_name(field):<{width}}  {value}{forced}")
+    return Text(f"    {_format_path(field.path):<{width}}  {value}{forced}")
 
 
-def _format_field_name(field: FieldChange) -> str:
-    return escape(format_path(field.path))
+def _format_path(path: FieldPath) -> str:
+    return escape(format_path(path))
 
 
 def _render_unchanged(plan: Plan) -> list[Text]:

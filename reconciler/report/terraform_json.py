@@ -269,13 +269,16 @@ def _build_change_details(change: Change) -> dict[str, Any]:
     return {
         **{
             name: data[name]
-            for name in ("address", "action", "reasons", "risk", "live", "uncomparable", "secrets", "span")
+            for name in (
+                *("address", "action", "reasons", "risk", "live", "lost", "requests"),
+                *("uncomparable", "secrets", "span"),
+            )
         },
         **serialize_unsettled(change),
         "origins": {
             format_path(field.path): str(field.origin)
             for field in change.fields
-            if field.shown in _COMPARABLE
+            if field.shown in _COMPARABLE and not field.sent_by_replacement
         },
         "secret_references": {format_path(field.path): field.value for field in secrets},
         **({"note": UNTESTED} if change.action is Action.VERIFY else {}),

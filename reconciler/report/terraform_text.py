@@ -17,7 +17,7 @@ from reconciler.model.outcome import Outcome, Status
 from reconciler.model.plan import Action, Change, Plan
 from reconciler.model.sanitize import escape, to_one_line
 from reconciler.report.apply import render_summary
-from reconciler.report.live_objects import format_identified_object
+from reconciler.report.live_objects import format_connections, format_identified_object
 from reconciler.report.plan_summary import (
     RISK_TEXTS,
     UNTESTED,
@@ -200,14 +200,17 @@ def _render_change(change: Change, ids: Mapping[Address, str | None]) -> Iterato
     if change.action is Action.DELETE:
         yield f"  # (because {_format_address(change)} is not in configuration)"
     replace_paths = frozenset(".".join(field.path) for field in change.fields if field.forces_replace)
-    sent_paths = frozenset(".".join(field.path) for field in change.fields)
+    sent_paths, resent_paths = (
+        frozenset(".".join(field.path) for field in change.fields if field.sent_by_replacement is is_resent)
+        for is_resent in (False, True)
+    )
     before_view, after_view = view_before(change), view_after(change, ids)
     if change.action is Action.FORGET:
         after_view = before_view
     yield from _render_resource(
         _SYMBOLS[change.action],
         change.address,
-        _AttributeDiff(before_view, after_view, sent_paths, replace_paths),
+        _AttributeDiff(before_view, after_view, sent_paths, replace_paths, resent_paths),
     )
 
 
@@ -227,12 +230,14 @@ _ABSENT = object()
 
 @dataclass(frozen=True, slots=True)
 class _AttributeDiff:
-    """Diff of attributes. `sent_paths` are attributes that a run sends even if both sides look equal (secrets)."""
+    """Diff of attributes. `sent_paths` are attributes that a run sends even if both sides look equal (secrets).
+    `resent_paths` are sent by a replacement and shown, though both sides are equal."""
 
     before_view: ResourceView
     after_view: ResourceView
     sent_paths: frozenset[str] = frozenset()
     replace_paths: frozenset[str] = frozenset()
+    resent_paths: frozenset[str] = frozenset()
 
     def render(self) -> Iterator[str]:
         """Render each attribute that changes, and the number of hidden attributes."""
@@ -253,7 +258,11 @@ class _AttributeDiff:
             for name in names
             if name != _CONFIG_BLOCK or prefix
         ]
-        shown = [row for row in rows if row[1] or show_all or row[0] in _ALWAYS_SHOWN]
+        shown = [
+            row
+            for row in rows
+            if row[1] or show_all or row[0] in _ALWAYS_SHOWN or f"{prefix}{row[0]}" in self.resent_paths
+        ]
         width = max((len(escape(name)) for name, *_ in shown), default=0)
         for name, symbol, text in shown:
             yield f"{' ' * indent}{symbol or ' '} {escape(name):<{width}} = {text}"
@@ -345,7 +354,7 @@ class TerraformRenderer(Renderer):
             yield _render_end(report.exit, ())
             return
         outcomes = report.applied.outcomes
-        lines = [render_terraform_outcome(outcome) for outcome in outcomes]
+        lines = [line for outcome in outcomes for line in _render_outcome_lines(outcome)]
         yield make_verbatim("\n".join(["", *lines, ""]))
         problems = [
             *(diagnostic for outcome in outcomes for diagnostic in outcome.diagnostics),
@@ -362,6 +371,14 @@ def _render_end(exit_code: ExitStatus, outcomes: Iterable[Outcome]) -> Printed:
     if int(exit_code):
         return Printed(f"Error: the apply ended as `{exit_code.reason}`", to_stderr=True, is_verbatim=True)
     return make_verbatim(format_apply_counts(outcomes))
+
+
+def _render_outcome_lines(outcome: Outcome) -> Iterator[str]:
+    """Render an outcome after the connections that were deleted before the object."""
+    address = escape(to_terraform_address(outcome.address))
+    for connection in format_connections(outcome.deleted_first):
+        yield f"{address}: deleted first: connection {connection}"
+    yield render_terraform_outcome(outcome)
 
 
 def render_terraform_outcome(outcome: Outcome) -> str:

@@ -58,8 +58,19 @@ def view_before(change: Change) -> ResourceView:
         return _build_view(
             [*_list_identity_values(change, change.id), *change.applied, *_list_live_values(change)]
         )
-    fields = (_get_value_before(field_change, change) for field_change in change.fields)
-    return _build_view([*_list_identity_values(change, change.id), *fields, *_list_unchanged_values(change)])
+    fields = (
+        _get_value_before(field_change, change)
+        for field_change in change.fields
+        if not _is_unknown_before(field_change)
+    )
+    return _build_view(
+        [
+            *_list_identity_values(change, change.id),
+            *fields,
+            *change.lost,
+            *_list_unchanged_values(change),
+        ]
+    )
 
 
 def view_after(change: Change, ids: Mapping[Address, str | None]) -> ResourceView:
@@ -91,6 +102,7 @@ def view_last_applied(change: Change) -> ResourceView:
         if field_change.origin is Origin.DRIFT
         else applied_by_path.get(field_change.path)
         for field_change in change.fields
+        if not _is_unknown_before(field_change)
     )
     values = (value for value in candidates if value is not None)
     return _build_view([*_list_identity_values(change, change.id), *values, *_list_unchanged_values(change)])
@@ -119,6 +131,11 @@ def _list_unchanged_values(change: Change) -> tuple[FieldValue, ...]:
     """List the unchanged fields. A field that an edited saved plan lists as changed and unchanged counts as changed."""
     changed_paths = {field_change.path for field_change in change.fields}
     return tuple(value for value in change.other_values if value.path not in changed_paths)
+
+
+def _is_unknown_before(field_change: FieldChange) -> bool:
+    """Return whether the value before is unknown: a replaced object may have had no such field."""
+    return field_change.sent_by_replacement and field_change.before is None
 
 
 def _get_value_before(field_change: FieldChange, change: Change) -> FieldValue:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from reconciler.model.plan import FieldChange, Origin, SecretComparison, Visibility
+from reconciler.model.plan import FieldChange, FieldValue, Origin, SecretComparison, Visibility
 from reconciler.model.sanitize import escape
 
 MAX_VALUE_LENGTH = 80
@@ -35,10 +35,25 @@ _ORIGINS = {
 
 def render_change(field: FieldChange, secrets: SecretComparison) -> str:
     """Render `before -> after`, or for a secret the result of its comparison, and the origin of a change outside the
-    specs."""
+    specs. A field that a replacement sends without a known difference has one value."""
+    if field.sent_by_replacement and field.shown is not Visibility.SECRET:
+        return f"{render_new_value(field)}{SENT_AGAIN}"
     if field.shown is Visibility.CLEAR:
         return " -> ".join(render_before_and_after(field)) + render_origin(field)
     return render_secret(field, secrets) + render_origin(field)
+
+
+SENT_AGAIN = "   sent again"
+
+
+def render_lost_value(lost: FieldValue) -> str:
+    """Render a live value that a replacement loses."""
+    if lost.shown is Visibility.CLEAR:
+        value = format_value(lost.value)
+    else:
+        word = "secret" if lost.shown is Visibility.SECRET else "hidden"
+        value = f"({word}, {escape(str(lost.value))})" if lost.value else f"({word})"
+    return f"{value}   lost: not declared"
 
 
 def render_before_and_after(field: FieldChange) -> tuple[str, str]:

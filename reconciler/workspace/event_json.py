@@ -28,6 +28,7 @@ from reconciler.model.outcome import ApplyResult, Outcome
 from reconciler.model.plan import Action, Change, Plan
 from reconciler.model.policy import PolicyResult
 from reconciler.model.sanitize import to_one_line
+from reconciler.model.value import format_path
 
 
 def serialize_event(event: Event) -> dict[str, Any] | None:
@@ -95,8 +96,18 @@ def _serialize_destroyed(item: Change | Outcome) -> dict[str, Any]:
         return {}
     live = {"id": item.id, "live": serialize_live_object(item.live)}
     if isinstance(item, Change):
-        return live
+        return {**live, **_serialize_replaced(item)}
     return {**live, "deleted_first": [serialize_connection(connection) for connection in item.deleted_first]}
+
+
+def _serialize_replaced(change: Change) -> dict[str, Any]:
+    """Serialise the fields that a replacement sends, and the fields that it loses; empty for other changes."""
+    if change.action is not Action.REPLACE:
+        return {}
+    return {
+        "sent": [format_path(field.path) for field in change.fields if field.after is not None],
+        "lost": [format_path(value.path) for value in change.lost],
+    }
 
 
 def serialize_apply_end(applied: ApplyResult | None) -> dict[str, Any]:

@@ -52,6 +52,13 @@ class _Masker:
         self._collect(field_value, field_value.value)
         return self._mask(field_value.path)
 
+    def mask_live_value(self, field_value: FieldValue) -> FieldValue:
+        """Mask a live value of an object that is replaced, if it must be hidden."""
+        if not self._is_hidden(self.service_before, field_value):
+            return field_value
+        self._collect(field_value, field_value.value)
+        return self._mask(field_value.path)
+
     def _is_hidden(self, service: object, item: FieldChange | FieldValue) -> bool:
         """Return whether a field must be hidden.
 
@@ -99,6 +106,7 @@ def mask_plan(plan: Plan, services: Services) -> MaskedPlan:
                 fields=tuple(map(masker.mask_change, change.fields)),
                 other_values=tuple(map(masker.mask_value, change.other_values)),
                 applied=tuple(map(masker.mask_value, change.applied)),
+                lost=tuple(map(masker.mask_live_value, change.lost)),
             )
         )
         hidden_values += masker.hidden_values

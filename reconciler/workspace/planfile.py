@@ -21,7 +21,13 @@ from typing import Any, Final
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
 from reconciler.model.address import Address
-from reconciler.model.effect import ReviewedEffect, hash_planned_fields, is_effect_of
+from reconciler.model.effect import (
+    ReviewedEffect,
+    hash_lost_values,
+    hash_planned_fields,
+    hash_resent_fields,
+    is_effect_of,
+)
 from reconciler.model.plan import Plan
 from reconciler.model.signature import Sign
 from reconciler.model.value import FieldPath
@@ -114,7 +120,12 @@ def _mask_saved_plan(
     """Mask the hidden values of a plan. Its expected effects stay the same."""
     masked = mask_plan(saved.plan, services)
     expected = tuple(
-        replace(effect, fields=hash_planned_fields(change))
+        replace(
+            effect,
+            fields=hash_planned_fields(change),
+            resent=hash_resent_fields(change),
+            lost=hash_lost_values(change),
+        )
         for effect, change in zip(saved.expected, masked.plan.effective, strict=True)
     )
     return replace(saved, plan=masked.plan, expected=expected), masked.masked_fields

@@ -94,7 +94,12 @@ def test_an_update_sends_only_the_changed_declared_fields(orders: Project, serve
     assert result.exit == 0, result.stderr
     [group] = server.list_ids("groups")
     assert server.list_bodies("PATCH", f"/v1/destinations/{group}") == [
-        {"region": "AWS_US_WEST_2", "config": {"host": "orders-2.example"}, "run_setup_tests": False}
+        {
+            "region": "AWS_US_WEST_2",
+            "config": {"host": "orders-2.example"},
+            "time_zone_offset": "0",
+            "run_setup_tests": False,
+        }
     ]
 
 

@@ -255,7 +255,7 @@ def test_a_rotated_secret_is_sent_alone_and_never_shown(orders: Project, server:
     result = orders.run_against(server, "apply", "--auto-approve", environ=build_environ("second-key"))
     assert result.exit == 0, result.stdout + result.stderr
     assert server.list_bodies("PATCH", f"/v1/destinations/{group}") == [
-        {"config": {"secret_key": "second-key"}, "run_setup_tests": False}
+        {"config": {"secret_key": "second-key"}, "time_zone_offset": "0", "run_setup_tests": False}
     ]
     again = orders.run_against(server, "plan", "--detailed-exitcode", environ=build_environ("second-key"))
     assert again.exit == 0
@@ -498,7 +498,7 @@ def test_a_secret_is_resent_on_request(orders: Project, server: EmulatedFivetran
     result = orders.run_against(server, *options, environ=build_environ("first-key"))
     assert result.exit == 0, result.stdout + result.stderr
     assert server.list_bodies("PATCH", f"/v1/destinations/{group}") == [
-        {"config": {"secret_key": "first-key"}, "run_setup_tests": False}
+        {"config": {"secret_key": "first-key"}, "time_zone_offset": "0", "run_setup_tests": False}
     ]
     assert "Checked: a new plan is empty." in result.stdout
     assert (

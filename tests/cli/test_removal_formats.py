@@ -128,7 +128,7 @@ def test_the_text_format_describes_removals(removals: Removals) -> None:
         "  ! deletes it at Fivetran for good",
     ]
     replaced = f'id {ids["lake"]}, "Data lake", managed_data_lake in AWS_US_EAST_1'
-    assert f"    deletes                 {replaced}" in lines
+    assert f"    deletes                   {replaced}" in lines
     assert f'. destination.sales  {ids["sales"]}  "sales", big_query in GCP_US_EAST4' in lines
     assert f'. group.sales        {ids["sales"]}  "sales"' in lines
 

@@ -365,6 +365,7 @@ def test_a_planned_resend_of_a_secret_is_applied(saved_project: SavedPlanProject
     assert list_sent(saved_project, before)["PATCH /v1/destinations/orders"] == {
         "region": "AWS_US_WEST_2",
         "config": {"password": "nobody-sees-orders"},
+        "time_zone_offset": "0",
         "run_setup_tests": False,
     }
 

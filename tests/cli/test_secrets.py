@@ -218,7 +218,11 @@ def test_a_change_under_an_old_field_name_leaves_other_secrets_alone(
     assert result.exit == 0, result.stderr
     [group] = server.list_ids("groups")
     [body] = server.list_bodies("PATCH", f"/v1/destinations/{group}")
-    assert body == {"hybrid_deployment_agent_id": "two", "run_setup_tests": False}
+    assert body == {
+        "hybrid_deployment_agent_id": "two",
+        "time_zone_offset": "0",
+        "run_setup_tests": False,
+    }
 
 
 def test_a_secret_of_object_type_is_sent_as_object(project: Project, server: EmulatedFivetran) -> None:

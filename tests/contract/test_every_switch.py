@@ -193,6 +193,7 @@ PROBES: dict[str, Probe] = {
         "managed_data_lake", LAKE, {"config": {"bucket": "other"}}, "config.bucket"
     ),
     "identity_change": probe_patch("snowflake", SNOWFLAKE, {"service": "big_query"}, "service"),
+    "patch_without_time_zone": probe_patch("snowflake", SNOWFLAKE, {"region": "AWS_US_EAST_1"}),
     "unclearable_null": probe_patch("snowflake", SNOWFLAKE, {"config": {"port": None}}, "config.port"),
     "clearing_ids": _probe_clearing,
     "platform_connection": _probe_platform_connection,

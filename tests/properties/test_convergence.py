@@ -7,6 +7,7 @@ from typing import Any
 from client_switches import behaviours
 from destination_strategies import (
     CONNECTION,
+    ZONE,
     DestinationModel,
     destination_models,
     edited_models,
@@ -83,6 +84,8 @@ def check_patch(
     """Check that a patch has exactly the changed fields, no test run, and only new or dependent secrets."""
     sent = dict(iter_leaves(body))
     assert sent.pop(("run_setup_tests",)) is False
+    if before.fields.get(ZONE) == after.fields[ZONE]:
+        assert sent.pop(ZONE) == after.fields[ZONE]  # carried
     clear = {path: value for path, value in sent.items() if path not in after.secrets}
     expected = {
         path: _render_sent(before, path, value)

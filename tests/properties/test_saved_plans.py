@@ -126,18 +126,25 @@ def check_writes(
                 sent = {
                     path: value
                     for path, value in iter_leaves(write.body)
-                    if path not in ADDED_FIELDS - fields.keys()
+                    if path not in (ADDED_FIELDS | list_carried(change)) - fields.keys()
                 }
                 check_fields(change, fields, sent, declared[change.address.key], secrets)
             for clearing in rest:  # fields that the empty string did not clear are sent as null
                 assert clearing.method == "PATCH"
                 cleared = {
-                    path: value for path, value in iter_leaves(clearing.body) if path not in ADDED_FIELDS
+                    path: value
+                    for path, value in iter_leaves(clearing.body)
+                    if path not in ADDED_FIELDS | list_carried(change)
                 }
                 assert set(cleared.values()) == {None}
                 assert all(fields[path].after is None for path in cleared)
                 remaining.remove(clearing)
     assert remaining == []
+
+
+def list_carried(change: Change) -> set[FieldPath]:
+    """List the fields that the requests of a change send unchanged."""
+    return {path for request in change.requests for path in request.carried}
 
 
 def is_request_of(write: HistoryEntry, change: Change, ids: Mapping[str, str]) -> bool:

@@ -120,7 +120,7 @@ def test_r31_a_rotated_secret_is_planned_and_sent(applied_pair: PasswordProject)
         == f"PATCH /v1/destinations/{applied_pair.id}"
     )
     assert applied_pair.list_patches() == [
-        {"config": {"password": "second-password"}, "run_setup_tests": False}
+        {"config": {"password": "second-password"}, "time_zone_offset": "0", "run_setup_tests": False}
     ]
 
 
@@ -137,7 +137,11 @@ def test_r31_a_secret_declared_later_is_sent(applied_pair: PasswordProject) -> N
     result = applied_pair.run("apply", "--auto-approve", ORDERS_AWS="an-aws-secret")
     assert result.exit == 0, result.stdout + result.stderr
     assert applied_pair.list_patches() == [
-        {"config": {"aws_secret_access_key": "an-aws-secret"}, "run_setup_tests": False}
+        {
+            "config": {"aws_secret_access_key": "an-aws-secret"},
+            "time_zone_offset": "0",
+            "run_setup_tests": False,
+        }
     ]
     assert applied_pair.run("plan", "--detailed-exitcode", ORDERS_AWS="an-aws-secret").exit == 0
 
@@ -161,7 +165,9 @@ def test_r31_an_existing_secret_is_not_sent_on_adoption(project: Project, server
 def test_r32_a_masked_secret_is_no_difference_and_is_never_written(applied_pair: PasswordProject) -> None:
     applied_pair.project.write_groups(PAIR.replace("database: ORDERS", "database: SALES"))
     applied_pair.list_apply_writes()
-    assert applied_pair.list_patches() == [{"config": {"database": "SALES"}, "run_setup_tests": False}]
+    assert applied_pair.list_patches() == [
+        {"config": {"database": "SALES"}, "time_zone_offset": "0", "run_setup_tests": False}
+    ]
     assert applied_pair.dashboard.get_destination(applied_pair.id).config["password"] == "first-password"
 
 

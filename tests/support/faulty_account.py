@@ -463,7 +463,8 @@ def _matches_change(entry: HistoryEntry, change: Change, run: ApplyRun) -> bool:
                 and _flatten_body(entry.body) == known
             )
         case Action.UPDATE if (entry.method, entry.path) == ("PATCH", path):
-            return _flatten_body(entry.body) == _get_sent_values(run, address)
+            carried = run.planned.operations[address].carried
+            return _flatten_body(entry.body) == {**carried, **_get_sent_values(run, address)}
     is_test = (entry.method, entry.path) == ("POST", f"/v1/{DESTINATION}s/{id}/test")
     return is_test and address.kind == DESTINATION
 

@@ -22,10 +22,11 @@ class GroupBody(Shape):
 
 
 class PatchBody(Shape):
-    """Body of a PATCH: neither service nor group, which cannot change."""
+    """Body of a PATCH: neither service nor group, which cannot change. The definition of the API requires the time
+    zone."""
 
+    time_zone_offset: Offset
     region: Text | None = None
-    time_zone_offset: Offset | None = None
     config: dict[str, Any] | None = None
     trust_certificates: bool | None = None
     trust_fingerprints: bool | None = None
@@ -43,7 +44,6 @@ class PatchBody(Shape):
 class CreateBody(PatchBody):
     group_id: Text
     service: Text
-    time_zone_offset: Offset
 
 
 class TestBody(Shape):
@@ -88,6 +88,15 @@ def check_request(entry: HistoryEntry, service: str | None) -> str:
         raise AssertionError(f"{request_line}: {error}") from error
     _check_config(request_line, entry.body.get("config") or {}, entry.body.get("service", service))
     return endpoint
+
+
+def check_required_fields(entry: HistoryEntry) -> None:
+    """Check that a request has all fields that the definition of the API requires. Raises AssertionError."""
+    for endpoint, shape in BODIES.items():
+        pattern = endpoint.replace("{id}", "[^/]+")
+        if re.fullmatch(pattern, f"{entry.method} {entry.path}"):
+            required = {name for name, field in shape.model_fields.items() if field.is_required()}
+            assert required <= (entry.body or {}).keys(), f"{endpoint}: {entry.body}"
 
 
 def _check_config(request_line: str, config: Mapping[str, Any], service: str | None) -> None:

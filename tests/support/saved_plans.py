@@ -221,9 +221,14 @@ NEW_DESTINATION = {
 EXPECTED_WRITES: dict[str, Any] = {
     "DELETE /v1/destinations/old": None,
     "DELETE /v1/groups/old": None,
-    "PATCH /v1/destinations/orders": {"region": "AWS_US_WEST_2", "run_setup_tests": False},
+    "PATCH /v1/destinations/orders": {
+        "region": "AWS_US_WEST_2",
+        "time_zone_offset": "0",
+        "run_setup_tests": False,
+    },
     "PATCH /v1/destinations/sales": {
         "config": {"password": "nobody-sees-sales"},
+        "time_zone_offset": "0",
         "run_setup_tests": False,
     },
     "POST /v1/destinations fresh": NEW_DESTINATION

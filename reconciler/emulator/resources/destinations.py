@@ -68,6 +68,8 @@ def update(account: Account, request: ApiRequest) -> Reply:
         for name, current in (("service", destination.service), ("group_id", destination.id)):
             if request.body.get(name, current) != current:
                 raise invalid_input(f"Field '{name}' is immutable")
+    if account.behaviour.patch_without_time_zone == "refused":
+        request_parsing.require_text(request.body, "time_zone_offset")
     settings = request_parsing.parse_settings(request.body, account.behaviour)
     config = request_parsing.merge_config(
         request.body,

@@ -113,19 +113,25 @@ def test_a_create_lists_only_test_settings_as_unchanged() -> None:
     assert change.applied == ()
 
 
-def test_a_replacement_lists_unchanged_values() -> None:
+def test_a_replacement_lists_unchanged_values_as_fields_that_are_sent_again() -> None:
     change = plan_destination(replace(ORDERS, allow_replace=True), {**THERE, ("service",): "redshift"}).change
     assert change.action is Action.REPLACE
     assert [field.path for field in change.fields if field.forces_replace] == [("service",)]
-    assert show_values(change.other_values)[("config", "host")] == "acme"
+    [host] = [field for field in change.fields if field.path == ("config", "host")]
+    assert (host.before, host.after, host.sent_by_replacement) == ("acme", "acme", True)
+    assert show_values(change.other_values).keys() == {
+        ("run_setup_tests",),
+        ("trust_certificates",),
+        ("trust_fingerprints",),
+    }
 
 
-def test_an_ignored_field_is_an_unchanged_value_only_in_a_replacement() -> None:
+def test_an_ignored_field_is_sent_only_by_a_replacement() -> None:
     ignoring = replace(ORDERS, ignore_changes=frozenset({ROLE, KEY}))
     assert {ROLE, KEY}.isdisjoint(show_values(plan_destination(ignoring).change.other_values))
     changed = replace(ignoring, allow_replace=True)
     again = plan_destination(changed, {**THERE, ("service",): "redshift"}).change
-    assert show_values(again.other_values)[ROLE] == "LOADER"
+    assert [field.after for field in again.fields if field.path == ROLE] == ["LOADER"]
 
 
 def test_a_group_has_no_test_settings() -> None:
