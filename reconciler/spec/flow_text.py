@@ -1,7 +1,7 @@
 """Plain text with `:` and `?` between brackets, as YAML 1.2 allows it and the parser library does not.
 
-The parser reads `{host: db.example.com:5432}` by the rules of YAML 1.1 and refuses the second colon. Such a character is
-replaced by a stand-in before the parser reads the text, and put back into the values afterwards. A stand-in is one
+The parser reads `{host: db.example.com:5432}` by the rules of YAML 1.1 and refuses the second colon. Such a character
+is replaced by a stand-in before the parser reads the text, and put back into the values afterwards. A stand-in is one
 character as well, so no place in the file moves.
 """
 

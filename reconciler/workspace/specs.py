@@ -29,6 +29,7 @@ from reconciler.spec.nodes import MappingNode
 from reconciler.spec.project import Project
 from reconciler.spec.reference import AllowedSources, parse_reference
 from reconciler.spec.removal import RemovalEntry
+from reconciler.spec.spec_text import drop_covered
 from reconciler.workspace.exposed_secrets import find_exposed_secrets
 from reconciler.workspace.settings import Settings
 from reconciler.workspace.settings_from import apply_settings_from, note_settings_source
@@ -98,7 +99,7 @@ def compile_specs(loaded: LoadedProject, *, strict: bool, tolerate_secrets: bool
     checked = {span for desired in destinations for span in desired.spans.values()}
     diagnostics += [found for block in loaded.shared for found in check_shared_block(block, sources, checked)]
     hidden = frozenset(chain.from_iterable(map(find_hidden_spans, destinations)))
-    diagnostics = mask_lines(_deduplicate(diagnostics), loaded.roots, line_is_public, hidden)
+    diagnostics = mask_lines(drop_covered(_deduplicate(diagnostics)), loaded.roots, line_is_public, hidden)
     if strict:
         diagnostics = [_to_strict(diagnostic) for diagnostic in diagnostics]
     errors = select_errors(diagnostics)

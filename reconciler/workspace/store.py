@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 from reconciler.model.state_location import LocalFile
+from reconciler.runtime.git import find_work_tree
 from reconciler.secrets.base import strip_own_variables
 from reconciler.spec.files import display_path
 from reconciler.spec.project import Project
@@ -46,6 +47,6 @@ def build_shared_name(project: Project) -> str:
         envs/prod/reconciler.yaml                    envs.prod.state.json
     """
     folder = project.path.absolute().parent
-    top = next((parent for parent in (folder, *folder.parents) if (parent / ".git").exists()), folder)
+    top = find_work_tree(folder) or folder
     parts = folder.relative_to(top).parts
     return ".".join([*(() if parts == ("specs",) else parts), file_name_for(project, STATE)])
