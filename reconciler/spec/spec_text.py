@@ -11,8 +11,6 @@ from reconciler.model.source import Span
 from reconciler.model.variable_mark import MARK, UNESCAPED, unescape_variables
 from reconciler.spec.nodes import KeyValue, MappingNode, Node, Scalar, Sequence
 
-UNESCAPED_VARIABLE = "unescaped-variable"
-
 _SHELL_VARIABLE = re.compile(r"(?<!\$)\$(?=[A-Za-z_])")
 _TEMPLATE = re.compile(r"\{\{(?=.*?\}\})", re.DOTALL)
 _MAY_HOLD_MARK = re.compile(r"[$\\]|\{\{")
@@ -33,15 +31,15 @@ def unescape_texts(root: MappingNode, text: str) -> tuple[MappingNode, list[Diag
 
 
 def drop_covered(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
-    """Drop each finding about an unescaped mark if another error is about the same text, and so says more about it."""
+    """Drop each finding that gives way to another error about the same text, which says more about it."""
     listed = list(diagnostics)
-    if not any(finding.code == UNESCAPED_VARIABLE for finding in listed):
+    if not any(finding.code_facts.gives_way for finding in listed):
         return listed
-    errors = [each.span for each in select_errors(listed) if each.span and each.code != UNESCAPED_VARIABLE]
+    spans = [error.span for error in select_errors(listed) if error.span and not error.code_facts.gives_way]
     return [
         finding
         for finding in listed
-        if finding.code != UNESCAPED_VARIABLE or not any(_covers(span, finding.span) for span in errors)
+        if not (finding.code_facts.gives_way and any(_covers(span, finding.span) for span in spans))
     ]
 
 
@@ -126,7 +124,7 @@ class _Checker:
 
 def _explain_unescaped(span: Span) -> Diagnostic:
     return Diagnostic(
-        UNESCAPED_VARIABLE,
+        "unescaped-variable",
         f"`{MARK}` is reserved for variables, which specs do not have yet",
         span,
         help='write the value itself, or refer to it: `{value: "env:NAME"}`; a literal `${` is written `$${`',

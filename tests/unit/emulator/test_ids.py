@@ -46,7 +46,7 @@ def test_an_account_without_free_ids_raises(monkeypatch: pytest.MonkeyPatch) -> 
     dashboard = create_app(clock=get_noon).dashboard
     monkeypatch.setattr(account_module, "generate_id", lambda *_: "same_pair")
     dashboard.add_group("a")
-    with pytest.raises(RuntimeError, match="no two words are left"):
+    with pytest.raises(RuntimeError, match="no id is left"):
         dashboard.add_group("b")
 
 

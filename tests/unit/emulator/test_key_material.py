@@ -23,8 +23,8 @@ from reconciler.emulator.key_material import (
     Certificate,
     HostKey,
     generate_chain,
+    generate_group_public_key,
     generate_host_key,
-    group_public_key,
     read_certificate,
 )
 
@@ -81,7 +81,7 @@ def test_generated_material_equals_that_of_earlier_releases() -> None:
     assert read_certificate(server).sha256 == SERVER_OF_EARLIER_RELEASES
     assert read_certificate(issuer).sha256 == ISSUER_OF_EARLIER_RELEASES
     assert generate_host_key("orders", 1).hash == "JIyXcmhYrZlK7jOwuN2JsZXGubZrXLKsVYM6Cu3TYlo="
-    group_key = HostKey(group_public_key("decent_dropsy"))
+    group_key = HostKey(generate_group_public_key("decent_dropsy"))
     assert group_key.hash == "lpyH4pjpvaIz5bfe8y157Sk8aDJcbTL9YFFBvfY84Ao="
 
 
@@ -201,7 +201,7 @@ def test_a_host_key_is_hashed_without_its_comment() -> None:
     blob = key.public_key.split(" ")[1]
     assert key.hash == b64encode(hashlib.sha256(b64decode(blob)).digest()).decode()
     assert HostKey(f"ssh-rsa {blob} another comment").hash == key.hash
-    assert key.details() == {
+    assert key.to_details() == {
         "hash": key.hash,
         "public_key": key.public_key,
         "type": "ssh-rsa",
@@ -215,4 +215,4 @@ def test_an_invalid_host_key_has_a_hash(text: str) -> None:
 
 
 def test_keys_of_groups_and_hosts_are_different() -> None:
-    assert generate_host_key("orders").public_key.split()[1] != group_public_key("orders").split()[1]
+    assert generate_host_key("orders").public_key.split()[1] != generate_group_public_key("orders").split()[1]

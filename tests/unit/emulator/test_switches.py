@@ -31,7 +31,10 @@ def test_a_switch_can_be_set_and_the_others_stay() -> None:
     ("changes", "message"),
     [
         ({"last_pge": "null"}, "there is no switch `last_pge`; did you mean `last_page`?"),
-        ({"colour": "red"}, "there is no switch `colour`; `reconciler emulate --switches` lists all"),
+        (
+            {"colour": "red"},
+            "there is no switch `colour`; `reconciler emulate --switches` lists all switches",
+        ),
         ({"last_page": "nul"}, "`last_page` cannot be `nul`; did you mean `null`?"),
         ({"visible_groups": "150%"}, "`visible_groups` cannot be `150%`; it can be for example `all`"),
         ({"visible_groups": ""}, "`visible_groups` cannot be ``; it can be for example `all`"),

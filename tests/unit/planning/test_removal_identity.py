@@ -145,7 +145,7 @@ def test_a_wrong_id_is_reported_with_the_recorded_id_and_the_line_to_paste() -> 
 
 def test_two_entries_with_swapped_ids_are_reported_with_both_lines() -> None:
     message, advice = render_problem("web_prod", "half_id", extent=Extent.DESTINATION)
-    assert "is remembered as the id of `half`" in message
+    assert "is recorded as the id of `half`" in message
     assert "{group: web_prod, id: good_id, only: destination, with_platform_connection: true}" in advice
     assert "{group: half, id: half_id, only: destination, with_platform_connection: true}" in advice
 
@@ -170,7 +170,7 @@ def test_a_forbidden_name_is_not_offered() -> None:
 
 def test_an_unknown_id_is_reported_with_suggestions() -> None:
     assert "`payroll` has the id `other_team`" in render_problem("new", "nowhere", "payroll")[0]
-    assert "most like it is `other_team`, of `payroll`" in render_problem("new", "other_taem")[0]
+    assert "most similar id is `other_team`, of `payroll`" in render_problem("new", "other_taem")[0]
     message, advice = render_problem("new", "elsewhere_9")
-    assert message.endswith("nothing is remembered of `new`")
+    assert message.endswith("the state has no record of `new`")
     assert "delete this entry" in advice

@@ -173,7 +173,7 @@ def test_a_preexisting_violation_is_an_error_only_if_the_policy_is_hard(
     [finding] = (*result.findings, *result.older)
     assert finding.severity is severity
     assert (finding in result.older) is (severity is Severity.WARNING), "it is not reported again"
-    assert "it stands already, and this plan changes nothing of it" in finding.notes
+    assert "the violation exists already, and this plan does not change its entry" in finding.notes
 
 
 def test_an_advisory_violation_is_not_overridden() -> None:

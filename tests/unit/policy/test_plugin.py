@@ -27,11 +27,11 @@ def parse_tables(text: str) -> list[MappingNode]:
         (
             "def make(settings):\n    raise RuntimeError('canary')",
             "make",
-            "making it ends with RuntimeError in `acme`",
+            "its factory failed with RuntimeError in `acme`",
         ),
-        ("def make(settings):\n    return 5", "make", "what `acme` makes is no `Rule`"),
+        ("def make(settings):\n    return 5", "make", "the factory of `acme` makes no `Rule`"),
         ("import canary_of_a_module", "make", "the module `canary_of_a_module` of `acme` is missing"),
-        ("make = None", "make", "making it ends with TypeError in `acme`"),
+        ("make = None", "make", "its factory failed with TypeError in `acme`"),
         (
             "from reconciler.policy.base import PolicyError\ndef make(settings):\n"
             "    raise PolicyError('`weeks` must be a number')",

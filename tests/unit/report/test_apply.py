@@ -120,8 +120,8 @@ def test_a_change_that_awaits_approval_counts_as_applied_and_as_not_finished() -
     assert render_summary(run).plain.splitlines() == [
         "Applied: 3 created in 11.8 s, 19 requests.",
         "Not finished: 1 awaiting approval, 1 without passed setup tests.",
-        "Checked: a new plan still wants destination.finance_prod.",
-        "Correct what the setup tests complain about, then run apply again: it tests again what exists.",
+        "Checked: a new plan still has changes of destination.finance_prod.",
+        "Fix the problems that the setup tests report, then run apply again: it repeats the tests.",
     ]
 
 
@@ -133,7 +133,7 @@ def test_an_incomplete_run_counts_unapplied_changes_and_gives_advice() -> None:
     assert lines[:3] == [
         "Applied: nothing in 11.8 s, 19 requests.",
         "Not applied: 1 failed, 1 skipped.",
-        "Checked: a new plan still wants group.finance_prod, destination.analytics_prod.",
+        "Checked: a new plan still has changes of group.finance_prod, destination.analytics_prod.",
     ]
     assert "run apply again" in lines[3]
 
@@ -141,14 +141,20 @@ def test_an_incomplete_run_counts_unapplied_changes_and_gives_advice() -> None:
 @pytest.mark.parametrize(
     ("run", "advice"),
     [
-        (build_apply_result(replace(CREATED, status=Status.UNKNOWN), remaining=None), "makes nothing twice"),
-        (build_apply_result(replace(CREATED, status=Status.AWAITING_APPROVAL)), "must approve"),
-        (build_apply_result(CREATED, remaining=None), "Run plan to see whether anything is left."),
+        (build_apply_result(replace(CREATED, status=Status.UNKNOWN), remaining=None), "creates none twice"),
+        (
+            build_apply_result(replace(CREATED, status=Status.AWAITING_APPROVAL)),
+            "Approve the certificates and",
+        ),
+        (build_apply_result(CREATED, remaining=None), "Run plan to see whether any changes are left."),
         (
             build_apply_result(CREATED, remaining=(group_address("finance_prod"),)),
-            "Run plan to see what is left.",
+            "Run plan to see the remaining changes.",
         ),
-        (build_apply_result(CREATED, interrupted=True, remaining=None), "Interrupted. All of it was applied"),
+        (
+            build_apply_result(CREATED, interrupted=True, remaining=None),
+            "Interrupted. All changes were applied",
+        ),
         (
             build_apply_result(CREATED, SKIPPED, interrupted=True, remaining=None),
             "Interrupted. Run apply again",

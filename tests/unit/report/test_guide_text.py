@@ -8,7 +8,7 @@ import re
 import pytest
 
 from reconciler.operations.guides import list_guide_topics, read_guide
-from reconciler.report.guide_text import guide_list, print_guide
+from reconciler.report.guide_text import print_guide, render_guide_list
 from reconciler.report.style import Colour, make_console
 
 ESCAPE = "\x1b"
@@ -87,9 +87,9 @@ def test_colours_are_used_only_if_allowed() -> None:
 
 def test_summaries_in_the_list_wrap_in_their_column() -> None:
     summaries = {"specs": "The project file and all of its keys", "state": "Locks"}
-    assert guide_list(summaries, 38).splitlines()[:3] == [
+    assert render_guide_list(summaries, 38).splitlines()[:3] == [
         "specs  The project file and all of its",
         "       keys",
         "state  Locks",
     ]
-    assert guide_list(summaries).splitlines()[0] == "specs  The project file and all of its keys"
+    assert render_guide_list(summaries).splitlines()[0] == "specs  The project file and all of its keys"

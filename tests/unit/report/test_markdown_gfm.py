@@ -213,10 +213,7 @@ def check_comment(text: str) -> None:
     assert (DIGEST in text) is not is_cut
     if is_cut:
         above = rest.partition("<details>")[0]
-        assert (
-            "**This comment is cut, because what it tells is too long. It is not valid for approval.**"
-            in above
-        )
+        assert "**This comment is cut, because it is too long. It is not valid for approval.**" in above
         assert "Digest" not in visible
         assert rest.rstrip().endswith("This comment is not valid for approval.**")
 
