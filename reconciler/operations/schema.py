@@ -25,6 +25,7 @@ from reconciler.model.address import KEY_PATTERN
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.policy.plugin import entry_points_by_name
 from reconciler.policy.rules import RULES, PolicyEntry
+from reconciler.runtime import own_folder
 from reconciler.spec.load import find_project_files
 from reconciler.spec.nodes import MappingNode
 from reconciler.spec.project import ProjectFile, read_project
@@ -32,7 +33,10 @@ from reconciler.spec.schema import SpecFile
 from reconciler.workspace.settings import Settings
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-DEFAULT_FOLDER = Path(".reconciler", "schema")
+DEFAULT_FOLDER = Path(".schema")
+"""Folder beside the project file. Editors need it in every clone, so it is committed, unlike `.reconciler`."""
+FORMER_FOLDER = Path(own_folder.NAME, "schema")
+"""Folder of earlier releases, to which the first lines of files may still refer."""
 
 _KEYED_SECTIONS = ("profiles", "groups")
 
@@ -55,19 +59,31 @@ def build_schema(kind: str) -> Schema:
 
 
 def write_schemas(settings: Settings, folder: Path | None) -> WrittenSchemas:
-    """Write both schemas into `folder`, by default beside the project file. Raises ReconcilerError."""
+    """Write both schemas into `folder`, by default beside the project file. Raises ReconcilerError.
+
+    By default the schemas in the folder of earlier releases are renewed too, if they exist.
+    """
     project = settings.directory / settings.project
-    target = project.parent / DEFAULT_FOLDER if folder is None else settings.directory / folder
-    files = {kind: target / f"{kind}.json" for kind in ("project", "spec")}
+    target = project.parent / DEFAULT_FOLDER if folder is None else settings.directory / folder.expanduser()
+    files = _write_both(target)
+    former = project.parent / FORMER_FOLDER
+    if folder is None and former.is_dir():
+        _write_both(former)
+    shown = {kind: _relativize(file, settings.directory) for kind, file in files.items()}
+    return WrittenSchemas(shown, _build_modelines(settings, files))
+
+
+def _write_both(folder: Path) -> dict[str, Path]:
+    """Write both schemas into a folder. Returns the files by kind. Raises ReconcilerError."""
+    files = {kind: folder / f"{kind}.json" for kind in ("project", "spec")}
     try:
-        target.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         for kind, file in files.items():
             text = json.dumps(build_schema(kind), indent=2, ensure_ascii=False)
             file.write_text(f"{text}\n", encoding="utf-8")
     except OSError as error:
-        raise ReconcilerError([_explain_unwritable(target, error)]) from error
-    shown = {kind: _relativize(file, settings.directory) for kind, file in files.items()}
-    return WrittenSchemas(shown, _build_modelines(settings, files))
+        raise ReconcilerError([_explain_unwritable(folder, error)]) from error
+    return files
 
 
 def _build_modelines(settings: Settings, files: Mapping[str, Path]) -> dict[str, str]:

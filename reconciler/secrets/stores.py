@@ -7,6 +7,7 @@ from functools import partial
 from typing import TypeAlias
 
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
+from reconciler.model.home_path import HOME_ADVICE, HOME_PROBLEM, starts_at_home
 from reconciler.model.value import EXTERNAL_SCHEME, Reference
 from reconciler.secrets import aws, command, env, plugin, vault
 from reconciler.secrets.aws import SecretsManager
@@ -35,7 +36,7 @@ def build_validators(commands: Collection[str]) -> dict[str, ReferenceValidator]
         "command": partial(command.validate_reference, names=commands),
         "env": env.validate_reference,
         EXTERNAL_SCHEME: _validate_external,
-        "file": _accept_any,
+        "file": _validate_file,
         "vault": vault.validate_reference,
     }
 
@@ -75,6 +76,10 @@ def open_registry(
 
 def _accept_any(reference: Reference) -> None:
     return None
+
+
+def _validate_file(reference: Reference) -> tuple[str, str] | None:
+    return (HOME_PROBLEM, HOME_ADVICE) if starts_at_home(reference.locator) else None
 
 
 def _validate_external(reference: Reference) -> tuple[str, str] | None:

@@ -15,6 +15,7 @@ from pydantic_core import PydanticCustomError
 from reconciler.model.budget import Budget
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError, select_errors, sort_diagnostics
 from reconciler.model.duration import DURATION_PATTERN, parse_duration
+from reconciler.model.home_path import HOME_ADVICE, HOME_PROBLEM, starts_at_home
 from reconciler.model.source import Span
 from reconciler.model.state_location import StateLocation, StateLocationError, parse_state_location
 from reconciler.spec.allowed_sources import SecretRules
@@ -82,6 +83,8 @@ def _require_entry(patterns: tuple[Scalar, ...]) -> tuple[Scalar, ...]:
 
 def _check_located_pattern(node: Scalar) -> Scalar:
     _check_pattern(node.as_written)
+    if starts_at_home(node.as_written):
+        raise PydanticCustomError("wrong-shape", HOME_PROBLEM, {"help": HOME_ADVICE})
     return node
 
 
