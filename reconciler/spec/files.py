@@ -86,7 +86,7 @@ def find_files(
         new_matches = [match for match in matches if resolve_path(match) not in seen]
         seen.update(resolve_path(match) for match in matches)
         found.append(
-            [SpecPath(match, _display_match(match, shown_from, area), pattern.span) for match in new_matches]
+            [SpecPath(match, display_match(match, shown_from, area), pattern.span) for match in new_matches]
         )
     if findings:
         raise ReconcilerError(findings)
@@ -107,7 +107,7 @@ def find_in_repository(pattern: str, root: Path) -> str | None:
     return posixpath.normpath(posixpath.join(folder.relative_to(root).as_posix(), *path.parts[fixed:]))
 
 
-def _display_match(match: Path, shown_from: Path, area: SearchArea) -> str:
+def display_match(match: Path, shown_from: Path, area: SearchArea) -> str:
     """Return the path of a found file for people: also relative if it is only in the same repository."""
     start, file = resolve_path(shown_from), resolve_path(match.parent) / match.name
     shown = display_path(match, shown_from)

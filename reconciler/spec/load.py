@@ -19,6 +19,7 @@ from reconciler.spec.removal import RemovalEntry
 from reconciler.spec.schema import SPEC_LEVELS, Levels, OverrideFile, SpecFile, validate_partially
 from reconciler.spec.source import parse, read_text
 from reconciler.spec.spec_text import unescape_texts
+from reconciler.spec.unlisted_files import warn_unlisted_files
 
 __all__ = ["GroupSpec", "LoadedProject", "find_project_files", "load", "load_strictly"]
 
@@ -71,10 +72,13 @@ def _load(project_file: Path, shown_from: Path, copy: RevisionCopy | None) -> Lo
     project = read_project(project_file, shown_from, copy=copy)
     specs, overrides = _find_project_files(project, shown_from)
     findings: list[Diagnostic] = []
-    text_findings = [*project.findings]
-    override_files = _read_files(overrides, OverrideFile, findings, text_findings)
+    side_findings = [*project.findings]
+    override_files = _read_files(overrides, OverrideFile, findings, side_findings)
     overrides_complete = not findings
-    spec_files = _read_files(specs, SpecFile, findings, text_findings)
+    spec_files = _read_files(specs, SpecFile, findings, side_findings)
+
+    if copy is None:
+        side_findings += warn_unlisted_files(project, [*specs, *overrides], shown_from)
 
     merger = ProjectMerger(
         project.content.defaults.destination, complete=not findings, overrides_complete=overrides_complete
@@ -97,7 +101,7 @@ def _load(project_file: Path, shown_from: Path, copy: RevisionCopy | None) -> Lo
         project,
         groups,
         tuple(parsed.shown for parsed in chain(specs, overrides)),
-        tuple(sort_diagnostics([*findings, *merger.findings, *([] if copy else text_findings)])),
+        tuple(sort_diagnostics([*findings, *merger.findings, *([] if copy else side_findings)])),
         shared,
         roots,
         removals,
@@ -150,10 +154,10 @@ def _read_files(
     files: list[SpecPath],
     model: type[SpecFile] | type[OverrideFile],
     findings: list[Diagnostic],
-    text_findings: list[Diagnostic],
+    side_findings: list[Diagnostic],
 ) -> list[ParsedFile]:
     """Read the files, and return the valid files. Errors go to `findings`, and findings about single texts, which hide
-    no part of a file, to `text_findings`."""
+    no part of a file, to `side_findings`."""
     parsed_files = []
     levels: Mapping[str, Levels] = SPEC_LEVELS
     for file in files:
@@ -163,7 +167,7 @@ def _read_files(
         except ReconcilerError as error:
             findings += (_add_location(problem, file) for problem in error.diagnostics)
             continue
-        text_findings += found
+        side_findings += found
         content, problems = validate_partially(model, root, levels)
         findings += problems
         if content is None:
