@@ -77,7 +77,7 @@ def _load(project_file: Path, shown_from: Path, copy: RevisionCopy | None) -> Lo
     overrides_complete = not findings
     spec_files = _read_files(specs, SpecFile, findings, side_findings)
 
-    if copy is None:
+    if copy is None and not findings:  # an unreadable file is news enough
         side_findings += warn_unlisted_files(project, [*specs, *overrides], shown_from)
 
     merger = ProjectMerger(
