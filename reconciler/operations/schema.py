@@ -26,6 +26,7 @@ from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.policy.plugin import entry_points_by_name
 from reconciler.policy.rules import RULES, PolicyEntry
 from reconciler.runtime import own_folder
+from reconciler.spec.files import SpecPath, resolve_path
 from reconciler.spec.load import find_project_files
 from reconciler.spec.nodes import MappingNode
 from reconciler.spec.project import ProjectFile, read_project
@@ -93,23 +94,24 @@ def _build_modelines(settings: Settings, files: Mapping[str, Path]) -> dict[str,
     """
     project = settings.directory / settings.project
     lines = {str(settings.project): _format_modeline(files["project"], project.parent)}
-    for file in _list_spec_files(settings):
-        folder = _relativize(file.parent, settings.directory)
-        lines[str(folder / "*.yaml")] = _format_modeline(files["spec"], file.parent)
+    for spec in _list_spec_files(settings):
+        folder = Path(spec.shown).parent
+        lines[str(folder / "*.yaml")] = _format_modeline(files["spec"], spec.file.parent)
     return lines
 
 
-def _list_spec_files(settings: Settings) -> list[Path]:
+def _list_spec_files(settings: Settings) -> list[SpecPath]:
     """List the spec files of the project, or a plausible path if it has none or cannot be read."""
     try:
         project = read_project(settings.project, settings.directory)
-        return [spec_path.file for spec_path in find_project_files(project, settings.directory)]
+        return list(find_project_files(project, settings.directory))
     except ReconcilerError:
-        return [(settings.directory / settings.project).parent / "groups" / "any.yaml"]
+        file = (settings.directory / settings.project).parent / "groups" / "any.yaml"
+        return [SpecPath(file, str(_relativize(file, settings.directory)))]
 
 
 def _format_modeline(schema: Path, folder: Path) -> str:
-    path = Path(os.path.relpath(schema, folder)).as_posix()
+    path = Path(os.path.relpath(resolve_path(schema), resolve_path(folder))).as_posix()
     return f"# yaml-language-server: $schema={path}"
 
 
