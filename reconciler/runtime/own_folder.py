@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,5 +20,8 @@ def make_folder(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     own_folder = next((each for each in (folder, *folder.parents) if each.name == NAME), None)
     if own_folder is not None:
-        with suppress(OSError), (own_folder / IGNORE_FILE).open("x", encoding="utf-8") as file:
-            file.write(_IGNORE_TEXT)
+        with suppress(OSError):
+            # Private, as every file in this folder.
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+            with os.fdopen(os.open(own_folder / IGNORE_FILE, flags, 0o600), "w", encoding="utf-8") as file:
+                file.write(_IGNORE_TEXT)
