@@ -71,7 +71,7 @@ class Composer:
         """Read `parser_text`, which has a character for each character of the file's `text`."""
         self._text = text
         self._path = path
-        self._parser_text = parser_text
+        self._restore = parser_text.restore if parser_text.stand_ins else None
         self._next_event = CParser(parser_text.text).get_event
         self._findings: list[Diagnostic] = []
         self._anchors: dict[str, tuple[Node, int]] = {}
@@ -165,7 +165,7 @@ class Composer:
             self._open_anchors.add(event.anchor)
 
     def _compose_scalar(self, event: Any) -> Scalar:
-        text = self._parser_text.restore(event.value)
+        text = event.value if self._restore is None else self._restore(event.value)
         span = self._locate_scalar(event)
         if event.implicit[0]:
             value = parse_scalar(text)
