@@ -130,7 +130,10 @@ class _Checkout:
         self.write_files(
             {name for name in self.repository.files if any(_may_match(name, pattern) for pattern in patterns)}
         )
-        for link, target in self.repository.find_folder_links().items():
+        links = self.repository.find_folder_links(
+            lambda name: any(_may_lead_through(name, pattern) for pattern in patterns)
+        )
+        for link, target in links.items():
             names = [name for name in self.repository.files if name.startswith(f"{target}/")]
             names = [name for name in names if _matches_below(name, target, link, patterns)]
             self.write_files(names)
@@ -196,6 +199,14 @@ def _may_match(name: str, pattern: PurePosixPath) -> bool:
         return path == pattern
     is_below = path.parts[:first_glob] == pattern.parts[:first_glob]
     return is_below and (pattern.name == "**" or fnmatchcase(path.name, pattern.name))
+
+
+def _may_lead_through(link: str, pattern: PurePosixPath) -> bool:
+    """Whether a glob may find files below a link to a folder. `**` follows no links."""
+    parts = PurePosixPath(link).parts
+    return len(parts) < len(pattern.parts) and all(
+        part != "**" and fnmatchcase(name, part) for name, part in zip(parts, pattern.parts, strict=False)
+    )
 
 
 def _matches_below(name: str, target: str, link: str, patterns: Collection[PurePosixPath]) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import posixpath
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -71,10 +71,10 @@ class Repository:
             missing = {*targets.values()} & self.files.keys() - contents.keys()
         return contents
 
-    def find_folder_links(self) -> dict[str, str]:
-        """Find the symbolic links to folders of the repository, each with the path of its folder. Raises
+    def find_folder_links(self, is_wanted: Callable[[str], bool]) -> dict[str, str]:
+        """Find the wanted symbolic links to folders of the repository, each with the path of its folder. Raises
         ReconcilerError."""
-        links = sorted(name for name, file in self.files.items() if file.is_link)
+        links = sorted(name for name, file in self.files.items() if file.is_link and is_wanted(name))
         if not links:
             return {}
         folders = {parent for name in self.files for parent in _list_parents(name)}
