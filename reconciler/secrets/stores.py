@@ -7,9 +7,8 @@ from functools import partial
 from typing import TypeAlias
 
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
-from reconciler.model.home_path import HOME_ADVICE, HOME_PROBLEM, starts_at_home
 from reconciler.model.value import EXTERNAL_SCHEME, Reference
-from reconciler.secrets import aws, command, env, plugin, vault
+from reconciler.secrets import aws, command, env, file, plugin, vault
 from reconciler.secrets.aws import SecretsManager
 from reconciler.secrets.base import CachedDocuments, Registry, Resolver, StoreContext
 from reconciler.secrets.command import Commands
@@ -36,7 +35,7 @@ def build_validators(commands: Collection[str]) -> dict[str, ReferenceValidator]
         "command": partial(command.validate_reference, names=commands),
         "env": env.validate_reference,
         EXTERNAL_SCHEME: _validate_external,
-        "file": _validate_file,
+        "file": file.validate_reference,
         "vault": vault.validate_reference,
     }
 
@@ -76,10 +75,6 @@ def open_registry(
 
 def _accept_any(reference: Reference) -> None:
     return None
-
-
-def _validate_file(reference: Reference) -> tuple[str, str] | None:
-    return (HOME_PROBLEM, HOME_ADVICE) if starts_at_home(reference.locator) else None
 
 
 def _validate_external(reference: Reference) -> tuple[str, str] | None:

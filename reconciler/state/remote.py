@@ -13,7 +13,6 @@ from pathlib import Path
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.record import State
 from reconciler.model.state_location import GitBranch, ObjectKey
-from reconciler.runtime import own_folder
 from reconciler.state.backend import Backend, BackendContext, BackendError, ConflictError
 from reconciler.state.backups import BackupFolders
 from reconciler.state.codec import decode_state, encode_state
@@ -61,7 +60,7 @@ class RemoteState(Store):
         self._name = name
         self._context = context
         self._writer: RemoteStateWriter | None = None
-        candidates = (context.directory / own_folder.NAME, fallback_dir)
+        candidates = (context.directory / ".reconciler", fallback_dir)
         folders = tuple(folder for folder in candidates if folder is not None)
         super().__init__(
             display_name,
