@@ -14,6 +14,7 @@ from reconciler.catalogue.load import load_destination_facts
 from reconciler.catalogue.model import Field, FieldType, Service, ServiceStage
 from reconciler.catalogue.normalize import CONFIG
 from reconciler.model.value import FieldPath, Reference
+from reconciler.model.variable_mark import escape_variables
 
 _WIDTH = 108
 _TOP_LEVEL = ("region", "time_zone_offset")
@@ -152,4 +153,4 @@ def _render_scalar(value: Any) -> str:
         case str() if _PLAIN_SCALAR.fullmatch(value) and value.casefold() not in _YAML_KEYWORDS:
             return value
         case _:
-            return json.dumps(value, ensure_ascii=False)
+            return escape_variables(json.dumps(value, ensure_ascii=False))

@@ -164,7 +164,7 @@ def _make_context(settings: Settings, output: OutputOptions, form: str, command:
     def to_repo_path(path: str) -> str:
         """Make a path relative to the root of the repository, if the root is known; else to this directory."""
         root = Path(settings.environ.get("GITHUB_WORKSPACE") or settings.directory)
-        file = settings.directory / path
+        file = Path(os.path.normpath(settings.directory / path))  # a spec may stand in `../shared`
         return (file.relative_to(root) if file.is_relative_to(root) else file).as_posix()
 
     run = RunView(

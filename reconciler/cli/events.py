@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.cli.exit import ExitCode, get_exit_code
-from reconciler.model.diagnostic import ReconcilerError
+from reconciler.model.diagnostic import Diagnostic, ReconcilerError, Severity
 from reconciler.report.diagnostics import render_short
-from reconciler.runtime.git import GitError, GitRunner
+from reconciler.runtime.git import TRUST_ADVICE, GitError, GitRunner, find_work_tree
 from reconciler.workspace.audit import EventLog
 
 if TYPE_CHECKING:
@@ -66,21 +66,42 @@ def log_abandoned_runs(log: EventLog) -> Iterator[None]:
 def _log_start(log: EventLog, context: CommandContext, command: str) -> None:
     project = (context.settings.directory / context.settings.project).resolve()
     commit = _find_commit(project.parent, context.settings.environ)
-    log.log_start(context.settings.holder, command, project, commit, sandbox=context.settings.sandbox)
+    if isinstance(commit, Diagnostic):
+        context.err.print(render_short(commit))
+    commit_hash = commit if isinstance(commit, str) else None
+    log.log_start(context.settings.holder, command, project, commit_hash, sandbox=context.settings.sandbox)
 
 
-def _find_commit(folder: Path, environ: Mapping[str, str]) -> str | None:
-    """Find the commit of a work tree, as a hash; None if git cannot name it.
+def _find_commit(folder: Path, environ: Mapping[str, str]) -> str | Diagnostic | None:
+    """Find the hash of the commit that a folder is at; None outside of a repository.
 
-    The folder may be in no repository, or git may be missing or may not trust the repository. A log without the commit
-    is better than no run.
+    A warning if git cannot say the commit of a repository: a log without the commit is better than no run.
     """
-    try:
-        result = GitRunner(folder, environ, _GIT_TIMEOUT).run("rev-parse", "HEAD")
-    except GitError:
+    if find_work_tree(folder) is None:
         return None
+    try:
+        result = GitRunner(folder, environ, _GIT_TIMEOUT).run("rev-parse", "--verify", "HEAD")
+    except GitError as error:
+        return _warn_no_commit(str(error), advice=error.advice)
     commit = result.out.decode("ascii", "replace").strip()
-    return commit if result.code == 0 and _HASH.fullmatch(commit) else None
+    if result.code == 0 and _HASH.fullmatch(commit):
+        return commit
+    advice = (
+        TRUST_ADVICE
+        if result.is_untrusted
+        else "commit the specs, so that the log says which specs a run had"
+    )
+    return _warn_no_commit(result.error_line, advice=advice)
+
+
+def _warn_no_commit(reason: str, advice: str) -> Diagnostic:
+    return Diagnostic(
+        "events-without-commit",
+        "the log has no commit for this run",
+        severity=Severity.WARNING,
+        notes=(reason,),
+        help=advice,
+    )
 
 
 @contextmanager

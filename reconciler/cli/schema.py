@@ -27,7 +27,7 @@ _BESIDE_PROJECT = ""
     is_flag=False,
     flag_value=_BESIDE_PROJECT,
     metavar="[DIR]",
-    help="Write both schemas into DIR, by default `.reconciler/schema` beside the project file.",
+    help="Write both schemas into DIR, by default `.schema` beside the project file.",
 )
 @offline_options
 def command(settings: Settings, output: OutputOptions, kind: str, folder: str | None) -> ExitCode:

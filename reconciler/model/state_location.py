@@ -15,6 +15,8 @@ import re
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from reconciler.model.home_path import HOME_ADVICE, HOME_PROBLEM, starts_at_home
+
 _SCHEME = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):")
 _OBJECT = re.compile(r"(?P<scheme>s3|gs|az)://(?P<bucket>[A-Za-z0-9][A-Za-z0-9._-]*)/(?P<key>[^\s\\?#]+)")
 _URL = re.compile(r"(https?|ssh|git|file)://\S+")
@@ -79,6 +81,8 @@ def parse_state_location(text: str) -> StateLocation:
             "leave it out: git's own credential helper, an SSH key or the environment provides it",
             secret=True,
         )
+    if starts_at_home(text):
+        raise StateLocationError(HOME_PROBLEM, HOME_ADVICE)
     scheme = _SCHEME.match(text)
     if scheme is None and text.strip():
         return LocalFile(text)

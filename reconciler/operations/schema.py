@@ -25,6 +25,8 @@ from reconciler.model.address import KEY_PATTERN
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.policy.plugin import entry_points_by_name
 from reconciler.policy.rules import RULES, PolicyEntry
+from reconciler.runtime import own_folder
+from reconciler.spec.files import SpecPath, resolve_path
 from reconciler.spec.load import find_project_files
 from reconciler.spec.nodes import MappingNode
 from reconciler.spec.project import ProjectFile, read_project
@@ -32,7 +34,10 @@ from reconciler.spec.schema import SpecFile
 from reconciler.workspace.settings import Settings
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-DEFAULT_FOLDER = Path(".reconciler", "schema")
+DEFAULT_FOLDER = Path(".schema")
+"""Folder beside the project file. Editors need it in every clone, so it is committed, unlike `.reconciler`."""
+FORMER_FOLDER = Path(own_folder.NAME, "schema")
+"""Folder of earlier releases, to which the first lines of files may still refer."""
 
 _KEYED_SECTIONS = ("profiles", "groups")
 
@@ -55,19 +60,31 @@ def build_schema(kind: str) -> Schema:
 
 
 def write_schemas(settings: Settings, folder: Path | None) -> WrittenSchemas:
-    """Write both schemas into `folder`, by default beside the project file. Raises ReconcilerError."""
+    """Write both schemas into `folder`, by default beside the project file. Raises ReconcilerError.
+
+    By default the schemas in the folder of earlier releases are renewed too, if they exist.
+    """
     project = settings.directory / settings.project
-    target = project.parent / DEFAULT_FOLDER if folder is None else settings.directory / folder
-    files = {kind: target / f"{kind}.json" for kind in ("project", "spec")}
+    target = project.parent / DEFAULT_FOLDER if folder is None else settings.directory / folder.expanduser()
+    files = _write_both(target)
+    former = project.parent / FORMER_FOLDER
+    if folder is None and former.is_dir():
+        _write_both(former)
+    shown = {kind: _relativize(file, settings.directory) for kind, file in files.items()}
+    return WrittenSchemas(shown, _build_modelines(settings, files))
+
+
+def _write_both(folder: Path) -> dict[str, Path]:
+    """Write both schemas into a folder. Returns the files by kind. Raises ReconcilerError."""
+    files = {kind: folder / f"{kind}.json" for kind in ("project", "spec")}
     try:
-        target.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         for kind, file in files.items():
             text = json.dumps(build_schema(kind), indent=2, ensure_ascii=False)
             file.write_text(f"{text}\n", encoding="utf-8")
     except OSError as error:
-        raise ReconcilerError([_explain_unwritable(target, error)]) from error
-    shown = {kind: _relativize(file, settings.directory) for kind, file in files.items()}
-    return WrittenSchemas(shown, _build_modelines(settings, files))
+        raise ReconcilerError([_explain_unwritable(folder, error)]) from error
+    return files
 
 
 def _build_modelines(settings: Settings, files: Mapping[str, Path]) -> dict[str, str]:
@@ -77,23 +94,24 @@ def _build_modelines(settings: Settings, files: Mapping[str, Path]) -> dict[str,
     """
     project = settings.directory / settings.project
     lines = {str(settings.project): _format_modeline(files["project"], project.parent)}
-    for file in _list_spec_files(settings):
-        folder = _relativize(file.parent, settings.directory)
-        lines[str(folder / "*.yaml")] = _format_modeline(files["spec"], file.parent)
+    for spec in _list_spec_files(settings):
+        folder = Path(spec.shown).parent
+        lines[str(folder / "*.yaml")] = _format_modeline(files["spec"], spec.file.parent)
     return lines
 
 
-def _list_spec_files(settings: Settings) -> list[Path]:
+def _list_spec_files(settings: Settings) -> list[SpecPath]:
     """List the spec files of the project, or a plausible path if it has none or cannot be read."""
     try:
         project = read_project(settings.project, settings.directory)
-        return [spec_path.file for spec_path in find_project_files(project, settings.directory)]
+        return list(find_project_files(project, settings.directory))
     except ReconcilerError:
-        return [(settings.directory / settings.project).parent / "groups" / "any.yaml"]
+        file = (settings.directory / settings.project).parent / "groups" / "any.yaml"
+        return [SpecPath(file, str(_relativize(file, settings.directory)))]
 
 
 def _format_modeline(schema: Path, folder: Path) -> str:
-    path = Path(os.path.relpath(schema, folder)).as_posix()
+    path = Path(os.path.relpath(resolve_path(schema), resolve_path(folder))).as_posix()
     return f"# yaml-language-server: $schema={path}"
 
 

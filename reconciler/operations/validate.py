@@ -64,8 +64,10 @@ def _validate_files(settings: Settings, files: Collection[str]) -> ValidationRes
     own_findings = _filter_by_file(files, findings)
     if select_errors(own_findings):
         raise ReconcilerError(own_findings)
-    if select_errors(loaded.findings):  # in other files, but they may have prevented checks of these files
-        raise ReconcilerError(loaded.findings)
+    # Errors in other files may have prevented checks of these files. Only `findings` have safe excerpts.
+    blocking = {(error.code, error.span) for error in select_errors(loaded.findings)}
+    if errors := [finding for finding in findings if (finding.code, finding.span) in blocking]:
+        raise ReconcilerError(errors)
     groups = [group for group in loaded.groups if group.key_span.path in files]
     destinations = sum(group.destination is not None for group in groups)
     judgements = tuple(_narrow_result(judgement, files) for judgement in judgements)

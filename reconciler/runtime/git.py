@@ -172,6 +172,11 @@ class GitRunner:
         return deadline.intervals(self.timeout) if deadline is not None else iter((self.timeout,))
 
 
+def find_work_tree(folder: Path) -> Path | None:
+    """Find the folder of the work tree that a folder is in, without running git; None outside of a repository."""
+    return next((parent for parent in (folder, *folder.parents) if os.path.lexists(parent / ".git")), None)
+
+
 def build_environ(inherited: Mapping[str, str], settings: Iterable[tuple[str, str]] = ()) -> dict[str, str]:
     """Build the environment of a git command, with its settings: a file with credentials could be left behind, and
     arguments are visible to other users of the machine."""

@@ -6,6 +6,7 @@ import os
 import stat
 from pathlib import Path
 
+from reconciler.model.home_path import HOME_ADVICE, HOME_PROBLEM, starts_at_home
 from reconciler.model.value import Reference
 from reconciler.secrets.base import SecretUnavailable, select_member
 
@@ -57,6 +58,11 @@ class Files:
         if not is_allowed:
             raise SecretUnavailable(reference, "a relative path must stay in the project's directory")
         return resolved
+
+
+def validate_reference(reference: Reference) -> tuple[str, str] | None:
+    """Validate the path of a reference. Returns problem and advice; None if valid."""
+    return (HOME_PROBLEM, HOME_ADVICE) if starts_at_home(reference.locator) else None
 
 
 def _read_bytes(path: Path) -> bytes | None:

@@ -9,7 +9,7 @@ from typing import TypeAlias
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.redaction import Redactor
 from reconciler.model.value import EXTERNAL_SCHEME, Reference
-from reconciler.secrets import aws, command, env, plugin, vault
+from reconciler.secrets import aws, command, env, file, plugin, vault
 from reconciler.secrets.aws import SecretsManager
 from reconciler.secrets.base import CachedDocuments, Registry, Resolver, StoreContext
 from reconciler.secrets.command import Commands
@@ -36,7 +36,7 @@ def build_validators(commands: Collection[str]) -> dict[str, ReferenceValidator]
         "command": partial(command.validate_reference, names=commands),
         "env": env.validate_reference,
         EXTERNAL_SCHEME: _validate_external,
-        "file": _accept_any,
+        "file": file.validate_reference,
         "vault": vault.validate_reference,
     }
 

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from reconciler.model.diagnostic import Diagnostic
+from reconciler.model.home_path import HOME_ADVICE, HOME_PROBLEM, starts_at_home
 from reconciler.model.suggestions import did_you_mean
 from reconciler.model.value import Reference
 from reconciler.spec.nodes import Scalar
@@ -38,6 +39,8 @@ def _check_arguments(arguments: tuple[str, ...]) -> tuple[str, ...]:
             "a command is a list: a program, then its arguments",
             {"help": "write for example `[pass, show, warehouse]`; no shell runs it"},
         )
+    if starts_at_home(arguments[0]):
+        raise PydanticCustomError("wrong-shape", HOME_PROBLEM, {"help": HOME_ADVICE})
     return arguments
 
 
@@ -83,6 +86,8 @@ def _normalize_globs(globs: tuple[Scalar, ...] | None) -> tuple[str, ...] | None
 
 def _check_glob(glob: Scalar, schemes: Mapping[str, object]) -> Diagnostic | None:
     scheme, _, rest = glob.as_written.partition(":")
+    if scheme == "file" and starts_at_home(rest):
+        return Diagnostic("bad-allow", HOME_PROBLEM, glob.span, help=HOME_ADVICE)
     if rest and scheme in schemes:
         return None
     known = ", ".join(f"`{known_scheme}`" for known_scheme in sorted(schemes))

@@ -16,7 +16,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError, select_errors
-from reconciler.spec.files import GLOB_CHARACTERS, display_path
+from reconciler.spec.files import GLOB_CHARACTERS, RevisionCopy, display_path, find_in_repository
 from reconciler.spec.load import LoadedProject, load
 from reconciler.spec.project import Project, read_project
 from reconciler.spec.repository import (
@@ -41,9 +41,9 @@ def load_at_revision(
     """
     with _unpack_revision(project_file, shown_from, revision, environ) as checkout:
         try:
-            project = read_project(checkout.project_file, checkout.shown_from)
+            project = read_project(checkout.project_file, checkout.shown_from, copy=checkout.copy)
             checkout.write_files_of(project)
-            loaded = load(checkout.project_file, checkout.shown_from)
+            loaded = load(checkout.project_file, checkout.shown_from, checkout.copy)
         except UnusableRevisionError:
             raise
         except ReconcilerError as error:
@@ -60,7 +60,7 @@ def read_project_at_revision(
     with _unpack_revision(project_file, shown_from, revision, environ) as checkout:
         shown = f"{display_path(checkout.project_file, checkout.shown_from)}@{revision}"
         try:
-            return read_project(checkout.project_file, checkout.shown_from, shown)
+            return read_project(checkout.project_file, checkout.shown_from, shown, checkout.copy)
         except ReconcilerError as error:
             raise build_invalid_specs_error(revision, error.diagnostics) from None
 
@@ -115,29 +115,51 @@ class _Checkout:
             file.parent.mkdir(parents=True, exist_ok=True)
             if name not in links:
                 file.write_bytes(contents[name])
-            elif not os.path.lexists(file):
-                file.symlink_to(os.fsdecode(contents[name]))
+            else:
+                self._write_link(name, os.fsdecode(contents[name]))
+
+    @property
+    def copy(self) -> RevisionCopy:
+        """The temporary folder, as the place of the files of the revision."""
+        return RevisionCopy(self.folder, self.repository.root)
 
     def write_files_of(self, project: Project) -> None:
         """Write every file that may be a spec or override file of the project. Raises OSError and ReconcilerError."""
         texts = [str(pattern.value) for pattern in (*project.content.specs, *project.content.overrides)]
-        self._refuse_absolute(texts)
-        start = posixpath.dirname(self.name)
-        patterns = [PurePosixPath(start, pattern) for pattern in texts]
+        patterns = [PurePosixPath(self._locate(text)) for text in texts]
         self.write_files(
             {name for name in self.repository.files if any(_may_match(name, pattern) for pattern in patterns)}
         )
+        links = self.repository.find_folder_links(
+            lambda name: any(_may_lead_through(name, pattern) for pattern in patterns)
+        )
+        for link, target in links.items():
+            names = [name for name in self.repository.files if name.startswith(f"{target}/")]
+            names = [name for name in names if _matches_below(name, target, link, patterns)]
+            self.write_files(names)
+            if names:
+                self._write_link(link, os.path.relpath(target, posixpath.dirname(link) or "."))
 
-    def _refuse_absolute(self, patterns: Collection[str]) -> None:
-        """Refuse absolute paths, which are part of no revision: the present file would be read."""
-        revision = self.repository.revision
-        for pattern in patterns:
-            if Path(pattern).is_absolute():
-                raise build_unusable_revision_error(
-                    revision,
-                    f"the project file of revision `{revision}` names `{pattern}` by an absolute path",
-                    "git keeps no earlier content of that path, so a change there would not be seen",
-                )
+    def _write_link(self, name: str, target: str) -> None:
+        file = self.folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if not os.path.lexists(file):
+            file.symlink_to(target)
+
+    def _locate(self, pattern: str) -> str:
+        """Locate a pattern from the root of the repository. Raises ReconcilerError for an absolute path outside of it,
+        which is part of no revision: the present file would be read."""
+        if not Path(pattern).is_absolute():
+            return posixpath.normpath(posixpath.join(posixpath.dirname(self.name), pattern))
+        found = find_in_repository(pattern, self.repository.root)
+        if found is None:
+            revision = self.repository.revision
+            raise build_unusable_revision_error(
+                revision,
+                f"the project file of revision `{revision}` names `{pattern}` by an absolute path",
+                "git keeps no earlier content of that path, so a change there would not be seen",
+            )
+        return found
 
 
 @contextmanager
@@ -177,3 +199,17 @@ def _may_match(name: str, pattern: PurePosixPath) -> bool:
         return path == pattern
     is_below = path.parts[:first_glob] == pattern.parts[:first_glob]
     return is_below and (pattern.name == "**" or fnmatchcase(path.name, pattern.name))
+
+
+def _may_lead_through(link: str, pattern: PurePosixPath) -> bool:
+    """Whether a glob may find files below a link to a folder. `**` follows no links."""
+    parts = PurePosixPath(link).parts
+    return len(parts) < len(pattern.parts) and all(
+        part != "**" and fnmatchcase(name, part) for name, part in zip(parts, pattern.parts, strict=False)
+    )
+
+
+def _matches_below(name: str, target: str, link: str, patterns: Collection[PurePosixPath]) -> bool:
+    """Whether a glob may find a file through a link to one of its folders."""
+    path = f"{link}{name.removeprefix(target)}"
+    return any(_may_match(path, pattern) for pattern in patterns)

@@ -26,7 +26,8 @@ from reconciler.model.source import Span
 from reconciler.model.suggestions import did_you_mean
 from reconciler.spec.characters import describe_character, find_forbidden_in_value
 from reconciler.spec.excerpt_masking import SECRET_WORDS, is_below_secret, may_hold_secret
-from reconciler.spec.guard import MAX_DEPTH
+from reconciler.spec.flow_text import ParserText, replace_flow_marks
+from reconciler.spec.guard import MAX_DEPTH, refuse_too_many
 from reconciler.spec.nodes import KeyValue, MappingNode, Node, Scalar, Sequence
 from reconciler.spec.scalars import parse_scalar
 from reconciler.spec.syntax_errors import Position, explain_syntax_error, to_span
@@ -42,13 +43,36 @@ _SECRET_KEY = re.compile(SECRET_WORDS, re.IGNORECASE)
 _ANCHOR = re.compile(r"&\S+(?:\s+(?:#[^\n]*)?)*")
 
 
+def compose(text: str, path: str) -> Node | None:
+    """Compose the root of the only document of a file; None if there is none. Raises ReconcilerError.
+
+    Most files need no stand-ins, so a file is read without them first.
+    """
+    refuse_too_many(text, path)
+    composer = Composer(path, text, ParserText(text))
+    try:
+        return composer.compose()
+    except YAMLError as error:
+        parser_text = replace_flow_marks(text)
+        if parser_text is None:
+            composer.refuse_syntax(error)
+    refuse_too_many(parser_text.text, path)
+    composer = Composer(path, text, parser_text)
+    try:
+        return composer.compose()
+    except YAMLError as error:
+        composer.refuse_syntax(error)
+
+
 class Composer:
     """Composer of the tree of one file. Collects findings; raises findings that make the rest unreadable."""
 
-    def __init__(self, text: str, path: str) -> None:
+    def __init__(self, path: str, text: str, parser_text: ParserText) -> None:
+        """Read `parser_text`, which has a character for each character of the file's `text`."""
         self._text = text
         self._path = path
-        self._next_event = CParser(text).get_event
+        self._restore = parser_text.restore if parser_text.stand_ins else None
+        self._next_event = CParser(parser_text.text).get_event
         self._findings: list[Diagnostic] = []
         self._anchors: dict[str, tuple[Node, int]] = {}
         self._open_anchors: set[str] = set()
@@ -59,17 +83,17 @@ class Composer:
         self._secret_depth = 0
 
     def compose(self) -> Node | None:
-        """Compose the root of the only document; None for an empty file. Raises ReconcilerError."""
-        try:
-            self._next_event()  # stream start
-            root = self._compose_document()
-        except YAMLError as error:
-            open_bracket = self._open_brackets[-1] if self._open_brackets else None
-            problem = explain_syntax_error(error, self._text, self._path, open_bracket)
-            self._abandon(problem)
+        """Compose the root of the only document; None for an empty file. Raises ReconcilerError and YAMLError."""
+        self._next_event()  # stream start
+        root = self._compose_document()
         if self._findings:
             raise ReconcilerError(self._findings)
         return root
+
+    def refuse_syntax(self, error: YAMLError) -> NoReturn:
+        """Explain an error of the parser, behind all findings before it. Raises ReconcilerError."""
+        open_bracket = self._open_brackets[-1] if self._open_brackets else None
+        self._abandon(explain_syntax_error(error, self._text, self._path, open_bracket))
 
     def _compose_document(self) -> Node | None:
         start = self._next_event()
@@ -141,7 +165,7 @@ class Composer:
             self._open_anchors.add(event.anchor)
 
     def _compose_scalar(self, event: Any) -> Scalar:
-        text = event.value
+        text = event.value if self._restore is None else self._restore(event.value)
         span = self._locate_scalar(event)
         if event.implicit[0]:
             value = parse_scalar(text)

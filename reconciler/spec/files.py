@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import posixpath
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.source import Span
+from reconciler.runtime.git import find_work_tree
 from reconciler.spec.nodes import Scalar
 
 GLOB_CHARACTERS = frozenset("*?[")
@@ -23,76 +25,154 @@ class SpecPath:
     declared_at: Span | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class RevisionCopy:
+    """Copy of files of an earlier revision, in `folder`, which stands for the folder `root` of the work tree."""
+
+    folder: Path
+    root: Path
+
+
+@dataclass(frozen=True, slots=True)
+class SearchArea:
+    """Folders in which the files of a project are searched.
+
+    Relative patterns start in `directory` and stay inside `root`: the repository of the project, or `directory` if the
+    project is in no repository. In a `copy`, absolute patterns below its root stand for files of the copy.
+    """
+
+    directory: Path
+    root: Path
+    is_repository: bool
+    copy: RevisionCopy | None = None
+
+
+def build_search_area(directory: Path, copy: RevisionCopy | None = None) -> SearchArea:
+    """Build the search area of the project in a directory."""
+    if copy is not None:
+        return SearchArea(directory, resolve_path(copy.folder), is_repository=True, copy=copy)
+    resolved = resolve_path(directory)
+    work_tree = find_work_tree(resolved)
+    return SearchArea(directory, work_tree or resolved, is_repository=work_tree is not None)
+
+
 def display_path(file: Path, shown_from: Path) -> str:
     """Return the path that a user would type: relative to `shown_from` if the file is below it, else absolute."""
-    for candidate, start in ((file, shown_from), (_resolve_path(file), _resolve_path(shown_from))):
+    for candidate, start in ((file, shown_from), (resolve_path(file), resolve_path(shown_from))):
         if candidate.is_relative_to(start):
             return str(candidate.relative_to(start))
     return str(file)
 
 
 def find_files(
-    patterns: Iterable[Scalar], directory: Path, shown_from: Path, exclude: Iterable[Path] = ()
+    patterns: Iterable[Scalar], area: SearchArea, shown_from: Path, exclude: Iterable[Path] = ()
 ) -> list[list[SpecPath]]:
     """Find the files of each pattern, sorted by path. Raises ReconcilerError with one finding per bad pattern.
 
-    Relative patterns stay inside `directory`, also through symbolic links; absolute patterns may lead anywhere. A glob
-    finds no directories and no hidden files, and leaves out `exclude`. A file that several patterns match belongs to
-    the first pattern.
+    Relative patterns stay inside the root of the area, also through symbolic links; absolute patterns may lead
+    anywhere. A glob finds no directories and no hidden files, and leaves out `exclude`. A file that several patterns
+    match belongs to the first pattern.
     """
-    excluded = {_resolve_path(skipped_path) for skipped_path in exclude}
+    excluded = {resolve_path(skipped_path) for skipped_path in exclude}
     seen: set[Path] = set()
     found: list[list[SpecPath]] = []
     findings: list[Diagnostic] = []
     for pattern in patterns:
         try:
-            matches = _match_pattern(pattern, directory, excluded)
+            matches = _match_pattern(pattern, area, excluded)
         except ReconcilerError as error:
             findings += error.diagnostics
             continue
-        new_matches = [match for match in matches if _resolve_path(match) not in seen]
-        seen.update(_resolve_path(match) for match in matches)
+        new_matches = [match for match in matches if resolve_path(match) not in seen]
+        seen.update(resolve_path(match) for match in matches)
         found.append(
-            [SpecPath(match, display_path(match, shown_from), pattern.span) for match in new_matches]
+            [SpecPath(match, display_match(match, shown_from, area), pattern.span) for match in new_matches]
         )
     if findings:
         raise ReconcilerError(findings)
     return found
 
 
-def _match_pattern(pattern: Scalar, directory: Path, excluded: set[Path]) -> list[Path]:
+def find_in_repository(pattern: str, root: Path) -> str | None:
+    """Find the path, from the root of a repository, that an absolute pattern names; None if it leads elsewhere.
+
+    Folders before the first glob may be reached through symbolic links.
+    """
+    path = Path(pattern)
+    globs = (position for position, part in enumerate(path.parts) if GLOB_CHARACTERS & set(part))
+    fixed = min(next(globs, len(path.parts)), len(path.parts) - 1)
+    folder = resolve_path(Path(*path.parts[:fixed]))
+    if not folder.is_relative_to(root):
+        return None
+    return posixpath.normpath(posixpath.join(folder.relative_to(root).as_posix(), *path.parts[fixed:]))
+
+
+def display_match(match: Path, shown_from: Path, area: SearchArea) -> str:
+    """Return the path of a found file for people: also relative if it is only in the same repository."""
+    start, file = resolve_path(shown_from), resolve_path(match.parent) / match.name
+    shown = display_path(match, shown_from)
+    if Path(shown).is_absolute() and all(path.is_relative_to(area.root) for path in (start, file)):
+        return os.path.relpath(file, start)
+    return shown
+
+
+def _match_pattern(pattern: Scalar, area: SearchArea, excluded: set[Path]) -> list[Path]:
     text = str(pattern.value)
-    path = Path(text)
-    if not path.is_absolute() and ".." in path.parts:
-        raise ReconcilerError(
-            [_explain_outside(pattern, f"`{text}` has a `..`, which may lead out of the project's directory")]
-        )
+    start, relative = _split_pattern(pattern, area)
     matches = (
-        _expand_glob(pattern, directory, excluded) if GLOB_CHARACTERS & set(text) else [directory / path]
+        _expand_glob(pattern, start, relative, excluded)
+        if GLOB_CHARACTERS & set(relative)
+        else [start / relative]
     )
     if not matches or not all(os.path.lexists(match) for match in matches):
         raise ReconcilerError([_explain_no_match(pattern)])
-    if not path.is_absolute():
-        root = _resolve_path(directory)
-        if not all(_resolve_path(match).is_relative_to(root) for match in matches):
-            raise ReconcilerError(
-                [
-                    _explain_outside(
-                        pattern, f"a symbolic link leads from `{text}` out of the project's directory"
-                    )
-                ]
-            )
+    is_free = start == Path(start.anchor)  # absolute by intent
+    if not is_free and not all(resolve_path(match).is_relative_to(area.root) for match in matches):
+        raise ReconcilerError(
+            [
+                _explain_outside(
+                    pattern,
+                    f"a symbolic link leads from `{text}` out of the {_describe_root(area)}",
+                    area,
+                )
+            ]
+        )
     return matches
 
 
-def _expand_glob(pattern: Scalar, directory: Path, excluded: set[Path]) -> list[Path]:
-    path = Path(str(pattern.value))
-    start = Path(path.anchor) if path.is_absolute() else directory
-    relative = path.relative_to(path.anchor) if path.is_absolute() else path
-    wants_hidden = any(part.startswith(".") for part in relative.parts)
+def _split_pattern(pattern: Scalar, area: SearchArea) -> tuple[Path, str]:
+    """Split a pattern into the folder where it starts, and the rest. Raises ReconcilerError if it leaves the area.
+
+    A `..` takes back the part of the pattern before it, whether that part is a link or not, as in the tree of a commit.
+    """
+    text = str(pattern.value)
+    path = Path(text)
+    if path.is_absolute():
+        in_copy = None if area.copy is None else find_in_repository(text, area.copy.root)
+        return (
+            (Path(path.anchor), str(path.relative_to(path.anchor)))
+            if in_copy is None
+            else (area.root, in_copy)
+        )
+    relative = posixpath.normpath(text)
+    if not relative.startswith("../"):
+        return area.directory, relative
+    directory = resolve_path(area.directory)
+    if area.is_repository and directory.is_relative_to(area.root):
+        from_root = posixpath.normpath(posixpath.join(directory.relative_to(area.root).as_posix(), relative))
+        if not from_root.startswith(".."):
+            return area.root, from_root
+        message = f"`{text}` leads out of the repository of the project"
+    else:
+        message = f"`{text}` has a `..`, which may lead out of the project's directory"
+    raise ReconcilerError([_explain_outside(pattern, message, area)])
+
+
+def _expand_glob(pattern: Scalar, start: Path, relative: str, excluded: set[Path]) -> list[Path]:
+    wants_hidden = any(part.startswith(".") for part in Path(relative).parts)
     try:
         # `Path.glob` does not follow links to directories under `**`, so that loops end.
-        matches = sorted(start.glob(str(relative)))
+        matches = sorted(start.glob(relative))
     except (ValueError, NotImplementedError, OSError):
         raise ReconcilerError([_explain_no_match(pattern)]) from None
     return [
@@ -100,7 +180,7 @@ def _expand_glob(pattern: Scalar, directory: Path, excluded: set[Path]) -> list[
         for match in matches
         if (wants_hidden or not _is_hidden(match, start))
         and not os.path.isdir(match)  # noqa: PTH112 - false, not an error, in an unreadable folder
-        and _resolve_path(match) not in excluded
+        and resolve_path(match) not in excluded
     ]
 
 
@@ -108,7 +188,7 @@ def _is_hidden(match: Path, start: Path) -> bool:
     return any(part.startswith(".") for part in match.relative_to(start).parts)
 
 
-def _resolve_path(path: Path) -> Path:
+def resolve_path(path: Path) -> Path:
     """Resolve symbolic links; a path whose links form a loop stays as it is."""
     try:
         return path.resolve()
@@ -126,10 +206,15 @@ def _explain_no_match(pattern: Scalar) -> Diagnostic:
     )
 
 
-def _explain_outside(pattern: Scalar, message: str) -> Diagnostic:
+def _describe_root(area: SearchArea) -> str:
+    return "repository of the project" if area.is_repository else "project's directory"
+
+
+def _explain_outside(pattern: Scalar, message: str, area: SearchArea) -> Diagnostic:
+    place = "into the repository" if area.is_repository else "below the project file"
     return Diagnostic(
         "outside-project",
         message,
         pattern.span,
-        help="move the file below the project file, or name it by an absolute path",
+        help=f"move the file {place}, or name it by an absolute path",
     )

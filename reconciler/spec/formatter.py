@@ -23,6 +23,7 @@ from ruamel.yaml import CParser
 from ruamel.yaml.events import ScalarEvent, StreamEndEvent
 
 from reconciler.model.diagnostic import ReconcilerError
+from reconciler.spec.flow_text import replace_flow_marks
 from reconciler.spec.nodes import KeyValue, MappingNode, to_plain
 from reconciler.spec.source import parse
 
@@ -235,7 +236,8 @@ def _find_inner_lines(text: str) -> set[int]:
 
 
 def _find_multiline_scalars(text: str) -> Iterator[tuple[int, int]]:
-    next_event = CParser(text).get_event
+    parser_text = replace_flow_marks(text)  # places only, which stand-ins do not move
+    next_event = CParser(text if parser_text is None else parser_text.text).get_event
     while type(event := next_event()) is not StreamEndEvent:
         if type(event) is ScalarEvent and event.end_mark.line > event.start_mark.line:
             yield event.start_mark.line, event.end_mark.line

@@ -11,13 +11,15 @@ from pathlib import Path
 
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError, Severity, select_errors, sort_diagnostics
 from reconciler.model.source import Span
-from reconciler.spec.files import SpecPath, find_files
+from reconciler.spec.files import RevisionCopy, SpecPath, find_files
 from reconciler.spec.merge_files import GroupSpec, ParsedFile, ProjectMerger
 from reconciler.spec.nodes import MappingNode
 from reconciler.spec.project import Project, read_project
 from reconciler.spec.removal import RemovalEntry
 from reconciler.spec.schema import SPEC_LEVELS, Levels, OverrideFile, SpecFile, validate_partially
 from reconciler.spec.source import parse, read_text
+from reconciler.spec.spec_text import unescape_texts
+from reconciler.spec.unlisted_files import warn_unlisted_files
 
 __all__ = ["GroupSpec", "LoadedProject", "find_project_files", "load", "load_strictly"]
 
@@ -54,23 +56,29 @@ def load_strictly(project_file: Path, shown_from: Path) -> LoadedProject:
     return loaded
 
 
-def load(project_file: Path, shown_from: Path) -> LoadedProject:
+def load(project_file: Path, shown_from: Path, copy: RevisionCopy | None = None) -> LoadedProject:
     """Read a project with its errors in `findings`, so that the readable part can be checked too.
+
+    `copy` says that the files are a copy of an earlier revision.
 
     A group that is not `complete` lacks a part because of an error. Raises ReconcilerError only if the project file, or
     the list of its files, cannot be read.
     """
     with _pause_gc():
-        return _load(project_file, shown_from)
+        return _load(project_file, shown_from, copy)
 
 
-def _load(project_file: Path, shown_from: Path) -> LoadedProject:
-    project = read_project(project_file, shown_from)
+def _load(project_file: Path, shown_from: Path, copy: RevisionCopy | None) -> LoadedProject:
+    project = read_project(project_file, shown_from, copy=copy)
     specs, overrides = _find_project_files(project, shown_from)
     findings: list[Diagnostic] = []
-    override_files = _read_files(overrides, OverrideFile, findings)
+    side_findings = [*project.findings]
+    override_files = _read_files(overrides, OverrideFile, findings, side_findings)
     overrides_complete = not findings
-    spec_files = _read_files(specs, SpecFile, findings)
+    spec_files = _read_files(specs, SpecFile, findings, side_findings)
+
+    if copy is None and not findings:  # an unreadable file is news enough
+        side_findings += warn_unlisted_files(project, [*specs, *overrides], shown_from)
 
     merger = ProjectMerger(
         project.content.defaults.destination, complete=not findings, overrides_complete=overrides_complete
@@ -93,7 +101,7 @@ def _load(project_file: Path, shown_from: Path) -> LoadedProject:
         project,
         groups,
         tuple(parsed.shown for parsed in chain(specs, overrides)),
-        tuple(sort_diagnostics([*findings, *merger.findings])),
+        tuple(sort_diagnostics([*findings, *merger.findings, *([] if copy else side_findings)])),
         shared,
         roots,
         removals,
@@ -127,15 +135,13 @@ def _find_project_files(project: Project, shown_from: Path) -> tuple[list[SpecPa
     findings: list[Diagnostic] = []
     overrides: list[SpecPath] = []
     try:
-        overrides = list(
-            chain.from_iterable(find_files(project.content.overrides, project.directory, shown_from))
-        )
+        overrides = list(chain.from_iterable(find_files(project.content.overrides, project.area, shown_from)))
     except ReconcilerError as error:
         findings += error.diagnostics
     excluded = [project.path, *(override.file for override in overrides)]
     try:
         specs = list(
-            chain.from_iterable(find_files(project.content.specs, project.directory, shown_from, excluded))
+            chain.from_iterable(find_files(project.content.specs, project.area, shown_from, excluded))
         )
     except ReconcilerError as error:
         raise ReconcilerError([*findings, *error.diagnostics]) from None
@@ -145,17 +151,23 @@ def _find_project_files(project: Project, shown_from: Path) -> tuple[list[SpecPa
 
 
 def _read_files(
-    files: list[SpecPath], model: type[SpecFile] | type[OverrideFile], findings: list[Diagnostic]
+    files: list[SpecPath],
+    model: type[SpecFile] | type[OverrideFile],
+    findings: list[Diagnostic],
+    side_findings: list[Diagnostic],
 ) -> list[ParsedFile]:
-    """Read the files, and return the valid files. Errors go to `findings`."""
+    """Read the files, and return the valid files. Errors go to `findings`, and findings about single texts, which hide
+    no part of a file, to `side_findings`."""
     parsed_files = []
     levels: Mapping[str, Levels] = SPEC_LEVELS
     for file in files:
         try:
-            root = parse(read_text(file.file, file.shown), file.shown)
+            text = read_text(file.file, file.shown)
+            root, found = unescape_texts(parse(text, file.shown), text)
         except ReconcilerError as error:
             findings += (_add_location(problem, file) for problem in error.diagnostics)
             continue
+        side_findings += found
         content, problems = validate_partially(model, root, levels)
         findings += problems
         if content is None:

@@ -13,12 +13,14 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator
 from pydantic_core import PydanticCustomError
 
 from reconciler.model.budget import Budget
-from reconciler.model.diagnostic import Diagnostic, ReconcilerError
+from reconciler.model.diagnostic import Diagnostic, ReconcilerError, select_errors, sort_diagnostics
 from reconciler.model.duration import DURATION_PATTERN, parse_duration
+from reconciler.model.home_path import HOME_ADVICE, HOME_PROBLEM, starts_at_home
 from reconciler.model.source import Span
 from reconciler.model.state_location import StateLocation, StateLocationError, parse_state_location
 from reconciler.spec.allowed_sources import SecretRules
-from reconciler.spec.files import display_path
+from reconciler.spec.excerpt_masking import may_hold_secret
+from reconciler.spec.files import RevisionCopy, SearchArea, build_search_area, display_path
 from reconciler.spec.nodes import MappingNode, Scalar
 from reconciler.spec.schema import (
     Identifier,
@@ -32,6 +34,7 @@ from reconciler.spec.schema import (
     validate_model,
 )
 from reconciler.spec.source import parse, read_text
+from reconciler.spec.spec_text import unescape_texts
 
 MAX_SETTLE = timedelta(days=1)
 
@@ -80,6 +83,8 @@ def _require_entry(patterns: tuple[Scalar, ...]) -> tuple[Scalar, ...]:
 
 def _check_located_pattern(node: Scalar) -> Scalar:
     _check_pattern(node.as_written)
+    if starts_at_home(node.as_written):
+        raise PydanticCustomError("wrong-shape", HOME_PROBLEM, {"help": HOME_ADVICE})
     return node
 
 
@@ -168,7 +173,7 @@ class Project:
 
     `directory` is absolute; all relative paths of a project and of its `file:` references start there. `root` is the
     tree of the file. `settings_shown` is the displayed path of the file with the settings, if they come from another
-    file or revision.
+    file or revision. `area` has the folders in which its files are searched; `findings` are warnings about its texts.
     """
 
     path: Path
@@ -178,26 +183,59 @@ class Project:
     content: ProjectFile
     account_id_span: Span | None = None
     settings_shown: str = ""
+    area: SearchArea
+    findings: tuple[Diagnostic, ...] = ()
 
 
-def read_project(project_file: Path, shown_from: Path, shown: str = "") -> Project:
+def read_project(
+    project_file: Path, shown_from: Path, shown: str = "", copy: RevisionCopy | None = None
+) -> Project:
     """Read the project file. Its spans have the path `shown` (default: the path as seen from `shown_from`).
 
-    Raises ReconcilerError, also if the file does not exist.
+    `copy` says that the file is in a copy of an earlier revision. Raises ReconcilerError, also if the file does not
+    exist.
     """
     path = project_file if project_file.is_absolute() else shown_from / project_file
     shown = shown or display_path(path, shown_from)
     if not os.path.exists(path):  # noqa: PTH110 - false, not an error, for names that no file can have
         raise ReconcilerError([_explain_no_project(shown)])
-    root = parse(read_text(path, shown), shown)
+    text = read_text(path, shown)
+    root, findings = unescape_texts(parse(text, shown), text)
+    findings = _hide_excerpts(findings, text)
+    if copy is not None:
+        findings = []  # a commit of an earlier release may have any text
     return Project(
         path=path,
         directory=path.parent,
         shown=shown,
         root=root,
-        content=validate_model(ProjectFile, root, PROJECT_LEVELS),
+        content=_validate(root, findings),
         account_id_span=root.entries["account_id"].node.span if "account_id" in root else None,
+        area=build_search_area(path.parent, copy),
+        findings=tuple(findings),
     )
+
+
+def _validate(root: MappingNode, findings: list[Diagnostic]) -> ProjectFile:
+    """Validate the tree of a project file. Raises ReconcilerError with all errors, those among `findings` too."""
+    try:
+        content = validate_model(ProjectFile, root, PROJECT_LEVELS)
+    except ReconcilerError as error:
+        raise ReconcilerError(sort_diagnostics([*findings, *error.diagnostics])) from None
+    if select_errors(findings):
+        raise ReconcilerError(findings)
+    return content
+
+
+def _hide_excerpts(findings: Iterable[Diagnostic], text: str) -> list[Diagnostic]:
+    """Hide the excerpts of findings that may show a secret, judged by the text: a project file with errors has no
+    services that could be looked up."""
+    lines = text.split("\n")
+    return [
+        replace(finding, secret=finding.secret or may_hold_secret(lines, finding.span.line - 1))
+        for finding in findings
+        if finding.span is not None
+    ]
 
 
 def with_settings_of(project: Project, settings: Project) -> Project:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.removal import Extent
 from reconciler.model.source import Span
+from reconciler.model.variable_mark import escape_variables
 from reconciler.spec.nodes import MappingNode, find_span
 from reconciler.spec.scalars import parse_scalar
 from reconciler.spec.schema import RemovedEntry
@@ -76,10 +77,10 @@ _NEEDS_ESCAPE = re.compile(r"""["\\`]|#(?=#)|[^\S ]|(?<= ) |^ | $""")
 
 
 def _quote(text: str) -> str:
-    """Quote a text in the double quotes of YAML."""
+    """Quote a text in the double quotes of YAML, for a spec."""
     escaped = "".join(
         character if character.isprintable() else _escape(character)
-        for character in _NEEDS_ESCAPE.sub(_escape_match, text)
+        for character in _NEEDS_ESCAPE.sub(_escape_match, escape_variables(text))
     )
     return f'"{escaped}"'
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import posixpath
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -70,6 +70,16 @@ class Repository:
             contents |= {name: fresh[name] for name, target in targets.items() if target in self.files}
             missing = {*targets.values()} & self.files.keys() - contents.keys()
         return contents
+
+    def find_folder_links(self, is_wanted: Callable[[str], bool]) -> dict[str, str]:
+        """Find the wanted symbolic links to folders of the repository, each with the path of its folder. Raises
+        ReconcilerError."""
+        links = sorted(name for name, file in self.files.items() if file.is_link and is_wanted(name))
+        if not links:
+            return {}
+        folders = {parent for name in self.files for parent in _list_parents(name)}
+        targets = {name: self._resolve_link(name, content) for name, content in self._read(links).items()}
+        return {name: target for name, target in targets.items() if target in folders}
 
     def _resolve_link(self, name: str, content: bytes) -> str:
         """Resolve a link to its target; a file to itself."""
@@ -235,6 +245,12 @@ def _parse_tree(output: bytes) -> Iterator[tuple[str, CommittedFile]]:
         path = os.fsdecode(name)
         if mode in _FILE_MODES and not path.startswith("/") and ".." not in path.split("/"):
             yield path, CommittedFile(blob, mode == _LINK_MODE)
+
+
+def _list_parents(name: str) -> Iterator[str]:
+    """List the folders of a file, without the root of the repository."""
+    while name := posixpath.dirname(name):
+        yield name
 
 
 def _split_words(line: bytes, count: int) -> list[str]:

@@ -11,9 +11,8 @@ from pathlib import Path
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.source import Span
 from reconciler.spec.characters import describe_character, find_forbidden_in_file
-from reconciler.spec.composer import MAX_FINDINGS, Composer
+from reconciler.spec.composer import MAX_FINDINGS, compose
 from reconciler.spec.excerpt_masking import may_hold_secret
-from reconciler.spec.guard import refuse_too_many
 from reconciler.spec.nodes import MappingNode, Scalar
 
 MAX_BYTES = 4 * 1024 * 1024
@@ -33,8 +32,7 @@ def parse(text: str, path: str) -> MappingNode:
     _refuse_invisible(text, path)
     if len(text) > MAX_BYTES:
         raise ReconcilerError([_explain_too_large(path)])
-    refuse_too_many(text, path)
-    root = Composer(text, path).compose()
+    root = compose(text, path)
     if root is None or (isinstance(root, Scalar) and root.value is None):
         raise ReconcilerError(
             [

@@ -18,8 +18,7 @@ from reconciler.spec.excerpt_masking import is_below_secret, may_hold_secret
 Position: TypeAlias = tuple[int, int]
 """Line and column, both from 0, as in the parser."""
 
-_BARE_REFERENCE = re.compile(r"\{\s*(?P<key>secret|value)\s*:\s+(?P<text>\w+:[^\s{},\[\]\"']*)")
-_VARIABLE = re.compile(r"env:[A-Z_][A-Z0-9_]*")
+_MAX_KEY_LENGTH = 1024  # characters that the parser looks ahead for the colon of a key
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,26 +72,27 @@ class _ParserFinding:
         return {"while scanning an anchor": "&", "while scanning an alias": "*"}.get(self.context, "")
 
     @property
-    def bare_reference(self) -> re.Match[str] | None:
-        """Find a reference without quotes around the position: `{secret: env:FOO}` is valid YAML, but the parser
-        refuses it."""
-        references = _BARE_REFERENCE.finditer(self.line)
-        column = self.position[1]
-        return next((match for match in references if match.start() < column <= match.end()), None)
+    def has_long_key(self) -> bool:
+        """Whether the parser gave up a key for its length."""
+        return self.character == ":" and self.position[1] > _MAX_KEY_LENGTH
 
     @property
-    def quoted_reference(self) -> str:
-        """Render the bare reference with quotes. Its text is shown only if it is the name of a variable."""
-        match = self.bare_reference
-        if match is None:
-            return ""
-        text = match["text"] if _VARIABLE.fullmatch(match["text"]) else "scheme:locator"
-        return f'{{{match["key"]}: "{text}"}}'
+    def has_unsupported_anchor(self) -> bool:
+        """Whether the name of an anchor goes on with a character that YAML 1.2 allows and the parser does not."""
+        line, column = self.start
+        return bool(self.mark) and re.match(r"[&*][\w-]", self.lines[line][column:]) is not None
 
     @property
-    def reference_position(self) -> Position:
-        match = self.bare_reference
-        return (self.position[0], match.start("text") if match else self.position[1])
+    def is_in_flow_entry(self) -> bool:
+        """Whether the parser expects the end of an entry between brackets."""
+        return "flow" in self.context and "expected ','" in self.problem
+
+    @property
+    def has_multiline_key(self) -> bool:
+        """Whether the entry between brackets has several lines so far, and no `:` before the position."""
+        preceding = "\n".join([*self.lines[self.start[0] : self.position[0]], self.before])
+        entry = re.split(r"[{\[,]", preceding)[-1]
+        return "\n" in entry and ": " not in entry
 
     @property
     def is_at_end(self) -> bool:
@@ -164,12 +164,31 @@ def _is_in_block(it: _ParserFinding) -> bool:
 
 
 _EXPLANATIONS = (
+    _Explanation(
+        lambda it: it.has_tab and re.match(r"\s*(#|$)", it.line),
+        "a tab on an empty line, or before a comment, is not supported",
+        "remove the tab, or put spaces in its place",
+    ),
     _Explanation(lambda it: it.has_tab, "a tab stands where YAML wants spaces", "indent with spaces only"),
     _Explanation(
-        lambda it: it.bare_reference,
-        "a reference between braces must stand in quotes",
-        "put the reference in quotes: `{it.quoted_reference}`",
-        "reference_position",
+        lambda it: it.has_long_key,
+        f"a key of more than {_MAX_KEY_LENGTH:,} characters is not supported",
+        "shorten the key; if this is no key, put the text in quotes",
+    ),
+    _Explanation(
+        _match_words(problem="found unexpected ':'"),
+        "a colon at the end of a text between brackets is not supported",
+        "write the value behind it, or `null`; if the colon belongs to the text, put the text in quotes",
+    ),
+    _Explanation(
+        lambda it: it.character == ":" and it.before.strip() in {"", "{", "["} and not it.is_in_flow_entry,
+        "a key is missing before this `:`",
+        "write the key; if the colon belongs to a text, put the text in quotes",
+    ),
+    _Explanation(
+        lambda it: it.character == ":" and it.is_in_flow_entry and it.has_multiline_key,
+        "a key between brackets that starts on an earlier line than its `:` is not supported",
+        "write the key and its `:` on one line",
     ),
     _Explanation(
         _match_words("quoted scalar", "end of stream"),
@@ -208,6 +227,12 @@ _EXPLANATIONS = (
         _match_words(problem="cannot start any token"),
         "a value cannot start with this character unless it is quoted",
         "put the whole value in quotes",
+    ),
+    _Explanation(
+        lambda it: it.has_unsupported_anchor,
+        "an anchor name with other characters than letters, digits, `_` and `-` is not supported",
+        "rename the anchor, or put the value in quotes if the `{it.mark}` belongs to it",
+        "start",
     ),
     _Explanation(
         lambda it: it.mark,

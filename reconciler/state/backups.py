@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler.model.record import State
+from reconciler.runtime.own_folder import make_folder
 from reconciler.state.atomic_file import write_atomically
 from reconciler.state.codec import DamagedStateError, NewerStateError, decode_state, encode_state
 
@@ -29,7 +30,7 @@ class BackupFolders:
             path = folder / f"{self.name}{_INFIX}{state.serial}"
             try:
                 if self.creates_folders:
-                    folder.mkdir(parents=True, exist_ok=True)
+                    make_folder(folder)
                 write_atomically(path, encode_state(state))
             except OSError:
                 continue

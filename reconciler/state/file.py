@@ -9,6 +9,7 @@ from pathlib import Path
 
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.record import State
+from reconciler.runtime.own_folder import make_folder
 from reconciler.state.atomic_file import sync_directory, write_atomically
 from reconciler.state.backups import BackupFolders
 from reconciler.state.codec import DamagedStateError, decode_state, encode_state
@@ -124,7 +125,7 @@ class _LocalKeyFile:
     def write(self, key: bytes) -> None:
         """Write the key. Raises ReconcilerError."""
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(self.path.parent)
             write_atomically(self.path, key.hex().encode())
         except OSError as error:
             raise ReconcilerError([self.store.explain_unavailable("written", error)]) from error
@@ -142,7 +143,7 @@ class FileStateWriter(StateWriter):
         self._path = path
         self._lock = lock
         self._write_error: OSError | None = None
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         _remove_temporary_files(path)
         self._write()
         self._journal = JournalWriter(journal, self._base)

@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.lock_info import LockInfo
+from reconciler.runtime.own_folder import make_folder
 from reconciler.runtime.process import is_other_live_process
 
 
@@ -126,7 +127,7 @@ class LocalLock:
         """Try to acquire the lock. Returns it held; None if another run holds it. Raises ReconcilerError."""
         lock = FileLock(self.path, mode=0o600, thread_local=False)
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(self.path.parent)
             lock.acquire(timeout=0)
         except Timeout:
             return None

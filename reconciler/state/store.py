@@ -46,6 +46,10 @@ class Lock(Protocol):
 class KeyFile(Protocol):
     """File with the key of the fingerprints, beside a state."""
 
+    @property
+    def path(self) -> Path:
+        """Path of the file."""
+
     def read(self) -> bytes | None:
         """Read the key; None if there is no key yet. Raises ReconcilerError."""
 

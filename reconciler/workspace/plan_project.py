@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from reconciler.runtime.git import find_work_tree
+
 
 class PathStart(StrEnum):
     """Folder in which a recorded path starts."""
@@ -31,7 +33,7 @@ class PlanProject:
 def record_project(project_file: Path, plan_file: Path) -> PlanProject:
     """Build the record of a project file for a plan file. Both paths are absolute."""
     file = _resolve(project_file)
-    root = find_repository(file.parent)
+    root = find_work_tree(file.parent)
     if root is not None:
         return PlanProject(file.relative_to(root).as_posix(), PathStart.REPOSITORY)
     start = _resolve(plan_file).parent
@@ -49,16 +51,11 @@ def find_other_project(recorded: PlanProject | None, project_file: Path, plan_fi
             other = _resolve(plan_folder / recorded.path)
             return other if other != file and is_file(other) else None
         case PathStart.REPOSITORY:
-            root = find_repository(file.parent)
+            root = find_work_tree(file.parent)
             if root is None and not is_file(file):
-                root = find_repository(plan_folder)
+                root = find_work_tree(plan_folder)
             other = _resolve(root / recorded.path) if root is not None else file
             return other if other != file else None
-
-
-def find_repository(folder: Path) -> Path | None:
-    """Find the root of the git repository of a folder; None outside of a repository. Runs no git."""
-    return next((parent for parent in (folder, *folder.parents) if (parent / ".git").exists()), None)
 
 
 def is_file(path: Path) -> bool:

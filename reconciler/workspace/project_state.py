@@ -15,6 +15,7 @@ from reconciler.model.removal import CompletedRemoval
 from reconciler.model.resource import Desired
 from reconciler.model.state_location import LocalFile
 from reconciler.model.value import Secret
+from reconciler.runtime import own_folder
 from reconciler.secrets.fingerprint import KEY_BYTES, Fingerprinter
 from reconciler.spec.project import Project
 from reconciler.state.journal import JournalEntry
@@ -26,7 +27,6 @@ from reconciler.workspace.clear_values import (
     warn_values_in_state,
 )
 
-FOLDER = ".reconciler"
 SANDBOX = "sandbox"
 STATE = "state.json"
 
@@ -39,7 +39,7 @@ def path_for(project: Project, name: str, *, sandbox: bool) -> Path:
     """
     if name == STATE and isinstance(project.content.state, LocalFile) and not sandbox:
         return project.directory / project.content.state.path
-    return project.directory / FOLDER / (SANDBOX if sandbox else "") / file_name_for(project, name)
+    return project.directory / own_folder.NAME / (SANDBOX if sandbox else "") / file_name_for(project, name)
 
 
 def file_name_for(project: Project, name: str) -> str:

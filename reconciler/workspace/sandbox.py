@@ -13,6 +13,7 @@ from reconciler.model.clock import Clock
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.extras import Extra, describe_installation
 from reconciler.model.value import Secret
+from reconciler.runtime.own_folder import make_folder
 
 if TYPE_CHECKING:
     from reconciler.emulator.app import Emulator
@@ -40,7 +41,7 @@ def _open_emulator(file: Path, shown_as: str, clock: Clock) -> Emulator:
     except ModuleNotFoundError as error:
         raise ReconcilerError([explain_not_installed(error)]) from error
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(file.parent)
         return create_app(file, clock=clock.now)
     except OSError as error:
         reason = error.strerror or str(error)

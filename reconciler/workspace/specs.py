@@ -30,6 +30,7 @@ from reconciler.spec.nodes import MappingNode
 from reconciler.spec.project import Project
 from reconciler.spec.reference import AllowedSources, parse_reference
 from reconciler.spec.removal import RemovalEntry
+from reconciler.spec.spec_text import drop_covered
 from reconciler.workspace.exposed_secrets import find_exposed_secrets
 from reconciler.workspace.settings import Settings
 from reconciler.workspace.settings_from import apply_settings_from, note_settings_source
@@ -106,7 +107,7 @@ def compile_specs(
     if warns_incomplete and not select_errors(diagnostics):
         diagnostics += chain.from_iterable(map(warn_incomplete, destinations))
     hidden = frozenset(chain.from_iterable(map(find_hidden_spans, destinations)))
-    diagnostics = mask_lines(_deduplicate(diagnostics), loaded.roots, line_is_public, hidden)
+    diagnostics = mask_lines(drop_covered(_deduplicate(diagnostics)), loaded.roots, line_is_public, hidden)
     if strict:
         diagnostics = [to_strict(diagnostic) for diagnostic in diagnostics]
     errors = select_errors(diagnostics)

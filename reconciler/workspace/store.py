@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 from reconciler.model.state_location import LocalFile
+from reconciler.runtime.git import find_work_tree
 from reconciler.secrets.base import strip_own_variables
 from reconciler.spec.files import display_path
 from reconciler.spec.project import Project
@@ -12,7 +13,6 @@ from reconciler.state.backend import BackendContext
 from reconciler.state.file import StateFile
 from reconciler.state.remote import build_remote_store
 from reconciler.state.store import Store
-from reconciler.workspace.plan_project import find_repository
 from reconciler.workspace.project_state import STATE, file_name_for, path_for
 from reconciler.workspace.settings import Settings
 
@@ -49,6 +49,6 @@ def build_shared_name(project: Project) -> str:
         envs/prod/reconciler.yaml                    envs.prod.state.json
     """
     folder = project.path.absolute().parent
-    top = find_repository(folder) or folder
+    top = find_work_tree(folder) or folder
     parts = folder.relative_to(top).parts
     return ".".join([*(() if parts == ("specs",) else parts), file_name_for(project, STATE)])

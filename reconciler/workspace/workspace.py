@@ -28,6 +28,7 @@ from reconciler.spec.project import Project
 from reconciler.state.store import Store
 from reconciler.workspace.baseline import Baseline, load_baseline, merge_specs
 from reconciler.workspace.demo_secrets import build_demo_registry
+from reconciler.workspace.key_in_git import warn_key_in_git
 from reconciler.workspace.project_state import (
     KEY_WITH_STATE,
     UNKNOWN_KEY,
@@ -122,6 +123,7 @@ def open_workspace(
             state.ensure_key()
         else:
             specs = _add_state_warnings(specs, store, state, settings.holder)
+        specs = _add_key_warning(specs, store, settings)
         # The thread that emits events also renews the lock; a lost lock cancels the run.
         events = EventQueue(listener, lambda: None if state.renew_and_flush() else cancel_event.set())
         sender = _build_sender(transport, settings, specs, events, cancel_event)
@@ -160,6 +162,15 @@ def _hold_lock(store: Store, holder: LockInfo, listener: Listener) -> Iterator[N
 def _add_state_warnings(specs: Specs, store: Store, state: ProjectState, holder: LockInfo) -> Specs:
     """Add the warnings about a state that a run only reads."""
     warnings = (*_warn_in_use(store, holder), *_warn_clear_values(state))
+    return replace(specs, warnings=(*specs.warnings, *warnings))
+
+
+def _add_key_warning(specs: Specs, store: Store, settings: Settings) -> Specs:
+    """Add a warning about a key beside a local state that git would publish. A sandbox has no key worth hiding."""
+    if store.key_file is None or settings.sandbox:
+        return specs
+    path = store.key_file.path
+    warnings = warn_key_in_git(path, display_path(path, settings.directory), settings.environ)
     return replace(specs, warnings=(*specs.warnings, *warnings))
 
 

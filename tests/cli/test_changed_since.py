@@ -587,11 +587,22 @@ def test_a_revision_without_the_project_file_is_refused(shop: Project, server: E
 
 
 def test_a_file_outside_the_repository_is_an_error(
-    shop: Project, server: EmulatedFivetran, tmp_path: Path
+    shop: Project, server: EmulatedFivetran, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    edit_settings("profiles.yaml", str(tmp_path / "specs/profiles.yaml"))(shop)
+    outside = shutil.copy(shop.folder / "specs/profiles.yaml", tmp_path_factory.mktemp("outside"))
+    edit_settings("profiles.yaml", str(outside))(shop)
     commit(shop.folder, "absolute")
     assert "names `/" in read_plan_error(shop, server, "absolute")
+
+
+def test_an_absolute_path_into_the_repository_is_read_at_the_revision(
+    shop: Project, server: EmulatedFivetran
+) -> None:
+    edit_settings("profiles.yaml", str(shop.folder / "specs/profiles.yaml"))(shop)
+    commit(shop.folder, "absolute")
+    replace_text("specs/profiles.yaml", "GCP_US_EAST4", "GCP_US_WEST1")(shop)
+    result = shop.run_against(server, "plan", "--changed-since", "absolute", "--format", "json")
+    assert [change["address"] for change in result.document["changes"]] == ["destination.stock"]
 
 
 def test_a_json_plan_names_its_scope(shop: Project, server: EmulatedFivetran) -> None:

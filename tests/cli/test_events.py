@@ -18,7 +18,7 @@ from blocking_server import serve_blocking
 from cli_harness import EmulatedFivetran, Project, build_credentials
 from command_line import COMMAND, PROCESS_TIMEOUT, build_environment
 from filelock import FileLock
-from git_repo import set_variables, trust, write_distrusting_git
+from git_repo import run_git, set_variables, trust, write_distrusting_git
 
 from reconciler.emulator.fault_text import parse_fault
 from reconciler.emulator.setup_tests import SetupTest
@@ -142,6 +142,46 @@ def test_the_commit_of_a_checkout_trusted_by_the_environment_is_logged(
         result = orders.run_against(server, "plan", "--events", "events.jsonl", environ=SECRET)
         assert result.exit == 0, result.stderr
     assert [entry["commit"] for entry in read_log(orders, "run-started")] == [None, commit]
+
+
+def test_a_checkout_that_git_distrusts_is_a_warning_with_the_words_of_git(
+    orders: Project,
+    server: EmulatedFivetran,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    commit_folder(orders.folder)
+    set_variables(monkeypatch, write_distrusting_git(tmp_path_factory.mktemp("git") / "bin"))
+    result = orders.run_against(server, *APPLY, environ=SECRET)
+    assert result.exit == 0, result.stderr
+    assert result.stderr.count("warning[events-without-commit]: the log has no commit for this run\n") == 1
+    assert "= note: git says: fatal: detected dubious ownership in repository at" in result.stderr
+    assert (
+        "= help: let git trust that folder: `git config --global --add safe.directory FOLDER`"
+        in result.stderr
+    )
+
+
+def test_a_repository_without_a_commit_is_a_warning_with_the_words_of_git(
+    orders: Project, server: EmulatedFivetran
+) -> None:
+    run_git(orders.folder, "init", "-q")
+    result = orders.run_against(server, "plan", "--events", "events.jsonl", environ=SECRET)
+    assert result.exit == 0, result.stderr
+    assert result.stderr.count("warning[events-without-commit]") == 1
+    assert "= note: git says: fatal: Needed a single revision" in result.stderr
+    assert [entry["commit"] for entry in read_log(orders, "run-started")] == [None]
+    assert "events-without-commit" not in orders.run_against(server, "plan", environ=SECRET).stderr
+
+
+def test_a_repository_without_git_on_the_machine_is_a_warning(
+    orders: Project, server: EmulatedFivetran, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    run_git(orders.folder, "init", "-q")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    result = orders.run_against(server, "plan", "--events", "events.jsonl", environ=SECRET)
+    assert result.exit == 0, result.stderr
+    assert "= note: git is not installed" in result.stderr
 
 
 def test_without_the_option_nothing_is_written(orders: Project, server: EmulatedFivetran) -> None:

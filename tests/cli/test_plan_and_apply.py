@@ -196,3 +196,36 @@ def test_no_destination_of_the_demo_account_is_created_before_its_group(
             assert exchange.body["group_id"] in made
     assert destinations >= 8
     assert len({body["service"] for body in server.list_bodies("POST", "/v1/destinations")}) >= 6
+
+
+def test_an_unescaped_variable_is_never_sent_and_an_escaped_mark_is_sent_as_text(
+    orders: Project, server: EmulatedFivetran
+) -> None:
+    named = PAIR.replace("  orders:\n", "  orders:\n    name: ${TEAM} group\n", 1)
+    orders.write_groups(named)
+    refused = orders.run_against(server, "apply", "--auto-approve", environ=SECRETS)
+    assert refused.exit == 1
+    assert "error[unescaped-variable]" in refused.stderr
+    assert server.calls == []
+    orders.write_groups(named.replace("${", "$${").replace("orders.example", '"{{ host }}$${X}"'))
+    applied = orders.run_against(server, "apply", "--auto-approve", environ=SECRETS)
+    assert applied.exit == 0, applied.stderr
+    assert applied.stderr.count("warning[unexpanded-text]") == 1
+    assert server.list_bodies("POST", "/v1/groups") == [{"name": "${TEAM} group"}]
+    [created] = server.list_bodies("POST", "/v1/destinations")
+    assert created["config"]["host"] == "{{ host }}${X}"
+    assert "No changes." in orders.run_against(server, "plan", environ=SECRETS).stdout
+
+
+def test_addresses_between_braces_are_sent_without_quotes(orders: Project, server: EmulatedFivetran) -> None:
+    orders.write_groups("""\
+  orders:
+    destination: {service: postgres_rds_warehouse, region: AWS_US_EAST_1, time_zone_offset: "0", config: {
+      host: db.example.com:5432, port: 5432, user: arn:aws:iam::1:role/x, database: s3://a?b=c,
+      password: {secret: env:ORDERS_PASSWORD}}}
+""")
+    applied = orders.run_against(server, "apply", "--auto-approve", environ=SECRETS)
+    assert applied.exit == 0, applied.stderr
+    [created] = server.list_bodies("POST", "/v1/destinations")
+    sent = [created["config"][name] for name in ("host", "user", "database", "password")]
+    assert sent == ["db.example.com:5432", "arn:aws:iam::1:role/x", "s3://a?b=c", SECRETS["ORDERS_PASSWORD"]]

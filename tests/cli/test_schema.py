@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from cli_harness import ROOT, Project
+from git_repo import run_git
 from jsonschema import Draft202012Validator
 
 from reconciler.catalogue.example import render_example
@@ -199,17 +200,35 @@ def test_write_saves_both_schemas_and_prints_the_editor_lines(project: Project) 
     project.write_groups("  one: {}\n")
     result = project.run("schema", "--write")
     assert result.exit == 0
-    folder = project.folder / "specs/.reconciler/schema"
+    folder = project.folder / "specs/.schema"
     assert json.loads((folder / "spec.json").read_text()) == build_schema("spec")
     assert json.loads((folder / "project.json").read_text()) == build_schema("project")
-    assert (
-        "specs/reconciler.yaml  # yaml-language-server: $schema=.reconciler/schema/project.json\n"
-        in result.stdout
-    )
-    assert (
-        "specs/groups/*.yaml    # yaml-language-server: $schema=../.reconciler/schema/spec.json\n"
-        in result.stdout
-    )
+    assert "specs/reconciler.yaml  # yaml-language-server: $schema=.schema/project.json\n" in result.stdout
+    assert "specs/groups/*.yaml    # yaml-language-server: $schema=../.schema/spec.json\n" in result.stdout
+
+
+def test_write_renews_the_schemas_in_the_folder_of_earlier_releases(project: Project) -> None:
+    former = project.write("specs/.reconciler/schema/spec.json", "{}").parent
+    assert project.run("schema", "--write").exit == 0
+    assert json.loads((former / "spec.json").read_text()) == build_schema("spec")
+    assert json.loads((former / "project.json").read_text()) == build_schema("project")
+    assert (project.folder / "specs/.schema/spec.json").exists()
+
+
+def test_git_takes_the_schemas_of_a_clone(project: Project) -> None:
+    project.write_groups("  one: {}\n")
+    assert project.run("schema", "--write").exit == 0
+    run_git(project.folder, "init", "-q")
+    run_git(project.folder, "add", "-A")
+    assert "specs/.schema/spec.json" in run_git(project.folder, "ls-files")
+
+
+def test_write_expands_the_home_folder(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shells leave the tilde of `--write=~/editor` as it is."""
+    monkeypatch.setenv("HOME", str(project.folder / "home"))
+    assert project.run("schema", "--write=~/editor").exit == 0
+    assert (project.folder / "home/editor/spec.json").exists()
+    assert not (project.folder / "~").exists()
 
 
 def test_write_accepts_another_folder(project: Project) -> None:

@@ -318,6 +318,7 @@ def test_all_files_are_readable_by_their_owner_only(disk_project: DiskProject) -
         os.umask(umask)
     assert modes == dict.fromkeys(
         [
+            ".gitignore",
             "state.json",
             "state.json.journal",
             "state.json.key",

@@ -28,6 +28,12 @@ CODES_TESTED_ELSEWHERE = {
     "create-unsettled": "tests/cli/test_unsettled_creates.py::test_json_has_the_settle_time",
     "duplicate-removal": "tests/cli/test_removal.py::test_a_contradictory_removal_is_an_error_in_the_spec",
     "events-lost": "tests/unit/workspace/test_audit.py::test_a_later_full_disk_is_reported_and_stops_nothing",
+    "events-without-commit": (
+        "tests/cli/test_events.py::test_a_repository_without_a_commit_is_a_warning_with_the_words_of_git"
+    ),
+    "key-in-git": (
+        "tests/cli/test_files_for_git.py::test_a_key_that_git_tracks_is_a_warning_even_if_it_is_ignored"
+    ),
     "events-unusable": "tests/unit/workspace/test_audit.py::test_a_file_other_than_a_log_stays_unchanged",
     "file-unwritable": "tests/cli/test_schema.py::test_an_unwritable_folder_is_reported",
     "forbidden": "tests/cli/test_api_errors.py::test_plan_reports_an_api_error_with_its_code",

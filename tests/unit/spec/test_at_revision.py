@@ -65,6 +65,61 @@ def test_a_glob_finds_the_same_files_at_a_revision(repository: Path, patterns: s
     assert [each.key for each in then.groups] == [each.key for each in now.groups]
 
 
+@pytest.mark.parametrize("start", ["", "envs/prod"])
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "../../shared/*.yaml",
+        "{root}/shared/*.yaml",
+        "{root}/shared/a.yaml",
+        "{link}/shared/*.yaml",
+        "linked/*.yaml",
+        "../../*/a.yaml",
+    ],
+)
+def test_specs_elsewhere_in_the_repository_are_found_at_a_revision(
+    tmp_path: Path, pattern: str, start: str
+) -> None:
+    root, link = tmp_path / "repository", tmp_path / "link"
+    link.symlink_to("repository")
+    write_file(root, "shared/a.yaml", "version: 1\ngroups:\n  earlier: {}\n")
+    patterns = pattern.format(root=root, link=link)
+    write_file(root, "envs/prod/reconciler.yaml", f"version: 1\nspecs: ['{patterns}']\n")
+    (root / "envs/prod/linked").symlink_to("../../shared")
+    commit(root, "here")
+    write_file(root, "shared/a.yaml", "version: 1\ngroups:\n  later: {}\n")
+    project = root / "envs/prod/reconciler.yaml"
+    now, then = (
+        load_strictly(project, root / start),
+        load_at_revision(project, root / start, "here", os.environ),
+    )
+    assert [each.key for each in now.groups] == ["later"]
+    assert [each.key for each in then.groups] == ["earlier"]
+    assert then.files == now.files
+
+
+def test_a_link_out_of_the_repository_is_not_followed_at_a_revision(tmp_path: Path) -> None:
+    root = tmp_path / "repository"
+    write_file(tmp_path, "beside/a.yaml", "version: 1\ngroups:\n  beside: {}\n")
+    write_file(root, "specs/reconciler.yaml", "version: 1\nspecs: ['linked/*.yaml']\n")
+    (root / "specs/linked").symlink_to("../../beside")
+    commit(root, "here")
+    with pytest.raises(ReconcilerError) as raised:
+        load_at_revision(PROJECT, root, "here", os.environ)
+    [problem] = raised.value.diagnostics
+    assert problem.code == "unusable-revision"
+
+
+def test_a_text_of_an_earlier_revision_may_look_like_a_variable(tmp_path: Path) -> None:
+    """An earlier release took such a text as it stood, and a branch that escapes it changes nothing."""
+    write_file(tmp_path, "specs/reconciler.yaml", "version: 1\nspecs: ['a.yaml']\nprotected: ['${X}']\n")
+    write_file(tmp_path, "specs/a.yaml", "version: 1\ngroups:\n  a: {name: 'a ${X} $${Y}'}\n")
+    commit(tmp_path, "here")
+    then = load_at_revision(PROJECT, tmp_path, "here", os.environ)
+    assert [each.name for each in then.groups] == ["a ${X} ${Y}"]
+    assert then.project.content.protected == ("${X}",)
+
+
 def test_the_temporary_folder_is_empty_afterwards(
     repository: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -178,3 +178,9 @@ def test_formatting_keeps_meaning_and_comments_and_is_idempotent(
     assert parse_meaning(after) == before
     assert sorted(re.findall(r"#.*?(?=\s*$)", after, re.M)) == sorted(re.findall(r"#.*?(?=\s*$)", text, re.M))
     assert format_spec(after, "x") == after
+
+
+@pytest.mark.parametrize("name", ["'$${TEAM}'", "'${TEAM}'", "$USER", "{a: b:c?d}", "[s3://a, ::1]"])
+def test_texts_with_reserved_characters_keep_their_spelling(name: str) -> None:
+    messy = f"version: 1\ngroups:\n    alpha:\n        note: {name}   \n"
+    assert format_spec(messy, "a.yaml") == f"version: 1\ngroups:\n  alpha:\n    note: {name}\n"

@@ -349,6 +349,76 @@ def test_an_absolute_path_outside_the_project_is_accepted(tmp_path: Path) -> Non
     assert got.files == ("shared/groups.yaml",)
 
 
+@pytest.fixture
+def monorepo(tmp_path: Path) -> Path:
+    """Create a repository with a project in `envs/prod`, and a folder beside the repository."""
+    root = tmp_path / "repository"
+    (root / ".git").mkdir(parents=True)
+    write_files(root / "shared/specs", a=GROUP)
+    write_files(tmp_path / "beside", b=GROUP.replace("alpha", "beta"))
+    return root
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "../../shared/specs/*.yaml",
+        "../../shared/specs/a.yaml",
+        "../../s*/**/a.yaml",
+        "x/../../../shared/specs/*.yaml",
+    ],
+)
+def test_specs_elsewhere_in_the_repository_are_found_by_relative_paths(pattern: str, monorepo: Path) -> None:
+    project = write_files(monorepo / "envs/prod", reconciler=f"version: 1\nspecs: ['{pattern}']\n")
+    assert load_strictly(project, monorepo).files == ("shared/specs/a.yaml",)
+    assert load_strictly(project, monorepo / "envs/prod").files == ("../../shared/specs/a.yaml",)
+    assert load_strictly(project, monorepo.parent).files == ("repository/shared/specs/a.yaml",)
+
+
+def test_overrides_elsewhere_in_the_repository_are_found(monorepo: Path) -> None:
+    write_files(monorepo / "shared", prod="version: 1\ngroups: {alpha: {name: Alpha}}\n")
+    text = "version: 1\nspecs: [../../shared/specs/a.yaml]\noverrides: [../../shared/prod.yaml]\n"
+    project = write_files(monorepo / "envs/prod", reconciler=text)
+    assert load_strictly(project, monorepo).files == ("shared/specs/a.yaml", "shared/prod.yaml")
+
+
+def test_an_absolute_path_within_the_repository_is_shown_relative(monorepo: Path) -> None:
+    text = f"version: 1\nspecs: ['{monorepo}/shared/specs/*.yaml']\n"
+    project = write_files(monorepo / "envs/prod", reconciler=text)
+    assert load_strictly(project, monorepo / "envs/prod").files == ("../../shared/specs/a.yaml",)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "words"),
+    [
+        ("../../../beside/*.yaml", "leads out of the repository of the project"),
+        ("../../../../../../../../b.yaml", "leads out of the repository of the project"),
+        ("link.yaml", "a symbolic link leads from `link.yaml` out of the repository of the project"),
+        ("l*.yaml", "a symbolic link leads from `l*.yaml` out of the repository of the project"),
+        ("dir/b.yaml", "a symbolic link leads from `dir/b.yaml` out of the repository of the project"),
+        ("../../shared/out/b.yaml", "a symbolic link leads from `../../shared/out/b.yaml` out of"),
+    ],
+)
+def test_a_path_that_leads_out_of_the_repository_is_refused(pattern: str, words: str, monorepo: Path) -> None:
+    folder = monorepo / "envs/prod"
+    project = write_files(folder, reconciler=f"version: 1\nspecs: ['{pattern}']\n")
+    (folder / "link.yaml").symlink_to(monorepo.parent / "beside/b.yaml")
+    (folder / "dir").symlink_to(monorepo.parent / "beside")
+    (monorepo / "shared/out").symlink_to(monorepo.parent / "beside")
+    with pytest.raises(ReconcilerError) as raised:
+        load_strictly(project, monorepo)
+    [problem] = raised.value.diagnostics
+    assert problem.code == "outside-project"
+    assert words in problem.message
+    assert problem.help == "move the file into the repository, or name it by an absolute path"
+
+
+def test_a_link_to_another_folder_of_the_repository_is_followed(monorepo: Path) -> None:
+    project = write_files(monorepo / "envs/prod", reconciler="version: 1\nspecs: [groups/*.yaml]\n")
+    (monorepo / "envs/prod/groups").symlink_to("../../shared/specs")
+    assert load_strictly(project, monorepo).files == ("envs/prod/groups/a.yaml",)
+
+
 @pytest.mark.parametrize("pattern", ["link.yaml", "l*.yaml", "dir/groups.yaml"])
 def test_a_link_that_leads_out_of_the_project_is_refused(pattern: str, tmp_path: Path) -> None:
     write_files(tmp_path / "outside", groups=GROUP)
@@ -458,3 +528,61 @@ def test_twins_are_reported_by_their_common_name_or_id(tmp_path: Path) -> None:
 
 def test_a_path_outside_the_project_is_named(tmp_path: Path) -> None:
     assert "`../x`" in find_problem(tmp_path, reconciler="version: 1\nspecs: ['../x']\n").message
+
+
+@pytest.mark.parametrize(
+    ("text", "meaning"),
+    [("$${X}", "${X}"), ("$$${X}", "$${X}"), ("a$${b}$${", "a${b}${"), ("$", "$"), ("$5 {x}", "$5 {x}")],
+)
+def test_an_escaped_mark_stands_for_itself_everywhere(text: str, meaning: str, tmp_path: Path) -> None:
+    spec = f"version: 1\ngroups:\n  alpha:\n    name: '{text}'\n    destination: {{config: {{'{text}': ['{text}']}}}}\n"
+    [group] = load_files(tmp_path, reconciler=PROJECT, groups__a=spec).groups
+    assert group.name == meaning
+    assert group.destination is not None
+    assert to_plain(group.destination) == {"config": {meaning: [meaning]}}
+
+
+@pytest.mark.parametrize("text", ["${X}", "a ${X} b", "${X:-y}", "${", "$${a}${b}", "${{ github.actor }}"])
+def test_an_unescaped_mark_is_an_error_at_its_place(text: str, tmp_path: Path) -> None:
+    spec = f"version: 1\ngroups:\n  alpha:\n    name: '{text}'\n"
+    problem = find_problem(tmp_path, reconciler=PROJECT, groups__a=spec)
+    column = 12 + text.replace("$${", "___").index("${")
+    assert (problem.code, str(problem.span)) == ("unescaped-variable", f"groups/a.yaml:4:{column}")
+    assert "`$${`" in problem.help
+
+
+def test_an_unescaped_mark_is_found_in_overrides_profiles_and_defaults(tmp_path: Path) -> None:
+    project = "version: 1\nspecs: ['groups/*.yaml']\noverrides: [prod.yaml]\n"
+    spec = "version: 1\nprofiles: {p: {region: '${A}'}}\ngroups: {alpha: {destination: {region: x}}}\n"
+    override = "version: 1\ngroups: {alpha: {destination: {region: '${B}'}}}\n"
+    found = find_problems(tmp_path, reconciler=project, groups__a=spec, prod=override)
+    assert [str(each.span) for each in found] == ["groups/a.yaml:2:25", "prod.yaml:2:41"]
+    defaults = f"{PROJECT}defaults: {{destination: {{region: '${{C}}'}}}}\n"
+    assert find_problem(tmp_path, reconciler=defaults, groups__a=GROUP).code == "unescaped-variable"
+
+
+def test_a_value_of_several_lines_is_located_by_its_line(tmp_path: Path) -> None:
+    head = "version: 1\ngroups:\n  alpha:\n    destination:\n      config:\n"
+    spec = f"{head}        a: |\n          $${{x}}\n          y ${{z}}\n"
+    assert str(find_problem(tmp_path, reconciler=PROJECT, groups__a=spec).span) == "groups/a.yaml:8:13"
+
+
+def test_a_value_behind_aliases_is_reported_once(tmp_path: Path) -> None:
+    spec = "version: 1\ngroups:\n  alpha: {destination: &d {region: '${X}'}}\n  beta: {destination: *d}\n"
+    assert str(find_problem(tmp_path, reconciler=PROJECT, groups__a=spec).span) == "groups/a.yaml:3:37"
+
+
+def test_look_alikes_of_variables_are_one_warning_of_each_kind_in_a_file(tmp_path: Path) -> None:
+    spec = "version: 1\ngroups:\n  alpha: {name: '$USER {{ x }}'}\n  beta: {name: '$HOME {{ y }}'}\n"
+    loaded = load_files(tmp_path, reconciler=PROJECT, groups__a=spec)
+    assert [(each.code, str(each.span)) for each in loaded.warnings] == [
+        ("unexpanded-text", "groups/a.yaml:3:18"),
+        ("unexpanded-text", "groups/a.yaml:3:24"),
+    ]
+
+
+def test_commands_may_have_variables_of_their_shell(tmp_path: Path) -> None:
+    project = f"{PROJECT}secrets: {{commands: {{key: [sh, -c, 'echo $KEY $${{KEY}} {{{{ x }}}}']}}}}\n"
+    loaded = load_files(tmp_path, reconciler=project, groups__a=GROUP)
+    assert loaded.warnings == ()
+    assert loaded.project.content.secrets.commands["key"][-1] == "echo $KEY ${KEY} {{ x }}"

@@ -6,19 +6,23 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from reconciler.model.diagnostic import select_errors
 from reconciler.model.removal import Extent
 from reconciler.model.sanitize import to_one_line
 from reconciler.spec.characters import find_forbidden_in_value
 from reconciler.spec.removal import parse_removals, render_removal
 from reconciler.spec.schema import SPEC_LEVELS, SpecFile, validate_model
 from reconciler.spec.source import parse
+from reconciler.spec.spec_text import unescape_texts
 
 EXTENTS = st.sampled_from([*Extent])
 
 
 def parse_removal_line(line: str) -> tuple[str, str, str | None, Extent, bool]:
     """Parse a line that was printed and pasted."""
-    root = parse(f"version: 1\nremoved:\n  {to_one_line(line)}\n", "main.yaml")
+    text = f"version: 1\nremoved:\n  {to_one_line(line)}\n"
+    root, findings = unescape_texts(parse(text, "main.yaml"), text)
+    assert not select_errors(findings)
     [each] = parse_removals(root, validate_model(SpecFile, root, SPEC_LEVELS).removed)
     return each.key, each.id, each.name, each.extent, each.with_platform_connection
 
@@ -29,6 +33,7 @@ def parse_removal_line(line: str) -> tuple[str, str, str | None, Extent, bool]:
 @example("##[error]##vso[x]", Extent.DESTINATION)
 @example("\u3000 tab\tand\nline", Extent.PAIR)
 @example("no", Extent.MANAGEMENT)
+@example("${TEAM} of $${ORG}", Extent.PAIR)
 @example("", Extent.PAIR)
 def test_a_pasted_line_equals_the_offered_removal(name: str | None, extent: Extent) -> None:
     if name is not None and find_forbidden_in_value(name):

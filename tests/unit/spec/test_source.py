@@ -391,3 +391,110 @@ def test_a_large_file_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
     with pytest.raises(ReconcilerError) as raised:
         read_text(file, "a.yaml")
     assert [each.code for each in raised.value.diagnostics] == ["too-large"]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("{host: db.example.com:5432}", {"host": "db.example.com:5432"}),
+        ("{role: arn:aws:iam::1:role/x}", {"role": "arn:aws:iam::1:role/x"}),
+        ("{bucket: s3://a}", {"bucket": "s3://a"}),
+        ("{url: http://h:80/p?x=1&y=2#f, b: c}", {"url": "http://h:80/p?x=1&y=2#f", "b": "c"}),
+        ("{secret: env:FOO}", {"secret": "env:FOO"}),
+        ("{a: ::1, b: fe80::1}", {"a": "::1", "b": "fe80::1"}),
+        ("{a: :b, b: ?c, c: really?}", {"a": ":b", "b": "?c", "c": "really?"}),
+        ("{at: 12:30:45}", {"at": "12:30:45"}),
+        ("{a: C:\\x}", {"a": "C:\\x"}),
+        ("{a:b: c, d:e}", {"a:b": "c", "d:e": None}),
+        ("{a: [b:c, d e:f g], h: {i: j:k}}", {"a": ["b:c", "d e:f g"], "h": {"i": "j:k"}}),
+        ("{a: x:y\n  z:w v}", {"a": "x:y z:w v"}),
+        ("{? a:b : c:d}", {"a:b": "c:d"}),
+        (
+            '{"a":1, "b" :2, "c":{"d":e:f}, "g":[h:i], \'j\':k:l}',
+            {"a": 1, "b": 2, "c": {"d": "e:f"}, "g": ["h:i"], "j": "k:l"},
+        ),
+        ("{a: &x:y b}", None),
+        ("{a: b:c, d: \"e:f?g\", h: 'i:j'} # k:l", {"a": "b:c", "d": "e:f?g", "h": "i:j"}),
+        (
+            "a: {b: c:d}\ne: |\n  f:g?\n  {h: i:j}\nk: l:m\n",
+            {"a": {"b": "c:d"}, "e": "f:g?\n{h: i:j}\n", "k": "l:m"},
+        ),
+        ("{a: \ue000, b: \ue001:\ue002}", {"a": "\ue000", "b": "\ue001:\ue002"}),
+    ],
+)
+def test_plain_text_between_brackets_may_have_colons_and_question_marks(text: str, value: object) -> None:
+    if value is None:
+        assert find_problem(text).message.endswith("is not supported")
+    else:
+        assert to_plain(parse(text, "a.yaml")) == value
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "? a\n: b\n",
+        "--- # a comment\na: b\n...\n# the end\n",
+        "%YAML 1.2\n---\na: b\n",
+        "\ufeffa: b\n",
+        "a: b\r\n",
+        'a:\n  "b"\n',
+        "{a: b,}",
+        "{a: # a comment\n b, # another one\n}",
+        "a: &x b\n",
+        "{? a : b}",
+        '{"a":b}',
+        "{a:\n\tb}",
+    ],
+)
+def test_other_forms_of_yaml_are_read(text: str) -> None:
+    assert to_plain(parse(text, "a.yaml")) == {"a": "b"}
+
+
+def test_a_text_with_colons_between_brackets_keeps_its_place() -> None:
+    text = "a: {host: db.example.com:5432, port: 12:30}\nb: c\n"
+    root = parse(text, "a.yaml")
+    host = root.get("a")
+    assert isinstance(host, MappingNode)
+    node = host.get("host")
+    assert isinstance(node, Scalar)
+    assert cut_span(text, node) == "db.example.com:5432"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{a:, b: c}", "a colon at the end of a text between brackets is not supported"),
+        ("{a: b:}", "a colon at the end of a text between brackets is not supported"),
+        ("a: b\n\t# c\n", "a tab on an empty line, or before a comment, is not supported"),
+        ("a: b\n\t\nc: d\n", "a tab on an empty line, or before a comment, is not supported"),
+        (
+            "a: &x:y b\nc: *x:y\n",
+            "an anchor name with other characters than letters, digits, `_` and `-` is not supported",
+        ),
+        (": b\n", "a key is missing before this `:`"),
+        ("{: b}\n", "a key is missing before this `:`"),
+        (
+            '{"a"\n:b}',
+            "a key between brackets that starts on an earlier line than its `:` is not supported",
+        ),
+        (
+            "{a\n b: c}",
+            "a key between brackets that starts on an earlier line than its `:` is not supported",
+        ),
+        ("a" * 1100 + ": b", "a key of more than 1,024 characters is not supported"),
+        ('{"' + "a" * 1100 + '": b}', "a key of more than 1,024 characters is not supported"),
+        ("{a: b:c, d: e f: g}", "a comma or `}` is missing before this"),
+        ("{a: b:c, d: %e}", "a value cannot start with this character unless it is quoted"),
+    ],
+)
+def test_yaml_that_is_not_read_is_not_called_invalid(text: str, message: str) -> None:
+    assert find_problem(text).message == message
+
+
+def test_many_colons_between_brackets_are_read_in_one_more_pass() -> None:
+    text = "a: {" + ", ".join(f"k{number}: b:{number}" for number in range(20_000)) + "}\n"
+    assert len(to_plain(parse(text, "a.yaml"))["a"]) == 20_000
+
+
+def test_the_bound_of_nodes_holds_behind_a_colon_between_brackets() -> None:
+    assert find_problem("a: {b: c:d}\ne: [" + "1," * 260_000 + "]\n").code == "too-large"

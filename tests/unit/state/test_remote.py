@@ -232,6 +232,7 @@ def test_a_state_without_another_place_is_written_to_the_fallback_folder(
     store = make_store(upstream, clock)
     assert store.backups.write(EMPTY) == tmp_path / ".reconciler" / "state.json.rescued-0"
     (tmp_path / ".reconciler" / "state.json.rescued-0").unlink()
+    (tmp_path / ".reconciler" / ".gitignore").unlink()
     (tmp_path / ".reconciler").rmdir()
     (tmp_path / ".reconciler").write_text("in the way")
     assert store.backups.write(EMPTY) is None
@@ -420,7 +421,8 @@ def test_a_shutdown_writes_state_and_releases_the_lock_in_one_write(
         assert backups.with_name("seen").read_text() == "state.json.rescued-1\n", (
             "the backup is written first"
         )
-        assert list(backups.iterdir()) == [], "the backup is removed after success"
+        left = [file.name for file in backups.iterdir()]
+        assert left == [".gitignore"], "the backup is removed after success"
         assert list(upstream.read_files()) == ["state.json"]
     assert upstream.list_subjects()[-1] == "reconciler apply: state.json, serial 2, 1 records; unlocked"
 
