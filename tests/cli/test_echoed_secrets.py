@@ -30,6 +30,7 @@ PAIR = """\
         auth: PASSWORD
         user: FIVETRAN
         password: {secret: "env:ORDERS_PASSWORD"}
+        aws_access_key_id: fivetran-staging
         aws_secret_access_key: {secret: "env:ORDERS_KEY"}
 """
 PASSWORD = 'pä55 "w&rd"/x+y%41~7'
