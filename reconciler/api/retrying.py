@@ -63,7 +63,8 @@ class RetryingSender:
         ended before the first attempt, and `RateLimited` if Fivetran has asked for a pause that is too long to sit
         out.
         """
-        retry_state = RetryState(request, self._retry_policy, self._clock)
+        budget = self._transport.get_budget(request)
+        retry_state = RetryState(request, self._retry_policy, self._clock, budget)
         while True:
             try:
                 return self._attempt(retry_state)
@@ -82,7 +83,7 @@ class RetryingSender:
             with self._lock:
                 self._retry_count += 1
         try:
-            response = self._transport.send(retry_state.request)
+            response = self._transport.send(retry_state.request, retry_state.remaining_budget)
         except ApiError as error:
             self.limiter.observe_remaining(error.exchange.remaining)
             if isinstance(error, RateLimited):
