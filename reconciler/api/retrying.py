@@ -56,6 +56,11 @@ class RetryingSender:
         """Get the time at the server; None before the first answer with a date."""
         return self._transport.server_clock.now()
 
+    def report_slow_calls(self) -> None:
+        """Report the calls that have waited long for their answers. To be called often, by any thread."""
+        for report in self._transport.call_watch.take_reports():
+            self._listener(report)
+
     def send(self, request: Request) -> Response:
         """Send a request, as often as the retry matrix allows, and return its answer.
 

@@ -24,6 +24,7 @@ from requests.adapters import BaseAdapter
 
 from reconciler import __version__
 from reconciler.api.body import DecodeError, EncodeError, decode, encode, redact
+from reconciler.api.call_watch import CallWatch
 from reconciler.api.errors import (
     MAX_NAME_LENGTH,
     READ_METHODS,
@@ -39,6 +40,7 @@ from reconciler.api.errors import (
     parse_retry_after,
     sanitize,
 )
+from reconciler.api.limiter import NOTIFY_AFTER
 from reconciler.api.responses import SUCCESS_CODES, Envelope
 from reconciler.api.server_clock import ServerClock
 from reconciler.api.transport_errors import describe
@@ -81,6 +83,9 @@ class Timeouts:
     total: float = 120.0
     setup_tests: float = 900.0
 
+
+_NOTIFY_AFTER = {TimeoutClass.ORDINARY: NOTIFY_AFTER, TimeoutClass.SETUP_TESTS: 12 * NOTIFY_AFTER}
+"""Seconds after which a run reports the call that it waits for. Setup tests usually take longer than other calls."""
 
 Credentials: TypeAlias = tuple[Secret, Secret]
 """An API key with its secret."""
@@ -137,6 +142,7 @@ class Transport:
         max_response_bytes: int = MAX_BODY_BYTES,
     ) -> None:
         self.server_clock = ServerClock(clock)
+        self.call_watch = CallWatch(clock)
         self._endpoint = resolve_endpoint(base_url, environ)
         self._credentials = credentials
         self._clock = clock
@@ -185,7 +191,9 @@ class Transport:
         if request.before_send is not None:
             request.before_send()
         deadline = self._create_deadline(request, max_seconds)
-        result = self._exchange(prepared_request, deadline, exchange, clear_texts)
+        notify_after = _NOTIFY_AFTER[request.timeout_class]
+        with self.call_watch.follow(exchange.method, exchange.path, notify_after):
+            result = self._exchange(prepared_request, deadline, exchange, clear_texts)
         # Raised here, outside every handler: otherwise an error of the HTTP library, which holds the credentials,
         # would become its context.
         if isinstance(result, ApiError):

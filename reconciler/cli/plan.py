@@ -109,7 +109,7 @@ def _plan(
     from reconciler.report.plan_text import render_save_notice
     from reconciler.report.renderer import PlanReport
     from reconciler.workspace.audit import combine_listeners
-    from reconciler.workspace.workspace import open_workspace
+    from reconciler.workspace.workspace import open_workspace, with_lock_renewal
 
     sign = make_signer(context, save_options.key) if save_options is not None else None
     with open_event_log(context, "plan") as log:
@@ -119,7 +119,7 @@ def _plan(
         ):
             if save_options is not None:
                 workspace.state.ensure_key()  # `apply` compares fingerprints to find changed secrets
-            planned = make_plan(workspace)
+            planned = with_lock_renewal(workspace, make_plan)
             plan = planned.plan
             if save_options is not None:
                 write_plan(

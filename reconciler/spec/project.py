@@ -32,6 +32,7 @@ from reconciler.spec.schema import (
     validate_model,
 )
 from reconciler.spec.source import parse, read_text
+from reconciler.spec.timeouts import TimeoutRules
 
 MAX_SETTLE = timedelta(days=1)
 
@@ -147,6 +148,7 @@ class ProjectFile(StrictModel):
         " run makes it again. `0s`: the next run does at once.",
     )
     secrets: SecretRules = Field(SecretRules(), description="What specs may refer to, and how it is fetched.")
+    timeouts: TimeoutRules = Field(TimeoutRules(), description="How long calls to Fivetran may take.")
 
 
 PROJECT_LEVELS: dict[str, Levels] = {
@@ -156,6 +158,7 @@ PROJECT_LEVELS: dict[str, Levels] = {
     "limits": 1,
     "budget": 1,
     "secrets": {"commands": 2},
+    "timeouts": 1,
 }
 
 
