@@ -39,6 +39,8 @@ def describe(error: BaseException, deadline: CallDeadline) -> str:  # noqa: PLR0
             return f"the connection failed ({error})"
         case http.client.HTTPException():
             return "the answer is not HTTP"
+        case ValueError() | OverflowError() if deadline.sent:  # such as the error of a number in a header
+            return "the answer is not HTTP"
         case OSError():
             return sanitize(error.strerror or str(error))
     return f"the connection failed ({type(error).__name__})"

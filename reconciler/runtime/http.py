@@ -381,6 +381,8 @@ def get(
             raise NoAnswer("its TLS certificate cannot be verified")
         case BodyTooLarge():
             raise NoAnswer(f"the answer is larger than {max_bytes // 1024} KiB")
+        case ValueError() | OverflowError() if deadline.sent:  # such as the error of a number in a header
+            raise NoAnswer("the answer is not HTTP")
         case UnreadableAnswer():
             reason = "the answer is not HTTP" if deadline.sent else f"the connection failed ({cause})"
             raise NoAnswer(reason)
