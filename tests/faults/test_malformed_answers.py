@@ -22,7 +22,7 @@ import cli_harness
 import pytest
 from cli_harness import KEY, SECRET, CommandResult, Project, build_credentials
 from fake_clock import HastyClock
-from malformed_answers import Answer, build_malformed_answer
+from malformed_answers import MalformedAnswer, build_malformed_answer
 from scripted_server import ReceivedRequest, ServerConnection, build_response, serve_script
 from werkzeug.test import Client as Caller
 
@@ -132,7 +132,7 @@ class MalformingServer:
     random: Random
     is_lasting: bool
     takes_effect: bool
-    answers: list[Answer] = field(default_factory=list)
+    answers: list[MalformedAnswer] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
     targets: list[str] = field(default_factory=list)
 
@@ -153,7 +153,7 @@ class MalformingServer:
             self.random.setstate(state)
             answer = build_malformed_answer(self.random, *self._pass_on(request))
         if request.target.endswith("/test") and answer.is_silent:
-            answer = Answer(answer.name, answer.head)  # setup tests may be silent for long
+            answer = MalformedAnswer(answer.name, answer.head)  # setup tests may be silent for long
         self.answers.append(answer)
         answer.send(wire, LeapingClock.leap)
 

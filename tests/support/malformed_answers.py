@@ -24,7 +24,7 @@ FLOOD_BLOCK = 64
 
 
 @dataclass(frozen=True)
-class Answer:
+class MalformedAnswer:
     """Answer that is not sent yet. `pieces` follow the bytes of `head`; `drip` sends them byte by byte, `flood` sends
     the last one until the client hangs up, `ending` says what comes after all bytes. An `endless` answer lasts longer
     than any call."""
@@ -65,7 +65,7 @@ class Answer:
         return self.endless and not self.pieces
 
 
-def build_malformed_answer(random: Random, status: int, content: bytes) -> Answer:
+def build_malformed_answer(random: Random, status: int, content: bytes) -> MalformedAnswer:
     """Build a malformed answer from the status and the content of a valid answer."""
     production = random.choice(PRODUCTIONS)
     answer = production(random, status, content)
@@ -145,20 +145,20 @@ STATUSES = (
 )
 
 
-def _status_line(random: Random, status: int, content: bytes) -> Answer:
+def _status_line(random: Random, status: int, content: bytes) -> MalformedAnswer:
     if random.random() < 0.4:
         other = random.choice(STATUSES)
-        return Answer(str(other), _plain(other, content), status=other)
+        return MalformedAnswer(str(other), _plain(other, content), status=other)
     name, line = _pick(random, STATUS_LINES)
-    return Answer(name, _whole(line, _length(content), content))
+    return MalformedAnswer(name, _whole(line, _length(content), content))
 
 
-def _too_many_requests(random: Random, status: int, content: bytes) -> Answer:
+def _too_many_requests(random: Random, status: int, content: bytes) -> MalformedAnswer:
     wait = random.choice(
         (b"", b"soon", b"-1", b"0", b"1e3", b"9" * 500, b"\xff", b"0x10", b"Mon, 99 Zed 0000")
     )
     page = random.choice((b"", b"<html>slow down</html>", b"{", content))
-    return Answer(
+    return MalformedAnswer(
         f"Retry-After {wait[:9]!r}", _plain(429, page, b"Retry-After: " + wait + b"\r\n"), status=429
     )
 
@@ -190,17 +190,17 @@ HEADERS: dict[str, bytes] = {
 }
 
 
-def _headers(random: Random, status: int, content: bytes) -> Answer:
+def _headers(random: Random, status: int, content: bytes) -> MalformedAnswer:
     name, headers = _pick(random, HEADERS)
     if random.random() < 0.3:
-        return Answer(f"{name}, broken off", _whole(_line(status), headers, b"")[:-3])
+        return MalformedAnswer(f"{name}, broken off", _whole(_line(status), headers, b"")[:-3])
     own = (headers, _length(content)) if random.random() < 0.5 else (_length(content), headers)
-    return Answer(name, _whole(_line(status), b"".join(own), content))
+    return MalformedAnswer(name, _whole(_line(status), b"".join(own), content))
 
 
-def _line_ends(random: Random, status: int, content: bytes) -> Answer:
+def _line_ends(random: Random, status: int, content: bytes) -> MalformedAnswer:
     end = random.choice((b"\n", b"\r", b"\r\r\n", b"\n\r", b"\x0b\x0c"))
-    return Answer(repr(end), _plain(status, b"", b"X-Odd: y\r\n").replace(b"\r\n", end) + content)
+    return MalformedAnswer(repr(end), _plain(status, b"", b"X-Odd: y\r\n").replace(b"\r\n", end) + content)
 
 
 LENGTHS: dict[str, bytes] = {
@@ -220,19 +220,19 @@ LENGTHS: dict[str, bytes] = {
 }
 
 
-def _lengths(random: Random, status: int, content: bytes) -> Answer:
+def _lengths(random: Random, status: int, content: bytes) -> MalformedAnswer:
     ending = random.choice(("close", "hang", "reset"))
     match random.randrange(3):
         case 0:
             cut = random.randrange(len(content) + 1)
             ending = ending if cut else "close"
             bytes_sent = _plain(status, content)[: -cut or None]
-            return Answer(f"cut, {ending}", bytes_sent, ending=ending, endless=ending == "hang")
+            return MalformedAnswer(f"cut, {ending}", bytes_sent, ending=ending, endless=ending == "hang")
         case 1:
             two = _length(content) + _length(content[1:])
-            return Answer("two lengths", _whole(_line(status), two, content))
+            return MalformedAnswer("two lengths", _whole(_line(status), two, content))
     name, length = _pick(random, LENGTHS)
-    return Answer(name, _whole(_line(status), b"Content-Length: " + length + b"\r\n", content))
+    return MalformedAnswer(name, _whole(_line(status), b"Content-Length: " + length + b"\r\n", content))
 
 
 CHUNK_SIZES: dict[str, bytes] = {
@@ -260,36 +260,38 @@ def _chunked(size: bytes, content: bytes, last: bytes = b"0\r\n\r\n") -> bytes:
     return size + b"\r\n" + content + b"\r\n" + last
 
 
-def _chunks(random: Random, status: int, content: bytes) -> Answer:
+def _chunks(random: Random, status: int, content: bytes) -> MalformedAnswer:
     head = _whole(_line(status), b"Transfer-Encoding: chunked\r\n", b"")
     right = b"%x" % len(content)
     match random.randrange(6):
         case 0:
             more = b"%x" % (len(content) + random.choice((-7, -1, 1, 7)))
-            return Answer("a wrong size", head + _chunked(more, content))
+            return MalformedAnswer("a wrong size", head + _chunked(more, content))
         case 1:
-            return Answer("no last chunk", head + right + b"\r\n" + content + b"\r\n")
+            return MalformedAnswer("no last chunk", head + right + b"\r\n" + content + b"\r\n")
         case 2:
             trailers = random.choice(
                 (b"nonsense", b"X: " + b"y" * 70_000, b"\x00\r\n\xff", b"Content-Length: 3")
             )
             end = b"0\r\n" + trailers + random.choice((b"", b"\r\n", b"\r\n\r\n"))
-            return Answer(f"trailers {trailers[:9]!r}", head + _chunked(right, content, end))
+            return MalformedAnswer(f"trailers {trailers[:9]!r}", head + _chunked(right, content, end))
         case 3:
             both = _length(content) + b"Transfer-Encoding: chunked\r\n"
-            return Answer("a length and chunks", _whole(_line(status), both, content))
+            return MalformedAnswer("a length and chunks", _whole(_line(status), both, content))
         case 4:
             coding = random.choice(
                 (b"gzip", b"chunked, chunked", b"xchunked", b"identity", b"\xff", b"gzip, chunked")
             )
             headers = b"Transfer-Encoding: " + coding + b"\r\n"
-            return Answer(f"coding {coding!r}", _whole(_line(status), headers, _chunked(right, content)))
+            return MalformedAnswer(
+                f"coding {coding!r}", _whole(_line(status), headers, _chunked(right, content))
+            )
     name, size = _pick(random, CHUNK_SIZES)
     first = b"" if random.random() < 0.5 else _chunked(b"3", content[:3], b"")
-    return Answer(f"size {name}", head + first + _chunked(size, content))
+    return MalformedAnswer(f"size {name}", head + first + _chunked(size, content))
 
 
-def _encodings(random: Random, status: int, content: bytes) -> Answer:
+def _encodings(random: Random, status: int, content: bytes) -> MalformedAnswer:
     packed = gzip.compress(content)
     bodies: dict[str, tuple[bytes, bytes]] = {
         "plain as gzip": (b"gzip", content),
@@ -320,10 +322,10 @@ def _encodings(random: Random, status: int, content: bytes) -> Answer:
     headers = b"Content-Encoding: " + encoding + b"\r\n"
     if random.random() < 0.3:
         chunks = _chunked(b"%x" % len(body), body)
-        return Answer(
+        return MalformedAnswer(
             f"{name}, chunked", _whole(_line(status), headers + b"Transfer-Encoding: chunked\r\n", chunks)
         )
-    return Answer(name, _plain(status, body, headers))
+    return MalformedAnswer(name, _plain(status, body, headers))
 
 
 SCALARS: tuple[Any, ...] = (None, True, 7, -1.5, "", "no", [], {}, [[]], "../x", "a b", "\x00", "x" * 5000)
@@ -360,7 +362,7 @@ BODIES: dict[str, bytes] = {
 }
 
 
-def _json(random: Random, status: int, content: bytes) -> Answer:
+def _json(random: Random, status: int, content: bytes) -> MalformedAnswer:
     match random.randrange(4):
         case 0:
             name, body = "cut", content[: random.randrange(len(content))]
@@ -368,7 +370,7 @@ def _json(random: Random, status: int, content: bytes) -> Answer:
             name, body = _damage(random, json.loads(content))
         case _:
             name, body = _pick(random, BODIES)
-    return Answer(name, _plain(status, body))
+    return MalformedAnswer(name, _plain(status, body))
 
 
 NEEDED = ("code", "data", "items", "id", "group_id", "service", "config", "next_cursor", "account_id")
@@ -401,19 +403,19 @@ def _damage(random: Random, document: Any) -> tuple[str, bytes]:
     return f"{key} is a {type(node[key]).__name__}", json.dumps(document).encode()
 
 
-def _drip(head: bytes, piece: bytes) -> Answer:
-    return Answer("", head, (piece,), drip=True, endless=True)
+def _drip(head: bytes, piece: bytes) -> MalformedAnswer:
+    return MalformedAnswer("", head, (piece,), drip=True, endless=True)
 
 
-def _flood(head: bytes, piece: bytes, *, endless: bool = False) -> Answer:
-    return Answer("", head, (piece,), flood=True, endless=endless)
+def _flood(head: bytes, piece: bytes, *, endless: bool = False) -> MalformedAnswer:
+    return MalformedAnswer("", head, (piece,), flood=True, endless=endless)
 
 
-def _silence(head: bytes) -> Answer:
-    return Answer("", head, ending="hang", endless=True)
+def _silence(head: bytes) -> MalformedAnswer:
+    return MalformedAnswer("", head, ending="hang", endless=True)
 
 
-def _pace(random: Random, status: int, content: bytes) -> Answer:
+def _pace(random: Random, status: int, content: bytes) -> MalformedAnswer:
     line = _line(status) + b"\r\n"
     in_chunks = _whole(_line(status), b"Transfer-Encoding: chunked\r\n", b"")
     whole = _chunked(b"%x" % len(content), content, b"0\r\n")
@@ -437,26 +439,26 @@ def _pace(random: Random, status: int, content: bytes) -> Answer:
         "says half a line": _silence(b"HTTP/1.1 20"),
         "says half the headers": _silence(line + b"Content-Le"),
         "says half a chunk": _silence(in_chunks + b"40\r\n{"),
-        "resets": Answer("", ending="reset"),
-        "resets in the headers": Answer("", line + b"Content-Le", ending="reset"),
-        "resets in the body": Answer("", _plain(status, content)[:-3], ending="reset"),
-        "closes": Answer(""),
+        "resets": MalformedAnswer("", ending="reset"),
+        "resets in the headers": MalformedAnswer("", line + b"Content-Le", ending="reset"),
+        "resets in the body": MalformedAnswer("", _plain(status, content)[:-3], ending="reset"),
+        "closes": MalformedAnswer(""),
     }
     name = random.choice(list(paces))
     return replace(paces[name], name=name)
 
 
-def _noise(random: Random, status: int, content: bytes) -> Answer:
+def _noise(random: Random, status: int, content: bytes) -> MalformedAnswer:
     """Random bytes in or in place of a valid answer."""
     valid = _plain(status, content)
     if random.random() < 0.3:
-        return Answer("random bytes", random.randbytes(random.randrange(1, 400)))
+        return MalformedAnswer("random bytes", random.randbytes(random.randrange(1, 400)))
     place = random.randrange(9, valid.index(b"\r\n\r\n") + 4)
     noise = random.randbytes(random.randrange(1, 9))
-    return Answer(f"at {place}", valid[:place] + noise + valid[place + random.randrange(4) :])
+    return MalformedAnswer(f"at {place}", valid[:place] + noise + valid[place + random.randrange(4) :])
 
 
-PRODUCTIONS: tuple[Callable[[Random, int, bytes], Answer], ...] = (
+PRODUCTIONS: tuple[Callable[[Random, int, bytes], MalformedAnswer], ...] = (
     _status_line, _too_many_requests, _headers, _line_ends, _lengths, _chunks, _chunks, _encodings, _json, _json,
     _pace, _pace, _noise,
 )  # fmt: skip

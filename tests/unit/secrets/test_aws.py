@@ -11,7 +11,7 @@ from typing import Any
 import boto3
 import pytest
 from long_runs import small_and_large
-from malformed_answers import Answer, build_malformed_answer
+from malformed_answers import MalformedAnswer, build_malformed_answer
 from moto.server import ThreadedMotoServer
 from scripted_server import build_response, serve_script
 
@@ -161,7 +161,7 @@ def test_a_reference_holds_a_name_or_an_arn(locator: str, is_fine: bool) -> None
     assert (validate_reference(Reference("aws", locator)) is None) == is_fine
 
 
-def answered(around: Around, answer: Answer, timeout: float = 1) -> str:
+def answered(around: Around, answer: MalformedAnswer, timeout: float = 1) -> str:
     """Why there is no secret in an answer, or the secret."""
     with serve_script(lambda wire, _: answer.send(wire)) as running:
         endpoint = f"http://127.0.0.1:{running.port}"
@@ -180,13 +180,16 @@ SECRET = b'{"ARN": "arn:aws:secretsmanager:x", "Name": "plain", "SecretString": 
 
 def test_an_answer_that_drips_takes_no_longer_than_a_look_up(around: Around) -> None:
     line = b"HTTP/1.1 200 OK\r\nContent-Length: 9000\r\n\r\n"
-    drip = Answer("drip", line, (b" " * 9000,), drip=True, endless=True)
+    drip = MalformedAnswer("drip", line, (b" " * 9000,), drip=True, endless=True)
     assert answered(around, drip) == "AWS did not answer in time"
 
 
 @pytest.mark.parametrize("body", [b"{}", b'{"SecretString": null}', b'{"SecretString": 7}', b"", b"hello"])
 def test_an_answer_without_a_secret_is_no_empty_secret(around: Around, body: bytes) -> None:
-    assert answered(around, Answer("body", build_response(body)), 10) == "the answer of AWS holds no secret"
+    assert (
+        answered(around, MalformedAnswer("body", build_response(body)), 10)
+        == "the answer of AWS holds no secret"
+    )
 
 
 @small_and_large("count", 3, 150)

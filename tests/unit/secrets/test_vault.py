@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from long_runs import small_and_large
-from malformed_answers import Answer, build_malformed_answer
+from malformed_answers import MalformedAnswer, build_malformed_answer
 from scripted_server import (
     ReceivedRequest,
     Script,
@@ -322,7 +322,7 @@ def test_a_reference_is_a_mount_a_path_and_a_key(locator: str, part: str, is_fin
 def test_every_malformed_answer_is_a_reason_or_the_value_and_takes_no_longer_than_a_look_up(
     count: int, around: Around
 ) -> None:
-    answers: list[Answer] = []
+    answers: list[MalformedAnswer] = []
     with serve_script(lambda wire, _: answers[-1].send(wire)) as running:
         here = around(0.5, VAULT_ADDR=address(running), VAULT_TOKEN="the-token")
         for number in range(count):
