@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from random import Random
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -33,8 +33,9 @@ pytestmark = pytest.mark.filterwarnings("error")
 COUNT = 510
 TIMEOUTS = "timeouts: {read: 3}\n"
 """Silence takes real time."""
-LEAP = 1000.0
-"""Seconds by which the clock of a run leaps in the middle of an endless answer: more than any call may take."""
+LEAP, LEAP_OF_TESTS = 150.0, 1000.0
+"""Seconds by which the clock of a run leaps in the middle of an endless answer: more than the call may take, also with
+setup tests, and less than its repeats could take if each had a time of its own."""
 MAX_REQUESTS, MAX_LIMITED_REQUESTS = 5, 25
 """Attempts of one call; after a 429 only the pauses bound them."""
 MAX_READS = 12
@@ -152,10 +153,11 @@ class MalformingServer:
         if answer.status != 429 and (self.takes_effect or request.method == "GET"):
             self.random.setstate(state)
             answer = build_malformed_answer(self.random, *self._pass_on(request))
-        if request.target.endswith("/test") and answer.is_silent:
+        is_test = request.target.endswith("/test")
+        if is_test and answer.is_silent:
             answer = MalformedAnswer(answer.name, answer.head)  # setup tests may be silent for long
         self.answers.append(answer)
-        answer.send(wire, LeapingClock.leap)
+        answer.send(wire, partial(LeapingClock.leap, LEAP_OF_TESTS if is_test else LEAP))
 
     def _pass_on(self, request: ReceivedRequest) -> tuple[int, bytes]:
         parts = urlsplit(request.target)
@@ -182,8 +184,8 @@ class LeapingClock(HastyClock):
         return super().monotonic() + LeapingClock.leaped
 
     @classmethod
-    def leap(cls) -> None:
-        LeapingClock.leaped += LEAP
+    def leap(cls, seconds: float) -> None:
+        LeapingClock.leaped += seconds
 
 
 @contextmanager
