@@ -1,4 +1,4 @@
-"""Fixtures that many tests share."""
+"""Define the fixtures that many tests share."""
 
 from __future__ import annotations
 
@@ -17,13 +17,22 @@ from secret_leak_detector import detect_leaks
 disable_deadlines()
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    # A shell that starts the tests in the background lets them ignore Ctrl-C, and every process that they start.
+    # A shell that starts the tests in the background lets the tests and their processes ignore Ctrl-C.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _check_descriptor(descriptor: int) -> None:
+    """Accept what `fsync` accepts, without the milliseconds of a disk."""
+    os.fstat(descriptor)
+
+
+# Tests check whether and when the product syncs a file (by patches of their own), never what the disk does then.
+os.fsync = _check_descriptor
 
 
 @pytest.hookimpl(tryfirst=True)  # ahead of xdist, which starts the workers by these options
 def pytest_cmdline_main(config: pytest.Config) -> None:
-    """Run on all cores, unless the command line names its workers or is about one test file.
+    """Run on all cores, unless the command line sets the workers or names a single test file.
 
     Not in `addopts`: pytest would refuse the option when xdist is switched off (`-p no:xdist`).
     """
@@ -36,7 +45,7 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
 
 
 def _count_workers(arguments: Sequence[str]) -> int:
-    """Workers for the tests that the command line names: a worker costs the import of everything that it runs."""
+    """Count the workers for the tests of the command line. Each worker has to import all modules of its tests."""
     files = {argument.partition("::")[0] for argument in arguments}
     if all(file.endswith(".py") for file in files):
         return 0 if len(files) == 1 else min(len(files), _count_all_workers())
@@ -44,19 +53,19 @@ def _count_workers(arguments: Sequence[str]) -> int:
 
 
 def _count_all_workers() -> int:
-    """Workers of a whole run. One more than cores: many tests wait for processes, sockets and locks."""
+    """Count the workers of a whole run: one more than cores, since many tests wait for processes and sockets."""
     return (os.cpu_count() or 1) + 1
 
 
 @pytest.hookimpl(optionalhook=True)  # unknown to pytest when xdist is switched off
 def pytest_xdist_auto_num_workers() -> int:
-    """Workers of `-n auto`."""
+    """Count the workers of `-n auto`."""
     return _count_all_workers()
 
 
 @pytest.hookimpl(tryfirst=True)  # ahead of the selection by `-m`
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave one case in so many of a `sampled` test to the usual run, and the others to the long run."""
+    """Keep one case in `every` of a `sampled` test in the usual run, and mark the other cases as long."""
     cases = Counter[str]()
     for item in items:
         sampled = item.get_closest_marker("sampled")
@@ -69,31 +78,31 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def no_secret_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
-    """S-40: no secret that a test gives to the product is in anything that the product makes of it."""
+    """Check that no artefact of the product contains a secret of the test (S-40)."""
     with detect_leaks(_list_captured_sections(request.node)):
         yield
 
 
 def _list_captured_sections(item: pytest.Item) -> Iterator[tuple[str, str]]:
-    """What pytest caught of the test until now: streams and logs."""
+    """List the captured streams and logs of the test."""
     for when, name, text in item._report_sections:
         yield f"captured {name} of the {when}", text
 
 
 @pytest.fixture
 def server() -> Iterator[EmulatedFivetran]:
-    """A Fivetran with an empty account."""
+    """Serve an emulated Fivetran with an empty account."""
     with serve_fivetran() as emulated:
         yield emulated
 
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Project:
-    """An empty project folder."""
+    """Create an empty project folder."""
     return Project(tmp_path, monkeypatch, capfd)
 
 
 @pytest.fixture
 def applied_project(project: Project, server: EmulatedFivetran) -> AppliedProject:
-    """A project with two applied pairs, `orders` and `sales`."""
+    """Create a project with two applied pairs, `orders` and `sales`."""
     return apply_pairs(project, server)

@@ -1,7 +1,7 @@
 """Build the call of each task: one verb of the API, with everything that its worker needs.
 
-A worker reads nothing that the main thread changes. Its only question to the main thread is whether a request that
-makes an object may leave.
+A worker reads no data that the main thread changes. It only asks the main thread whether a request that creates an
+object may be sent.
 """
 
 from __future__ import annotations
@@ -22,8 +22,11 @@ from reconciler.planning.deletions import PlannedDeletion
 
 @dataclass(slots=True)
 class DeletionCall:
-    """Deletes one object. `deleted_connections` grows by each connection that was deleted before the object, and is
-    complete even if the deletion of the object fails."""
+    """Call that deletes one object.
+
+    `deleted_connections` are the connections that were deleted before the object. The list is complete even if the
+    deletion of the object fails.
+    """
 
     client: Client
     deletion: PlannedDeletion
@@ -41,13 +44,13 @@ class DeletionCall:
 
 @dataclass(frozen=True, slots=True)
 class WriteCall:
-    """Writes one object: creates it, replaces the object with this `id`, or updates it."""
+    """Call that writes one object: creates it, replaces the object with this `id`, or updates it."""
 
     creation: RecoverableCreate
     id: str | None
 
     def build(self) -> Callable[[], Any]:
-        """Return the call of the action. A create and a replacement return a `CreateResult`."""
+        """Build the call of the action. A create and a replacement return a `CreateResult`."""
         match self.creation.operation.change.action:
             case Action.CREATE:
                 return self.creation.execute
@@ -67,10 +70,10 @@ class WriteCall:
 
 
 def _send_nothing() -> None:
-    """A change that is only tested needs no write."""
+    """Send no request, for a change that only runs setup tests."""
 
 
 def require_permission(request_permission: Callable[[Address], bool], address: Address) -> None:
-    """Return once it is recorded that the request leaves now. Raises `Cancelled` if the request must not leave."""
+    """Require the permission to send a create. Raises `Cancelled` if the request must not be sent."""
     if not request_permission(address):
-        raise Cancelled(Exchange("POST", f"/{address.kind}s", message="nothing new leaves any more"))
+        raise Cancelled(Exchange("POST", f"/{address.kind}s", message="the run sends no new request"))

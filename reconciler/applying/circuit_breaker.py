@@ -13,7 +13,7 @@ MAX_OUTAGES = 5
 
 @dataclass(slots=True)
 class CircuitBreaker:
-    """Whether further calls may start. `reason` is the diagnostic code or the status that stopped them, or empty."""
+    """Switch that stops the start of further calls. `reason` is the diagnostic code or the status that tripped it."""
 
     reason: str = ""
     _outages: int = 0
@@ -28,13 +28,15 @@ class CircuitBreaker:
         self.reason = self.reason or reason
 
     def trip_without_permission(self, reason: str) -> None:
-        """Start no further call with credentials that were refused. This reason replaces any other one: until the
-        credentials are corrected, nothing else can be."""
+        """Start no further call with refused credentials.
+
+        This reason replaces any other reason: no other failure can be corrected before the credentials are.
+        """
         self.reason = reason
 
     def count_outage(self, error: BaseException | None) -> None:
-        """Trip after several outages in a row. A failure of one object starves no other object, but an API that is
-        down is not called a thousand times."""
+        """Trip after several outages in a row. A failure of one object stops no other object, but an API that is down
+        is not called a thousand times."""
         if isinstance(error, Cancelled):
             return
         self._outages = self._outages + 1 if isinstance(error, ApiError) and is_outage(error) else 0

@@ -20,14 +20,14 @@ from reconciler.workspace.workspace import Workspace
 def find_remaining(
     workspace: Workspace, planned: PlanResult, outcomes: Iterable[Outcome]
 ) -> tuple[tuple[Address, ...] | None, list[Diagnostic]]:
-    """Addresses that a new plan of the touched entries still changes. None if it cannot be made, with the reasons.
+    """Find the addresses that a new plan of the touched entries still changes; None and the reasons if it fails.
 
-    After a run without failures, a new plan that changes something may have read old values: it is made again.
+    After a run without failures, a new plan with changes may have read old values, so planning is repeated.
     """
     keys = {change.address.key for change in planned.plan.effective}
     touched = {Address(kind, key) for kind in (GROUP, DESTINATION) for key in keys}
     workspace.listener(ConvergenceCheck(len(keys)))
-    # `--resend-…` asks for one more request each; the check must not ask for it again.
+    # `--resend-…` asks for one more request each, which has been sent by now.
     settings = replace(workspace.settings, resend=(), resent_creates=())
     check_workspace = replace(workspace, settings=settings, listener=workspace.events.put)
     max_polls = MAX_POLLS if not any(outcome.is_unsuccessful for outcome in outcomes) else 1

@@ -1,9 +1,9 @@
 """Create one resource exactly once, even if the response to the call is lost.
 
 After a lost response the account is read. Exactly one new object that belongs to no other entry is the created object;
-with several of them the user must say which one it is. No new object proves nothing: a proxy may hold the request up,
-and it takes effect long after the client gave up. So the same run never sends the request again, and a later run only
-once `settle` has passed since it was sent. For that, the time of sending is recorded right before the request leaves.
+with several new objects the user has to name the right object. The absence of a new object proves nothing: a proxy may
+deliver the request long after the client gave up. So the same run never sends the request again, and a later run only
+once `settle` has passed since it was sent. For that, the time of sending is recorded right before the request is sent.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class CreateResult:
 
 
 class AmbiguousCreateError(Exception):
-    """Several objects may be the created object. `ids` are the ids of all of them."""
+    """Several objects may be the created object. `ids` are their ids."""
 
     def __init__(self, ids: Collection[str]) -> None:
         super().__init__()
@@ -37,8 +37,11 @@ class AmbiguousCreateError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class RecoverableCreate:
-    """Everything that a worker needs to create one resource. `known_ids` are ids of other objects; `listener` takes
-    events from any thread. `before_send` records that the request leaves now, and raises `ApiError` if it must not."""
+    """Create of one resource, with everything that its worker needs.
+
+    `known_ids` are ids of other objects. `listener` takes events from any thread. `before_send` records that the
+    request is sent now, and raises `ApiError` if it must not be sent.
+    """
 
     client: Client
     operation: PlannedOperation
@@ -67,7 +70,7 @@ class RecoverableCreate:
         return KINDS[desired.address.kind].create(client, self.parent, desired, self.operation.values)
 
     def _recover(self, create_error: ApiError) -> str | None:
-        """Id of the object that the lost call has made, if any. Raises `create_error` if the account cannot be read."""
+        """Find the id of the object that the lost call created. Raises `create_error` if the account cannot be read."""
         desired = self.operation.desired
         self.listener(RecoveringCreate(desired.address))
         kind = KINDS[desired.address.kind]

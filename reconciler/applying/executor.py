@@ -4,10 +4,10 @@ Workers make one call each and know only the API. The main thread owns everythin
 
 1. it starts the tasks whose predecessors have ended: groups before their destinations, deletions at the end;
 2. it records each result before anything relies on it;
-3. it starts the setup tests of a write that has worked;
+3. it starts the setup tests of a successful write;
 4. it gives each task exactly one outcome, and reports it.
 
-A failure skips only its dependants, and holds all deletions. The circuit breaker says when no further call starts.
+A failure skips only its dependants, and holds all deletions. The circuit breaker decides when no further call starts.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from reconciler.applying.create import AmbiguousCreateError, CreateResult, Recov
 from reconciler.applying.outcomes import (
     InFlight,
     abandon,
+    create_outcome,
     fail_ambiguous_create,
     fail_call,
     finish_tests,
     finish_untested,
     hold_create,
     hold_deletion,
-    new_outcome,
     skip_after_stop,
     skip_without_parent,
 )
@@ -54,11 +54,11 @@ from reconciler.runtime.workers import WorkerPool, WorkResult
 
 @dataclass(slots=True)
 class PlanExecutor:
-    """Executes one plan.
+    """Executor of one plan.
 
     `ids` are the ids of existing objects by address, and grow by each create. `find_namesakes` gives the ids of the
     groups that had a name before the run. `find_unsettled` gives the open request that a create has to wait
-    for at this moment. `fail_fast` starts nothing new after the first failure.
+    for at this moment. With `fail_fast` no task starts after the first failure.
     """
 
     client: Client
@@ -110,7 +110,7 @@ class PlanExecutor:
     # Starting tasks
 
     def _start_ready(self, pool: WorkerPool[Address], ready: ReadyQueue) -> None:
-        """Start the tasks that can start; tasks that never will get their outcomes."""
+        """Start the tasks that can start, and finish the tasks that will never start."""
         while (task := ready.pop()) is not None:
             is_awaiting_tests = task.address in self._awaiting_tests
             outcome = self._end_untested(task) if is_awaiting_tests else self._skip_reason(task)
@@ -127,15 +127,15 @@ class PlanExecutor:
                 self._start_call(pool, task)
 
     def _end_untested(self, task: Task) -> Outcome | None:
-        """The outcome of a write whose setup tests do not start, since the run stops; else None."""
+        """Build the outcome of a write whose setup tests do not start, since the run stops; else None."""
         if not (self.cancelled.is_set() or self.breaker.is_tripped):
             return None
         return finish_untested(self._awaiting_tests.pop(task.address), None, self.clock.monotonic())
 
     def _skip_reason(self, task: Task) -> Outcome | None:
-        """The outcome of a task that does not start; else None."""
+        """Build the outcome of a task that does not start; None if the task can start."""
         if self.cancelled.is_set():
-            return new_outcome(task, Status.CANCELLED)
+            return create_outcome(task, Status.CANCELLED)
         if isinstance(task.operation, PlannedDeletion) and self._first_failure is not None:
             return hold_deletion(task, self._first_failure)
         for parent in task.depends_on:
@@ -144,7 +144,7 @@ class PlanExecutor:
         return skip_after_stop(task, self.breaker.reason) if self.breaker.is_tripped else None
 
     def _find_unsettled(self, task: Task) -> UnsettledRequest | None:
-        """The open request that the task has to wait for. Only a second create can make a second object."""
+        """Find the open request that the task has to wait for. Only a second create can create a second object."""
         return self.find_unsettled(task.address) if task.change.action is Action.CREATE else None
 
     def _start_call(self, pool: WorkerPool[Address], task: Task) -> None:
@@ -193,8 +193,10 @@ class PlanExecutor:
         return Poller(self.clock, self.cancelled)
 
     def _may_send(self, address: Address) -> bool:
-        """Whether a request that makes an object may leave, which is recorded then. A worker that was abandoned may
-        still ask; its request must not leave after the end of the run."""
+        """Return whether a request that creates an object may be sent, and record that it is sent.
+
+        An abandoned worker may still ask; its request must not be sent after the end of the run.
+        """
         if self.cancelled.is_set() or address not in self._in_flight:
             return False
         return self.records.mark_sent(address)
@@ -218,7 +220,7 @@ class PlanExecutor:
             self._handle_written(flight, work_result.result, ready)
 
     def _handle_written(self, flight: InFlight, result: Any, ready: ReadyQueue) -> None:
-        """Record a write that has worked. Its setup tests come next, if it has any."""
+        """Record a successful write. Its setup tests come next, if it has any."""
         address, operation = flight.task.address, flight.operation
         if isinstance(result, CreateResult):
             self.ids[address], flight.recovered = result.id, result.recovered
@@ -227,6 +229,8 @@ class PlanExecutor:
         self.events(ChangeWritten(address, operation.change.action, flight.id))
         if operation.desired.setup_tests.run:
             self._awaiting_tests[address] = flight
+            # The tests take a worker like any other task, so they go through the queue. The task stays open meanwhile:
+            # its dependants start only once the tests have ended.
             ready.requeue(address)
         else:
             self._finish(self._end_done(flight), ready)
@@ -248,6 +252,7 @@ class PlanExecutor:
             return fail_ambiguous_create(flight, error, now)
         if isinstance(error, Cancelled) and self.cancelled.is_set():
             return flight.build_outcome(Status.CANCELLED, now)
+        # Without a cancelled run, `_may_send` refused the create because its record could not be written.
         if isinstance(error, Cancelled) and task.change.action is Action.CREATE:
             return skip_after_stop(task, self.breaker.reason)
         outcome = fail_call(flight, error, self.ids.get(task.address, task.change.id), now)
@@ -256,7 +261,7 @@ class PlanExecutor:
         return outcome
 
     def _abandon_all(self, ready: ReadyQueue) -> None:
-        """Wait for no worker any more."""
+        """Abandon all running calls, and finish their tasks."""
         for flight in list(self._in_flight.values()):
             del self._in_flight[flight.task.address]
             self._finish(abandon(flight, self.clock.monotonic()), ready)

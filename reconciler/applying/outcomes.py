@@ -1,4 +1,4 @@
-"""Build the outcome of each task. Pure: what follows from an outcome is decided by the executor."""
+"""Build the outcome of each task. Pure: the executor decides about the consequences."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ class InFlight:
         return operation
 
     def build_outcome(self, status: Status, now: float) -> Outcome:
-        """The outcome of the task at `now`, in seconds of the monotonic clock."""
+        """Build the outcome of the task at `now`, in seconds of the monotonic clock."""
         call = self.deletion_call
         return replace(
-            new_outcome(self.task, status),
+            create_outcome(self.task, status),
             id=self.id or self.task.change.id,
             recovered=self.recovered,
             seconds=now - self.started_at,
@@ -59,35 +59,35 @@ class InFlight:
         )
 
 
-def new_outcome(task: Task, status: Status) -> Outcome:
-    """The outcome of a task that was not started."""
+def create_outcome(task: Task, status: Status) -> Outcome:
+    """Create the outcome of a task that was not started."""
     change = task.change
     return Outcome(task.address, change.action, status, id=change.id, live=change.live)
 
 
 def skip_without_parent(task: Task, parent: Address) -> Outcome:
-    """The outcome of a task whose parent is not there."""
+    """Build the outcome of a task whose parent is not in effect."""
     return _skip(task, Status.SKIPPED, f"{task.address} was not tried, because {parent} did not come about")
 
 
 def skip_after_stop(task: Task, reason: str) -> Outcome:
-    """The outcome of a task that was to start after the run had stopped."""
+    """Build the outcome of a task that had not started when the run stopped."""
     return _skip(task, Status.SKIPPED, f"{task.address} was not tried after `{reason}`")
 
 
 def hold_deletion(task: Task, failure: Outcome) -> Outcome:
-    """The outcome of a deletion after another change has failed."""
+    """Build the outcome of a deletion after another change has failed."""
     reason = f"{failure.address} {failure.status_phrase}"
     return _skip(task, Status.HELD, f"{task.address} was not deleted, because {reason}")
 
 
 def _skip(task: Task, status: Status, message: str) -> Outcome:
     diagnostic = Diagnostic(str(status), message, span=task.change.span, address=task.address)
-    return replace(new_outcome(task, status), diagnostics=(diagnostic,))
+    return replace(create_outcome(task, status), diagnostics=(diagnostic,))
 
 
 def hold_create(task: Task, unsettled: UnsettledRequest) -> Outcome:
-    """The outcome of a create that has to wait for an earlier request."""
+    """Build the outcome of a create that has to wait for an earlier request."""
     return Outcome(
         task.address,
         task.change.action,
@@ -98,7 +98,7 @@ def hold_create(task: Task, unsettled: UnsettledRequest) -> Outcome:
 
 
 def finish_tests(flight: InFlight, runs: tuple[Verification, ...], now: float) -> Outcome:
-    """The outcome of a write after its setup tests have run; the last run counts."""
+    """Build the outcome of a write after its setup tests have run; the last run counts."""
     last_run = runs[-1]
     return replace(
         flight.build_outcome(Status.AWAITING_APPROVAL if last_run.pending else Status.DONE, now),
@@ -109,8 +109,10 @@ def finish_tests(flight: InFlight, runs: tuple[Verification, ...], now: float) -
 
 
 def finish_untested(flight: InFlight, error: ApiError | None, now: float) -> Outcome:
-    """The outcome of a write whose setup tests have no result. The write is in effect, and the next plan shows that the
-    tests are outstanding."""
+    """Build the outcome of a write whose setup tests have no result.
+
+    The write is in effect, and the next plan shows that the tests are outstanding.
+    """
     cause = None if isinstance(error, Cancelled) else error
     return replace(
         flight.build_outcome(Status.DONE, now), diagnostics=(explain_tests_not_run(flight.operation, cause),)
@@ -118,7 +120,7 @@ def finish_untested(flight: InFlight, error: ApiError | None, now: float) -> Out
 
 
 def fail_ambiguous_create(flight: InFlight, error: AmbiguousCreateError, now: float) -> Outcome:
-    """The outcome of a create that may have made any of several objects."""
+    """Build the outcome of a create that may have created any of several objects."""
     return replace(
         flight.build_outcome(Status.UNKNOWN, now),
         diagnostics=(explain_ambiguous_create(error.ids, flight.operation),),
@@ -126,21 +128,24 @@ def fail_ambiguous_create(flight: InFlight, error: AmbiguousCreateError, now: fl
 
 
 def fail_call(flight: InFlight, error: ApiError, id: str | None, now: float) -> Outcome:
-    """The outcome of a task whose call has failed; `id` is the id of its object, as far as it is known."""
+    """Build the outcome of a task whose call has failed. `id` is the id of its object, None if it is unknown."""
     operation = flight.task.operation
     diagnostic = (
         explain_deletion(error, operation.change)
         if isinstance(operation, PlannedDeletion)
         else explain_operation(error, operation)
     )
-    # A verb reads only after its write, so a failed read says nothing about the write.
+    # A verb reads only after its write, so a failed read does not prove that the write failed.
     is_unclear = error.is_ambiguous or not error.is_write
     status = Status.UNKNOWN if is_unclear else Status.FAILED
     return replace(flight.build_outcome(status, now), id=id, diagnostics=(diagnostic,))
 
 
 def abandon(flight: InFlight, now: float) -> Outcome:
-    """The outcome of a task whose worker is not waited for. Its intent is recorded, so the next plan looks for it."""
+    """Build the outcome of a task whose call is still running when the run ends.
+
+    The intent is recorded, so the next plan looks for the object.
+    """
     if flight.is_testing:
         return finish_untested(flight, None, now)
     return replace(

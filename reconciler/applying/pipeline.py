@@ -1,7 +1,7 @@
 """Apply a plan.
 
-1. Open the state for writing, and record everything that needs no call (`_open_state`).
-2. Record the intent of each change, before the first call (`records.build_intents`).
+1. Open the state for writing, and collect the records of everything that needs no call (`_open_state`).
+2. Write these records and the intent of each change, before the first call (`records.build_intents`).
 3. Execute the plan (`executor`), which records each result.
 4. Take back the intents of changes without an effect, and end approved plans that are in effect (`_settle_state`).
 5. Close the state (`_close_state`).
@@ -35,6 +35,7 @@ from reconciler.model.record import Exemption, Record
 from reconciler.model.removal import CompletedRemoval
 from reconciler.planning.pipeline import PlanResult
 from reconciler.planning.settling import find_unsettled
+from reconciler.state.codec import JournalValue
 from reconciler.workspace.project_state import ApprovedPlan
 from reconciler.workspace.workspace import Workspace
 
@@ -51,15 +52,16 @@ def apply_plan(
     """
     clock, sender = workspace.settings.clock, workspace.sender
     started, requests_before, retries_before = clock.monotonic(), sender.requests_sent, sender.retry_count
-    _open_state(workspace, planned, approved, _collect_exemptions(workspace, planned.plan))
+    opening = _open_state(workspace, planned, approved, _collect_exemptions(workspace, planned.plan))
     intents = build_intents(planned, workspace.now())
-    workspace.state.persist(select_writable_intents(intents, planned.records).items())
+    # In one write: the place of a state may limit the rate of writes.
+    workspace.state.persist([*opening.items(), *select_writable_intents(intents, planned.records).items()])
     executor = _build_executor(workspace, planned, intents)
     outcomes = executor.run(planned.operations, planned.deletions)
     _settle_state(workspace, planned, outcomes, approved)
     problems = [*executor.records.errors, *_close_state(workspace)]
     remaining: tuple[Address, ...] | None = None
-    # A run that lost the state would look at an account that another run works on.
+    # After the loss of the state another run may be changing the account, so a new plan would prove nothing.
     if not workspace.cancelled.is_set() and not has_lost_state(problems):
         remaining, findings = find_remaining(workspace, planned, outcomes)
         problems += findings
@@ -81,19 +83,21 @@ def adopt_only(workspace: Workspace, planned: PlanResult) -> None:
     """
     if _is_recorded(workspace, planned):
         return
-    _open_state(workspace, planned)
+    opening = _open_state(workspace, planned)
+    if opening:
+        workspace.state.persist(opening.items())
     problems = _close_state(workspace)
     if problems:
         raise ReconcilerError(problems)
 
 
 def has_lost_state(problems: Iterable[Diagnostic]) -> bool:
-    """Whether another run has taken over the state."""
+    """Return whether another run has taken over the state."""
     return any(diagnostic.code_facts.loses_state for diagnostic in problems)
 
 
 def _is_recorded(workspace: Workspace, planned: PlanResult) -> bool:
-    """Whether the state says everything that the plan has found, so that it need not be written."""
+    """Return whether the state has all facts of the plan, so that it need not be written."""
     state = workspace.state
     return (
         planned.records == state.records
@@ -112,25 +116,23 @@ def _open_state(
     planned: PlanResult,
     approved: ApprovedPlan | None = None,
     exemptions: Iterable[Exemption] = (),
-) -> None:
-    """Open the state, and record everything that needs no call. Raises `ReconcilerError`."""
+) -> dict[Address, JournalValue]:
+    """Open the state. Returns the records of everything that needs no call. Raises `ReconcilerError`."""
     state = workspace.state
     removals = {**_find_requested_removals(workspace), **planned.completed_removals}
     state.begin(planned.plan.account_id, removals, approved, exemptions)
-    entries = build_opening_entries(planned, state.records, workspace.settings.clock.now())
-    if entries:
-        state.persist(entries.items())
+    return build_opening_entries(planned, state.records, workspace.settings.clock.now())
 
 
 def _find_requested_removals(workspace: Workspace) -> dict[str, CompletedRemoval]:
-    """The completed removals that the specs still have a line for, in or out of scope."""
+    """Find the completed removals that the specs still have an entry for, in or out of scope."""
     requested = {(entry.key, entry.id) for entry in workspace.specs.removed}
     removals = workspace.state.removals
     return {key: removed for key, removed in removals.items() if (key, removed.id) in requested}
 
 
 def _collect_exemptions(workspace: Workspace, plan: Plan) -> Iterator[Exemption]:
-    """What the user lets this run do beyond limits and policies, with the user's reason."""
+    """Collect the exemptions of this run from limits and policies, with the user's reason."""
     settings = workspace.settings
     limits = [f"{limit}={number:g}" for limit, number in settings.allowed.items()]
     policies = [
@@ -172,7 +174,7 @@ def _build_executor(
 def _find_unsettled_create(
     workspace: Workspace, planned: PlanResult, address: Address
 ) -> UnsettledRequest | None:
-    """The open request that a create has to wait for now, which may be long after the plan was made."""
+    """Find the open request that a create has to wait for now, which may be long after the plan was made."""
     planned_wait = planned.operations[address].change.unsettled
     if planned_wait is not None and planned_wait.resent:
         return None
@@ -189,7 +191,7 @@ def _settle_state(
 ) -> None:
     """Take back the intents of changes without an effect, and end the approved plans that are in effect."""
     state = workspace.state
-    # An intent that stays only makes the next plan look; a state that cannot be written is reported when it is closed.
+    # A remaining intent only costs the next plan some reads, and `_close_state` reports a state that cannot be written.
     with suppress(OSError):
         state.stage(settle_records(planned, outcomes, state.records).items())
     if any(outcome.is_unsuccessful for outcome in outcomes):
@@ -201,14 +203,14 @@ def _settle_state(
 
 
 def _is_complete_plan(workspace: Workspace, planned: PlanResult) -> bool:
-    """Whether everything that the specs declare is in effect now, so that nothing of earlier plans can be left."""
+    """Return whether the plan covers all entries of the specs, so that no effect of an earlier plan can be pending."""
     specs = workspace.specs
     planned_for = {change.address for change in planned.plan.changes}
     return all(entry.address in planned_for for entry in (*specs.groups, *specs.destinations))
 
 
 def _close_state(workspace: Workspace) -> list[Diagnostic]:
-    """Close the state. Returns why it could not be written, if so."""
+    """Close the state. Returns diagnostics if it could not be written."""
     try:
         cleaned = workspace.state.end()
     except ReconcilerError as error:

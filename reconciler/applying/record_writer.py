@@ -18,11 +18,11 @@ from reconciler.planning.planner import PlannedOperation
 
 @dataclass(slots=True)
 class RecordWriter:
-    """Writes the records of one run.
+    """Writer of the records of one run.
 
     `save` is durable when it returns and may raise OSError. `intents` are the records before each call. `now` gives the
-    time by both clocks. A failed write trips the `breaker`: after a further call, a crash would be indistinguishable
-    from a success. `errors` are the diagnostics of failed writes.
+    time by both clocks. A failed write trips the `breaker`: if a further call started, the next run could not
+    distinguish its success from a crash. `errors` are the diagnostics of failed writes.
     """
 
     save: Callable[[Address, Record | CompletedRemoval], None]
@@ -33,8 +33,8 @@ class RecordWriter:
     errors: list[Diagnostic] = field(default_factory=list)
 
     def mark_sent(self, address: Address) -> bool:
-        """Record that the request of a create leaves now. Returns whether the request may leave: a request without a
-        record would be lost, and the next run would send a second one."""
+        """Record that the request of a create is sent now. Returns whether it may be sent: without the record, the next
+        run would not know of the request and would send a second create."""
         record = self.intents[address]
         if record.intent is None:
             return False
@@ -46,19 +46,19 @@ class RecordWriter:
         )
 
     def save_success(self, operation: PlannedOperation, id: str) -> None:
-        """Record that a write has worked, and that its setup tests are outstanding if it has any."""
+        """Record a successful write, and that its setup tests are outstanding if it has any."""
         address = operation.change.address
         record = complete_change(self.intents.get(address), id, operation.record_update, self._format_now())
         self._write_result(address, id, record)
 
     def save_passed_tests(self, operation: PlannedOperation, id: str) -> None:
-        """Record that the setup tests have passed."""
+        """Record passed setup tests."""
         address = operation.change.address
         record = complete_tests(self.intents.get(address), id, operation.record_update, self._format_now())
         self._write_result(address, id, record)
 
     def save_removal(self, address: Address, removed: CompletedRemoval) -> None:
-        """Record that an object is deleted."""
+        """Record the deletion of an object."""
         self._write(address, removed, f"{address} is deleted, but")
 
     def _format_now(self) -> str:
@@ -79,7 +79,7 @@ class RecordWriter:
             self.save(address, entry)
         except OSError as error:
             self.breaker.trip("not-remembered")
-            message = f"{prefix} that could not be remembered: {error.strerror or error}"
+            message = f"{prefix} that could not be recorded: {error.strerror or error}"
             self.errors.append(Diagnostic("not-remembered", message, address=address, help=advice))
             return False
         return True

@@ -1,4 +1,4 @@
-"""Choose the record transition of each change in a plan. What each transition does is in `model.record_transitions`."""
+"""Choose the record transition of each change in a plan. The transitions are defined in `model.record_transitions`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from reconciler.state.codec import JournalValue
 def build_opening_entries(
     planned: PlanResult, stored: Mapping[Address, Record], now: datetime
 ) -> dict[Address, JournalValue]:
-    """Journal entries of everything that needs no call: moves, adoptions and forgotten entries."""
+    """Build the journal entries of all changes without a call: moves, adoptions and forgotten entries."""
     forgotten = {
         deletion.change.address: deletion.removed
         for deletion in planned.deletions
@@ -37,7 +37,7 @@ def build_opening_entries(
 
 
 def build_adopted_records(planned: PlanResult, now: datetime) -> dict[Address, Record]:
-    """Records of objects that are as declared and not recorded so: adopted objects, and newly declared fields."""
+    """Build the records of objects that are as declared, but not yet recorded so: adopted objects, new fields."""
     adopted: dict[Address, Record] = {}
     for operation in planned.operations.values():
         change, update = operation.change, operation.record_update
@@ -51,10 +51,10 @@ _WITHOUT_CALL = frozenset({Action.ADOPT, Action.NO_OP})
 
 
 def build_intents(planned: PlanResult, begun: Instant) -> dict[Address, Record]:
-    """The record of each change before its call, in a run that has `begun`.
+    """Build the record of each change before its call. `begun` is the start of the run.
 
-    They are written before the first call. After a lost response or a killed process the next plan reads from them what
-    to look for, and that setup tests of a found object are outstanding.
+    The records are written before the first call. After a lost response or a killed process, they name the objects that
+    the next plan has to look for, and mark setup tests of a found object as outstanding.
     """
     return {change.address: _build_intent(planned, change, begun) for change in planned.plan.effective}
 
@@ -72,7 +72,7 @@ def _build_intent(planned: PlanResult, change: Change, begun: Instant) -> Record
 
 
 def _get_name(planned: PlanResult, change: Change, operation: PlannedOperation | None) -> str:
-    """The name of the object: as declared; of an object that is to be deleted, as it is at Fivetran."""
+    """Get the name of the object: the declared name, or the live name of an object to be deleted."""
     if operation is not None:
         return operation.desired.name
     live = planned.live_groups.get(change.id or "")
@@ -82,7 +82,11 @@ def _get_name(planned: PlanResult, change: Change, operation: PlannedOperation |
 def select_writable_intents(
     intents: Mapping[Address, Record], records: Mapping[Address, Record]
 ) -> dict[Address, Record]:
-    """The records that can be written before the first call. Other records are written when their requests leave."""
+    """Select the records that can be written before the first call.
+
+    An intent that would hide the open request of an earlier create is written when its own request is sent: if this run
+    dies before that, the next run must still wait for the earlier request.
+    """
     return {
         address: record
         for address, record in intents.items()
@@ -93,7 +97,7 @@ def select_writable_intents(
 def settle_records(
     planned: PlanResult, outcomes: Iterable[Outcome], current: Mapping[Address, Record]
 ) -> dict[Address, Record | None]:
-    """The records that change at the end of the run: intents of changes without an effect are taken back."""
+    """Build the records that change at the end of the run: intents of changes without an effect are taken back."""
     settled = {
         outcome.address: conclude_run(
             outcome.status,

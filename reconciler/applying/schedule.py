@@ -28,7 +28,7 @@ class Task:
 
 
 def write_tasks(operations: Iterable[PlannedOperation]) -> list[Task]:
-    """Tasks that create, change or test an object, entry by entry, a group before its destination."""
+    """Build the tasks that create, change or test an object, entry by entry, a group before its destination."""
     effective = {
         operation.change.address: operation
         for operation in operations
@@ -47,7 +47,7 @@ def write_tasks(operations: Iterable[PlannedOperation]) -> list[Task]:
 
 
 def delete_tasks(deletions: Iterable[PlannedDeletion]) -> list[Task]:
-    """Tasks that delete an object, a destination before its group."""
+    """Build the tasks that delete an object, a destination before its group."""
     tasks: list[Task] = []
     for deletion in deletions:
         if deletion.change.action in ACTIONS_WITHOUT_REQUESTS:
@@ -76,7 +76,7 @@ class ReadyQueue:
         return self._tasks[heapq.heappop(self._ready)[1]] if self._ready else None
 
     def requeue(self, address: Address) -> None:
-        """Put back a task that was taken."""
+        """Requeue a task that was taken."""
         heapq.heappush(self._ready, (self._positions[address], address))
 
     def mark_done(self, address: Address) -> None:

@@ -1,4 +1,4 @@
-"""Run the setup tests of a written resource, and explain what their results mean for the run."""
+"""Run the setup tests of a written resource, and explain the consequences of their results."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SECOND_RUN_AFTER = 2.0
 
 @dataclass(frozen=True, slots=True)
 class SetupTestRun:
-    """Everything that a worker needs to test one resource."""
+    """Run of the setup tests of one resource, with everything that its worker needs."""
 
     client: Client
     operation: PlannedOperation
@@ -34,7 +34,7 @@ class SetupTestRun:
         """Run the tests once or twice; the last run counts. Raises `ApiError`.
 
         A resource that was never healthy gets a second run, since the first run after a create is known to fail while
-        permissions still spread. So does a run whose response was lost.
+        permissions still spread. A lost response leads to a second run too.
         """
         try:
             first_run = self._run_tests()
@@ -70,7 +70,7 @@ class SetupTestRun:
         return bool(run.pending) or not run.untried or not any(check.has_failed for check in run.checks)
 
     def _resolve_lost_response(self, error: ApiError) -> Verification:
-        """A new destination that reads as healthy has passed its tests, even if their response was lost."""
+        """Resolve a lost response: a new destination that reads as healthy has passed its tests."""
         if self._is_healthy() and self.operation.change.action in _CREATING_ACTIONS:
             return Verification(checks=(), pending=(), healthy=True)
         if isinstance(error, Timeout):
@@ -82,7 +82,7 @@ _CREATING_ACTIONS = frozenset({Action.CREATE, Action.REPLACE})
 
 
 def explain_verification(verification: Verification, operation: PlannedOperation) -> tuple[Diagnostic, ...]:
-    """Findings of the last test run, as the `on_failure` of the entry judges them."""
+    """Explain the last test run. The `on_failure` of the entry gives the severity."""
     if verification.pending:
         return tuple(_explain_pending_approval(approval, operation) for approval in verification.pending)
     failed = [check for check in verification.checks if check.has_failed]
@@ -98,13 +98,13 @@ def explain_verification(verification: Verification, operation: PlannedOperation
             severity=_choose_severity(operation),
             address=operation.change.address,
             notes=tuple(_format_check(check) for check in failed),
-            help="correct what the tests complain about, then apply again: what exists is kept and tested again",
+            help="correct the cause of the failed tests, then apply again: the object is kept and tested again",
         ),
     )
 
 
 def explain_tests_not_run(operation: PlannedOperation, error: ApiError | None) -> Diagnostic:
-    """The finding for tests without a result. `error` is None if the apply itself had to end first."""
+    """Explain tests without a result. `error` is None if the apply itself had to end first."""
     cause = explain_operation(error, operation) if error is not None else None
     reason = cause.message if cause is not None else "the run was stopped"
     return Diagnostic(
@@ -114,19 +114,19 @@ def explain_tests_not_run(operation: PlannedOperation, error: ApiError | None) -
         severity=_choose_severity(operation),
         address=operation.change.address,
         notes=cause.notes if cause is not None else (),
-        help="apply again: what exists is kept, and its tests are run",
+        help="apply again: the object is kept, and its tests are run",
     )
 
 
 def _explain_pending_approval(approval: PendingApproval, operation: PlannedOperation) -> Diagnostic:
     return Diagnostic(
         "approval-needed",
-        f"{operation.change.address} waits for somebody to approve a {approval.subject}",
+        f"{operation.change.address} waits for the approval of a {approval.subject}",
         span=operation.desired.span,
         address=operation.change.address,
         notes=(f"{approval.subject} {approval.hash} {approval.name}".rstrip(),),
         help=(
-            "approve it in Fivetran if it is the right one, "
+            "approve it in Fivetran if you trust it, "
             f"or set `trust: {{{approval.subject}s: any}}`, then apply again"
         ),
     )

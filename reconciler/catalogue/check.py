@@ -38,12 +38,13 @@ def check_destination(
     spellings: Mapping[FieldPath, str] = _NO_SPELLINGS,
     completeness: Completeness = Completeness.WHOLE,
 ) -> list[Problem]:
-    """Check a declaration: the service, then leaf by leaf, then between leaves. Returns all findings.
+    """Check a declaration: the service, then each field, then combinations of fields. Returns all findings.
 
-    A leaf is a plain value, None (clear it), a `Reference` or a `Structure` with references inside. Leaves in
-    `unchecked` are accepted as they are, unless their names suggest secrets, but they count as declared if another
-    field requires them. `spellings` are the numbers and truth values as the file spells them. Nothing is missing from a
-    part, and nothing contradicts a part; without a service a config field is wrong if it is wrong for every service.
+    The value of a field is a plain value, None (clear it), a `Reference` or a `Structure` with references inside.
+    Fields in `unchecked` are accepted as they are, unless their names suggest secrets, but they count as declared if
+    another field requires them. `spellings` are the numbers and truth values as the file spells them. A part is not
+    checked for missing or contradicting fields; without a service a config field is wrong if it is wrong for every
+    service.
     """
     name = fields.get(SERVICE)
     service = load_service(name) if isinstance(name, str) else None
@@ -89,12 +90,12 @@ def _check_service(fields: Fields, service: Service | None) -> Iterator[Problem]
                 "missing-field",
                 "a destination needs a `service`",
                 path=SERVICE,
-                help="say what kind of warehouse it is, for example `service: snowflake`",
+                help="name the kind of warehouse, for example `service: snowflake`",
             )
         case str(name) if service is None:
-            yield _unknown_service_problem(name)
+            yield _diagnose_unknown_service(name)
         case str() if service is not None and service.stage is not ServiceStage.CURRENT:
-            yield _legacy_service_problem(service)
+            yield _diagnose_legacy_service(service)
         case str():
             return
         case _:
@@ -103,7 +104,7 @@ def _check_service(fields: Fields, service: Service | None) -> Iterator[Problem]
             )
 
 
-def _unknown_service_problem(name: str) -> Problem:
+def _diagnose_unknown_service(name: str) -> Problem:
     if suggestion := _suggest_service(name):
         return Problem(
             "unknown-service",
@@ -130,7 +131,7 @@ def _suggest_service(name: str) -> str | None:
     return suggestion if short_match else None
 
 
-def _legacy_service_problem(service: Service) -> Problem:
+def _diagnose_legacy_service(service: Service) -> Problem:
     state = (
         "is no longer supported" if service.stage is ServiceStage.RETIRED else "may refuse new destinations"
     )

@@ -1,4 +1,4 @@
-"""Rules between fields: requirements, refusals and contradictions."""
+"""Check fields against each other: requirements, refusals and contradictions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SECRETS_MANAGER: FieldPath = ("external_secrets_manager_id",)
 
 
 def check_cross_fields(destination: DeclaredDestination) -> Iterator[Problem]:
-    """Check the declared leaves against each other, field by field in the catalogue's order."""
+    """Check the declared fields against each other, in the order of the catalogue."""
     missing: set[FieldPath] = set()
     for path, field in destination.iter_fields():
         problem = _check_missing(destination, path, field)
@@ -63,7 +63,7 @@ def _check_missing(destination: DeclaredDestination, path: FieldPath, field: Fie
 
 
 def _is_misspelled(destination: DeclaredDestination, path: FieldPath) -> bool:
-    """Whether a field is declared under a misspelled name, which is a finding already."""
+    """Return whether a field is declared under a misspelled name, which is a finding already."""
     siblings = [known[-1] for known, _ in destination.iter_fields() if known[:-1] == path[:-1]]
     return any(
         find_nearest(other[-1], siblings) == path[-1]
@@ -144,7 +144,7 @@ def _check_networking(destination: DeclaredDestination, field: Field) -> Iterato
             f"service `{destination.service.name}` is not known to work with `{method}`",
             path=(field.mirrors,),
             notes=(f"known for it: {', '.join(f'`{known_method}`' for known_method in field.enum)}",),
-            help="choose one of these, or make sure that Fivetran offers it by now",
+            help="choose one of these methods, or make sure that Fivetran offers it by now",
             severity=Severity.WARNING,
         )
 
@@ -207,14 +207,14 @@ def _check_mutually_exclusive(destination: DeclaredDestination) -> Iterator[Prob
                     f"`{format_path(first_path)}` and `{format_path(second_path)}` cannot be used together",
                     path=second_path,
                     notes=(f"they belong to different values of `{CONFIG}.{name}`",),
-                    help=f"declare `{CONFIG}.{name}` and keep what goes with it",
+                    help=f"declare `{CONFIG}.{name}` and keep the fields that belong to it",
                     on_key=True,
                     secret=True,
                 )
 
 
 def _advise_addition(path: FieldPath, field: Field) -> str:
-    """Render the line to write, as far as it is known."""
+    """Advise to add a field, with an example value if the catalogue has one."""
     name = path[-1]
     place = " below `config:`" if path[0] == CONFIG else ""
     if field.sensitive:

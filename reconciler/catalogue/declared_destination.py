@@ -1,4 +1,4 @@
-"""Destination under check, with the questions that rules ask about it."""
+"""Declared destination under check, with the look-ups that the checks share."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class DeclaredDestination:
     spellings: Mapping[FieldPath, str] = dataclasses.field(default_factory=dict)
 
     def find_field(self, path: FieldPath) -> Field | None:
-        """Find the catalogue's row for a leaf; None if it has none."""
+        """Find the facts of the catalogue about a field; None if the catalogue lacks the field."""
         match path:
             case (name,):
                 return load_destination_facts().fields.get(name)
@@ -38,11 +38,11 @@ class DeclaredDestination:
             yield (CONFIG, name), field
 
     def has_value(self, path: FieldPath) -> bool:
-        """Whether a field is declared with a value, or with a reference to a value."""
+        """Return whether a field is declared with a value, or with a reference to a value."""
         return path in self.fields and normalize_value(self.find_field(path), self.fields[path]) is not None
 
     def satisfies(self, condition: Condition) -> bool | None:
-        """Whether other fields of `config` meet a condition; None if a value is not known yet."""
+        """Return whether other fields of `config` meet a condition; None if a value is not known yet."""
         results = [self._has_one_of(name, allowed) for name, allowed in condition.items()]
         if False in results:
             return False
@@ -80,8 +80,8 @@ class DeclaredDestination:
 
 
 def _is_definite(field: Field | None, value: Any) -> bool:
-    """Whether a value is known and valid. A reference is unknown until the run fetches it, and a misspelt value is a
-    finding of its own that would only cause further findings."""
+    """Return whether a value is known and valid. A reference is unknown until the run fetches it; a misspelt value is a
+    finding of its own and must not cause further findings."""
     if isinstance(value, Reference):
         return False
     return field is None or not field.enum or value in field.enum

@@ -1,4 +1,4 @@
-"""Example specs: a first spec file for a service, complete, valid as it stands, and explained line by line."""
+"""Render example specs: a valid first spec file for a service, with a comment for each line."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ _YAML_KEYWORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off"})
 def render_example(service: Service) -> str:
     """Render the YAML text of a spec file with one group and one destination of this service.
 
-    It holds every required field, also fields that the value of another field requires, and recommended fields; the
-    others follow as comments. Sensitive fields are references to the environment.
+    It holds every required field, also fields that the value of another field requires, and recommended fields; all
+    other fields follow as comments. Sensitive fields are references to the environment.
     """
     config = _build_config(service)
     lines = [
         *_render_comment(_render_headline(service), 0),
         "version: 1",
         "groups:",
-        f"  {service.name}_example: # what plans call it",
-        f"    name: {_render_scalar(f'{service.title} example')} # what Fivetran shows",
+        f"  {service.name}_example: # key in plans",
+        f"    name: {_render_scalar(f'{service.title} example')} # name at Fivetran",
         "    destination:",
         f"      service: {service.name}",
     ]
@@ -40,7 +40,7 @@ def render_example(service: Service) -> str:
         lines += _render_setting(load_destination_facts().fields[name], _choose_top_level_value(name), 6)
     lines += _render_config(service, config)
     lines += [
-        *_render_comment("What happens after a write: test it, and let the run fail if the tests do.", 6),
+        *_render_comment("After each write the setup tests run; if they fail, the run fails.", 6),
         "      setup_tests: {run: true, on_failure: fail}",
     ]
     return "\n".join(lines) + "\n"
@@ -50,8 +50,8 @@ def _render_headline(service: Service) -> str:
     intro = f"A first spec for {service.title} (`{service.name}`)."
     if service.stage is ServiceStage.CURRENT:
         return intro
-    state = "no longer supported" if service.stage is ServiceStage.RETIRED else "a service of the past"
-    advice = f"; take `{service.successor}` for something new" if service.successor else ""
+    state = "no longer supported" if service.stage is ServiceStage.RETIRED else "a legacy service"
+    advice = f"; take `{service.successor}` for new destinations" if service.successor else ""
     return f"{intro} It is {state}{advice}."
 
 
@@ -99,7 +99,7 @@ def _choose_top_level_value(name: str) -> Any:
 def _render_config(service: Service, config: dict[str, Any]) -> Iterator[str]:
     if service.free_form:
         notice = (
-            "The catalogue describes no fields of this service: what stands below `config` is passed on "
+            "The catalogue describes no fields of this service: all fields below `config` are passed on "
             "unchecked. Secrets are references here too, for example:"
         )
         yield from _render_comment(notice, 6)

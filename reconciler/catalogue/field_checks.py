@@ -1,4 +1,4 @@
-"""Rules about single leaves: whether the field exists, may be declared, and can have this value."""
+"""Check single fields: whether a field exists, may be declared, and can have its value."""
 
 from __future__ import annotations
 
@@ -41,23 +41,23 @@ _TYPE_NAMES = {
 
 
 def check_field(destination: DeclaredDestination, path: FieldPath, value: Any) -> Iterator[Problem]:
-    """Check one declared leaf. If one finding explains all others, it is the only one."""
+    """Check one declared field. A finding that explains all others is the only finding."""
     field = destination.find_field(path)
     if not is_sensitive(path[-1], field) and (kind := detect_secret(value)):
-        yield _disguised_secret_problem(path, kind)  # first of all: other findings may quote a value
+        yield _diagnose_disguised_secret(path, kind)  # first of all: other findings may quote a value
     elif field is None and (secrets := tuple(check_literals(destination, path, value))):
         yield from secrets
     elif field is None and _is_closed_schema(destination, path):
-        yield _unknown_field_problem(destination, path)
+        yield _diagnose_unknown_field(destination, path)
     elif field is not None and field.read_only:
-        yield _read_only_problem(destination, path, field)
+        yield _diagnose_read_only_field(destination, path, field)
     elif value is None:
         if field is not None and not field.clearable and not field.required:
-            yield _not_clearable_problem(path, field)
+            yield _diagnose_unclearable_field(path, field)
     elif isinstance(value, Reference) and value.scheme == EXTERNAL_SCHEME:
         yield from _check_external_secret(destination, path)
     elif is_mask(value):
-        yield _mask_problem(path, is_sensitive(path[-1], field))
+        yield _diagnose_mask(path, is_sensitive(path[-1], field))
     elif field is not None and field.sensitive:
         yield from _check_exposure(path, field, value)
     elif field is not None and not isinstance(value, Reference):
@@ -65,25 +65,25 @@ def check_field(destination: DeclaredDestination, path: FieldPath, value: Any) -
 
 
 def check_literals(destination: DeclaredDestination, path: FieldPath, value: Any) -> Iterator[Problem]:
-    """Check for secrets in the spec, by the names of fields; also for leaves that are not checked otherwise."""
+    """Check for secrets in the spec, by the names of fields; also for fields that are not checked otherwise."""
     field = destination.find_field(path)
     if field is None:
         yield from (
-            _literal_secret_problem(field, (*path[:-1], *secret_path))
+            _diagnose_literal_secret(field, (*path[:-1], *secret_path))
             for secret_path in find_literal_secrets(path[-1], value)
         )
     elif field.sensitive and value is not None and not isinstance(value, Reference):
-        yield _literal_secret_problem(field, path)
+        yield _diagnose_literal_secret(field, path)
 
 
 def _is_closed_schema(destination: DeclaredDestination, path: FieldPath) -> bool:
-    """Whether the catalogue lists every field that may stand here."""
+    """Return whether the catalogue lists every field that may stand here."""
     if path[0] != CONFIG:
         return True
     return destination.service is not None and not destination.service.free_form
 
 
-def _unknown_field_problem(destination: DeclaredDestination, path: FieldPath) -> Problem:
+def _diagnose_unknown_field(destination: DeclaredDestination, path: FieldPath) -> Problem:
     fields = {known[-1]: field for known, field in destination.iter_fields() if known[:-1] == path[:-1]}
     name = path[-1]
     suggestion = find_nearest(name, fields)
@@ -123,7 +123,7 @@ def _unknown_field_problem(destination: DeclaredDestination, path: FieldPath) ->
     )
 
 
-def _read_only_problem(destination: DeclaredDestination, path: FieldPath, field: Field) -> Problem:
+def _diagnose_read_only_field(destination: DeclaredDestination, path: FieldPath, field: Field) -> Problem:
     writable_fields = (other for _, other in destination.iter_fields() if other.reads_as == field.name)
     writable_field = next(writable_fields, None)
     return Problem(
@@ -135,7 +135,7 @@ def _read_only_problem(destination: DeclaredDestination, path: FieldPath, field:
     )
 
 
-def _not_clearable_problem(path: FieldPath, field: Field) -> Problem:
+def _diagnose_unclearable_field(path: FieldPath, field: Field) -> Problem:
     advice = "write `false`" if field.type is FieldType.BOOLEAN else "write another value"
     return Problem(
         "not-clearable",
@@ -146,7 +146,7 @@ def _not_clearable_problem(path: FieldPath, field: Field) -> Problem:
     )
 
 
-def _mask_problem(path: FieldPath, sensitive: bool) -> Problem:
+def _diagnose_mask(path: FieldPath, sensitive: bool) -> Problem:
     return Problem(
         "mask-literal",
         f"`{format_path(path)}` is the row of stars that Fivetran shows instead of a secret",
@@ -158,17 +158,17 @@ def _mask_problem(path: FieldPath, sensitive: bool) -> Problem:
 def _check_exposure(path: FieldPath, field: Field, value: Any) -> Iterator[Problem]:
     """Check for a secret in the spec, or behind a visible reference."""
     if not isinstance(value, Reference):
-        yield _literal_secret_problem(field, path)
+        yield _diagnose_literal_secret(field, path)
     elif not value.confidential:
         yield Problem(
             "visible-secret",
-            f"`{format_path(path)}` is sensitive, but what `value:` refers to is shown in plans",
+            f"`{format_path(path)}` is sensitive, but plans show the value behind `value:`",
             path=path,
             help=f'write `{path[-1]}: {{secret: "{value}"}}`',
         )
 
 
-def _literal_secret_problem(field: Field | None, path: FieldPath) -> Problem:
+def _diagnose_literal_secret(field: Field | None, path: FieldPath) -> Problem:
     notes = () if field else ("the catalogue does not describe this field, but its name sounds secret",)
     suffix = "" if field else "; if it is none, write `value:` instead of `secret:`"
     return Problem(
@@ -181,7 +181,7 @@ def _literal_secret_problem(field: Field | None, path: FieldPath) -> Problem:
     )
 
 
-def _disguised_secret_problem(path: FieldPath, kind: str) -> Problem:
+def _diagnose_disguised_secret(path: FieldPath, kind: str) -> Problem:
     return Problem(
         "literal-secret",
         f"the value of `{format_path(path)}` looks like {kind}",
@@ -193,7 +193,7 @@ def _disguised_secret_problem(path: FieldPath, kind: str) -> Problem:
 
 
 def _check_external_secret(destination: DeclaredDestination, path: FieldPath) -> Iterator[Problem]:
-    """Check a reference to a value that Fivetran fetches by itself, which it does for a few fields of some services."""
+    """Check a reference to a value that Fivetran fetches by itself, as for a few fields of some services."""
     service = destination.service
     if service is None and path[0] == CONFIG:
         return  # the service has this finding already
@@ -220,7 +220,7 @@ def _check_value(path: FieldPath, field: Field, value: Any, spelling: str) -> It
         case ("time_zone_offset",):
             yield from _check_time_zone(path, value)
         case _ if not _has_type(field.type, normalize_value(field, value)):
-            yield _wrong_type_problem(path, field, value, spelling)
+            yield _diagnose_wrong_type(path, field, value, spelling)
         case ("region",):
             yield from _check_region(path, value)
         case _ if field.type is FieldType.INTEGER:
@@ -228,7 +228,7 @@ def _check_value(path: FieldPath, field: Field, value: Any, spelling: str) -> It
         case _ if field.enum:
             for item in value if isinstance(value, list) else [value]:
                 if match_enum(field.enum, item) not in field.enum:
-                    yield _unknown_value_problem(path, field, item)
+                    yield _diagnose_unknown_value(path, field, item)
 
 
 def _check_bounds(path: FieldPath, field: Field, number: int) -> Iterator[Problem]:
@@ -254,7 +254,7 @@ def _check_bounds(path: FieldPath, field: Field, number: int) -> Iterator[Proble
 
 
 def _has_type(expected: FieldType, value: Any) -> bool:
-    """Whether a normalized value is of a type. None is a valid text, list and mapping, and no number."""
+    """Return whether a normalized value is of a type. None is a valid text, list and mapping, and no number."""
     match expected:
         case FieldType.STRING:
             return value is None or isinstance(value, str)
@@ -270,7 +270,7 @@ def _has_type(expected: FieldType, value: Any) -> bool:
             return value is None or isinstance(value, Mapping)
 
 
-def _wrong_type_problem(path: FieldPath, field: Field, value: Any, spelling: str) -> Problem:
+def _diagnose_wrong_type(path: FieldPath, field: Field, value: Any, spelling: str) -> Problem:
     name = path[-1]
     match field.type:
         case FieldType.STRING if field.enum and len(field.enum) <= MAX_LISTED:
@@ -297,7 +297,7 @@ def _render_example(example: Any) -> Any:
     return json.dumps(example) if isinstance(example, list) else example
 
 
-def _unknown_value_problem(path: FieldPath, field: Field, value: str) -> Problem:
+def _diagnose_unknown_value(path: FieldPath, field: Field, value: str) -> Problem:
     suggestion = find_nearest(value, field.enum)
     allowed = ", ".join(f"`{member}`" for member in field.enum)
     listed = (f"allowed values: {allowed}",) if len(field.enum) <= MAX_LISTED else ()

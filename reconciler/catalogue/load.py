@@ -19,12 +19,12 @@ from reconciler.catalogue.names import SUFFIX, find_resource, load_service_names
 __all__ = ["build_field", "build_service", "load_destination_facts", "load_service", "load_service_names"]
 
 Table: TypeAlias = dict[str, Any]
-"""A TOML table as it stands in a file."""
+"""TOML table of a file, unchecked."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """`parts/*.toml`: fields that several services share, still as tables, since a service may override single keys."""
+    """Part in `parts/*.toml`: shared fields, as tables, since a service may override single keys of a field."""
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
@@ -36,7 +36,7 @@ class _Part:
 def load_service(name: str) -> Service | None:
     """Load one service with its parts merged in; None for a name that the catalogue does not know.
 
-    Raises `pydantic.ValidationError` for a key that no TOML file may have: that is a bug of ours.
+    Raises `pydantic.ValidationError` for a key that no TOML file may have: such a key is a bug of this program.
     """
     if name not in load_service_names():
         return None
@@ -47,8 +47,8 @@ def build_service(name: str, table: Table) -> Service:
     """Build a service of `services/NAME.toml`. Raises as `load_service`.
 
     `parts` names the files that the service builds on: later parts override earlier parts, the service overrides all.
-    `first` names the fields that people want to see first; the others follow as they come. A `starter` of the service
-    replaces those of the parts.
+    `first` names the most important fields; the other fields follow in file order. A `starter` of the service replaces
+    the starters of the parts.
     """
     composition = ("parts", "first", "fields")
     parts = [_load_part(part) for part in table.get("parts", ())]
@@ -98,7 +98,7 @@ def _load_part(name: str) -> _Part:
 
 
 def _merge_tables(tables: dict[str, Table], over: Mapping[str, Table]) -> None:
-    """Add fields, or override single keys of fields that are there; these keep their position."""
+    """Add fields, or override single keys of present fields, which keep their position."""
     for name, table in over.items():
         tables[name] = tables.get(name, {}) | table
 

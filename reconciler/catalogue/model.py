@@ -25,15 +25,15 @@ class FieldType(StrEnum):
 
 
 class WireForm(StrEnum):
-    """How the API spells a value in its answers."""
+    """Spelling of a value in responses of the API."""
 
-    ECHO = "echo"  # as it was sent
+    ECHO = "echo"  # the sent spelling
     STRING = "string"  # numbers and booleans come back as strings
     UPPER_SNAKE = "upper-snake"  # `PrivateLink` comes back as `PRIVATE_LINK`
 
 
 class ServiceStage(StrEnum):
-    """Whether a service can still be used for something new."""
+    """Stage of a service: only a current service is meant for new destinations."""
 
     CURRENT = "current"
     LEGACY = "legacy"
@@ -41,12 +41,12 @@ class ServiceStage(StrEnum):
 
 
 def _to_tuple(value: Any) -> Any:
-    """`auth = "IAM"` is short for `auth = ["IAM"]`."""
+    """Convert a single value to a tuple: `auth = "IAM"` is short for `auth = ["IAM"]`."""
     return value if isinstance(value, list) else (value,)
 
 
 def _empty_to_none(condition: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """`{}` drops the condition that a part has set."""
+    """Convert an empty condition to None: `{}` drops the condition that a part has set."""
     return condition or None
 
 
@@ -63,13 +63,13 @@ class Field:
     """One field of a destination or of its `config`.
 
     `default` is the value that the API fills in if the field is not sent (None: no value). `clearable`: an explicit
-    null removes the value; for other fields that is refused. `reads_as`: the API answers under this other name.
-    `rewritten`: the server may answer another value than the one sent, so an answer proves nothing without the last
-    applied value. `may_be_omitted`: an answer without it does not mean that it is not set. `misread_as`: values with
-    the answers that the API has been seen to give in their place. `only_when`: the API refuses the field under other
-    settings. `mask`: the text that an answer shows instead of a sensitive value. `minimum` and `maximum` bound an
-    INTEGER. `mirrors`: the equivalent top-level field, so that a condition holds with either. `fields`: the known
-    leaves of an OBJECT. `not_secret_because`: why a field whose name sounds secret is shown in clear.
+    null removes the value; other fields refuse a null. `reads_as`: responses have the field under this other name.
+    `rewritten`: the server may answer another value than the sent value, so a response proves nothing without the last
+    applied value. `may_be_omitted`: a response without the field does not mean that the field is not set. `misread_as`:
+    values, each with a wrong value that responses have been seen to show instead. `only_when`: the API refuses the
+    field under other settings. `mask`: the text that a response shows instead of a sensitive value. `minimum` and
+    `maximum` bound an INTEGER. `mirrors`: the equivalent top-level field, so that a condition holds with either field.
+    `fields`: the known members of an OBJECT. `not_secret_because`: the reason to show a field whose name sounds secret.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT_TABLE
@@ -104,7 +104,7 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One destination service. `free_form`: its config takes any field, none is described.
+    """One destination service. `free_form`: its config takes any field, and the catalogue describes none.
 
     `external_secrets` names the config fields that Fivetran can fetch from a customer's secrets
     manager by itself. `starter` names the fields that a first spec of this service should have beside

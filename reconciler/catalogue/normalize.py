@@ -1,4 +1,4 @@
-"""Normal form of declared values and of answers of the API, so that only real differences differ."""
+"""Normalize declared values and values of responses, so that only real differences remain."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _BOOLEANS = {"true": True, "false": False}
 
 
 class Masked:
-    """Stands for a secret that the API does not show: the field is set, and its value is unknown."""
+    """Placeholder of a secret that the API does not show: the field is set, and its value is unknown."""
 
     def __repr__(self) -> str:
         return "(masked)"
@@ -29,15 +29,15 @@ MASKED: Final = Masked()
 
 
 def is_mask(value: object) -> bool:
-    """Whether a value is a row of stars of any length: most masks have six, one has eight."""
+    """Return whether a value is a row of stars of any length: most masks have six, one has eight."""
     return isinstance(value, str) and _MASK.fullmatch(value) is not None
 
 
 def normalize_destination(service: Service | None, fields: Fields) -> dict[FieldPath, Any]:
-    """Normalize all leaves of a destination, each fact under one name only.
+    """Normalize all fields of a destination, each setting under one name only.
 
-    A deprecated field never survives: its value counts as the value of its successor if the successor has none. A field
-    that answers show under another name is filled in from there.
+    The value of a deprecated field moves to its successor if the successor has none. A field that responses show under
+    another name gets its value from that name.
     """
     facts = load_destination_facts()
     normalized = {path: _normalize_leaf(service, facts.fields, path, value) for path, value in fields.items()}

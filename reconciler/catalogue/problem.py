@@ -12,10 +12,10 @@ from reconciler.model.value import FieldPath
 
 @dataclass(frozen=True, slots=True)
 class Problem(Diagnostic):
-    """Diagnostic that knows its field, but not yet its place in a file.
+    """Diagnostic about a field, without a place in a file.
 
     `path` is the field to point at: at its value, or with `on_key` at the name before it. A missing field points at
-    the setting that demands it, if there is one.
+    the setting that requires it, if there is such a setting.
     """
 
     path: FieldPath = ()

@@ -19,13 +19,16 @@ _SECRET_NAME = re.compile(r"secret|password|passphrase|_key$|token|credential", 
 
 
 def is_secret_name(name: str) -> bool:
-    """Whether a field of this name probably holds a secret."""
+    """Return whether a field of this name probably holds a secret."""
     return _SECRET_NAME.search(name) is not None
 
 
 def is_sensitive(name: str, field: Field | None) -> bool:
-    """Whether values of a field are secrets. `field` is None if the catalogue lacks it: then its name decides, unless
-    the catalogue has a field of this name in another service with a reason why it is no secret."""
+    """Return whether values of a field are secrets.
+
+    If the catalogue lacks the field (`field` is None), its name decides, unless a field of this name in another service
+    is known to be no secret.
+    """
     if field is not None:
         return field.sensitive
     return is_secret_name(name) and name not in _list_exempt_names()
@@ -40,7 +43,7 @@ def _list_exempt_names() -> frozenset[str]:
 
 def find_literal_secrets(name: str, value: Any) -> Iterator[FieldPath]:
     """Find literals under names that sound secret, in a field that the catalogue lacks: the field itself or leaves
-    inside. References and truth values are no such literals."""
+    inside. References and truth values do not count."""
     content = value.content if isinstance(value, Structure) else value
     if is_sensitive(name, None) and any(map(_is_literal, walk(content))):
         yield (name,)
@@ -57,7 +60,7 @@ def find_literal_secrets(name: str, value: Any) -> Iterator[FieldPath]:
 
 
 def _is_literal(value: Any) -> bool:
-    """Whether a value is written in the spec and is not empty."""
+    """Return whether a value is written in the spec and is not empty."""
     if isinstance(value, Mapping | list | bool | Reference | Structure):
         return False
     return value not in {None, ""} and not is_mask(value)
@@ -66,8 +69,8 @@ def _is_literal(value: Any) -> bool:
 def detect_secret(value: Any) -> str | None:
     """Detect the kind of secret whose form a value, or a text inside it, has; None for an ordinary value.
 
-    Ids, host names, paths, ARNs and public keys are ordinary. A 32-digit hexadecimal number is too, since tenants and
-    workspaces are numbered so.
+    Ids, host names, paths, ARNs and public keys are ordinary values. So is a hexadecimal number of 32 digits, since ids
+    of tenants and workspaces have this form.
     """
     return next((kind for text in _iter_texts(value) if (kind := _classify_text(text))), None)
 
@@ -103,7 +106,7 @@ _PATTERNS = tuple(
         (_CONNECTION, "sig=", r"[?&]sig=[\w%+/-]{20,}"),
     )
 )
-"""Kinds of secrets, each with a mark that is found quickly, and the form around the mark."""
+"""Kinds of secrets, each with a literal mark and a pattern. The search for the mark is fast and saves most matches."""
 
 _MIN_LENGTH = 12
 _HEXADECIMAL = re.compile(r"(?=.*[0-9])(?=.*[a-f])[0-9a-f]{40,}|(?=.*[0-9])(?=.*[A-F])[0-9A-F]{40,}")
@@ -124,7 +127,7 @@ def _classify_text(text: str) -> str | None:
 
 
 def _is_random(text: str) -> bool:
-    """Whether a whole text looks like the output of a random generator, in hexadecimal or base64."""
+    """Return whether a whole text looks like the output of a random generator, in hexadecimal or base64."""
     if _HEXADECIMAL.fullmatch(text):
         return True
     return (
@@ -141,7 +144,7 @@ def _compute_entropy(text: str) -> float:
 
 
 def _is_mixed(text: str) -> bool:
-    """Whether upper case, lower case, digits and signs follow each other as by chance (two times of three),
+    """Return whether upper case, lower case, digits and signs follow each other as by chance (two times of three),
     and not in runs as in words.
     """
     char_classes = [(character.isupper(), character.islower(), character.isdigit()) for character in text]

@@ -1,4 +1,4 @@
-"""Checks of config fields without a service, as in a profile: findings that hold for every service."""
+"""Check config fields without a service, as in a profile: findings hold for every service."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from reconciler.model.value import FieldPath
 
 
 def check_serviceless_field(destination: DeclaredDestination, path: FieldPath) -> list[Problem]:
-    """Check one declared config field: a literal although some service has a secret there, a name close to a field of
-    some service, or a value that no service with the field accepts."""
+    """Check one declared config field: for a literal under the name of a secret of some service, for a misspelled name,
+    and for a value that no service with the field accepts."""
     services = [service for name in load_service_names() if (service := load_service(name))]
     owners = [service for service in services if path[-1] in service.fields]
     if not owners:
@@ -34,7 +34,7 @@ def check_serviceless_field(destination: DeclaredDestination, path: FieldPath) -
 
 @cache
 def is_public_field(name: str) -> bool:
-    """Whether a config field, or the field that a mistyped name is close to, is a secret of no service."""
+    """Return whether a config field, or the field that a mistyped name is close to, is a secret of no service."""
     fields = _index_config_fields()
     return not fields.get(find_nearest(name, fields) or "", True)
 
@@ -46,7 +46,7 @@ def list_config_fields() -> Collection[str]:
 
 @cache
 def _index_config_fields() -> Mapping[str, bool]:
-    """Index all config fields with whether any service has a secret in them."""
+    """Index all config fields by name: true if the field is a secret of any service."""
     services = [service for name in load_service_names() if (service := load_service(name))]
     fields = [field for service in services for field in service.fields.values()]
     secret = {field.name for field in fields if field.sensitive}

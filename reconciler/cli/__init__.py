@@ -1,1 +1,1 @@
-"""From a command line to settings, an operation, a renderer and an exit code."""
+"""Turn a command line into settings, an operation, a renderer and an exit code."""

@@ -1,4 +1,4 @@
-"""`reconciler apply`."""
+"""Define the `reconciler apply` command."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _parse_allowances(
         try:
             allowed[name] = float(number)
         except ValueError:
-            raise MisuseError(f"`{text}` gives no number", f"write for example `--allow {name}=3`") from None
+            raise MisuseError(f"`{text}` has no number", f"write for example `--allow {name}=3`") from None
     return allowed
 
 
@@ -66,8 +66,10 @@ _LIMITS = ("deletes", "replacements", "changed_fraction")
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """Approval given before the run: a saved plan, or the digest of a plan. Else the user is asked, unless `must_ask`
-    is false."""
+    """Approval given before the run: a saved plan, or the digest of a plan.
+
+    With `must_ask` the user is asked instead.
+    """
 
     path: Path | None = None
     key: str | None = None
@@ -146,10 +148,7 @@ def command(
 
     if plan is not None:
         _reject_options_with_saved_plan(settings, expect)
-    if signature_key is not None and plan is None:
-        raise MisuseError("`--signature-key` is for a saved plan", "name its file")
-    if require_signature and signature_key is None:
-        raise MisuseError("`--require-signature` needs the key", "add `--signature-key env:NAME`")
+    _check_signature_options(plan, signature_key, require_signature)
     must_ask = not (auto_approve or plan is not None or expect is not None)
     if form == "json" and must_ask:
         raise MisuseError("`--format json` shows no plan to approve", "add `--auto-approve`")
@@ -167,8 +166,16 @@ def command(
     return run_command(updated, output, form, partial(_apply, approval=approval), command="apply")
 
 
+def _check_signature_options(plan: Path | None, key: str | None, is_required: bool) -> None:
+    """Refuse a key without a saved plan, and a required signature without a key."""
+    if key is not None and plan is None:
+        raise MisuseError("`--signature-key` is for a saved plan", "name its file")
+    if is_required and key is None:
+        raise MisuseError("`--require-signature` needs the key", "add `--signature-key env:NAME`")
+
+
 def _require_reason(exceptions: list[str], reason: str | None) -> None:
-    """Refuse exceptions without a reason. `exceptions` are the given options that need one."""
+    """Refuse exceptions without a reason. `exceptions` are the given options that need a reason."""
     has_reason = bool(reason and reason.strip())
     if exceptions and not has_reason:
         raise MisuseError(f"`{exceptions[0]}` needs a reason", 'write for example `--reason "as agreed"`')
@@ -193,12 +200,13 @@ def _reject_options_with_saved_plan(settings: Settings, expect: str | None) -> N
     for name, value in given.items():
         if value:
             raise MisuseError(
-                f"`{name}` cannot stand beside a saved plan", "a plan knows its own scope: leave it out"
+                f"`{name}` cannot be used with a saved plan",
+                "leave it out: a saved plan has its own scope and secrets",
             )
 
 
 def _apply(context: CommandContext, approval: Approval) -> ExitCode:
-    from reconciler.applying.pipeline import adopt_only, apply_plan
+    from reconciler.applying.pipeline import apply_plan
     from reconciler.cli.events import log_abandoned_runs, open_event_log
     from reconciler.cli.interrupt import cancel_on_signal
     from reconciler.workspace.audit import combine_listeners
@@ -224,15 +232,10 @@ def _apply(context: CommandContext, approval: Approval) -> ExitCode:
         log.log_plan(planned.plan, context.settings.allowed, context.settings.reason)
         context.show(context.renderer.warnings(planned.plan.warnings))
         _render_plan(context, planned.plan, saved)
-        if planned.plan.blockers:
-            context.show(context.renderer.blockers(planned.plan.blockers))
-            return finish(get_exit_code(planned.plan.blockers), planned.plan, None)
-        if not planned.plan.effective:
-            adopt_only(workspace, planned)
-            return finish(ExitCode.OK, planned.plan, None)
-        if (approval.must_ask or not is_confirmed) and not _confirm(context, planned.plan, approval):
-            context.print_result("Nothing was applied.")
-            return finish(ExitCode.FAILED, planned.plan, None)
+        must_confirm = approval.must_ask or not is_confirmed
+        code = _end_without_changes(context, workspace, planned, approval, must_confirm=must_confirm)
+        if code is not None:
+            return finish(code, planned.plan, None)
         progress.expect(tuple(change.address for change in planned.plan.effective))
         # Keep handling signals until the state is saved, so a late Ctrl-C is not reported as 'nothing changed'.
         exit_stack.enter_context(cancel_on_signal(cancelled, before_exit=progress.close))
@@ -240,6 +243,30 @@ def _apply(context: CommandContext, approval: Approval) -> ExitCode:
         applied = apply_plan(workspace, planned, approved)
         progress.close()
         return finish(get_apply_exit_code(applied), planned.plan, applied)
+
+
+def _end_without_changes(
+    context: CommandContext,
+    workspace: Workspace,
+    planned: PlanResult,
+    approval: Approval,
+    *,
+    must_confirm: bool,
+) -> ExitCode | None:
+    """End an apply that is blocked, has no effective changes, or is declined by the user; None for any other apply."""
+    from reconciler.applying.pipeline import adopt_only
+
+    plan = planned.plan
+    if plan.blockers:
+        context.show(context.renderer.blockers(plan.blockers))
+        return get_exit_code(plan.blockers)
+    if not plan.effective:
+        adopt_only(workspace, planned)
+        return ExitCode.OK
+    if must_confirm and not _confirm(context, plan, approval):
+        context.print_result("Nothing was applied.")
+        return ExitCode.FAILED
+    return None
 
 
 def _load_saved_plan(context: CommandContext, approval: Approval) -> tuple[SavedPlan | None, Settings]:
@@ -253,8 +280,10 @@ def _load_saved_plan(context: CommandContext, approval: Approval) -> tuple[Saved
 def _make_plan(
     workspace: Workspace, approval: Approval, saved: SavedPlan | None
 ) -> tuple[PlanResult, ApprovedPlan | None]:
-    """Make the plan to apply: always a new plan, compared with the approved plan if there is one. With a digest also
-    returns the approved plan as the state records it until all of it is in effect."""
+    """Make the plan to apply: always a new plan, compared with the approved plan, if any.
+
+    With a digest also returns the approved plan, which the state keeps until all of it is in effect.
+    """
     from reconciler.planning.pipeline import make_plan
     from reconciler.planning.saved_plans import load_approved_plan, replan
 
@@ -276,12 +305,12 @@ def _render_plan(context: CommandContext, plan: Plan, saved: SavedPlan | None) -
 
 _NO_TERMINAL = Diagnostic(
     "no-terminal",
-    "apply asks before it changes anything, and nobody can answer here",
+    "apply asks before it changes anything, and there is no terminal to answer on",
     help="look at `reconciler plan` first, then add `--auto-approve`",
 )
 _ACCOUNT_UNCONFIRMED = Diagnostic(
     "account-unconfirmed",
-    "the project file does not say which account it is for, and nobody can be asked here",
+    "the project file does not name its account, and there is no terminal to ask on",
     help="set `account_id:` in the project file; `reconciler plan` shows the account of your credentials",
 )
 

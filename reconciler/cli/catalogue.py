@@ -1,4 +1,4 @@
-"""`reconciler catalogue`."""
+"""Define the `reconciler catalogue` command."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def command() -> None:
 @command.command("list")
 @format_option("text", "json")
 def list_services(form: str) -> ExitCode:
-    """List all services, with what to take instead of those that are not current."""
+    """List all services, with the replacement of each outdated service."""
     from reconciler.catalogue.load import load_service, load_service_names
     from reconciler.report.catalogue import render_service_list, serialize_services
 
@@ -41,9 +41,9 @@ def list_services(form: str) -> ExitCode:
 @command.command("show")
 @click.argument("service", shell_complete=complete_from(list_service_names))
 @format_option("text", "json")
-@click.option("--example", is_flag=True, help="Print a spec file to start from instead.")
+@click.option("--example", is_flag=True, help="Print a spec file to start from, instead of the fields.")
 def show_service(service: str, form: str, example: bool) -> ExitCode:
-    """Show what SERVICE is and which fields its config has."""
+    """Show SERVICE and the fields of its config."""
     from reconciler.catalogue.example import render_example
     from reconciler.report.catalogue import render_service, serialize_service
 

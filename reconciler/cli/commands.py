@@ -1,4 +1,4 @@
-"""Table of all commands, without the import of any command."""
+"""List all commands without importing their modules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`reconciler completion`."""
+"""Define the `reconciler completion` command."""
 
 from __future__ import annotations
 

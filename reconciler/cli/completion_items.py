@@ -1,4 +1,4 @@
-"""Words that shells complete arguments to."""
+"""Complete arguments in shells."""
 
 from __future__ import annotations
 

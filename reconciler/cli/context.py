@@ -1,4 +1,4 @@
-"""Context of a command: its consoles, its settings, its renderer, and the end of its run."""
+"""Run the work of a command with its consoles, settings and renderer."""
 
 from __future__ import annotations
 
@@ -41,7 +41,10 @@ _MAX_SOURCE_BYTES = 16 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class CommandContext:
-    """Results go to `out`, diagnostics and progress to `err`. `renderer` renders both in the chosen format."""
+    """Context of a running command.
+
+    Results go to `out`, diagnostics and progress to `err`. `renderer` renders both in the chosen format.
+    """
 
     settings: Settings
     output: OutputOptions
@@ -50,7 +53,7 @@ class CommandContext:
     err: Screen
 
     def make_progress(self) -> Progress:
-        """A listener for this run. It prints the end of each change if the format wants that."""
+        """Make the progress listener of this run, which prints the end of each change if the format includes it."""
         is_animated = self.settings.environ.get("TERM") != "dumb"
         results = self.out if self.renderer.shows_outcomes_live else None
         return Progress(self.err, results, self.output.verbosity, is_animated)
@@ -69,11 +72,11 @@ class CommandContext:
         self.show(self.renderer.result(text))
 
     def print_document(self, exit_code: ExitCode, content: Mapping[str, Any]) -> None:
-        """Print the same result for programs, if the format is JSON."""
+        """Print a result for programs, if the format is JSON."""
         self.show(self.renderer.document(exit_code, content))
 
     def _write_job_files(self, files: JobFiles) -> None:
-        """An unwritable file is a warning: it does not change the run."""
+        """Write the files of a CI step. An unwritable file is a warning, and does not change the run."""
         environ = self.settings.environ
         warnings = write_github_summary(environ, files.summary) if files.summary is not None else []
         for warning in [*warnings, *write_github_outputs(environ, files.outputs)]:
@@ -81,7 +84,7 @@ class CommandContext:
 
 
 def make_settings(project: Path, *, sandbox: bool = False) -> Settings:
-    """Settings of this process: its directory, its environment, the system clock."""
+    """Make the settings of this process: its directory, its environment, the system clock."""
     clock = SystemClock()
     return Settings(
         project=project,
@@ -96,7 +99,7 @@ def make_settings(project: Path, *, sandbox: bool = False) -> Settings:
 
 
 def _make_lock_info(clock: Clock) -> LockInfo:
-    """This process, as other runs see it that wait for its lock."""
+    """Describe this process to other runs that wait for its lock."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):  # a container may run as a user that has no name
@@ -149,7 +152,7 @@ def _make_context(settings: Settings, output: OutputOptions, form: str, command:
     out, err = make_console(sys.stdout, colour), make_console(sys.stderr, colour)
 
     def to_repo_path(path: str) -> str:
-        """A path from the root of the repository, if the root is known; else from this directory."""
+        """Make a path relative to the root of the repository, if the root is known; else to this directory."""
         root = Path(settings.environ.get("GITHUB_WORKSPACE") or settings.directory)
         file = settings.directory / path
         return (file.relative_to(root) if file.is_relative_to(root) else file).as_posix()
@@ -194,12 +197,12 @@ def _describe_bug(error: Exception) -> Diagnostic:
     return Diagnostic(
         "bug",
         f"this is a bug in reconciler: `{type(error).__name__}`",
-        help="report it together with the lines above; they hold no values of yours",
+        help="report it together with the lines above; they contain none of your values",
     )
 
 
 def _is_output_complete(context: CommandContext) -> bool:
-    """Whether both streams took all of the output."""
+    """Return whether both streams took the whole output."""
     lost = describe_lost_output(get_stream_failure(context.out)) or describe_lost_output(
         get_stream_failure(context.err)
     )

@@ -1,4 +1,4 @@
-"""`reconciler drift`."""
+"""Define the `reconciler drift` command."""
 
 from __future__ import annotations
 

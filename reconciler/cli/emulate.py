@@ -1,4 +1,4 @@
-"""`reconciler emulate`."""
+"""Define the `reconciler emulate` command."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
-    help=f"0: any free one.  [default: {_DEFAULT_PORT}; any free one for a COMMAND]",
+    help=f"Port to listen on; 0: any free port.  [default: {_DEFAULT_PORT}; any free port for a COMMAND]",
 )
 @click.option(
     "--db",
     "database",
     type=_FILE,
     metavar="FILE",
-    help="Keep the account here; else it is forgotten at the end.",
+    help="Keep the account in FILE. Without it the account is lost at the end.",
 )
-@click.option("--apikey", metavar="TEXT", help="Accept only this key. Without it any is accepted.")
-@click.option("--apisecret", metavar="TEXT", help="The secret of that key.")
+@click.option("--apikey", metavar="TEXT", help="Accept only this key. Without it any key is accepted.")
+@click.option("--apisecret", metavar="TEXT", help="Secret of that key.")
 @click.option(
     "--seed", "seed_file", type=_FILE, metavar="FILE", help="Begin with the account that this YAML describes."
 )
@@ -62,7 +62,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     "faults",
     multiple=True,
     metavar="TEXT",
-    help='Let something go wrong: "POST /v1/destinations #2 after-effect reset". See --faults. Repeatable.',
+    help='Inject a fault: "POST /v1/destinations #2 after-effect reset". See --faults. Repeatable.',
 )
 @click.option("--fault-file", type=_FILE, metavar="FILE", help="Faults, one a line.")
 @click.option(
@@ -70,39 +70,39 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     default="off",
     show_default=True,
     metavar="PROFILE",
-    help="Rate limits: off, paid or trial; `paid,group=100` also limits what is created in an hour.",
+    help="Rate limits: off, paid or trial; `paid,group=100` also limits the groups created in an hour.",
 )
 @click.option(
     "--latency",
     "latencies",
     multiple=True,
     metavar="TEXT",
-    help='Take time: "80ms", "50ms..200ms", "p50=120ms p99=2s", or "POST /v1/destinations 2s". Repeatable.',
+    help='Delay answers: "80ms", "50ms..200ms", "p50=120ms p99=2s", or "POST /v1/destinations 2s". Repeatable.',
 )
-@click.option("--list", "listing", is_flag=True, help="Show what is in the account, and serve nothing.")
+@click.option("--list", "listing", is_flag=True, help="List the content of the account, and serve nothing.")
 @click.option(
     "--format",
     "form",
     type=click.Choice(("text", "json")),
     default="text",
     show_default=True,
-    help="How --list is written. `json` can be used as a --seed.",
+    help="Format of --list. `json` can be used as a --seed.",
 )
-@click.option("--show-secrets", is_flag=True, help="Write secrets out in a --list.")
+@click.option("--show-secrets", is_flag=True, help="Show secrets in a --list.")
 @click.option(
     "--switches", "list_switches", is_flag=True, help="List every switch with its values and meaning."
 )
 @click.option("--faults", "list_faults", is_flag=True, help="Describe the language of faults.")
 @click.argument("words", metavar="[-- COMMAND...]", nargs=-1, type=click.UNPROCESSED)
 def command(words: tuple[str, ...], **options: Any) -> int:
-    """Serve an emulated Fivetran account on this machine, for trying things out and for tests.
+    """Serve an emulated Fivetran account on this machine, for trials and tests.
 
-    With a COMMAND behind `--` it serves that command alone, and ends with it and with its exit code:
+    With a COMMAND after `--`, serves that command only, and ends with its exit code:
 
       reconciler emulate --seed account.yaml -- reconciler plan
 
-    Else it prints the settings that make reconciler (or any other client) talk to it. Ctrl-C ends it. Its requests and
-    their effects are listed at /_emulator/history beside the API.
+    Without a COMMAND, prints the settings that point reconciler (or any other client) to it, and serves until Ctrl-C.
+    Its requests and their effects are listed at /_emulator/history beside the API.
     """
     from reconciler.cli.context import make_settings, run_command
 
@@ -115,7 +115,7 @@ def command(words: tuple[str, ...], **options: Any) -> int:
     listing, show_secrets = options.pop("listing"), options.pop("show_secrets")
     emulation = _build_emulation(**options)
     if words and shutil.which(words[0]) is None:
-        raise click.UsageError(f"`{words[0]}` is no command that can be run")
+        raise click.UsageError(f"`{words[0]}` is not a command of this machine")
     settings, output = make_settings(Path(), sandbox=True), OutputOptions()
     if listing:
         return run_command(
@@ -251,7 +251,7 @@ def _run_with_emulator(
     words: tuple[str, ...],
     exit_codes: list[int],
 ) -> ExitCode:
-    """Serve one command. Its exit code is appended to `exit_codes`."""
+    """Serve one command, and append its exit code to `exit_codes`."""
     from reconciler.operations.emulation import open_emulation
 
     _check_port(port)
@@ -269,8 +269,10 @@ def _run_with_emulator(
 
 
 def _wait_for_exit(process: subprocess.Popen[bytes]) -> int:
-    """Wait for a command. Returns its exit code as a shell does. Ctrl-C reaches the command as well, and SIGTERM is
-    passed on to the command, which decides about its end."""
+    """Wait for a command. Returns its exit code as a shell does.
+
+    The command receives Ctrl-C from the terminal, and SIGTERM from this process, and decides itself when to end.
+    """
     while True:
         try:
             code = process.wait()
@@ -289,7 +291,7 @@ def _build_environment(emulation: EmulationOptions, url: str) -> dict[str, str]:
 
 def _check_port(port: int) -> None:
     """Check that this machine can listen on the port. Raises `ReconcilerError`."""
-    # Checked first, or a seed would be loaded for nothing.
+    # Before the account is opened: otherwise a seed would be loaded for nothing.
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -304,10 +306,10 @@ def _announce(
     """Print the settings to stdout, so that `eval` and scripts can read them."""
     from reconciler.report.style import write_plain
 
-    storage = f"kept in {escape(str(emulation.database))}" if emulation.database else "forgotten at the end"
+    storage = f"kept in {escape(str(emulation.database))}" if emulation.database else "lost at the end"
     context.err.print(f"An emulated Fivetran listens at {url}, its account is {storage}. Ctrl-C ends it.")
     if emulation.seed_file is not None and not opened.is_seeded:
-        context.err.print("The account has groups already: it stays as it is, and the seed is left out.")
+        context.err.print("The account has groups already, so the seed is not loaded.")
     context.err.print(f"{_describe_faults(opened.app)}\n")
     base, *credentials = (
         f"{name}={shlex.quote(text)}" for name, text in _build_environment(emulation, url).items()
@@ -319,14 +321,14 @@ def _announce(
 def _describe_faults(app: Emulator) -> str:
     """Describe the active faults, one line each."""
     faults = [f"  {escape(str(active.fault))}" for active in app.faults.active()]
-    return "\n".join(["Faults:", *faults]) if faults else "Nothing will go wrong; `--fault` changes that."
+    return "\n".join(["Faults:", *faults]) if faults else "No faults are active; `--fault` adds faults."
 
 
 def _describe_unavailable_port(port: int, error: OSError) -> Diagnostic:
     return Diagnostic(
         "port-unavailable",
         f"cannot listen on port {port}: {error.strerror or error}",
-        help="choose another one with `--port`, or let `--port 0` find one",
+        help="choose another port with `--port`; `--port 0` finds a free port",
     )
 
 

@@ -1,4 +1,4 @@
-"""`--events`: the log of a run, from the user who started it to the exit code."""
+"""Log the start and the end of a run, for `--events`."""
 
 from __future__ import annotations
 
@@ -24,11 +24,10 @@ _HASH = re.compile(r"[0-9a-f]{40,64}")
 
 @contextmanager
 def open_event_log(context: CommandContext, command: str) -> Iterator[EventLog]:
-    """Open the log of this run, before the first request; without `--events` a log that keeps nothing.
+    """Open the log of this run before the first request. Without `--events` nothing is logged.
 
-    An end by an exception is logged here; any other end has to be logged by `log_finish`. Entries that could not be
-    written are reported on stderr at the very end, and change no exit code. Raises ReconcilerError for an unusable
-    file.
+    An end by an exception is logged here; the caller logs any other end by `log_finish`. Lost entries are reported on
+    stderr at the end, and change no exit code. Raises ReconcilerError for an unusable file.
     """
     events_path = context.output.events
     path = context.settings.directory / events_path if events_path is not None else None
@@ -48,9 +47,10 @@ def open_event_log(context: CommandContext, command: str) -> Iterator[EventLog]:
 
 @contextmanager
 def log_abandoned_runs(log: EventLog) -> Iterator[None]:
-    """Log the end of runs that were killed before. Enter it last, while the run holds the lock of the state.
+    """Log the end of runs that were killed earlier. Enter this context last, while the run holds the lock.
 
-    An end by an exception is logged before the lock is free, or the next run would take this run for a dead run.
+    An end by an exception is logged before the lock is released: otherwise the next run could take this run for a
+    killed run.
     """
     with _log_exceptions(log):
         log.log_abandoned_runs()
@@ -64,8 +64,11 @@ def _log_start(log: EventLog, context: CommandContext, command: str) -> None:
 
 
 def _find_commit(folder: Path, environ: Mapping[str, str]) -> str | None:
-    """The hash of the commit that a folder is at. None outside a repository, before its first commit, and if git is
-    not installed or does not trust the repository: a log without the commit is better than no run."""
+    """Find the commit of a work tree, as a hash; None if git cannot name it.
+
+    The folder may be in no repository, or git may be missing or may not trust the repository. A log without the commit
+    is better than no run.
+    """
     try:
         result = GitRunner(folder, environ, _GIT_TIMEOUT).run("rev-parse", "HEAD")
     except GitError:

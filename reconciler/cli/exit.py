@@ -1,4 +1,4 @@
-"""Exit codes, and the exit code of each failure."""
+"""Choose the exit code of a run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from reconciler.model.outcome import ApplyResult, Status
 
 
 class ExitCode(IntEnum):
-    """Exit code of a run. `reason` is the same in one word."""
+    """Exit code of a run."""
 
     OK = 0
     FAILED = 1
@@ -36,13 +36,16 @@ class ExitCode(IntEnum):
 
 
 def get_exit_code(diagnostics: Iterable[Diagnostic]) -> ExitCode:
-    """Choose the exit code of a run that stopped for these reasons: FAILED, unless all have the same exit class."""
+    """Choose the exit code of a run that ended with these diagnostics.
+
+    It is the exit class of the errors if they have the same class, else FAILED.
+    """
     classes = {diagnostic.code_facts.exit for diagnostic in select_errors(diagnostics)}
     return ExitCode[classes.pop().name] if len(classes) == 1 else ExitCode.FAILED
 
 
 def get_apply_exit_code(applied: ApplyResult) -> ExitCode:
-    """Choose the exit code of an apply: an incomplete run outranks a run that waits for an approval."""
+    """Choose the exit code of an apply. An incomplete run takes precedence over a pending approval."""
     statuses = {outcome.status for outcome in applied.outcomes}
     is_untried = all(status.is_untried for status in statuses)
     if applied.interrupted and is_untried and not select_errors(applied.problems):

@@ -1,4 +1,4 @@
-"""`reconciler explain`."""
+"""Define the `reconciler explain` command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`reconciler fmt`."""
+"""Define the `reconciler fmt` command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files through which a step of GitHub Actions hands on a summary and outputs. Elsewhere there are no such files."""
+"""Write the summary and the outputs of a step of GitHub Actions. Outside of GitHub nothing is written."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ _MIN_ROOM = 1_000  # bytes: a smaller summary could not say anything
 
 
 def write_github_summary(environ: Mapping[str, str], render: Callable[[int], str]) -> list[Diagnostic]:
-    """Add a text to the summary of this step, if it has one. `render` gets the maximal number of bytes. Returns
-    warnings."""
+    """Add a text to the summary of this step. `render` gets the maximal number of bytes. Returns warnings.
+
+    Outside of GitHub Actions there is no summary, and nothing is written.
+    """
     name = environ.get(SUMMARY)
     if not name:
         return []
@@ -35,7 +37,7 @@ def write_github_summary(environ: Mapping[str, str], render: Callable[[int], str
 
 
 def write_github_outputs(environ: Mapping[str, str], outputs: Mapping[str, str]) -> list[Diagnostic]:
-    """Set outputs of this step, if it can have outputs. Returns warnings."""
+    """Set the outputs of this step. Outside of GitHub Actions nothing is written. Returns warnings."""
     name = environ.get(OUTPUT)
     if not name:
         return []
@@ -60,5 +62,5 @@ def _describe_failure(variable: str, reason: str) -> Diagnostic:
         "job-file-unwritable",
         f"nothing was added to the file that `{variable}` names: {reason}",
         severity=Severity.WARNING,
-        help="the run itself is as it says; unset the variable where no such file is wanted",
+        help="the run itself is not affected; unset the variable if no such file is wanted",
     )

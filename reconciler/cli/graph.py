@@ -1,4 +1,4 @@
-"""`reconciler graph`."""
+"""Define the `reconciler graph` command."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def command(settings: Settings, output: OutputOptions, form: str, offline: bool)
 
     if offline and (settings.targets or settings.excludes or settings.changed_since):
         advice = "leave `--target`, `--exclude` and `--changed-since` out"
-        raise MisuseError("`--offline` draws all that is declared", advice)
+        raise MisuseError("`--offline` draws all declared entries", advice)
     return run_command(settings, output, form, partial(_draw, offline=offline))
 
 

@@ -1,4 +1,4 @@
-"""`reconciler help`."""
+"""Define the `reconciler help` command."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ def command(context: click.Context, topic: str | None, no_color: bool) -> ExitCo
 
 
 def _list_topics() -> ExitCode:
-    from reconciler.report.guide_text import guide_list
+    from reconciler.report.guide_text import render_guide_list
 
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    return print_text(guide_list(read_guide_summaries(), width))
+    return print_text(render_guide_list(read_guide_summaries(), width))
 
 
 def _show(text: str, no_color: bool) -> ExitCode:

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM, before the first change and during changes."""
+"""Handle Ctrl-C and SIGTERM, before the first change and during changes."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class TerminatedError(KeyboardInterrupt):
-    """SIGTERM. To most code it is the same as Ctrl-C, which reaches the children of a process as well."""
+    """Interrupt by SIGTERM. Most code handles it like Ctrl-C; unlike Ctrl-C, children do not receive it."""
 
 
 def install_sigterm_handler() -> None:
-    """Let SIGTERM end this process as Ctrl-C does: with its exit code, its last message, and a released lock."""
+    """Install a handler of SIGTERM that ends this process like Ctrl-C: with exit code, message and released lock."""
 
     def on_signal(number: int, frame: FrameType | None) -> None:
         raise TerminatedError
@@ -30,20 +30,20 @@ def install_sigterm_handler() -> None:
 
 @contextlib.contextmanager
 def cancel_on_signal(cancelled: threading.Event, before_exit: Callable[[], None]) -> Iterator[None]:
-    """Let the first signal set `cancelled`, so that calls under way end and no new call starts.
+    """Cancel the run on the first signal: calls in flight end, and no new call starts.
 
-    The second signal ends the process at once, after `before_exit`: calls under way then have an unknown end.
+    The second signal ends the process at once, after `before_exit`: calls in flight then have an unknown outcome.
     """
 
     def on_signal(number: int, frame: FrameType | None) -> None:
         if cancelled.is_set():
             before_exit()
             _write_stderr(
-                "Left at once: what was being changed may or may not have happened. Run plan to see."
+                "Stopped at once: changes in flight may or may not be in effect. `reconciler plan` shows them."
             )
             os._exit(ExitCode.INCOMPLETE)
         cancelled.set()
-        _write_stderr("Stopping: what is in flight has a few seconds to end. Once more leaves at once.")
+        _write_stderr("Stopping: calls in flight have a few seconds to end. Ctrl-C again stops at once.")
 
     previous = {number: signal.signal(number, on_signal) for number in _SIGNALS}
     try:

@@ -1,4 +1,4 @@
-"""The `reconciler` command."""
+"""Define the `reconciler` command, and run it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from reconciler.report.stream import SafeStream
 @click.version_option(__version__, prog_name="reconciler", message="%(prog)s %(version)s")
 @click.pass_context
 def reconciler(context: click.Context) -> None:
-    """Keep the groups and destinations of a Fivetran account as YAML files say.
+    """Manage the groups and destinations of a Fivetran account by YAML files.
 
     Credentials come from FIVETRAN_APIKEY and FIVETRAN_APISECRET. Start without any account:
 

@@ -1,4 +1,4 @@
-"""Options of several commands. They stand after the command."""
+"""Define the options that several commands share."""
 
 from __future__ import annotations
 
@@ -190,7 +190,7 @@ def settings_option(command: Callable[..., Any]) -> Callable[..., Any]:
         "--settings-from",
         metavar="REV",
         help="Read everything but the specs (limits, policies, protected keys, state, account, settle, sources of"
-        " secrets) from the project file of this git revision, so that a change cannot loosen its own gate.",
+        " secrets) from the project file of this git revision, so that a change cannot loosen its own checks.",
     )
     @functools.wraps(command)
     def with_revision(*, settings: Settings, settings_from: str | None, **options: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Output of a command: its options, its colours, plain text without a context, and lost output."""
+"""Print plain text, choose colours, and report lost output."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class OutputOptions:
-    """How a run reports. `events` is the file of its event log."""
+    """Options for the output of a run. `events` is the file of its event log."""
 
     no_color: bool = False
     verbosity: Verbosity = Verbosity.NORMAL
@@ -29,7 +29,7 @@ class OutputOptions:
 
 
 def choose_colour(environ: Mapping[str, str], *, no_color: bool) -> Colour:
-    """Whether the user wants colours on a terminal."""
+    """Choose whether colours are used on a terminal."""
     from reconciler.report.style import Colour
 
     is_plain = no_color or bool(environ.get("NO_COLOR")) or environ.get("TERM") == "dumb"
@@ -45,7 +45,7 @@ def print_text(text: str) -> ExitCode:
 
 
 def describe_lost_output(problem: OSError | None) -> Diagnostic | None:
-    """The diagnostic for lost output. A reader that went away (`| head`) is no failure; a full disk is."""
+    """Describe lost output; None if nothing is lost, or if the reader closed the pipe, as `| head` does."""
     if problem is None or problem.errno == errno.EPIPE:
         return None
     return Diagnostic("output-lost", f"the output could not be written: {problem.strerror or problem}")
@@ -66,7 +66,7 @@ def report_lost_output(problem: OSError | None) -> ExitCode:
 def replace_closed_streams() -> None:
     """Replace standard streams that the caller has closed by streams that raise on use.
 
-    Occupy their descriptors too, or the next file or socket would get the number.
+    Their descriptors are occupied too: otherwise the next file or socket would get the number.
     """
     sys.stdout = sys.stdout or cast("TextIO", ClosedStream())
     sys.stderr = sys.stderr or cast("TextIO", ClosedStream())

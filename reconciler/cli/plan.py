@@ -1,4 +1,4 @@
-"""`reconciler plan`."""
+"""Define the `reconciler plan` command."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ from reconciler.workspace.settings import Settings
 
 if TYPE_CHECKING:
     from reconciler.cli.context import CommandContext
+    from reconciler.model.plan import Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +107,6 @@ def _plan(
     from reconciler.planning.pipeline import make_plan
     from reconciler.planning.saved_plans import build_saved_plan
     from reconciler.report.drift import UnmanagedGroups
-    from reconciler.report.plan_text import render_save_notice
-    from reconciler.report.renderer import PlanReport
     from reconciler.workspace.audit import combine_listeners
     from reconciler.workspace.workspace import open_workspace, with_lock_renewal
 
@@ -122,23 +121,30 @@ def _plan(
             planned = with_lock_renewal(workspace, make_plan)
             plan = planned.plan
             if save_options is not None:
-                write_plan(
-                    context,
-                    save_options.path,
-                    build_saved_plan(workspace, planned, save_options.valid_for),
-                    sign,
-                )
+                saved = build_saved_plan(workspace, planned, save_options.valid_for)
+                write_plan(context, save_options.path, saved, sign)
         log.log_plan(plan, {})
         if drift_only:
             code = render_drift(context, plan, UnmanagedGroups.OMITTED, changes_exit)
         else:
-            code = changes_exit if plan.effective else ExitCode.OK
-            if plan.blockers:
-                code = get_exit_code(plan.blockers)
-            notice = None
-            if save_options is not None and not plan.blockers:
-                notice = render_save_notice(str(save_options.path), sandbox=context.settings.sandbox)
-            report = PlanReport(plan, code, context.settings.clock.now(), footer=notice)
-            context.show(context.renderer.plan(report))
+            code = _render_plan(context, plan, changes_exit, save_options)
         log.log_finish(code, code.reason)
+    return code
+
+
+def _render_plan(
+    context: CommandContext, plan: Plan, changes_exit: ExitCode, save_options: SaveOptions | None
+) -> ExitCode:
+    """Print a plan and, if it was saved without blockers, the command that applies it. Returns the exit code."""
+    from reconciler.report.plan_text import render_save_notice
+    from reconciler.report.renderer import PlanReport
+
+    code = changes_exit if plan.effective else ExitCode.OK
+    if plan.blockers:
+        code = get_exit_code(plan.blockers)
+    notice = None
+    if save_options is not None and not plan.blockers:
+        notice = render_save_notice(str(save_options.path), sandbox=context.settings.sandbox)
+    report = PlanReport(plan, code, context.settings.clock.now(), footer=notice)
+    context.show(context.renderer.plan(report))
     return code

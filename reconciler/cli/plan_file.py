@@ -1,4 +1,4 @@
-"""Files of saved plans: bounded reads, and writes that only the owner can read."""
+"""Read and write the files of saved plans: bounded reads, and files that only the owner can read."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def read_plan(context: CommandContext, path: Path, sign: Sign | None = None) -> 
         with (context.settings.directory / path).open("rb") as file:
             content = file.read(MAX_BYTES + 1)
         if len(content) > MAX_BYTES:
-            raise AlteredError("it is too large to be one")
+            raise AlteredError("it is too large for a plan")
         return decode_plan(content, sign)
     except OSError as error:
         raise _make_error("plan-unreadable", path, f"cannot be read: {error.strerror or error}") from error
@@ -94,10 +94,10 @@ def write_plan(context: CommandContext, path: Path, saved: SavedPlan, sign: Sign
     try:
         file = (context.settings.directory / path).resolve()
         if file.is_symlink() or (file.exists() and not file.is_file()):
-            raise _make_error("plan-not-saved", path, "cannot be written: it is no file")
+            raise _make_error("plan-not-saved", path, "cannot be written: it is not a file")
         write_atomically(file, encode_plan(saved, sign))
     except RuntimeError:  # until Python 3.12: links that form a circle
-        raise _make_error("plan-not-saved", path, "cannot be written: it is no file") from None
+        raise _make_error("plan-not-saved", path, "cannot be written: it is not a file") from None
     except OSError as error:
         raise _make_error("plan-not-saved", path, f"cannot be written: {error.strerror or error}") from error
 

@@ -1,4 +1,4 @@
-"""Questions to a person at a terminal."""
+"""Ask the user at a terminal."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ if TYPE_CHECKING:
 
 
 def can_prompt() -> bool:
-    """Whether a person sees a question and can answer it: with `> file` on a terminal the output of the plan is not
-    visible."""
+    """Return whether the user can see the plan and a question, and can answer it.
+
+    With `> file` on a terminal the plan is not visible, so the user could only approve it unseen.
+    """
     streams = (sys.stdin, sys.stdout, sys.stderr)
     return all(stream is not None and stream.isatty() for stream in streams)
 

@@ -1,4 +1,4 @@
-"""`reconciler schema`."""
+"""Define the `reconciler schema` command."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ _BESIDE_PROJECT = ""
 def command(settings: Settings, output: OutputOptions, kind: str, folder: str | None) -> ExitCode:
     """Print the JSON Schema of a spec file, or of the project file.
 
-    With it editors complete services, fields and values while you type, explain them, and underline
-    what is wrong. What `validate` finds between several fields is beyond a schema.
+    Editors use it to complete and explain services, fields and values, and to underline errors. A schema cannot
+    check rules between several fields; `validate` does.
     """
     from reconciler.cli.context import run_command
 

@@ -1,4 +1,4 @@
-"""`reconciler show`."""
+"""Define the `reconciler show` command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`reconciler state`."""
+"""Define the `reconciler state` command."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def command() -> None:
     """Show and correct the recorded state.
 
-    Nothing here talks to Fivetran. ADDR is an address as plans show it (`group.KEY`, `destination.KEY`),
+    Sends nothing to Fivetran. ADDR is an address as plans show it (`group.KEY`, `destination.KEY`),
     or the KEY alone for both.
     """
 
@@ -35,8 +35,8 @@ def command() -> None:
 def list_records(settings: Settings, output: OutputOptions, form: str) -> ExitCode:
     """List all addresses with their ids and marks.
 
-    protected: is never deleted; unverified: has to pass setup tests or approvals; interrupted: a run was
-    about to change it and did not come to an end.
+    protected: never deleted; unverified: setup tests or approvals are outstanding; interrupted: a run began to
+    change it and did not finish.
     """
     return _run_command(settings, output, form, _list)
 
@@ -174,7 +174,7 @@ def _unlock(context: CommandContext, must_ask: bool) -> ExitCode:
     if must_ask and (context.renderer.is_document or not can_prompt()):
         raise ReconcilerError([_NO_TERMINAL_TO_UNLOCK])
     if must_ask and not confirm(context, "Break this lock?"):
-        context.print_result("The lock was left as it is.")
+        context.print_result("The lock was not changed.")
         return ExitCode.FAILED
     lock.force_unlock()
     context.print_result(render_lock_broken(lock.place))
@@ -184,12 +184,12 @@ def _unlock(context: CommandContext, must_ask: bool) -> ExitCode:
 
 _NO_TERMINAL_TO_UNLOCK = Diagnostic(
     "no-terminal",
-    "breaking a lock is asked about first, and nobody can answer here",
-    help="find out whether its holder is still at work, then add `--auto-approve`",
+    "unlock asks before it breaks a lock, and there is no terminal to answer on",
+    help="make sure that its holder has ended, then add `--auto-approve`",
 )
 _NO_TERMINAL = Diagnostic(
     "no-terminal",
-    "forgetting is asked about first, and nobody can answer here",
+    "forget asks before it drops a record, and there is no terminal to answer on",
     help="look at `reconciler state show` first, then add `--auto-approve`",
 )
 

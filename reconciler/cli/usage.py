@@ -1,4 +1,4 @@
-"""Wrong usage of the command line, reported like all other findings."""
+"""Report wrong usage of the command line like all other findings."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _build_diagnostic(
     command = next((word for word in arguments if word in commands), "")
     message, advice = _describe_error(error, command, arguments)
     path = context.command_path if context and context.parent else f"reconciler {command}".strip()
-    return Diagnostic("wrong-usage", message, help=advice or f"`{path} --help` lists what there is")
+    return Diagnostic("wrong-usage", message, help=advice or f"`{path} --help` shows the usage")
 
 
 def _describe_error(error: click.ClickException, command: str, arguments: Sequence[str]) -> tuple[str, str]:
@@ -89,7 +89,7 @@ def _describe_other_error(error: click.ClickException) -> tuple[str, str]:
         known = group.list_commands(context) if context and isinstance(group, click.Group) else ()
         return f"there is no command `{found['name']}`", did_you_mean(found["name"], known)
     if found := _EXTRA_ARGUMENTS.search(message):
-        return f"`{found['words']}` is too much here", ""
+        return f"`{found['words']}` is an unexpected argument", ""
     return _lowercase_first(message), ""
 
 

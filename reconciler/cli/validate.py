@@ -1,4 +1,4 @@
-"""`reconciler validate`."""
+"""Define the `reconciler validate` command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A local Fivetran: the REST API over an account kept in SQLite.
+"""Emulate Fivetran: the REST API over an account in SQLite.
 
-The emulator shares the catalogue with the client and nothing else, and knows nothing of its callers.
+The emulator shares the catalogue with the client and nothing else, and imports none of its callers.
 """

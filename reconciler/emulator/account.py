@@ -1,4 +1,4 @@
-"""A Fivetran account: the state, clock and seed that request handlers work with."""
+"""Account of the emulator: the state, clock and seed for request handlers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Identity:
     user_id: str
 
 
-def new_user(
+def build_user(
     identifier: str,
     *,
     created_at: str,
@@ -55,7 +55,7 @@ def new_user(
 
 
 class Account:
-    """State of an account, with the clock and the seed that new objects are made from."""
+    """State of an account, with the clock and the seed of new objects."""
 
     def __init__(
         self, store: Store, *, behaviour: Behaviour, clock: Callable[[], datetime], seed: int
@@ -85,7 +85,7 @@ class Account:
                 self.store.add(Kind.ACCOUNT, _ACCOUNT_KEY, stored)
             identity = Identity(**stored)
             if self.store.find(Kind.USER, identity.user_id) is None:
-                owner = new_user(identity.user_id, created_at=self.now())
+                owner = build_user(identity.user_id, created_at=self.now())
                 self.store.add(Kind.USER, identity.user_id, owner, label=owner["email"])
         return identity
 
@@ -95,7 +95,7 @@ class Account:
         self.identity = identity
 
     def reset(self) -> None:
-        """Empty the account: no content, no history, no counters. Its identity stays."""
+        """Reset the account: delete content, history and counters. Its identity stays."""
         with self.store.transaction():
             self.store.clear()
             self.store.add(Kind.ACCOUNT, _ACCOUNT_KEY, asdict(self.identity))
@@ -103,9 +103,9 @@ class Account:
 
     @property
     def owner(self) -> dict[str, Any]:
-        """The user who makes every request. Rebuilt if the user was removed from the account."""
+        """Return the user of the API key. The user is built again if it was removed from the account."""
         owner = self.store.find(Kind.USER, self.identity.user_id)
-        return owner or new_user(self.identity.user_id, created_at=self.now())
+        return owner or build_user(self.identity.user_id, created_at=self.now())
 
     def now(self, *, after: float = 0.0) -> str:
         """Return the time in Fivetran's form, UTC with microseconds, `after` seconds later than the clock.
@@ -142,7 +142,7 @@ class Account:
             candidate = generate_id(self._seed, kind, number, attempt)
             if self.store.find(kind, candidate) is None:
                 return candidate
-        raise RuntimeError(f"no two words are left for another {kind}")
+        raise RuntimeError(f"no id is left for another {kind}")
 
     def record_effect(self, verb: str, kind: Kind, identifier: str) -> None:
         """Record an effect of the current request for the history."""
@@ -154,7 +154,7 @@ class Account:
         self.record_effect("deleted", kind, identifier)
 
     def take_effects(self) -> tuple[Effect, ...]:
-        """Return the effects recorded since the last call, and forget them."""
+        """Return the effects recorded since the last call, and clear them."""
         effects = tuple(self._effects)
         self._effects.clear()
         return effects

@@ -1,4 +1,4 @@
-"""Requests in the form that handlers get, and the checks that run before any handler."""
+"""Check requests, and convert them to the form for handlers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ METHODS_WITH_BODY = frozenset({"POST", "PATCH", "PUT"})
 
 @dataclass(frozen=True, slots=True)
 class ApiRequest:
-    """A request that reached its handler.
+    """Request in the form for handlers.
 
     `version` is the API version of the Accept header, 1 if the header names none. `arguments` are the
     variable parts of the path. `body` is empty if the request has none.
@@ -34,7 +34,7 @@ class ApiRequest:
 
     @property
     def id(self) -> str:
-        """The id in the path."""
+        """Return the id in the path."""
         return self.arguments["id"]
 
 
@@ -61,7 +61,7 @@ def _decode_basic(authorization: str) -> bytes | None:
 
 def check_content_type(method: str, content_type: str | None, raw: bytes) -> None:
     """Check that the body of a writing method is declared as JSON. Raises a 415."""
-    # Fivetran's own command line sends `POST …/test` and its like with neither a body nor a type.
+    # The command line of Fivetran sends `POST …/test` and similar requests without a body and without a type.
     if content_type is None and not raw:
         return
     if method in METHODS_WITH_BODY and parse_options_header(content_type)[0].lower() != JSON:
@@ -113,7 +113,7 @@ def _parse_finite(text: str) -> float:
 
 
 def _check_depth(value: Any) -> None:
-    """Raise ValueError if lists and objects are nested deeper than any request needs."""
+    """Check that lists and objects are not nested deeper than `MAX_BODY_DEPTH`. Raises ValueError."""
     # Level by level and not by recursion: a hostile body must not exhaust the stack.
     level: list[Any] = [value]
     for _ in range(MAX_BODY_DEPTH):

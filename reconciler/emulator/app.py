@@ -1,4 +1,4 @@
-"""The WSGI application: a request from its first check to its last header."""
+"""Run the WSGI application of the emulator: handle a request, with faults, latency, quota and history."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -41,7 +42,7 @@ from reconciler.emulator.ids import digest
 from reconciler.emulator.late_requests import LateRequest, LateRequests
 from reconciler.emulator.latency import Latency, LatencyRules
 from reconciler.emulator.quota import UNLIMITED, Quota, QuotaProfile
-from reconciler.emulator.response_faults import corrupted, replacement
+from reconciler.emulator.response_faults import corrupt, replace_response
 from reconciler.emulator.routes import Router
 from reconciler.emulator.seed import Seed, dump, load_seed
 from reconciler.emulator.store import Kind as StoredKind
@@ -67,7 +68,7 @@ def create_app(
     quota: QuotaProfile = UNLIMITED,
     wait: Callable[[float], None] | None = None,
 ) -> Emulator:
-    """Create a Fivetran with one account, empty if the database is new.
+    """Create an emulator with one account, empty if the database is new.
 
     `credentials` are the only accepted key and secret; None accepts any Basic credentials. `clock` must
     return times with a zone. The same seed and the same requests give the same ids and latencies. `wait` lets
@@ -88,7 +89,7 @@ def create_app(
 
 
 def _skip_wait(seconds: float) -> None:
-    """Let no time pass."""
+    """Skip a wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +109,12 @@ class _RequestResult:
 
     @property
     def connection_fault(self) -> Fault | None:
-        """The fault of this request if it is a fault of the connection."""
+        """Return the fault of this request if it breaks the connection, else None."""
         return self.fault if self.fault and self.fault.kind in CONNECTION_FAULTS else None
 
 
 class Emulator:
-    """The account behind its REST API. Safe to call from many threads; requests run one after the other.
+    """Emulator: an account behind its REST API. Safe to call from many threads; requests run one after the other.
 
     `faults`, `latencies` and `behaviour` may be changed at any time.
     """
@@ -132,7 +133,7 @@ class Emulator:
         self._store = store
         self._account = account
         self._credentials = credentials
-        self._router = Router(ROUTES)
+        self._router = _build_router()
         self._history = History(store)
         self._quota = quota
         self._wait = wait
@@ -151,8 +152,7 @@ class Emulator:
         request = Request(environ)
         request.max_content_length = MAX_BODY_BYTES
         self._execute_due()
-        # Control requests bypass faults, quota and history: they must work however broken the emulated API
-        # is.
+        # Control requests bypass faults, quota and history: they must work even if faults break the emulated API.
         if request.path.startswith(PREFIX):
             return _send(self._control.handle(request), request, start_response)
         client_socket: ClientSocket | None = environ.get(CLIENT_SOCKET_KEY)
@@ -174,7 +174,7 @@ class Emulator:
 
     @property
     def behaviour(self) -> Behaviour:
-        """The current switches."""
+        """Return the current switches."""
         return self._account.behaviour
 
     @behaviour.setter
@@ -183,21 +183,21 @@ class Emulator:
 
     @property
     def dashboard(self) -> Dashboard:
-        """The dashboard of the account: changes outside the API. Due late requests take effect first."""
+        """Return the dashboard of the account, for changes outside the API. Due late requests take effect first."""
         self._execute_due()
         return self._dashboard
 
     def read_history(self, since: int = 0) -> list[HistoryEntry]:
         """Return requests with their effects, oldest first, that follow the sequence number `since`.
 
-        The history is bounded: very old requests are gone.
+        The history is bounded: very old requests are dropped.
         """
         self._execute_due()
         return self._history.list_since(since)
 
     @property
     def has_groups(self) -> bool:
-        """Whether the account has any group."""
+        """Return whether the account has any group."""
         self._execute_due()
         return self._store.has(StoredKind.GROUP)
 
@@ -229,11 +229,11 @@ class Emulator:
         """Execute a request and record it in the history, in one transaction. No time passes here."""
         try:
             raw: bytes | HTTPException = request.get_data(cache=False)
-        except HTTPException as error:  # too large, or the client went away
+        except HTTPException as error:  # too large, or the client closed the connection
             raw = error
         with self._store.transaction():
-            # One transaction holds the fault's count, the effects and the history: readers of the history
-            # never see an effect without its request, nor a request that lost its effects.
+            # One transaction holds the count of the fault, the effects and the history: readers of the history
+            # never see an effect without its request, nor a request without its effects.
             writes = self._store.write_count - self._initial_write_count
             fault = self.faults.trigger_at_request(request.method, request.path, writes)
             result = self._execute(request, raw, fault)
@@ -268,7 +268,7 @@ class Emulator:
             self._late_requests.add(LateRequest(due, sequence, request, raw, fault))
 
     def _execute_due(self) -> None:
-        """Execute all late requests that are due, each at its own time. Their responses go nowhere."""
+        """Execute all due late requests, each at its own time. Their responses are dropped."""
         while self._late_requests:
             with self._store.transaction():
                 # One transaction each: a late request sees the effects of the late requests before it.
@@ -307,11 +307,11 @@ class Emulator:
         return {"Date": format_datetime(moment.astimezone(UTC), usegmt=True)}
 
     def _execute(self, request: Request, raw: bytes | HTTPException, fault: Fault | None) -> _RequestResult:
-        """Execute a request, with the fault that concerns it."""
+        """Execute a request with the fault that strikes it, if any."""
         body = None if isinstance(raw, HTTPException) else _parse_for_history(raw)
         if fault is not None and fault.phase is Phase.BEFORE_EFFECT:
             no_response = HttpResponse(0, b"")
-            response = no_response if fault.kind in CONNECTION_FAULTS else replacement(fault)
+            response = no_response if fault.kind in CONNECTION_FAULTS else replace_response(fault)
             return _RequestResult(response, body=body, fault=fault)
         reply, effects, failure = self._handle(request, raw, fault)
         result = _RequestResult(encode_reply(reply), reply.code, body, effects, failure, reply.seconds)
@@ -320,8 +320,8 @@ class Emulator:
         if fault.kind in CONNECTION_FAULTS or fault.kind is FaultKind.STALE:
             return replace(result, fault=fault)
         if fault.kind in (FaultKind.STATUS, FaultKind.REDIRECT):
-            return replace(result, response=replacement(fault), code="", fault=fault)
-        corrupted_response = corrupted(fault, reply, request.args)
+            return replace(result, response=replace_response(fault), code="", fault=fault)
+        corrupted_response = corrupt(fault, reply, request.args)
         return (
             result
             if corrupted_response is None
@@ -372,6 +372,11 @@ class Emulator:
         )
         refuse_hidden(self._account, request.path, arguments, body)
         return handler(self._account, ApiRequest(arguments, request.args.to_dict(), body, version))
+
+
+@cache  # werkzeug takes a tenth of a second to compile the paths, and they are the same for every account
+def _build_router() -> Router:
+    return Router(ROUTES)
 
 
 def _parse_for_history(raw: bytes) -> Any:

@@ -1,4 +1,4 @@
-"""Approvals of a destination: trusted certificates and fingerprints of SSH host keys."""
+"""Approve and revoke certificates and fingerprints of SSH host keys of a destination."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def approve(account: Account, kind: Kind, destination_id: str, document: Mapping
 
 
 def find(account: Account, kind: Kind, destination_id: str, name: str) -> dict[str, Any] | None:
-    """Find an approval by its hash or by its id, the base64url form of the hash. None if there is none."""
+    """Find an approval by its hash, or by its id, the base64url form of the hash. None if the hash is not approved."""
     by_hash = account.store.find(kind, _build_key(destination_id, name))
     if by_hash is not None:
         return by_hash

@@ -1,4 +1,4 @@
-"""Conditions of the catalogue: whether a field applies, given the whole config."""
+"""Check conditions of the catalogue: whether a field applies, given the whole config."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def find_misplaced(service: Service, sent: Iterable[str], config: Mapping[str, A
     Fields that exclude each other are found even if the setting that decides between them is neither sent nor
     has a default.
     """
-    # Values of each setting that all fields seen so far allow. An empty set means that two sent fields
-    # exclude each other, whatever the setting is.
+    # Values of each setting that all checked fields allow. An empty set means that two sent fields exclude each
+    # other under every value of the setting.
     possible: dict[str, set[Any]] = {}
     for name in sent:
         field = service.fields.get(name)

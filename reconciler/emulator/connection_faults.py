@@ -1,4 +1,4 @@
-"""Delivery of responses if a fault breaks the connection and not the response."""
+"""Deliver responses under faults that break the connection and not the response."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ DRIP_SECONDS = 60.0
 
 
 class BrokenConnectionError(Exception):
-    """The response is missing or cut off: stands for a broken connection in a process without sockets."""
+    """Substitute for a broken connection in a process without sockets: the response is missing or cut off."""
 
 
 class ClientSocket(Protocol):
-    """Connection of a request."""
+    """Connection of a request on a socket."""
 
     def wait(self, seconds: float) -> None:
         """Wait in real time. Returns early if the server stops."""
@@ -34,7 +34,7 @@ class ClientSocket(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class BrokenDelivery:
-    """Delivered bytes of a response, and the way in which the connection then ends.
+    """Delivered bytes of a response, and the end of the connection.
 
     `seconds` is the pause before the end, `rate` the bytes per second behind `drip_start`, 0 for all at once.
     """
@@ -73,7 +73,7 @@ def break_delivery(fault: Fault, head: bytes, body: bytes) -> BrokenDelivery:
 
 
 def deliver_in_process(fault: Fault, response: HttpResponse, wait: Callable[[float], None]) -> bytes:
-    """Compute the body that still arrives in a process without sockets.
+    """Compute the delivered body in a process without sockets.
 
     Raises BrokenConnectionError if the fault leaves no complete headers.
     """

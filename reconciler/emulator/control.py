@@ -1,4 +1,4 @@
-"""`/_emulator/…`: the emulator's own endpoints, for its operator. Clients of Fivetran do not see them."""
+"""Handle `/_emulator/…`: the endpoints for the operator of the emulator. Fivetran has no such endpoints."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _NDJSON = "application/x-ndjson"
 
 
 class _ControlError(Exception):
-    """A control request fails: status and message of the response."""
+    """Error of a control request: status and message of the response."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -72,18 +72,18 @@ class Control:
         )
 
     def handle(self, request: Request) -> HttpResponse:
-        """Handle one request. It enters no history, and faults and quotas do not apply."""
+        """Handle one request. The history gets no entry, and faults and quotas do not apply."""
         try:
             _check_caller(request)
             endpoint = self._endpoints.get((request.method, request.path.removeprefix(PREFIX).rstrip("/")))
             if endpoint is None:
-                raise _ControlError(404, f"there is nothing here; `GET {PREFIX}` lists what there is")
+                raise _ControlError(404, f"there is no such endpoint; `GET {PREFIX}` lists all endpoints")
             result = endpoint(request)
         except _ControlError as error:
-            return _json_response({"error": str(error)}, error.status)
+            return _build_json_response({"error": str(error)}, error.status)
         except HTTPException as error:
-            return _json_response({"error": error.description}, error.code or 400)
-        return result if isinstance(result, HttpResponse) else _json_response(result, 200)
+            return _build_json_response({"error": error.description}, error.code or 400)
+        return result if isinstance(result, HttpResponse) else _build_json_response(result, 200)
 
     def _list_endpoints(self, request: Request) -> Any:
         return {"endpoints": [f"{method} {PREFIX}{path}" for method, path in self._endpoints]}
@@ -144,7 +144,7 @@ class Control:
         return self._list_switches(request)
 
     def _reset(self, request: Request) -> Any:
-        """Empty the account or load a seed. Behaviour and faults return to their initial state."""
+        """Reset the account, and load the seed of the body, if any. Switches and faults become as at the start."""
         body = _parse_body(request)
         try:
             seed = Seed.model_validate(body) if body else None
@@ -166,7 +166,7 @@ class Control:
 
 
 def _check_caller(request: Request) -> None:
-    """Raise a 403 for other machines, and for web pages in a browser on this machine."""
+    """Check that the caller is a program on this machine. Raises a 403, also for web pages in a local browser."""
     # A page on the web can make a browser send requests to this machine. The browser adds Origin, and DNS
     # rebinding shows in the Host header.
     caller = request.environ.get("REMOTE_ADDR") or "127.0.0.1"
@@ -176,7 +176,7 @@ def _check_caller(request: Request) -> None:
         or "Origin" in request.headers
         or not (host == "localhost" or _is_loopback(host))
     ):
-        raise _ControlError(403, "this is for programs on this machine alone")
+        raise _ControlError(403, "only programs on this machine may use this endpoint")
 
 
 def _is_loopback(address: str) -> bool:
@@ -208,5 +208,5 @@ def _parse_body(request: Request) -> Any:
         raise _ControlError(400, "the body is not JSON") from None
 
 
-def _json_response(content: Any, status: int) -> HttpResponse:
+def _build_json_response(content: Any, status: int) -> HttpResponse:
     return HttpResponse(status, (json.dumps(content, ensure_ascii=False, indent=2) + "\n").encode())

@@ -1,4 +1,4 @@
-"""Changes to an account outside the REST API. Tests seed, disturb and inspect accounts with it."""
+"""Change an account outside the REST API. Tests seed, disturb and inspect accounts with the dashboard."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from reconciler.emulator.store import Kind
 
 
 class Dashboard:
-    """Direct access to an account, unchecked. The history gets no entry."""
+    """Dashboard: direct, unchecked access to an account. The history gets no entry."""
 
     def __init__(self, account: Account) -> None:
         self._account = account
 
     @property
     def identity(self) -> Identity:
-        """Id and name of the account."""
+        """Return the id and name of the account."""
         return self._account.identity
 
     def add_group(self, name: str, identifier: str | None = None) -> str:
@@ -78,7 +78,7 @@ class Dashboard:
             return read_only.add_webhook(self._account, url, events, group_id)
 
     def finish_private_link(self, identifier: str, state: str = "OK") -> None:
-        """End Fivetran's work on a private link at once, with success or with `FAIL`."""
+        """Finish the work of Fivetran on a private link at once, with success or with `FAIL`."""
         with self._account.store.transaction():
             private_links.finish(self._account, identifier, state)
 
@@ -94,7 +94,7 @@ class Dashboard:
             merged = {**destination.config, **(config or {})}
             new_config = {name: value for name, value in merged.items() if value is not None}
             changed = replace(destination, config=new_config, **fields)
-            self._account.store.replace(Kind.DESTINATION, identifier, changed.document())
+            self._account.store.replace(Kind.DESTINATION, identifier, changed.to_document())
 
     def rename_group(self, identifier: str, name: str) -> None:
         """Create drift: rename a group."""
@@ -154,8 +154,7 @@ class Dashboard:
     ) -> tuple[str, ...]:
         """Present untrusted certificates from the database behind a destination, and return their hashes.
 
-        `chain` is base64 of DER, the server's certificate first. Without `chain` a pair is generated, another
-        pair on every call.
+        `chain` is base64 of DER, the certificate of the server first. Without `chain` each call generates a new pair.
         """
         target = targets.build_target(destination, group_name)
         with self._account.store.transaction():
@@ -170,8 +169,8 @@ class Dashboard:
     ) -> str:
         """Present a key from the SSH host behind a destination, and return its hash.
 
-        `public_key` is a line as in `authorized_keys`. Without it a key is generated, another key on every
-        call. Only destinations with a tunnel see the key.
+        `public_key` is a line as in `authorized_keys`. Without it each call generates a new key. Only destinations with
+        a tunnel see the key.
         """
         target = targets.build_target(destination, group_name)
         with self._account.store.transaction():
@@ -185,6 +184,6 @@ class Dashboard:
         return key.hash
 
     def _discard_effects(self, identifier: str) -> str:
-        """Discard recorded effects: effects belong to requests, and the dashboard makes none."""
+        """Discard recorded effects: effects belong to requests, and the dashboard makes no requests."""
         self._account.take_effects()
         return identifier

@@ -32,17 +32,17 @@ class DestinationSettings:
     config: dict[str, Any] = field(default_factory=dict)
     setup_status: SetupStatus = "incomplete"
 
-    def document(self) -> dict[str, Any]:
+    def to_document(self) -> dict[str, Any]:
         """Build the document for the store."""
         return {setting.name: getattr(self, setting.name) for setting in fields(self)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Destination(DestinationSettings):
-    """A destination of the account. Its id is the id of its group.
+    """Destination of the account. Its id is the id of its group.
 
-    `connected_once` keeps `broken` apart from `incomplete`; `patched` feeds switches about values that a
-    patch loses.
+    `connected_once` distinguishes `broken` from `incomplete`; `patched` is for switches about values that a patch
+    loses.
     """
 
     id: str
@@ -51,10 +51,10 @@ class Destination(DestinationSettings):
 
     @property
     def is_tunnelled(self) -> bool:
-        """Whether an SSH tunnel leads to the destination."""
+        """Return whether an SSH tunnel leads to the destination."""
         return "SshTunnel" in (self.networking_method, self.config.get("connection_type"))
 
     @property
     def is_behind_private_link(self) -> bool:
-        """Whether a private link leads to the destination."""
+        """Return whether a private link leads to the destination."""
         return "PrivateLink" in (self.networking_method, self.config.get("connection_type"))

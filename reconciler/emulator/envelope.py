@@ -1,4 +1,4 @@
-"""The envelope of every response, of success and of error: `{code, message?, data?}`."""
+"""Build the envelope of every response, of success and of error: `{code, message?, data?}`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CONFLICT = "Conflict"
 class Reply:
     """Content of a response. The key `data` is left out if None, and `message` if empty.
 
-    `seconds` is the time that Fivetran works before it responds.
+    `seconds` is the duration of the work before the response.
     """
 
     status: int
@@ -36,7 +36,7 @@ class Reply:
         return json.dumps(envelope, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 
 
-class ErrorReply(Exception):  # noqa: N818 - an answer, not a fault of the program
+class ErrorReply(Exception):  # noqa: N818 - a response, not an error of the program
     """Error response of a request. All effects of the request are undone."""
 
     def __init__(self, reply: Reply) -> None:

@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 
 class FaultError(ValueError):
-    """A fault is invalid. `message` names the error, `advice` the repair."""
+    """Error of an invalid fault. `message` names the error, `advice` the repair."""
 
     def __init__(self, message: str, advice: str) -> None:
         super().__init__(f"{message}; {advice}")
@@ -19,7 +19,7 @@ class FaultError(ValueError):
 
 
 class Phase(StrEnum):
-    """A moment in the life of a request."""
+    """Moment of a request at which a fault strikes."""
 
     AT_ACCEPT = "at-accept"
     BEFORE_EFFECT = "before-effect"
@@ -31,18 +31,18 @@ class Phase(StrEnum):
 
 PHASE_MEANINGS: Mapping[Phase, str] = MappingProxyType(
     {
-        Phase.AT_ACCEPT: "when the connection is made, before anything is read",
-        Phase.BEFORE_EFFECT: "the request was read, and nothing is done",
-        Phase.AFTER_EFFECT: "the request was carried out, and its answer does not go out",
-        Phase.MID_HEADERS: "carried out, and half of the headers go out",
-        Phase.MID_BODY: "carried out, and the headers and half of the body go out",
-        Phase.AFTER_ANSWER: "carried out and answered in full",
+        Phase.AT_ACCEPT: "the connection is made, and no request was read",
+        Phase.BEFORE_EFFECT: "the request was read, and has no effect",
+        Phase.AFTER_EFFECT: "the request took effect, and its response is not sent",
+        Phase.MID_HEADERS: "the request took effect, and half of the headers are sent",
+        Phase.MID_BODY: "the request took effect, and the headers and half of the body are sent",
+        Phase.AFTER_ANSWER: "the request took effect, and the whole response is sent",
     }
 )
 
 
 class FaultKind(StrEnum):
-    """Kind of failure when a fault strikes."""
+    """Kind of a fault."""
 
     RESET = "reset"
     CLOSE = "close"
@@ -72,8 +72,8 @@ class FaultKind(StrEnum):
 class FaultSpec:
     """Phases, argument and options that a kind of fault allows.
 
-    The first phase is the default. `numbers` bounds a numeric argument. A kind with an empty `argument` takes
-    none; `default` of None makes the argument mandatory.
+    The first phase is the default. `numbers` bounds a numeric argument. A kind with an empty `argument` takes no
+    argument; `default` of None makes the argument mandatory.
     """
 
     meaning: str
@@ -100,9 +100,9 @@ _RAW_BYTES_PHASES = (Phase.AFTER_EFFECT, Phase.BEFORE_EFFECT, Phase.AT_ACCEPT)
 FAULT_SPECS: Mapping[FaultKind, FaultSpec] = MappingProxyType(
     {
         FaultKind.RESET: FaultSpec("the connection is cut with RST", _ALL_PHASES),
-        FaultKind.CLOSE: FaultSpec("the connection is closed in good order", _ALL_PHASES),
+        FaultKind.CLOSE: FaultSpec("the connection is closed with FIN", _ALL_PHASES),
         FaultKind.HANG: FaultSpec(
-            "nothing more comes for so many seconds, then the connection closes",
+            "no byte is sent for this number of seconds, then the connection is closed",
             _ALL_PHASES,
             "SECONDS",
             "60",
@@ -110,7 +110,7 @@ FAULT_SPECS: Mapping[FaultKind, FaultSpec] = MappingProxyType(
             is_integer=False,
         ),
         FaultKind.DRIP: FaultSpec(
-            "the answer comes at so many bytes per second; cut off after `seconds=`",
+            "the response is sent at this rate in bytes per second, and cut off after `seconds=`",
             (Phase.MID_BODY, Phase.MID_HEADERS),
             "RATE",
             "10",
@@ -122,7 +122,7 @@ FAULT_SPECS: Mapping[FaultKind, FaultSpec] = MappingProxyType(
         FaultKind.GARBAGE: FaultSpec("bytes that are no HTTP", _RAW_BYTES_PHASES),
         FaultKind.TLS_GARBAGE: FaultSpec("bytes that look like a broken TLS record", _RAW_BYTES_PHASES),
         FaultKind.STATUS: FaultSpec(
-            "an error answer; `body=` is envelope, html, text or empty",
+            "an error response; `body=` is envelope, html, text or empty",
             _REPLACEMENT_PHASES,
             "CODE",
             None,
@@ -143,20 +143,24 @@ FAULT_SPECS: Mapping[FaultKind, FaultSpec] = MappingProxyType(
         FaultKind.NOT_JSON: FaultSpec("the status of success with a page of HTML", _BODY_PHASES),
         FaultKind.EMPTY_BODY: FaultSpec("the status of success with no body", _BODY_PHASES),
         FaultKind.DUPLICATE_KEYS: FaultSpec(
-            "keys stand twice in the answer, the second time with another value", _BODY_PHASES
+            "the response has each key twice, the second time with another value", _BODY_PHASES
         ),
-        FaultKind.WRONG_TYPES: FaultSpec("every value of the answer has another type", _BODY_PHASES),
-        FaultKind.OTHER_ID: FaultSpec("the answer tells of another object", _BODY_PHASES),
+        FaultKind.WRONG_TYPES: FaultSpec("every value of the response has another type", _BODY_PHASES),
+        FaultKind.OTHER_ID: FaultSpec("the response has the id of another object", _BODY_PHASES),
         FaultKind.GZIP_BOMB: FaultSpec(
-            "a small answer that unpacks to so many MiB", _BODY_PHASES, "MIB", "100", (1, 2048)
+            "a small response that unpacks to this number of MiB", _BODY_PHASES, "MIB", "100", (1, 2048)
         ),
         FaultKind.STALE: FaultSpec(
-            "so many reads behind a write answer the state before it", _BODY_PHASES, "READS", "1", (1, 10_000)
+            "this number of reads after a write show the state before the write",
+            _BODY_PHASES,
+            "READS",
+            "1",
+            (1, 10_000),
         ),
-        FaultKind.MISSING_ITEM: FaultSpec("a list page leaves out its last item", _BODY_PHASES),
+        FaultKind.MISSING_ITEM: FaultSpec("a list page lacks its last item", _BODY_PHASES),
         FaultKind.ITEM_TWICE: FaultSpec("a list page has its last item twice", _BODY_PHASES),
-        FaultKind.CURSOR_LOOP: FaultSpec("a list page leads on to itself, for ever", _BODY_PHASES),
-        FaultKind.EMPTY_PAGE: FaultSpec("a list page is empty and yet leads on", _BODY_PHASES),
+        FaultKind.CURSOR_LOOP: FaultSpec("the cursor of a list page leads to the same page", _BODY_PHASES),
+        FaultKind.EMPTY_PAGE: FaultSpec("a list page is empty, but has a cursor", _BODY_PHASES),
         FaultKind.EMPTY_LIST: FaultSpec("a list is empty", _BODY_PHASES),
     }
 )
@@ -164,7 +168,7 @@ FAULT_SPECS: Mapping[FaultKind, FaultSpec] = MappingProxyType(
 EFFECT_AFTER = "effect-after"
 """Option of every kind that can strike `before-effect`: the request takes effect late, by this many seconds."""
 EFFECT_AFTER_MEANING = (
-    f"{EFFECT_AFTER}=SECONDS behind any before-effect: a write takes effect all the same, so much later"
+    f"{EFFECT_AFTER}=SECONDS after any before-effect: a write still takes effect, SECONDS later"
 )
 _EFFECT_DELAY_BOUNDS = (0.0, 86_400.0)
 
@@ -205,7 +209,7 @@ def resolve_argument(kind: FaultKind, text: str) -> str:
     spec = FAULT_SPECS[kind]
     if not spec.argument:
         if text:
-            raise FaultError(f"`{kind}` takes nothing more, and there is `{text}`", f"write `{kind}` alone")
+            raise FaultError(f"`{kind}` takes no argument, not `{text}`", f"write `{kind}` alone")
         return ""
     if not text and spec.default is None:
         raise FaultError(f"`{kind}` needs a {spec.argument.lower()}", f"write for example `{kind} 503`")
@@ -248,5 +252,5 @@ def _check_number(prefix: str, value: str, bounds: tuple[float, float], *, is_in
         noun = "a whole number" if is_integer else "a number"
         raise FaultError(
             f"`{prefix}{value}` is not possible",
-            f"write {noun} from {minimum:g} to {maximum:g} behind `{prefix.strip()}`",
+            f"write {noun} from {minimum:g} to {maximum:g} after `{prefix.strip()}`",
         )

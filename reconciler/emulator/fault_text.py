@@ -1,4 +1,4 @@
-"""The text form of faults: `POST /v1/destinations #2 after-effect reset`."""
+"""Parse faults in text form: `POST /v1/destinations #2 after-effect reset`."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _suggest(word: str, known: Iterable[str]) -> str:
 
 @dataclass(slots=True)
 class _FaultParser:
-    """Parser of the words behind the path, which are consumed from the left."""
+    """Parser of the words after the path. It consumes them from the left."""
 
     words: list[str]
     fields: dict[str, Any] = field(default_factory=dict)
@@ -75,14 +75,14 @@ class _FaultParser:
         while self.words and "kind" not in self.fields:
             self._parse_selector(self.words.pop(0))
         if "kind" not in self.fields:
-            raise FaultError("the fault does not say what happens", _suggest("", FaultKind))
+            raise FaultError("the fault has no kind", _suggest("", FaultKind))
         options: dict[str, str] = {}
         for word in self.words:
             option = _OPTION.fullmatch(word)
             if option:
                 options[option[1]] = option[2]
             elif "argument" in self.fields or options:
-                raise FaultError(f"`{word}` stands behind the end of the fault", f"write `{FAULT_SYNTAX}`")
+                raise FaultError(f"`{word}` stands after the end of the fault", f"write `{FAULT_SYNTAX}`")
             else:
                 self.fields["argument"] = word
         return {**self.fields, "options": options}
@@ -107,5 +107,5 @@ class _FaultParser:
     def _parse_number(self, word: str) -> int:
         number = self.words.pop(0) if self.words else ""
         if not (number.isascii() and number.isdigit() and len(number) < 10):
-            raise FaultError(f"`{word}` needs a number behind it", f"write for example `{word} 3`")
+            raise FaultError(f"`{word}` needs a number after it", f"write for example `{word} 3`")
         return int(number)

@@ -1,4 +1,4 @@
-"""Faults: failures that strike selected requests at a selected moment."""
+"""Trigger faults: failures of selected requests at a selected moment."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ ANY = "*"
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A rule: `kind` strikes at `phase` of the requests that the rule selects.
+    """Rule of a fault: `kind` strikes at `phase` of the selected requests.
 
     Each rule counts the requests of its method and path, from 1. It strikes the requests from `first` to
-    `last`, every `every`-th of them, and at most `times` times; the default is all. In a path `*` stands for
-    one segment, alone for any path, and at the end for any rest. The default of `phase` depends on the kind.
+    `last`, every `every`-th of them, and at most `times` times; the default is all. In a path `*` matches one
+    segment, alone any path, and `/**` at the end any rest. The default of `phase` depends on the kind.
     Raises FaultError for a rule that can never strike.
 
         >>> Fault(FaultKind.RESET, method="POST", path="/v1/destinations", first=2, last=2)
@@ -59,12 +59,12 @@ class Fault:
             check_option(self.kind, name, value)
         if EFFECT_AFTER in self.options and self.phase is not Phase.BEFORE_EFFECT:
             raise FaultError(
-                f"`{EFFECT_AFTER}` is about a request that had no effect yet",
-                "write it behind `before-effect`",
+                f"`{EFFECT_AFTER}` needs a request without an effect",
+                "write it after `before-effect`",
             )
         if self.phase is Phase.AT_ACCEPT and (self.method, self.path) != (ANY, ANY):
             raise FaultError(
-                "at-accept strikes connections, which have no method and no path yet",
+                "at-accept strikes connections, which have no method and no path",
                 "write `* * at-accept …`",
             )
         if self.first < 1 or self.every < 1 or (self.last is not None and self.last < self.first):
@@ -72,21 +72,21 @@ class Fault:
                 "requests are counted from 1 upwards", "write for example `#2`, `#2..5` or `every 10`"
             )
         if self.times is not None and self.times < 1:
-            raise FaultError("`times` must be at least 1", "leave the fault out where it shall never strike")
+            raise FaultError("`times` must be at least 1", "leave the fault out if it must never strike")
 
     @property
     def number(self) -> float:
-        """Argument of a kind that takes a number: a status, seconds, bytes per second, reads, MiB."""
+        """Return the numeric argument: a status, seconds, bytes per second, reads, MiB."""
         return float(resolve_argument(self.kind, self.argument))
 
     @property
     def text(self) -> str:
-        """Argument of a kind that takes a word."""
+        """Return the text argument."""
         return str(resolve_argument(self.kind, self.argument))
 
     @property
     def effect_after(self) -> float | None:
-        """Seconds from the response until the request takes effect late, None if it never does."""
+        """Return the seconds from the response until the late effect of the request, None without a late effect."""
         seconds = self.options.get(EFFECT_AFTER)
         return None if seconds is None else float(seconds)
 
@@ -108,7 +108,7 @@ class Fault:
     def matches(self, method: str, path: str) -> bool:
         """Check whether the rule counts requests of this method and path."""
         if self.kind is FaultKind.STALE and method != "GET":
-            return False  # a write sees the account as it is
+            return False  # a write sees the present account
         return self.method in (ANY, method) and bool(_compile_path(self.path).fullmatch(path))
 
     def should_trigger(self, number: int, triggered: int) -> bool:
@@ -140,7 +140,7 @@ def _compile_path(path: str) -> re.Pattern[str]:
 class ActiveFault:
     """A fault with its counts of requests and strikes.
 
-    `stale_reads` counts the reads since the latest write: the number of the write, and the reads behind it.
+    `stale_reads` counts the reads since the latest write: the number of the write, and the reads after it.
     """
 
     fault: Fault
@@ -175,13 +175,13 @@ class Faults:
             ]
 
     def trigger_at_accept(self) -> Fault | None:
-        """Count a new connection. Returns the fault that strikes it, if any."""
+        """Count a new connection, and return the fault that strikes it, if any."""
         return self._trigger(
             [active_fault for active_fault in self._active if active_fault.fault.phase is Phase.AT_ACCEPT]
         )
 
     def trigger_at_request(self, method: str, path: str, writes: int) -> Fault | None:
-        """Count a request in every rule that selects it. Returns the first fault that strikes it, if any.
+        """Count a request in every rule that selects it, and return the first fault that strikes it, if any.
 
         `writes` is the number of writes that the account has seen: a stale read needs an earlier write.
         """
@@ -211,7 +211,7 @@ class Faults:
 
 
 def _is_stale_read(active_fault: ActiveFault, writes: int) -> bool:
-    """Count a read. Returns whether it is among the first N reads since the latest write."""
+    """Count a read, and return whether it is one of the first N reads since the latest write."""
     known_writes, reads = active_fault.stale_reads
     reads = reads + 1 if known_writes == writes else 1
     active_fault.stale_reads = (writes, reads)

@@ -1,4 +1,4 @@
-"""The history of requests: each request with its response and its effects."""
+"""Record the history: each request with its response and its effects."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PRUNE_INTERVAL = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """An effect of a request on the account: `created` `group` `decent_dropsy`."""
+    """Effect of a request on the account: `created` `group` `decent_dropsy`."""
 
     verb: str
     kind: str
@@ -31,12 +31,12 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class HistoryEntry:
-    """A request with its response.
+    """Entry of the history: a request with its response.
 
     `body` is the parsed JSON with every secret in clear, so that a test can compare it; None for an empty
     body or no JSON. `failure` is the traceback of a 500. `fault` is the fault that struck: `status` is then
     the status of the intended response, 0 if there was none. `effect_of` is the sequence number of an earlier
-    request that took effect only now, 0 for a request of its own.
+    request that takes effect in this entry, 0 for a request of its own.
     """
 
     sequence: int
@@ -55,7 +55,7 @@ class HistoryEntry:
 
     @property
     def is_mutating(self) -> bool:
-        """Whether the method may write."""
+        """Return whether the method may write."""
         return self.method not in READ_METHODS
 
 
@@ -105,7 +105,7 @@ class History:
         return sequence
 
     def list_since(self, sequence: int = 0) -> list[HistoryEntry]:
-        """List the entries behind a sequence number, oldest first."""
+        """List the entries after a sequence number, oldest first."""
         return [
             HistoryEntry(
                 sequence=number,

@@ -1,4 +1,4 @@
-"""HTTP responses: status, headers and bytes."""
+"""Build HTTP responses: status, headers and bytes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class HttpResponse:
 
     @property
     def status_line(self) -> str:
-        """Status and phrase, as in `404 NOT FOUND`.
+        """Return status and phrase, as in `404 NOT FOUND`.
 
         Statuses that only proxies use have the phrase `Unknown`.
         """

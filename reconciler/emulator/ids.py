@@ -1,4 +1,4 @@
-"""Generated identifiers in Fivetran's form: two words, the same words for the same seed."""
+"""Generate ids in the form of Fivetran: two words, the same words for the same seed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Certificates and SSH keys: facts that Fivetran reads in real certificates and keys, and generated ones.
+"""Read and generate certificates and SSH keys.
 
 `cryptography` is imported inside the functions that need it: it takes a tenth of a second to load, and most
 emulators never see a certificate.
@@ -42,7 +42,7 @@ _NEEDS_QUOTES = re.compile(r'[,+=<>#;\\"\n]|^ | $')
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """A certificate as the client sends it, and the facts that Fivetran reads in it.
+    """Certificate in the form of the client, with the facts that Fivetran reads in it.
 
     `encoded_cert` is base64 of the DER form, `hash` base64 of its SHA-256. `name` and `public_key` are empty
     if the bytes are no certificate: Fivetran accepts any bytes.
@@ -55,20 +55,20 @@ class Certificate:
     sha1: str
     sha256: str
 
-    def details(self) -> dict[str, Any]:
+    def to_details(self) -> dict[str, Any]:
         """Return the certificate in the form of a setup test's details."""
         return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
 class HostKey:
-    """The key that an SSH server presents, as a line of `authorized_keys`."""
+    """Key of an SSH server, as a line of `authorized_keys`."""
 
     public_key: str
 
     @property
     def hash(self) -> str:
-        """Base64 of the SHA-256 of the key without type and comment.
+        """Return base64 of the SHA-256 of the key without type and comment.
 
         A text that is no key is hashed as a whole.
         """
@@ -79,7 +79,7 @@ class HostKey:
             raw = b""
         return b64encode(sha256(raw or self.public_key.encode()).digest()).decode()
 
-    def details(self) -> dict[str, Any]:
+    def to_details(self) -> dict[str, Any]:
         """Return the key in the form of a setup test's details."""
         kind, _, rest = self.public_key.partition(" ")
         _, _, comment = rest.partition(" ")
@@ -105,9 +105,9 @@ def read_certificate(encoded: str) -> Certificate:
 
 
 def generate_chain(*source: object) -> tuple[str, str]:
-    """Generate a server's certificate and its issuer's, well formed, in base64.
+    """Generate the certificate of a server and of its issuer, well formed, in base64.
 
-    The source determines both.
+    The source determines both certificates.
     """
     issuer = {"C": "US", "O": "Acme, Inc.", "CN": "Acme Private Root"}
     server = {**issuer, "CN": f"db-{digest(*source, size=3).hex()}.acme.example"}
@@ -118,15 +118,15 @@ def generate_chain(*source: object) -> tuple[str, str]:
 
 def generate_host_key(*source: object) -> HostKey:
     """Generate the key of an SSH server. The source determines the key."""
-    return HostKey(_ssh_line(_generate_public_key("host", *source), "bastion host key"))
+    return HostKey(_render_ssh_line(_generate_public_key("host", *source), "bastion host key"))
 
 
-def group_public_key(group_id: str) -> str:
-    """Generate the `ssh-rsa` line that a group's connections present to SSH tunnels.
+def generate_group_public_key(group_id: str) -> str:
+    """Generate the `ssh-rsa` line of the connections of a group, for SSH tunnels.
 
     The id determines the line.
     """
-    return _ssh_line(_generate_public_key(group_id), "fivetran user key")
+    return _render_ssh_line(_generate_public_key(group_id), "fivetran user key")
 
 
 def _read_subject_and_key(raw: bytes) -> tuple[str, str]:
@@ -138,12 +138,12 @@ def _read_subject_and_key(raw: bytes) -> tuple[str, str]:
         # The library warns of certificates that break the standard. Fivetran accepts them silently.
         with warnings.catch_warnings(action="ignore"):
             certificate = x509.load_der_x509_certificate(raw)
-            return _java_name(certificate.subject), _java_key(certificate)
+            return _render_java_name(certificate.subject), _render_java_key(certificate)
     except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion):
         return "", ""
 
 
-def _java_name(subject: x509.Name) -> str:
+def _render_java_name(subject: x509.Name) -> str:
     """Render a distinguished name in Java's notation, most specific part first."""
     parts = []
     for attribute in (attribute for relative in reversed(subject.rdns) for attribute in relative):
@@ -159,7 +159,7 @@ def _java_name(subject: x509.Name) -> str:
     return ", ".join(parts)
 
 
-def _java_key(certificate: x509.Certificate) -> str:
+def _render_java_key(certificate: x509.Certificate) -> str:
     """Render a public key in Java's notation."""
     from cryptography.hazmat.primitives.asymmetric import ec, rsa
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -201,7 +201,7 @@ def _generate_certificate(subject: dict[str, str], issuer: dict[str, str], *sour
         .serial_number(int.from_bytes(digest(*source, "serial", size=15)))
         .not_valid_before(datetime(2020, 1, 1, tzinfo=UTC))
         .not_valid_after(datetime(2049, 12, 31, 23, 59, 59, tzinfo=UTC))
-        .sign(_throwaway_key(), SHA256())
+        .sign(_generate_throwaway_key(), SHA256())
     )
     # The issuer has no private key, and every process has another throwaway key. Bytes derived from the source
     # replace the signature, so that the certificate depends on its source alone.
@@ -210,7 +210,7 @@ def _generate_certificate(subject: dict[str, str], issuer: dict[str, str], *sour
 
 
 @cache
-def _throwaway_key() -> rsa.RSAPrivateKey:
+def _generate_throwaway_key() -> rsa.RSAPrivateKey:
     """Generate a private key for discarded signatures: the library builds no certificate without a key."""
     from cryptography.hazmat.primitives.asymmetric import rsa
 
@@ -226,7 +226,7 @@ def _generate_public_key(*source: object) -> rsa.RSAPublicKey:
     return rsa.RSAPublicNumbers(65537, modulus).public_key()
 
 
-def _ssh_line(key: rsa.RSAPublicKey, comment: str) -> str:
+def _render_ssh_line(key: rsa.RSAPublicKey, comment: str) -> str:
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
     return f"{key.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()} {comment}"

@@ -1,4 +1,4 @@
-"""Late requests: the client has its response, the account sees the request later."""
+"""Queue late requests: the client has its response, and the request takes effect later."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from reconciler.emulator.faults import Fault
 
 @dataclass(frozen=True, slots=True, order=True)
 class LateRequest:
-    """A request that is executed at `due`. `sequence` is the number of its history entry."""
+    """Late request, executed at `due`. `sequence` is the number of its history entry."""
 
     due: datetime
     sequence: int
@@ -32,11 +32,11 @@ class LateRequests:
         return bool(self._queue)
 
     def add(self, request: LateRequest) -> None:
-        """Add a request until it is due."""
+        """Add a late request."""
         heapq.heappush(self._queue, request)
 
     def pop_due(self, now: datetime) -> LateRequest | None:
-        """Remove and return the first request that is due, None if there is none."""
+        """Remove and return the first due request, None if no request is due."""
         if not self._queue or self._queue[0].due > now:
             return None
         return heapq.heappop(self._queue)

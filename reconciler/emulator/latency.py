@@ -1,4 +1,4 @@
-"""Latencies: the duration of responses."""
+"""Compute latencies: the durations of responses."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NORMAL = NormalDist()
 
 
 class LatencyError(ValueError):
-    """A latency cannot be parsed. `message` names the error, `advice` the repair."""
+    """Error of an invalid latency. `message` names the error, `advice` the repair."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -31,7 +31,7 @@ class LatencyError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """A duration in seconds: uniform between `low` and `high`, or log-normal with `median` and `p99`."""
+    """Rule of latency in seconds: uniform between `low` and `high`, or log-normal with `median` and `p99`."""
 
     low: float = 0.0
     high: float = 0.0
@@ -104,7 +104,7 @@ def parse_latency(text: str) -> Latency:
 
 def _check_order(rule: Latency) -> Latency:
     if rule.low > rule.high or rule.median > rule.p99 or (rule.p99 and not rule.median):
-        raise LatencyError("the smaller duration comes first, and a median is more than nothing")
+        raise LatencyError("the smaller duration comes first, and a median is more than zero")
     return rule
 
 

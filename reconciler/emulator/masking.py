@@ -1,4 +1,4 @@
-"""Masking of secrets in output that people paste into tickets: histories and dumps."""
+"""Mask secrets in histories and dumps, which users paste into tickets."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _is_secret(name: str) -> bool:
 
 @cache
 def _load_sensitive_fields() -> Mapping[str, bool]:
-    """Load every config field of any service, with whether any service has it as a secret."""
+    """Load all config fields by name: true if the field is a secret of any service."""
     sensitive: dict[str, bool] = {}
     for service in filter(None, map(load_service, load_service_names())):
         for name, field in service.fields.items():

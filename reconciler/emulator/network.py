@@ -1,4 +1,4 @@
-"""Network facts: identity and speed of the servers that a destination connects to."""
+"""Store network facts: identity and speed of the servers behind a destination."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from reconciler.emulator.store import Kind
 
 @dataclass(frozen=True, slots=True)
 class NetworkFacts:
-    """Network behind a destination.
+    """Facts of the network behind a destination.
 
     `chain` are the certificates of the database, empty for a certificate that every client trusts. `host_key`
-    is the key of the SSH host, None for a key that every client trusts. `seconds` is the duration of a test
-    run.
+    is the key of the SSH host, None for a key that every client trusts. `seconds` is the duration of a run of setup
+    tests.
     """
 
     chain: tuple[Certificate, ...] = ()

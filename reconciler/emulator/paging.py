@@ -1,4 +1,4 @@
-"""Pages by `limit` and `cursor`. A cursor is unpadded base64 of `{"skip":N}`, opaque to clients."""
+"""Slice lists into pages by `limit` and `cursor`. A cursor is unpadded base64 of `{"skip":N}`, opaque to clients."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def list_page(
     """
     limit, skip = _parse_position(account, request)
     order = Order(account.behaviour.list_order)
-    # Hidden documents must not leave gaps in a page, so a restricted key's pages are cut after filtering.
+    # Hidden documents must not leave gaps in a page, so the pages of a restricted key are cut after filtering.
     if visibility.is_restricted(account, kind):
         all_documents = account.store.list_documents(kind, parent=parent, label=label, order=order)
         return slice_page(account, request, visibility.filter_visible(account, kind, all_documents))
@@ -42,7 +42,7 @@ def list_page(
 def slice_page(
     account: Account, request: ApiRequest, items: Sequence[dict[str, Any]]
 ) -> tuple[list[dict[str, Any]], dict[str, str | None]]:
-    """Slice the requested page out of a list that is not stored as documents. As `list_page` otherwise."""
+    """Slice the requested page out of a list that is not stored as documents. Returns and raises as `list_page`."""
     limit, skip = _parse_position(account, request)
     return list(items[skip : skip + limit]), _build_next_cursor(
         account, skip + limit, more=len(items) > skip + limit

@@ -1,4 +1,4 @@
-"""Rate limits: rolling windows over the effects of requests, and the headers that report them."""
+"""Enforce rate limits: rolling windows over the effects of requests, and headers with the remaining quota."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MINUTE = 60.0
 _HOUR = 3600.0
 
 Limit: TypeAlias = tuple[int, float]
-"""Count and window: at most this many within this many seconds."""
+"""Maximum count, and window in seconds."""
 CountedEffect: TypeAlias = tuple[str, str]
 """Verb and kind of the effects that a limit counts."""
 RetryAfter: TypeAlias = Literal["seconds", "http-date", "missing", "garbage"]
@@ -40,7 +40,7 @@ class QuotaProfile:
     limits: Mapping[CountedEffect, tuple[Limit, ...]] = field(default_factory=dict)
 
     def with_creation_limit(self, kind: str, hourly: int) -> QuotaProfile:
-        """Copy this profile with an hourly limit on the creation of a kind: some plans have such limits."""
+        """Copy this profile with an hourly limit on creations of a kind: some plans of Fivetran have such limits."""
         counted = ("created", kind)
         limits = {**self.limits, counted: (*self.limits.get(counted, ()), (hourly, _HOUR))}
         return QuotaProfile(self.hourly, self.enforced, limits)
@@ -52,7 +52,7 @@ PROFILES: Mapping[str, QuotaProfile] = MappingProxyType(
         "off": UNLIMITED,
         "paid": QuotaProfile(
             limits={
-                # Runs of setup tests, then the interactions with a source that they are as well.
+                # Limits of test runs, then limits of interactions with a source: a run counts as both.
                 _TEST_RUNS: ((250, _MINUTE), (2_500, _HOUR), (500, _MINUTE), (5_000, _HOUR)),
                 _USER_CREATIONS: ((500, _HOUR),),
                 _LINK_CREATIONS: ((5, _HOUR),),
@@ -96,12 +96,12 @@ class RollingWindow:
         )
 
     def consume(self, now: float) -> None:
-        """Count an admission. A full window forgets its oldest admission."""
+        """Count an admission. A full window drops its oldest admission."""
         self._times.append(now)
 
 
 class Quota:
-    """Remaining quota of an account. Not safe for threads: callers must take turns."""
+    """Remaining quota of an account. Not safe for threads: callers must not overlap."""
 
     def __init__(self, clock: Callable[[], datetime], profile: QuotaProfile = UNLIMITED) -> None:
         self._clock = clock
@@ -121,7 +121,7 @@ class Quota:
         """Check the hourly quota of requests. Raises a 429, which costs no quota."""
         wait = self._requests.get_wait(self._now()) if self._profile.enforced else 0.0
         if wait > 0:
-            raise self._rate_limit_error("Rate limit of requests exceeded", wait, retry_after_form)
+            raise self._build_rate_limit_error("Rate limit of requests exceeded", wait, retry_after_form)
 
     def charge(self, effects: Iterable[Effect], retry_after_form: RetryAfter) -> None:
         """Charge the effects of a request. Raises a 429 if any limit is exceeded, and then charges nothing.
@@ -135,7 +135,9 @@ class Quota:
         # All windows are checked before any is charged: a refused request must not use up quota.
         wait = max((window.get_wait(now) for window in windows), default=0.0)
         if wait > 0:
-            raise self._rate_limit_error("Rate limit of this operation exceeded", wait, retry_after_form)
+            raise self._build_rate_limit_error(
+                "Rate limit of this operation exceeded", wait, retry_after_form
+            )
         for window in windows:
             window.consume(now)
 
@@ -153,7 +155,7 @@ class Quota:
     def _now(self) -> float:
         return self._clock().timestamp()
 
-    def _rate_limit_error(self, message: str, wait: float, retry_after_form: RetryAfter) -> ErrorReply:
+    def _build_rate_limit_error(self, message: str, wait: float, retry_after_form: RetryAfter) -> ErrorReply:
         headers = {}
         # Rounded up: a client that waits exactly this long must be admitted.
         seconds = max(int(-(-wait // 1)), 1)
@@ -169,7 +171,7 @@ class Quota:
 
 
 class QuotaError(ValueError):
-    """Rate limits cannot be parsed. `message` names the error, `advice` the repair."""
+    """Error of invalid rate limits. `message` names the error, `advice` the repair."""
 
     def __init__(self, message: str, advice: str) -> None:
         super().__init__(f"{message}; {advice}")
@@ -197,6 +199,6 @@ def parse_quota(text: str) -> QuotaProfile:
                 if suggestion and kind not in set(Kind)
                 else "write for example `group=100`"
             )
-            raise QuotaError(f"`{cap}` is no limit on what is created", advice)
+            raise QuotaError(f"`{cap}` is no limit on creations", advice)
         profile = profile.with_creation_limit(kind, int(number))
     return profile

@@ -1,4 +1,4 @@
-"""References to agents, private links and secrets managers."""
+"""Find references to agents, private links and secrets managers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parsing of destination requests: bodies are checked and converted to the types of the catalogue."""
+"""Parse destination requests: check bodies, and convert values to the types of the catalogue."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def parse_settings(body: Mapping[str, Any], behaviour: Behaviour) -> dict[str, A
     for name in ("private_link_id", "proxy_agent_id", "external_secrets_manager_id"):
         if (link := _parse_optional_id(body, name, behaviour)) is not _UNSET:
             parsed[name] = link
-    for name in ("local_processing_agent_id", "hybrid_deployment_agent_id"):  # the old name yields
+    for name in ("local_processing_agent_id", "hybrid_deployment_agent_id"):  # the new name wins
         if (link := _parse_optional_id(body, name, behaviour)) is not _UNSET:
             parsed["hybrid_deployment_agent_id"] = link
     keys_config = body.get("external_secrets_keys_config")
@@ -106,7 +106,7 @@ def merge_config(
         field = service.fields.get(name)
         if field is not None and not field.clearable and not field.read_only:
             if behaviour.unclearable_null == "refused":
-                raise _invalid_config()
+                raise _build_invalid_config_error()
             removed.discard(name)
     changes = _convert_config(
         {name: value for name, value in sent.items() if value is not None}, service, behaviour
@@ -131,7 +131,7 @@ def _get_config(body: Mapping[str, Any], service: Service, version: int) -> dict
     if config is None:
         return {}
     if not isinstance(config, dict):
-        raise _invalid_config()
+        raise _build_invalid_config_error()
     # Version 1 of the API calls the field `connection_method` (version 2: `connection_type`).
     if version < 2 and "connection_type" in service.fields and "connection_method" in config:
         return {"connection_type": config["connection_method"]} | {
@@ -151,7 +151,7 @@ def _convert_config(sent: Mapping[str, Any], service: Service, behaviour: Behavi
         elif service.free_form or behaviour.unknown_config == "echoed":
             config[name] = value
         elif behaviour.unknown_config == "refused":
-            raise _invalid_config()
+            raise _build_invalid_config_error()
     return config
 
 
@@ -171,9 +171,9 @@ def _convert_value(field: Field, value: Any) -> Any:
         case FieldType.STRING:
             converted = value if isinstance(value, str) else None
     if converted is None:
-        raise _invalid_config()
+        raise _build_invalid_config_error()
     if field.enum and converted not in field.enum and converted != "":
-        raise _invalid_config()
+        raise _build_invalid_config_error()
     return converted
 
 
@@ -196,13 +196,13 @@ def _apply_default(field: Field, value: Any) -> Any:
 
 
 def _refuse_misplaced(service: Service, sent: Mapping[str, Any], config: Mapping[str, Any]) -> None:
-    """Raise a 400 for credentials that do not belong to the chosen authentication method."""
+    """Refuse credentials that do not belong to the chosen authentication method. Raises a 400."""
     name = find_misplaced(service, sent, config)
     if name is not None:
         raise invalid_input(f"Field 'config.{name}' cannot be used with this authentication method")
 
 
-def _invalid_config() -> Exception:
+def _build_invalid_config_error() -> Exception:
     return invalid_input("Invalid 'config' object")
 
 

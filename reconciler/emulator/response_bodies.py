@@ -1,4 +1,4 @@
-"""Destinations in the form of responses: masked, respelled and completed as each service does it."""
+"""Render destinations in responses: masked, respelled and completed as by each service."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from reconciler.catalogue.model import Field, FieldType, Service, WireForm
 from reconciler.emulator.conditions import is_applicable
 from reconciler.emulator.destination import Destination
 from reconciler.emulator.ids import digest
-from reconciler.emulator.key_material import group_public_key
+from reconciler.emulator.key_material import generate_group_public_key
 from reconciler.emulator.switches import Behaviour
 
 _MASK = "******"
@@ -109,12 +109,12 @@ def _render_base(destination: Destination, behaviour: Behaviour) -> dict[str, An
         "external_secrets_manager_id": destination.external_secrets_manager_id,
     }
     if destination.networking_method is None and behaviour.optional_ids == "absent":
-        del body["networking_method"]  # seen on destinations for which no user ever chose one
+        del body["networking_method"]  # as seen on destinations without a chosen method
     for name in _OPTIONAL_IDS:
         if ids[name] is not None or behaviour.optional_ids == "null":
             body[name] = ids[name]
     if destination.hybrid_deployment_agent_id is not None:
-        del body["region"]  # a hybrid deployment runs where its agent is
+        del body["region"]  # a hybrid deployment runs in the network of its agent
     return body
 
 
@@ -202,7 +202,7 @@ def _compute_read_only(name: str, field: Field, destination: Destination) -> Any
     None if absent.
     """
     if name == "public_key":
-        return group_public_key(destination.id) if destination.is_tunnelled else None
+        return generate_group_public_key(destination.id) if destination.is_tunnelled else None
     if name == "external_id":
         on_aws = destination.config.get("storage_provider", "AWS") == "AWS"
         return destination.id if on_aws else ""

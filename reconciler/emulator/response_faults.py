@@ -1,4 +1,4 @@
-"""Faults in responses: replaced responses, and corrupted responses."""
+"""Replace and corrupt responses under faults."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ _ERROR_CODES = {
     503: "ServiceUnavailable",
 }
 _PROXY_STATUSES = frozenset({502, 504, 520, 522, 524})
-"""Statuses of a proxy before Fivetran, which responds with a page of HTML."""
-_FOREIGN_ID = "somebody_else"
+"""Statuses of a proxy before Fivetran. The proxy responds with a page of HTML."""
+_FOREIGN_ID = "foreign_object"
 
 
-def replacement(fault: Fault) -> HttpResponse:
-    """Build the response of a fault that ignores the intended response."""
+def replace_response(fault: Fault) -> HttpResponse:
+    """Replace the intended response by the response of a fault."""
     if fault.kind is FaultKind.REDIRECT:
         location = fault.options.get("to", "/v1/account/info")
         return HttpResponse(int(fault.number), b"", {"Location": location})
@@ -53,7 +53,7 @@ def replacement(fault: Fault) -> HttpResponse:
     return encode_reply(Reply(status, message, code=code, headers=headers))
 
 
-def corrupted(fault: Fault, reply: Reply, query: Mapping[str, str]) -> HttpResponse | None:
+def corrupt(fault: Fault, reply: Reply, query: Mapping[str, str]) -> HttpResponse | None:
     """Corrupt the intended response.
 
     None if the fault does not apply: an error, or no list for a list fault.
@@ -69,7 +69,7 @@ def corrupted(fault: Fault, reply: Reply, query: Mapping[str, str]) -> HttpRespo
 
 @lru_cache(maxsize=2)
 def build_gzip_bomb(mebibytes: int) -> bytes:
-    """Compress a JSON text of so many MiB to about a thousandth of its size."""
+    """Build a gzip bomb: a JSON text of `mebibytes`, compressed to about a thousandth of its size."""
     # 31 selects the gzip format with the largest window.
     packer = zlib.compressobj(9, zlib.DEFLATED, 31)
     parts = [packer.compress(b'{"code":"Success","data":"')]

@@ -1,4 +1,4 @@
-"""Routing of methods and paths to handlers."""
+"""Route methods and paths to handlers."""
 
 from __future__ import annotations
 

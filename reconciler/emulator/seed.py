@@ -1,4 +1,4 @@
-"""Seeds: an account as one document, for loading and for dumping."""
+"""Load and dump seeds: an account as one document."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class SeedMember(_SeedModel):
 
 
 class SeedConnection(_SeedModel):
-    """A connection that loads into the destination of its group. Fivetran's own is `fivetran_log`."""
+    """A connection of a group. The platform connection of Fivetran has the service `fivetran_log`."""
 
     service: _Text
     schema_name: Annotated[_Text, Field(alias="schema")]
@@ -126,11 +126,11 @@ def _load_group(account: Account, group: SeedGroup) -> None:
         stored["created_at"] = group.created_at
         account.store.replace(Kind.GROUP, identifier, stored, label=group.name)
     if group.destination is not None:
-        # A broken destination was connected once, or it would be incomplete.
+        # A broken destination was connected once; otherwise it would be incomplete.
         was_healthy = group.destination.setup_status != "incomplete"
-        settings = group.destination.document()
+        settings = group.destination.to_document()
         destination = Destination(id=identifier, **settings, connected_once=was_healthy)
-        account.store.add(Kind.DESTINATION, identifier, destination.document(), parent=identifier)
+        account.store.add(Kind.DESTINATION, identifier, destination.to_document(), parent=identifier)
     for connection in group.connections:
         connections.add(account, identifier, connection.service, connection.schema_name)
     for member in group.users:
@@ -162,7 +162,7 @@ def _dump_group(account: Account, group: dict[str, Any]) -> dict[str, Any]:
     content = {name: group[name] for name in ("id", "name", "created_at")}
     document = account.store.find(Kind.DESTINATION, group["id"])
     if document is not None:
-        content["destination"] = _chosen_settings(document)
+        content["destination"] = _select_settings(document)
     stored_connections = account.store.list_documents(Kind.CONNECTION, parent=group["id"])
     if stored_connections:
         content["connections"] = [
@@ -170,7 +170,7 @@ def _dump_group(account: Account, group: dict[str, Any]) -> dict[str, Any]:
         ]
     members = [
         {
-            "email": read_only.USERS.existing(account, membership["user"])["email"],
+            "email": read_only.USERS.require(account, membership["user"])["email"],
             "role": membership["role"],
         }
         for membership in account.store.list_documents(Kind.MEMBERSHIP, parent=group["id"])
@@ -179,9 +179,9 @@ def _dump_group(account: Account, group: dict[str, Any]) -> dict[str, Any]:
     return {**content, "users": members} if members else content
 
 
-def _chosen_settings(document: dict[str, Any]) -> dict[str, Any]:
+def _select_settings(document: dict[str, Any]) -> dict[str, Any]:
     """Select the settings that differ from the defaults; service, region and time zone always."""
-    defaults = DestinationSettings(service=document["service"]).document()
+    defaults = DestinationSettings(service=document["service"]).to_document()
     return {
         name: document[name]
         for name, default in defaults.items()

@@ -1,4 +1,4 @@
-"""Server of the emulator on a socket, for this machine only."""
+"""Serve the emulator on a socket, for this machine only."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 _POLL_INTERVAL = 0.02
-"""Seconds between two checks whether the server must stop."""
+"""Seconds between two checks for a stop of the server."""
 
 _MAX_READ_BYTES = 16 * 1024 * 1024
 """Bytes of a body that are read before the app runs. A longer body stays unread, and its connection is closed."""
@@ -32,7 +32,7 @@ _LINGER_RESET = struct.pack("ii", 1, 0)
 
 
 class NotLoopbackError(ValueError):
-    """The host is not an address of this machine.
+    """Error of a host that is no address of this machine.
 
     The emulator has no access control, so it serves no other machine.
     """
@@ -55,7 +55,7 @@ def serve(
 
 @contextmanager
 def serve_in_thread(app: WSGIApplication, *, host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
-    """Serve from a thread for the length of a block, which gets the base URL."""
+    """Serve from a thread during the block, which gets the base URL."""
     with _create_server(app, host, port) as server:
         thread = threading.Thread(
             target=server.serve_forever, args=(_POLL_INTERVAL,), name="emulator", daemon=True
@@ -83,7 +83,7 @@ class _Server(ThreadedWSGIServer):
 
     @property
     def faults(self) -> Faults | None:
-        """The faults of the app, None if the app is no emulator."""
+        """Return the faults of the app, None if the app is no emulator."""
         return getattr(self.app, "faults", None)
 
     def register(self, connection: socket.socket) -> None:
@@ -92,12 +92,12 @@ class _Server(ThreadedWSGIServer):
             self._connections[connection] = threading.current_thread()
 
     def unregister(self, connection: socket.socket) -> None:
-        """Forget a closed connection."""
+        """Remove a closed connection."""
         with self._connections_lock:
             self._connections.pop(connection, None)
 
     def close_connections(self) -> None:
-        """End every wait and every connection, and join the threads."""
+        """Stop every wait, close every connection, and join the threads."""
         self.stopping.set()
         with self._connections_lock:
             remaining = dict(self._connections)
@@ -109,7 +109,7 @@ class _Server(ThreadedWSGIServer):
             thread.join(5.0)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Stay silent: only the command line prints."""
+        """Print nothing: only the command line prints."""
 
 
 class _Handler(WSGIRequestHandler):
@@ -168,7 +168,7 @@ class _Handler(WSGIRequestHandler):
     def _read_body(self) -> Any:
         """Read the body into a stream. None if the client closes the connection within the body.
 
-        A body of unknown length or above the limit is left on the connection, which is returned itself.
+        A body of unknown length or above the limit is not read: the stream of the connection is returned.
         """
         if self.headers.get("Expect", "").strip().lower() == "100-continue":
             self.connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -181,7 +181,7 @@ class _Handler(WSGIRequestHandler):
         return io.BytesIO(body) if len(body) == int(length) else None
 
     def _drain(self, body: Any) -> None:
-        """Read on for a moment if a body was refused.
+        """Drain an unread body for a moment.
 
         A client that still writes would otherwise see a reset instead of the response.
         """
@@ -224,10 +224,10 @@ class _Handler(WSGIRequestHandler):
             self.connection.sendall(delivery.data[start : start + portion])
 
     def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - the name of the base class
-        """Stay silent: only the command line prints."""
+        """Print nothing: only the command line prints."""
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """Respond with the envelope. The base class would respond with a page of HTML."""
+        """Send an error in the envelope. The base class would send a page of HTML."""
         body = Reply(code, message or HTTPStatus(code).phrase, code="BadRequest").encode()
         self.send_response(code, message)
         self.send_header("Content-Type", "application/json;charset=UTF-8")
@@ -255,7 +255,7 @@ def _call_app(app: WSGIApplication, environ: WSGIEnvironment) -> tuple[str, list
 
 def _create_server(app: WSGIApplication, host: str, port: int) -> _Server:
     if host != "localhost" and not _is_loopback(host):
-        raise NotLoopbackError(f"{host} is not an address of this machine alone")
+        raise NotLoopbackError(f"{host} is no loopback address of this machine")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # Bound here: werkzeug would print its own message and end the process if the port is taken.
     with socket.create_server((host, port), family=family, backlog=128) as listener:

@@ -1,4 +1,4 @@
-"""Setup tests: scripted or passing results of a run, and their effect on a destination's status."""
+"""Run setup tests: results are scripted or passing, and set the status of the destination."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def run(
 ) -> RunOutcome:
     """Run the setup tests of a destination.
 
-    An untrusted server ends the run: later tests are skipped, and a script is not used up.
+    An untrusted server ends the run: later tests are skipped, and the script keeps its next run.
     """
     facts = network.resolve_facts(account, destination)
     identity_tests = [
@@ -93,7 +93,7 @@ def run(
 def build_passing_run(service: Service | None, destination: Destination) -> list[SetupTest]:
     """Build the results of a healthy destination.
 
-    Titles follow the kind of service, which its fields reveal.
+    Titles depend on the kind of service, which follows from its fields.
     """
     fields = service.fields if service else {}
     titles: list[str] = []

@@ -1,4 +1,4 @@
-"""Store of the account on SQLite: documents by kind and id, in the order of their creation.
+"""Store the account in SQLite: documents by kind and id, in the order of their creation.
 
 One connection, one lock, one transaction per request: a request is all or nothing, requests have one order,
 and server threads need no resources of their own.
@@ -74,7 +74,7 @@ _PreviousRow: TypeAlias = tuple[str, str, tuple[int, str, str, str] | None]
 
 
 class UnusableDatabaseError(Exception):
-    """The file is no database of the emulator, or belongs to another version."""
+    """Error of a file that is no database of the emulator, or of another version."""
 
 
 class Store:
@@ -98,8 +98,8 @@ class Store:
             raise UnusableDatabaseError(f"{database}: {error}") from error
 
     def _prepare(self) -> None:
-        # A killed process must leave a sound file; a power cut need not. SQLite does not wait for another process
-        # that changes the mode of the file at this moment; the other process sets the same mode.
+        # A killed process must leave a valid file; after a power cut the file may be lost. SQLite does not wait while
+        # another process changes the mode of the file; the other process sets the same mode.
         with suppress(sqlite3.OperationalError):
             self._database.execute("PRAGMA journal_mode = WAL")
         self._database.execute("PRAGMA synchronous = OFF")
@@ -122,7 +122,7 @@ class Store:
     def transaction(self) -> Iterator[None]:
         """Run the block as a transaction, alone: other threads wait.
 
-        A nested transaction is a part of the outer transaction that can fail alone.
+        A nested transaction can be rolled back alone.
         """
         with self._lock:
             if self._database.in_transaction:
@@ -132,13 +132,13 @@ class Store:
             else:
                 yield from self._run_bracketed("BEGIN IMMEDIATE", "COMMIT", "ROLLBACK")
                 if self._pending_writes:
-                    # Only an outermost transaction that was committed is a write which others have seen.
+                    # Only a committed outermost transaction is a write that other requests have seen.
                     self._last_write, self._pending_writes = tuple(self._pending_writes), []
                     self.write_count += 1
 
     @contextmanager
     def rewind_last_write(self) -> Iterator[None]:
-        """Rewind documents to their state before the latest transaction that changed any, for the block.
+        """Rewind documents, for the block, to their state before the latest write transaction.
 
         Use it within a transaction. All changes inside the block are undone.
         """
@@ -164,7 +164,7 @@ class Store:
             yield
             self._database.execute(commit)
         except BaseException:
-            # The part that failed wrote nothing in the end, so it is no write that a stale read could miss.
+            # The failed part is rolled back, so it is no write that a stale read could miss.
             del self._pending_writes[pending_count:]
             for statement in rollback.split("; "):
                 self._database.execute(statement)
@@ -278,12 +278,12 @@ class Store:
             return int(cursor.lastrowid or 0)
 
     def drop_entries(self, before: int) -> None:
-        """Drop the history before a sequence number, exclusive."""
+        """Drop the history before a sequence number. The entry of this number stays."""
         with self._lock:
             self._database.execute("DELETE FROM exchanges WHERE sequence < ?", (before,))
 
     def list_entries(self, after: int) -> list[tuple[int, dict[str, Any]]]:
-        """List the history behind a sequence number: sequence number and body of each entry."""
+        """List the history after a sequence number: sequence number and body of each entry."""
         with self._lock:
             rows = self._database.execute(
                 "SELECT sequence, body FROM exchanges WHERE sequence > ? ORDER BY sequence", (after,)

@@ -1,6 +1,6 @@
-"""Switches for documented variations of Fivetran, and for behaviour that no evidence settles.
+"""Define switches for documented variations of Fivetran, and for unknown behaviour.
 
-A default follows the evidence. Without evidence, the default is the behaviour that is harder on a client.
+A default follows the evidence. Without evidence, the default is the harder behaviour for a client.
 """
 
 from __future__ import annotations
@@ -15,48 +15,48 @@ from reconciler.model.suggestions import find_nearest
 
 
 class Behaviour(BaseModel):
-    """Behaviour of this Fivetran.
+    """Behaviour of the emulated Fivetran.
 
     Every switch is read in exactly one place. The text below a switch is its help for users.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    # Shape of answers
+    # Shape of responses
     optional_ids: Literal["absent", "null"] = "absent"
-    """Keys of ids that a destination does not have (agents, private link, secrets manager)."""
+    """Keys of ids that are not set at a destination (agents, private link, secrets manager)."""
     unset_config: Literal["absent", "null", "empty"] = "absent"
-    """Text fields of `config` that nobody has set: BigQuery answers `"bucket": null`, others leave out."""
+    """Unset text fields of `config`: BigQuery shows `"bucket": null`, other services omit them."""
     empty_config: Literal["echoed", "omitted"] = "echoed"
-    """Empty strings and lists that were sent."""
+    """Empty strings and lists in a sent `config`."""
     renamed_fields: Literal["renamed", "both", "kept"] = "renamed"
-    """Fields that read under another name (BigQuery: `location` for `data_set_location`)."""
+    """Fields that responses show under another name (BigQuery: `location` for `data_set_location`)."""
     region_alias: Literal["expanded", "echoed"] = "expanded"
-    """What becomes of an old region name such as `US`."""
+    """Region in responses after an old region name, such as `US`, was sent."""
     last_page: Literal["missing", "null"] = "missing"
     """`next_cursor` on the last page."""
     list_order: Literal["creation", "id", "newest-first"] = "creation"
-    """The order of all lists, which is documented nowhere."""
+    """Order of all lists. The order is not documented."""
     public_key_ending: Literal["newline", "bare"] = "newline"
-    """How the public key of a group ends."""
+    """End of the public key of a group."""
     listed_daylight_saving: Literal["true-to-state", "always-false"] = "true-to-state"
-    """The list of destinations was once seen to forget the flag."""
+    """`daylight_saving_time_enabled` in the list of destinations, which was once always false."""
     tests_not_run: Literal["absent", "empty"] = "absent"
-    """`setup_tests` of a create or patch that was asked not to run them."""
+    """`setup_tests` in the response of a create or patch that runs no setup tests."""
     test_answer: Literal["full", "partial"] = "full"
-    """`POST …/test` used to leave out ids and to show `connection_type` as `Directly`."""
+    """Response of `POST …/test`. The partial response omits ids and shows `connection_type` as `Directly`."""
     created_code: Literal["Success", "Created"] = "Success"
     """Code of a 201."""
 
-    # What the key may do
+    # Permissions of the key
     key_kind: Literal["user", "system"] = "user"
-    """Whose the API key is: `account/info` answers `user_id` for a user's and `system_key_id` for a system key."""
+    """Kind of the API key: `account/info` shows `user_id` for the key of a user, `system_key_id` for a system key."""
     visible_groups: str = Field("all", pattern=r"^([0-9]{1,2}|100)%$|^[^%]+$")
-    """The groups that the key sees, with their destinations, connections and members: `all`, globs of names and ids
-    (`sales*,decent_dropsy`), or a part such as `50%`. What the key makes itself it sees too. That roles narrow keys is
-    documented, what such a key is answered is not."""
+    """Groups that the key sees, with their destinations, connections and members: `all`, globs of names and ids
+    (`sales*,decent_dropsy`), or a part such as `50%`. The key also sees the groups that it creates. Restricted roles
+    are documented, the responses to their keys are not."""
     hidden_answer: Literal["not-found", "forbidden"] = "not-found"
-    """What a request about a group that the key does not see is answered: 404 as if it did not exist, or 403."""
+    """Response to a request about a hidden group: 404, as for a missing group, or 403."""
 
     # Reactions to input
     limit_out_of_range: Literal["refused", "clamped"] = "refused"
@@ -64,80 +64,80 @@ class Behaviour(BaseModel):
     group_names: Literal["any", "identifier"] = "any"
     """`identifier`: a letter or underscore first, then letters, digits and underscores."""
     duplicate_group_name: Literal["allowed", "conflict", "bad-request"] = "allowed"
-    """A second group of one name."""
+    """A second group of the same name."""
     missing_group: Literal["group-code", "plain-code"] = "group-code"
-    """Code when a new destination names a group that is not there: `NotFound_Group` or `NotFound`."""
+    """Code if a new destination names a missing group: `NotFound_Group` or `NotFound`."""
     second_destination: Literal["conflict", "bad-request"] = "conflict"
-    """A destination for a group that has one already."""
+    """A destination for a group that already has a destination."""
     group_with_destination: Literal["conflict", "deleted"] = "conflict"
-    """Deleting a group that still has its destination."""
+    """Deletion of a group that still has its destination."""
     outdated_services: Literal["creatable", "refused"] = "creatable"
     """Whether legacy and retired services take new destinations."""
     unknown_region: Literal["refused", "accepted"] = "refused"
-    """A region that is not among the documented ones."""
+    """A region that is not documented."""
     unknown_config: Literal["echoed", "dropped", "refused"] = "echoed"
-    """A `config` key that the catalogue does not know. A catalogue ages while Fivetran gains fields, so
-    such a key is more likely new than wrong."""
+    """A `config` key that the catalogue lacks. Fivetran gains fields over time, so such a key is more likely new
+    than wrong."""
     missing_config: Literal["accepted", "refused"] = "accepted"
-    """A new destination without a `config` field that the documentation calls required."""
+    """A new destination without a `config` field that is documented as required."""
     immutable_change: Literal["refused", "ignored"] = "refused"
     """A patch of a `config` field that is documented as immutable."""
     identity_change: Literal["ignored", "refused"] = "ignored"
-    """`service` or `group_id` in a patch: neither is in the request schema."""
+    """Another `service` or `group_id` in a patch. The request schema has neither key."""
     unclearable_null: Literal["refused", "ignored"] = "refused"
-    """`null` in a patch for a `config` field that cannot be emptied."""
+    """`null` in a patch for a `config` field that cannot be cleared."""
     clearing_ids: Literal["null-or-empty", "null", "empty"] = "null-or-empty"
-    """What removes an agent, a private link or a networking method; the other form changes nothing."""
+    """Value that removes an agent, a private link or a networking method. Another form changes nothing."""
 
-    # Doings of the server
+    # Actions of the server
     platform_connection: Literal["none", "created"] = "none"
-    """Whether Fivetran puts its own metadata connection beside every new destination."""
+    """Platform connection of Fivetran (`fivetran_metadata`) in the group of every new destination."""
     warnings_count_as: Literal["passed", "failed"] = "passed"
-    """What a setup test that ends with a warning means for the status."""
+    """Effect of a setup test with a warning on the status of the destination."""
     retry_after: Literal["seconds", "http-date", "missing", "garbage"] = "seconds"
-    """How the `Retry-After` of a 429 is written."""
+    """Form of the `Retry-After` header of a 429."""
     date_header: Literal["exact", "missing", "garbage"] = "exact"
-    """How the `Date` of an answer is written."""
+    """Form of the `Date` header of a response."""
     date_skew: float = Field(0.0, ge=-86_400, le=86_400)
-    """Seconds that the `Date` of an answer is ahead of the clock; behind it where negative."""
+    """Seconds by which the `Date` header is ahead of the clock; behind the clock if negative."""
 
     # Approvals of certificates and fingerprints
     approval_status: Literal["created", "ok"] = "created"
-    """201, which Fivetran's own client insists on, or 200 as documented."""
+    """Status of an approval: 201, which the client of Fivetran requires, or 200 as documented."""
     approver: Literal["name", "user-id"] = "name"
-    """How `validated_by` tells who approved: live answers have the name, documents the id."""
+    """Form of the approver in `validated_by`: live responses have the name, the documentation has the id."""
     repeated_approval: Literal["idempotent", "conflict"] = "idempotent"
-    """Approving a hash that is approved already."""
+    """Approval of an approved hash."""
 
     # Agents, private links and secrets managers beside a destination
     companion_references: Literal["unchecked", "checked"] = "unchecked"
-    """Whether a destination may name an agent, a link or a manager that does not exist."""
+    """References of a destination to agents, links and managers: a checked reference to a missing object is a 404."""
     private_link_seconds: float = Field(60.0, ge=0, le=86_400)
-    """How long a private link is in creation, in change and in removal."""
+    """Seconds that the creation, update and removal of a private link take."""
 
-    # Values that the server answers otherwise than they were sent
+    # Values that responses show in another form than the request
     private_link_host: Literal["rewritten", "echoed"] = "rewritten"
-    """Databricks behind a private link: the host of the link instead of the own one."""
+    """Host of Databricks behind a private link: rewritten to the host of the link, or as sent."""
     cloud_provider: Literal["echoed", "always-aws"] = "echoed"
-    """Databricks was seen to run on AWS whatever was sent."""
+    """Cloud of Databricks, which was once `AWS` after every sent value."""
     cluster_id_after_update: Literal["null", "kept"] = "null"
-    """Redshift with an IAM login forgets to answer its cluster after a patch."""
+    """`cluster_id` of Redshift with an IAM login after a patch."""
     agent_id_after_update: Literal["kept", "null"] = "kept"
-    """Some versions forgot to answer the hybrid deployment agent after a patch."""
+    """Id of the hybrid deployment agent after a patch. Some versions of the API lost it."""
     unchosen_networking: Literal["filled", "left-out"] = "filled"
-    """`networking_method` where nobody has chosen one: `Directly`, or not set (see `optional_ids`)."""
+    """`networking_method` of a destination without a chosen method: `Directly`, or not set (see `optional_ids`)."""
     tunnel_networking: Literal["echoed", "directly"] = "echoed"
-    """`SshTunnel` once read back as `Directly`."""
+    """`networking_method` of a tunnel in responses, which was once `Directly`."""
     networking_and_connection_type: Literal["independent", "aligned"] = "independent"
-    """Whether `networking_method` and `config.connection_type` follow each other: managed lakes show
-    `Directly` beside `PRIVATE_LINK`."""
+    """Relation of `networking_method` and `config.connection_type`: managed lakes show `Directly` beside
+    `PRIVATE_LINK`, so they may be independent."""
 
 
 AS_DOCUMENTED = Behaviour()
 
 
 class BehaviourError(ValueError):
-    """The switch does not exist, or does not have the value."""
+    """Error of an unknown switch, or of an invalid value of a switch."""
 
     def __init__(self, message: str, advice: str) -> None:
         super().__init__(f"{message}; {advice}")
@@ -147,7 +147,7 @@ class BehaviourError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Switch:
-    """A switch in the form for users.
+    """Description of a switch for users.
 
     `values` is empty if the switch takes a number or a text of some form.
     """
@@ -178,7 +178,7 @@ def change_switches(behaviour: Behaviour, changes: Mapping[str, Any]) -> Behavio
                 f"there is no switch `{name}`",
                 f"did you mean `{suggestion}`?"
                 if suggestion
-                else "`reconciler emulate --switches` lists all",
+                else "`reconciler emulate --switches` lists all switches",
             )
         _check_value(known[name], value)
     return Behaviour.model_validate({**behaviour.model_dump(), **changes})

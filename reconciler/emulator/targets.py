@@ -1,4 +1,4 @@
-"""Targets of scripts: the destinations that a script or a network fact applies to."""
+"""Build targets: the destinations of a script or of a network fact."""
 
 from __future__ import annotations
 

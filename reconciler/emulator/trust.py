@@ -1,4 +1,4 @@
-"""Trust checks: whether Fivetran trusts the servers behind a destination."""
+"""Check whether Fivetran trusts the servers behind a destination."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def run_checks(
             document = approvals.build_fingerprint(key)
             approvals.approve(account, Kind.FINGERPRINT, destination.id, document)
         if not _is_approved(account, Kind.FINGERPRINT, destination, key.hash):
-            yield "SSH Tunnel Connection", "FAILED", "The ssh key might have changed", key.details()
+            yield "SSH Tunnel Connection", "FAILED", "The ssh key might have changed", key.to_details()
             return
         yield "SSH Tunnel Connection", "PASSED", "", None
     if facts.chain:
@@ -47,12 +47,12 @@ def run_checks(
                 if not _is_approved(account, Kind.CERTIFICATE, destination, certificate.hash):
                     document = approvals.build_certificate(certificate)
                     approvals.approve(account, Kind.CERTIFICATE, destination.id, document)
-        # Any certificate of the chain can be the trust anchor: the server's or its issuer's.
+        # Any certificate of the chain can be the trust anchor: of the server or of its issuer.
         if not any(
             _is_approved(account, Kind.CERTIFICATE, destination, certificate_in_chain.hash)
             for certificate_in_chain in facts.chain
         ):
-            details = [certificate.details() for certificate in facts.chain]
+            details = [certificate.to_details() for certificate in facts.chain]
             yield "Validate Certificate", "FAILED", "No trust anchors for this connection", details
             return
         yield "Validate Certificate", "PASSED", "", None

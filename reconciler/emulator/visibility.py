@@ -1,4 +1,4 @@
-"""Visibility: an API key with a restricted role sees only a part of the account.
+"""Restrict visibility: an API key with a restricted role sees only a part of the account.
 
 A group is visible or hidden together with its destination, its connections and its members. The dashboard is
 no client and sees everything.
@@ -17,7 +17,7 @@ from reconciler.emulator.store import Kind
 
 _ALL: Final = "all"
 _GROUP_ID_KEYS: Mapping[Kind, str] = {Kind.GROUP: "id", Kind.DESTINATION: "id", Kind.CONNECTION: "group_id"}
-"""The key of a document under which it has the id of its group."""
+"""Key of a document with the id of its group, by kind."""
 _PATH_KINDS = {"groups": Kind.GROUP, "destinations": Kind.DESTINATION, "connections": Kind.CONNECTION}
 _BODY_KINDS = {
     "group_id": Kind.GROUP,
@@ -37,7 +37,7 @@ def filter_visible(account: Account, kind: Kind, documents: Iterable[dict[str, A
 
 
 def grant_to_creator(account: Account, group_id: str) -> None:
-    """Grant the key access to a group that it has just created, whatever its role sees."""
+    """Grant the key access to a group that it has created, also if its role sees no such group."""
     if is_restricted(account, Kind.GROUP):
         account.store.add(Kind.VISIBILITY, group_id, {}, parent=group_id)
 
@@ -74,7 +74,7 @@ def _is_visible(account: Account, group_id: str) -> bool:
         return True
     selection = account.behaviour.visible_groups
     if selection.endswith("%"):
-        # A hash of the id decides, so a group stays visible or hidden whatever else is created.
+        # A hash of the id decides, so that later groups change no visibility.
         return int.from_bytes(digest("visible", group_id), "big") % 100 < int(selection.removesuffix("%"))
     return selection == _ALL or any(
         fnmatchcase(text, glob.strip()) for glob in selection.split(",") for text in (group_id, group["name"])

@@ -1,4 +1,4 @@
-"""The interface of resource kinds: the verbs that planning and applying use."""
+"""Interface of resource kinds: the verbs that planning and applying use."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PendingApproval:
-    """A certificate or SSH host key that Fivetran met and that no user has approved yet."""
+    """Certificate or SSH host key that a setup test met, and that no user has approved yet."""
 
     subject: str
     name: str
@@ -48,10 +48,10 @@ class Kind(Protocol):
     name: str
 
     def get_field(self, path: FieldPath, service: str | None) -> Field | None:
-        """Get the catalogue's facts about a field, None if it has none."""
+        """Get the facts of the catalogue about a field; None if the catalogue lacks the field."""
 
     def normalize(self, fields: Fields) -> dict[FieldPath, Any]:
-        """Normalise fields. Desired and observed fields are compared in this form."""
+        """Normalize fields. Desired and observed fields are compared in this form."""
 
     def observe(self, client: Client, id: str) -> Observed | None:
         """Read a resource. None if it does not exist."""

@@ -1,4 +1,4 @@
-"""The destination kind: one destination per group, with the group's id."""
+"""Kind of destinations: one destination per group, with the id of the group."""
 
 from __future__ import annotations
 
@@ -37,7 +37,9 @@ def build_observed_destination(destination: responses.Destination) -> Observed:
     raw = destination.raw
     fields: dict[FieldPath, Any] = {(key,): value for key, value in raw.items() if key not in _NOT_FIELDS}
     fields |= {(CONFIG, key): value for key, value in destination.config.items()}
-    keys = raw.get(EXTERNAL_KEYS)  # no response has shown it yet; if one does, it is compared
+    keys = raw.get(
+        EXTERNAL_KEYS
+    )  # no response has shown this key yet; if a response does, its values are compared
     for key, name in keys.items() if isinstance(keys, Mapping) else ():
         fields[(CONFIG, key)] = ExternalKey(str(name))
     return Observed(
@@ -50,7 +52,7 @@ def build_observed_destination(destination: responses.Destination) -> Observed:
 
 
 def read_service(fields: Fields) -> str | None:
-    """Name of the service that fields are about; None for a group, and for a service that is not a plain name."""
+    """Read the name of the service; None for a group, and for a service that is not a plain name."""
     service = fields.get(SERVICE)
     return service if isinstance(service, str) else None
 
@@ -70,7 +72,7 @@ class DestinationKind:
         return load_destination_facts().fields.get(path[0])
 
     def normalize(self, fields: Fields) -> dict[FieldPath, Any]:
-        """Normalise fields. Desired and observed fields are compared in this form."""
+        """Normalize fields. Desired and observed fields are compared in this form."""
         service = read_service(fields)
         return normalize_destination(load_service(service) if service else None, fields)
 
@@ -99,7 +101,7 @@ class DestinationKind:
     def find(
         self, client: Client, parent_id: str | None, desired: Desired, existing_ids: Collection[str]
     ) -> tuple[str, ...]:
-        """Find the destination of the group, whose id is known before it exists."""
+        """Find the destination of the group. It has the id of the group, which is known before the create request."""
         observed = self.observe(client, parent_id) if parent_id else None
         return () if observed is None else (observed.id,)
 
@@ -150,7 +152,7 @@ class DestinationKind:
 
 
 def _build_body(values: Fields) -> dict[str, Any]:
-    """Build the JSON body of a request from leaves by path."""
+    """Build the JSON body of a request from fields by path."""
     body: dict[str, Any] = {}
     for path, value in values.items():
         if path[0] == CONFIG and isinstance(value, ExternalKey):
@@ -179,7 +181,7 @@ def _get_cleared_value(path: FieldPath) -> Any:
 
 
 def _list_pending_approvals(test: responses.SetupTest) -> list[PendingApproval]:
-    """List the approvals that a failed test waits for.
+    """List the missing approvals of a failed test.
 
     The details of a test are a list for certificates, an object for a host key, and any value for other
     tests.

@@ -22,7 +22,7 @@ Schema: TypeAlias = dict[str, Any]
 
 DESTINATION = "destination"
 INHERITED = "inherited_destination"
-"""Names of the definitions for entries, and for profiles and defaults."""
+"""Names of the definitions: for entries, and for profiles and defaults."""
 
 _SERVICE_CONFIG = "config_by_service"
 _NUMBER = "^[+-]?[0-9]+$"
@@ -38,11 +38,11 @@ def build_definitions() -> dict[str, Schema]:
         DESTINATION: _build_mapping({PROFILE: profile} | settings) | {"allOf": [ref(_SERVICE_CONFIG)]},
         INHERITED: _build_mapping(settings) | {"allOf": [ref(_SERVICE_CONFIG)]},
         _SERVICE_CONFIG: {"allOf": [_build_service_condition(service) for service in services]},
-        SECRET: _build_reference(SECRET, "A secret, by the place that it comes from. It is never shown."),
-        VALUE: _build_reference(VALUE, "A value, by the place that it comes from. Plans show it."),
+        SECRET: _build_reference(SECRET, "A secret, by its source. It is never shown."),
+        VALUE: _build_reference(VALUE, "A value, by its source. Plans show it."),
         UNSET: {
             "type": "object",
-            "description": "Drops what is inherited here.",
+            "description": "Drops the inherited value.",
             "properties": {UNSET: {"const": True}},
             "required": [UNSET],
             "additionalProperties": False,
@@ -78,7 +78,7 @@ def _build_settings(services: Iterable[Service]) -> dict[str, Schema]:
 def _build_service(services: Iterable[Service]) -> Schema:
     services = list(services)
     return {
-        "description": "What kind of warehouse it is.",
+        "description": "Kind of warehouse.",
         "anyOf": [
             {
                 "enum": [service.name for service in services],

@@ -1,4 +1,4 @@
-"""The `destination:` block of a spec entry: its keys, its leaves, and its errors."""
+"""Parse the `destination:` block of a spec entry: its keys, its fields, and its errors."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class _TrustBlock(_StrictOptions):
 
 class _SetupTestsBlock(_StrictOptions):
     run: StrictBool = Field(True, description="Whether setup tests run after every write.")
-    on_failure: OnFailure = Field(OnFailure.FAIL, description="What a failed setup test means for the run.")
+    on_failure: OnFailure = Field(OnFailure.FAIL, description="Effect of a failed setup test on the run.")
 
 
 class _LifecycleBlock(_StrictOptions):
@@ -52,16 +52,17 @@ class _LifecycleBlock(_StrictOptions):
         False, description="Whether a change that cannot be made in place may delete and create it again."
     )
     ignore_changes: tuple[str, ...] = Field(
-        (), description="Fields, such as `config.bucket`, that are set on creation and left alone afterwards."
+        (),
+        description="Fields, such as `config.bucket`, that are set on creation and not changed afterwards.",
     )
 
 
 class Options(_StrictOptions):
-    """Blocks of a destination that control its treatment and are no fields of Fivetran."""
+    """Blocks of a destination that are no fields of Fivetran: trust, setup tests, lifecycle."""
 
-    trust: _TrustBlock = Field(_TrustBlock(), description="What Fivetran may trust when it meets it.")
-    setup_tests: _SetupTestsBlock = Field(_SetupTestsBlock(), description="Fivetran's own tests.")
-    lifecycle: _LifecycleBlock = Field(_LifecycleBlock(), description="What may happen to it later.")
+    trust: _TrustBlock = Field(_TrustBlock(), description="Servers that Fivetran may trust without approval.")
+    setup_tests: _SetupTestsBlock = Field(_SetupTestsBlock(), description="Setup tests of Fivetran.")
+    lifecycle: _LifecycleBlock = Field(_LifecycleBlock(), description="Later changes that are permitted.")
 
 
 @dataclass(slots=True)
@@ -131,7 +132,7 @@ class _DestinationFields:
         return check_destination(self.fields, frozenset(self.unchecked), self.source_texts, completeness)
 
     def build_diagnostic(self, problem: Problem, fallback_span: Span, address: Address | None) -> Diagnostic:
-        """Locate a problem: at its field, or at `fallback_span` if it is about a field that is not there."""
+        """Locate a problem: at its field, or at `fallback_span` if the field is missing from the block."""
         places = self.key_spans if problem.on_key else self.spans
         return problem.locate(places.get(problem.path) or fallback_span, address)
 
@@ -139,7 +140,7 @@ class _DestinationFields:
 def _diagnose_nested_external(span: Span) -> Diagnostic:
     return Diagnostic(
         "bad-reference",
-        "Fivetran fetches whole fields from a secrets manager, and no part of one",
+        "Fivetran fetches whole fields from a secrets manager, and no part of a field",
         span,
         help="refer to a place that this program can read, such as `env:` or `vault:`",
         secret=True,
@@ -147,7 +148,7 @@ def _diagnose_nested_external(span: Span) -> Diagnostic:
 
 
 def _interpret_value(path: FieldPath, node: Node, content: Any) -> Any:
-    """Interpret a value in the type of its field.
+    """Interpret a value by the type of its field.
 
     YAML reads `time_zone_offset: +1` as a number and would lose the sign, which Fivetran requires.
     """
@@ -214,9 +215,9 @@ def _check_ignore_changes(desired: Desired, block: MappingNode) -> Iterator[Diag
 def check_shared_block(
     block: MappingNode, sources: AllowedSources, checked_spans: Collection[Span]
 ) -> list[Diagnostic]:
-    """Check a profile or defaults alone, whether an entry uses them or not.
+    """Check a profile or defaults alone, used by an entry or not.
 
-    Values at `checked_spans` were checked as parts of destinations, where more is known about them.
+    Values at `checked_spans` were checked as parts of whole destinations already.
     """
     collected = _collect_fields(_drop_checked(block, checked_spans), sources)
     problems = collected.check(Completeness.PART)
@@ -265,7 +266,7 @@ def _collect_fields(block: MappingNode, sources: AllowedSources) -> _Destination
 def _sort_settings(block: MappingNode, known_keys: tuple[str, ...]) -> list[tuple[str, KeyValue]]:
     """Sort settings: the service first, config last.
 
-    All destinations get one order, whatever their sources.
+    All destinations get one order, however profiles and overrides were merged.
     """
     rank = {key: position for position, key in enumerate(known_keys)}
     return sorted(block.entries.items(), key=lambda item: rank.get(item[0], len(rank)))

@@ -1,4 +1,4 @@
-"""The group kind: a name, and the id that everything inside refers to."""
+"""Kind of groups: a name, and the id that destination and connections refer to."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class GroupKind:
 
 
 def _read_name(values: Fields) -> str:
-    """The name to send. Raises `TypeError` for any other value than text, which no spec can declare as a name."""
+    """Read the name to send. Raises `TypeError` for a value that is no text; no spec can declare such a name."""
     name = values[NAME]
     if not isinstance(name, str):
         raise TypeError("the name of a group is a text")

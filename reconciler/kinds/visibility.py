@@ -39,7 +39,7 @@ _PUBLIC_KEYS = frozenset(
 
 
 class Sensitivity(Enum):
-    """Whether a value may be shown, and why not."""
+    """Visibility of a value, with the reason why a value is hidden."""
 
     PUBLIC = auto()
     SENSITIVE = auto()  # the catalogue describes the field as a secret
@@ -48,7 +48,7 @@ class Sensitivity(Enum):
 
     @property
     def reason(self) -> str | None:
-        """Why a literal value is hidden; None for a public field and for a secret of the catalogue."""
+        """Return why a literal value is hidden; None for a public field and for a secret of the catalogue."""
         return _REASONS.get(self)
 
 
@@ -58,7 +58,7 @@ _REASONS = {Sensitivity.UNKNOWN: "not in the catalogue", Sensitivity.UNCHECKED: 
 def visibility(
     kind: str, service: object, path: FieldPath, unchecked: Collection[FieldPath] = ()
 ) -> Sensitivity:
-    """Decide whether values of a field may be shown. Below `config` the first name counts, whatever lies under it.
+    """Decide whether values of a field may be shown. Below `config` only the first name counts.
 
     `service` is the name of the destination's service; any other value stands for an unknown service. `unchecked` are
     the fields that the spec passes on unchecked (`Desired.unchecked`).
@@ -80,20 +80,20 @@ def _classify_destination_field(service: object, path: FieldPath) -> Sensitivity
 
 
 def _find_leaf(path: FieldPath) -> FieldPath:
-    """The field that the catalogue describes: two names below `config`, one name elsewhere."""
+    """Find the field that the catalogue describes: two names below `config`, one name elsewhere."""
     return path[:2] if path[:1] == (CONFIG,) else path[:1]
 
 
 @dataclass(frozen=True, slots=True)
 class Masking:
-    """Ask `visibility` about the fields of one resource."""
+    """Visibility of the fields of one resource."""
 
     kind: str
     service: object
     unchecked: Collection[FieldPath] = ()
 
     def hides(self, path: FieldPath) -> bool:
-        """Whether values of a field must not be shown."""
+        """Return whether values of a field must not be shown."""
         return visibility(self.kind, self.service, path, self.unchecked) is not Sensitivity.PUBLIC
 
     def get_reason(self, path: FieldPath) -> str | None:
@@ -106,15 +106,15 @@ class Masking:
 
 
 def find_hidden_fields(address: Address, record: Record) -> frozenset[FieldPath]:
-    """Fields of a record that are not shown. Fingerprints of hidden literals count, those of secrets do not."""
+    """Find the hidden fields of a record. Fingerprints of hidden literals count, fingerprints of secrets do not."""
     masking = Masking(address.kind, record.applied.get(SERVICE))
     literals = frozenset(path for path in record.fingerprints if masking.get_reason(path) is not None)
     return literals.union(masking.list_hidden(record.applied))
 
 
 def find_hidden_spans(desired: Desired) -> Iterator[Span]:
-    """Places of literal values that are never shown. References may be shown, and so may the value of a misspelled
-    public field."""
+    """Find the places of literal values that are never shown. References may be shown, and so may the value of a
+    misspelled public field."""
     service = desired.fields.get(SERVICE)
     masking = Masking(DESTINATION, service, desired.unchecked)
     for path, span in desired.spans.items():
@@ -126,8 +126,8 @@ def find_hidden_spans(desired: Desired) -> Iterator[Span]:
 
 
 def is_misspelled_field(service: object, path: FieldPath) -> bool:
-    """Whether a field that its service lacks is taken for a public field: mistyped, or written in a wrong place. The
-    value is then judged, and shown, as a value of that field."""
+    """Return whether a field that its service lacks is probably a public field, mistyped or in a wrong place. Its value
+    is then judged, and shown, as a value of that public field."""
     known_service = load_service(service) if isinstance(service, str) else None
     if known_service is None or known_service.free_form or path[-1] in known_service.fields:
         return False
@@ -138,7 +138,7 @@ def is_misspelled_field(service: object, path: FieldPath) -> bool:
 
 
 def line_is_public(keys: tuple[str, ...], text: str) -> bool:
-    """Whether a value in a spec file may be shown, judged by the keys that lead to it and by its text."""
+    """Return whether a value in a spec file may be shown, judged by the keys that lead to it and by its text."""
     if keys[0] == _POLICIES:
         return not keys[-1].startswith(f"{CONFIG}.") or is_public_field(keys[-1].partition(".")[2])
     if keys[-1] in (SECRET, VALUE) and text.partition(":")[0] in BUILT_IN_SCHEMES:

@@ -1,4 +1,4 @@
-"""`emulate`: an emulated account from a seed file, switches, faults and latencies."""
+"""Open an emulated account from a seed file, switches, faults and latencies, for `emulate`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 class EmulationOptions:
     """Options of an emulated account.
 
-    Without a database the account is lost at the end; without credentials any are accepted. `switches` win
+    Without a database the account is lost at the end; without credentials any credentials are accepted. `switches` win
     over the behaviour file. Faults of options come before faults of the fault file.
     """
 

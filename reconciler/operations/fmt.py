@@ -1,4 +1,4 @@
-"""`fmt`: rewriting of spec files in their normal form."""
+"""Rewrite spec files in their normal form, for `fmt`."""
 
 from __future__ import annotations
 

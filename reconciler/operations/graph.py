@@ -1,4 +1,4 @@
-"""`graph`: dependencies of groups and destinations."""
+"""Build the graph of groups and destinations, for `graph`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Guides: Markdown files of the package. The list of topics needs a directory listing only."""
+"""Read the guides: Markdown files of the package. The list of topics needs a directory listing only."""
 
 from __future__ import annotations
 

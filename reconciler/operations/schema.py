@@ -1,4 +1,4 @@
-"""`schema`: JSON Schemas of project and spec files, for editors."""
+"""Build and write the JSON Schemas of project and spec files, for `schema`."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def _explain_unwritable(target: Path, error: OSError) -> Diagnostic:
     return Diagnostic(
         "file-unwritable",
         f"cannot write below `{target}`: {error.strerror or error}",
-        help="name another folder, or make this one writable",
+        help="name another folder, or make this folder writable",
     )
 
 
@@ -125,7 +125,7 @@ def _build_project_schema() -> Schema:
 
 
 def _build_policy_schema() -> Schema:
-    """Build the schema of a policy: exactly one rule, built-in or of an installed package."""
+    """Build the schema of a policy: exactly one rule, which is built-in or of an installed package."""
     schema = _build_model_schema(PolicyEntry, "policy")
     rules = [*RULES, *sorted(entry_points_by_name().keys() - {*RULES})]
     properties: Schema = {rule: {} for rule in rules}

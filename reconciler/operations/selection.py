@@ -1,4 +1,4 @@
-"""Selection of a project's files by paths on the command line."""
+"""Select a project's files by paths on the command line."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from reconciler.workspace.settings import Settings
 
 
 def select_files(settings: Settings, paths: Sequence[Path]) -> list[SpecPath]:
-    """Select the named files of a project and the files below named folders, all files without `paths`.
+    """Select the named files of a project and the files below named folders; all files without `paths`.
 
     The project file is one of the files. Raises ReconcilerError with a finding for each path without any file
     of the project: a result about no files would look like success.
@@ -54,6 +54,6 @@ def _explain_unknown_path(
     return Diagnostic(
         "not-in-project",
         f"`{shown}` {what} of this project",
-        notes=(f"its files are those that `specs` and `overrides` in `{project}` name",),
+        notes=(f"its files are the files that `specs` and `overrides` in `{project}` name",),
         help="correct the path, add the file to `specs`, or choose another project with `--project`",
     )

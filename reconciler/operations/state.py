@@ -1,4 +1,4 @@
-"""`state`: inspection and manual correction of a project's state. Sends nothing to Fivetran."""
+"""Inspect and correct a project's state, for `state`. Sends nothing to Fivetran."""
 
 from __future__ import annotations
 
@@ -139,8 +139,8 @@ def move_entry(settings: Settings, source: str, target: str) -> MoveResult:
 def prepare_forget(settings: Settings, texts: Iterable[str]) -> Iterator[PendingForget]:
     """Hold the lock while the operator confirms that these records are to be forgotten.
 
-    A group's record goes with its destination's, as it does below `removed:`. Raises ReconcilerError for
-    unknown addresses, and if another run holds the lock.
+    The record of a destination is forgotten with the record of its group, as below `removed:`.
+    Raises ReconcilerError for unknown addresses, and if another run holds the lock.
     """
     with _lock_state(settings) as (store, view):
         selected = select_records(view.state.records, texts)
@@ -260,15 +260,15 @@ def _explain_unknown_address(records: Records, text: str) -> Diagnostic:
     known = [*map(str, records), *dict.fromkeys(address.key for address in records)]
     return Diagnostic(
         "unknown-address",
-        f"nothing is remembered of `{text}`",
-        help=did_you_mean(text, known) or "`reconciler state list` shows what is",
+        f"the state has no record of `{text}`",
+        help=did_you_mean(text, known) or "`reconciler state list` shows all records",
     )
 
 
 def _explain_taken_address(address: Address, record: Record) -> Diagnostic:
     return Diagnostic(
         "address-taken",
-        f"{address} is remembered already",
+        f"the state has a record of {address} already",
         address=address,
         notes=(f"as `{record.id}`",) if record.id else (),
         help=f"choose another key, or first drop it with `reconciler state forget {address.key}`",

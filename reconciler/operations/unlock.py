@@ -1,4 +1,4 @@
-"""`state unlock`: release of a lock whose holder is gone, by evidence or by the operator's word."""
+"""Release a lock whose holder has ended, for `state unlock`: by evidence, or if the operator confirms it."""
 
 from __future__ import annotations
 
@@ -38,21 +38,19 @@ class ProjectLock:
     def _uncertain_holder(self) -> str:
         match self.status:
             case LockStatus(LockHolderState.LOCAL_DEAD, LockInfo(pid=pid)) if pid == os.getpid():
-                return (
-                    f"process {pid} is this one, so its holder was in another container, or before a restart"
-                )
+                return f"process {pid} is this process, so the holder ran in another container, or before a restart"
             case LockStatus(LockHolderState.LOCAL_DEAD, LockInfo(pid=pid)):
-                return f"no process {pid} is on this host: it is in a container, or somebody else has the lock now"
+                return f"this host has no process {pid}: the holder is in a container, or another run has the lock now"
             case LockStatus(LockHolderState.REMOTE, LockInfo(pid=pid, host=name)):
-                return f"that is another host: look there whether process {pid} of {name} still runs"
-        return "somebody on this host, or on one that shares this state, is at work"
+                return f"the holder is on another host: check whether process {pid} of {name} still runs"
+        return "a run on this host, or on a host that shares this state, holds the lock"
 
 
 def inspect_lock(settings: Settings) -> ProjectLock:
     """Inspect the lock of a project, and remove the remains of a dead holder on this host.
 
-    Raises ReconcilerError if a running process of this host holds the lock: the operator must stop it
-    instead. If the holder is on another host, in another container, or unknown, the operator has to decide.
+    Raises ReconcilerError if a running process of this host holds the lock: the operator must stop that
+    process instead. If the holder is on another host, in another container, or unknown, the operator has to decide.
     """
     store, host = find_store(settings), settings.holder.host
     status = store.lock.clear_stale(host)
@@ -62,13 +60,13 @@ def inspect_lock(settings: Settings) -> ProjectLock:
 
 
 def _explain_locked(holder: LockInfo, until: str, place: str) -> Diagnostic:
-    free = f"at {until}" if until else "as soon as it is gone"
+    free = f"at {until}" if until else "as soon as that process has ended"
     return Diagnostic(
         "locked",
         f"the lock of the state `{place}` belongs to a process that runs on this host",
         notes=(
             f"it is held by {holder}",
-            f"numbers of processes are used again: look what {holder.pid} is before you stop it",
+            f"process ids are reused: check which program {holder.pid} is before you stop it",
         ),
         help=f"wait for it to end, or stop process {holder.pid}; the lock is free {free}",
     )

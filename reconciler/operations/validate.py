@@ -1,4 +1,4 @@
-"""`validate`: all checks that need no network."""
+"""Run all checks that need no network, for `validate`."""
 
 from __future__ import annotations
 

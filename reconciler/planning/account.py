@@ -1,4 +1,4 @@
-"""The account that a plan is about: check that it is the right one, and read everything in scope."""
+"""Check the account of a plan, and read all its objects in scope."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ from reconciler.workspace.workspace import Workspace
 
 
 def check_account(workspace: Workspace) -> responses.Account:
-    """Read the account of the credentials. Raises `ReconcilerError` for another account than that of the project file
-    or of the state. A sandbox account is never another one."""
+    """Check the account of the credentials against the project file and the state. Returns it.
+
+    Raises `ReconcilerError` for another account. The project file does not restrict the account of a sandbox.
+    """
     account = workspace.client.get_account()
     expected = workspace.specs.project.content.account_id
     if expected not in {"", account.account_id} and not workspace.settings.sandbox:
@@ -45,7 +47,8 @@ def view_account(
 ) -> AccountView:
     """List the account, match the entries with its groups, and read the destinations in scope.
 
-    `entries` are those in scope; `records` are all records. Raises `ApiError`, and `ReconcilerError` of `match_groups`.
+    `entries` are the entries in scope; `records` are all records. Raises `ApiError`, and `ReconcilerError`
+    like `match_groups`.
     """
     observer = Observer(
         workspace.client,
@@ -65,7 +68,7 @@ def view_account(
 def _list_account(
     observer: Observer, groups: Collection[Desired], scoped_records: Mapping[Address, Record]
 ) -> AccountListing:
-    """List the account, with every group that an `id:` names or an earlier run made or may have made."""
+    """List the account, with every group that an `id:` names or that an earlier run created or may have created."""
     declared_ids = {group.id or scoped_records.get(group.address, Record()).id for group in groups}
     known_ids = {*declared_ids, *(record.id for record in scoped_records.values())}
     listing = observer.list_account({id for id in known_ids if id is not None})
@@ -103,8 +106,8 @@ def _read_destinations(
 def _raise_forbidden(forbidden: Mapping[str, Forbidden], declared_ids: Collection[str | None]) -> None:
     """Raise the first 403 about an object that no entry declares.
 
-    A 403 about a declared object becomes a finding of its entry. No entry stands for any other object, so that its
-    403 would go unreported if the plan went on.
+    A 403 about a declared object becomes a finding of its entry. No entry declares any other object, so its 403
+    would go unreported if the plan went on.
     """
     for id, error in forbidden.items():
         if id not in declared_ids:

@@ -39,7 +39,7 @@ _MAX_LISTED = 5
 
 @dataclass(frozen=True, slots=True)
 class PlannedDeletion:
-    """One object to delete or forget, and the removal to be recorded once that is done."""
+    """One object to delete or forget, and the removal to record afterwards."""
 
     change: Change
     removed: CompletedRemoval
@@ -82,10 +82,10 @@ class DeletionPlan:
 
 @dataclass(frozen=True, slots=True)
 class DeletionPlanner:
-    """Plans the deletions of `removed:` entries, each about the object that `identity` confirms.
+    """Planner of the deletions of `removed:` entries, each about the object that `identity` confirms.
 
     `destinations` are service and region by id. `list_connections` lists the connections of a group, and raises
-    `NotFound` for a group that is gone. `observe` reads one object by kind and id; `is_gone` polls until a late read
+    `NotFound` for a deleted group. `observe` reads one object by kind and id; `is_gone` polls until a late read
     cannot be the cause. All three may raise other `ApiError`s.
     """
 
@@ -98,13 +98,13 @@ class DeletionPlanner:
 
     def plan_deletions(self, entries: Iterable[RemovalEntry]) -> DeletionPlan:
         """Plan the deletions in the order in which they must happen: a destination before its group."""
-        parts = [self._plan_removal(each) for each in entries]
+        parts = [self._plan_removal(entry) for entry in entries]
         return DeletionPlan(
-            tuple(each for part in parts for each in part.deletions),
-            tuple(each for part in parts for each in part.problems),
-            tuple(each for part in parts for each in part.blockers),
-            tuple(each for part in parts for each in part.notes),
-            {key: done for part in parts for key, done in part.completed_removals.items()},
+            tuple(deletion for part in parts for deletion in part.deletions),
+            tuple(problem for part in parts for problem in part.problems),
+            tuple(blocker for part in parts for blocker in part.blockers),
+            tuple(note for part in parts for note in part.notes),
+            {key: removal for part in parts for key, removal in part.completed_removals.items()},
         )
 
     def _plan_removal(self, entry: RemovalEntry) -> DeletionPlan:
@@ -129,19 +129,19 @@ class DeletionPlanner:
                 tuple(self._delete(entry, target)), blockers=tuple(self._find_blockers(entry, target))
             )
         done = {entry.key: CompletedRemoval(entry.id, entry.extent)}
-        if self.identity.is_remembered(entry):
+        if self.identity.is_recorded(entry):
             return DeletionPlan(
                 tuple(self._forget(entry)),
                 notes=(_explain_done(entry),),
                 completed_removals={} if self.identity.is_completed(entry) else done,
             )
-        # Only the destination is gone: its group exists and has the name that the entry confirms.
+        # Only the destination was deleted: its group exists and has the name that the entry confirms.
         if entry.extent is Extent.DESTINATION:
             return DeletionPlan(notes=(_explain_done(entry),), completed_removals=done)
         return DeletionPlan(problems=(self.identity.explain_unknown_id(entry),))
 
     def _is_obsolete(self, entry: RemovalEntry) -> bool:
-        """Whether an entry was carried out before, even if its key or its id stands for another object now."""
+        """Return whether an entry was carried out before, even if its key or id belongs to another object now."""
         if not self.identity.is_obsolete(entry):
             return False
         match entry.extent:
@@ -171,7 +171,7 @@ class DeletionPlanner:
                 yield _build_deletion(entry, address, Action.FORGET, record, live)
 
     def _find_live(self, entry: RemovalEntry) -> _LiveTarget | None:
-        """Find the existing objects of an entry; None if all of them are gone.
+        """Find the existing objects of an entry; None if none exists.
 
         A list proves neither presence nor absence: it may still show a group that was deleted a moment ago. A read by
         id decides.
@@ -196,7 +196,7 @@ class DeletionPlanner:
         return _LiveTarget(live, tuple(connections), has_destination)
 
     def _find_name(self, id: str) -> str | None:
-        """Find the name of a group; None if the group is gone."""
+        """Find the name of a group; None for a deleted group."""
         if id in self.identity.groups:
             return self.identity.groups[id]
         group = self.observe(GROUP, id)
@@ -251,8 +251,10 @@ class DeletionPlanner:
             yield _explain_platform_connection(entry, target.live)
 
     def is_protected(self, key: str) -> bool:
-        """Whether the project file or the record of an entry protects it. `key` may be a group name as well: an entry
-        may be removed under another key than its specs had."""
+        """Return whether the project file or the record of an entry protects it.
+
+        `key` may be a group name as well: an entry may be removed under another key than its specs had.
+        """
         records = (self.identity.records.get(Address(kind, key)) for kind in (GROUP, DESTINATION))
         by_key = any(fnmatchcase(key, pattern) for pattern in self.protected)
         return by_key or any(record.protected for record in records if record is not None)
@@ -267,7 +269,7 @@ def build_deletion_planner(
 ) -> DeletionPlanner:
     """Build the planner for one account. `protected` are globs of keys."""
     placements = {id: read_placement(destination) for id, destination in view.details.found.items()}
-    # Only destinations of entries are read by id; the list adds those of removed entries.
+    # Only destinations of entries are read by id; the list adds the destinations of removed entries.
     placements |= {
         id: (destination.service, str(destination.raw.get("region") or ""))
         for id, destination in view.listing.summaries.items()
@@ -336,7 +338,7 @@ def _explain_done(entry: RemovalEntry) -> Diagnostic:
 def _explain_forbidden(entry: RemovalEntry, error: Forbidden) -> Diagnostic:
     return Diagnostic(
         "forbidden",
-        f"these credentials may not see `{entry.id}`, so it is unknown what is left of `{entry.key}`",
+        f"these credentials may not see `{entry.id}`, so it is unknown which objects of `{entry.key}` exist",
         entry.id_span,
         address=Address(GROUP, entry.key),
         notes=(f"{error.method} {error.address} answered {error.status}: {error.message}",),
@@ -352,7 +354,7 @@ def _explain_protected(entry: RemovalEntry, live: LiveObject) -> Diagnostic:
         address=Address(GROUP, entry.key),
         notes=(
             _describe_live(entry, live),
-            "protection is remembered, so deleting the lines that declare it does not lift it",
+            "protection is recorded in the state, so deleting the lines that declare it does not lift it",
         ),
         help="first lift the protection in a change of its own, and apply that",
     )

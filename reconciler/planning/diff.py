@@ -1,4 +1,4 @@
-"""Comparison of declared fields with live fields, in one normal form. Undeclared fields are ignored.
+"""Compare declared fields with live fields, in one normal form. Undeclared fields are ignored.
 
 The last applied value is the third side of the comparison. It shows which side changed a field, and it stands in for
 live values that answers of the API rewrite, mask or leave out: such an answer proves no difference by itself.
@@ -24,8 +24,10 @@ _UNCOMPARABLE_TYPES = (Secret, Reference, Structure)
 
 @dataclass(frozen=True, slots=True)
 class FieldDifference:
-    """A field whose live value is not the declared one; both in normal form. `before` is the value that the API shows,
-    or the last applied value if the API does not show the live one."""
+    """Difference between the live and the declared value of a field, both in normal form.
+
+    `before` is the value that the API shows, or the last applied value if the API does not show the live value.
+    """
 
     before: Any
     after: Any
@@ -81,7 +83,7 @@ def compare(kind: Kind, desired: Fields, observed: Fields, last_applied: LastApp
 def _normalize_declared(kind: Kind, desired: Fields, service: Leaf) -> dict[FieldPath, Any]:
     """Normalise the declared fields, which the live service gives their types if the specs declare none."""
     # Normal form may move a value from a deprecated to the present name of its field. So it comes before the choice of
-    # fields: the other way round, a field would be declared by one name and read by the other, and differ for ever.
+    # fields: otherwise a field could be declared by one name and read by the other, and would differ in every plan.
     values = kind.normalize({**desired, SERVICE: service} if service else desired)
     if SERVICE not in desired:
         values.pop(SERVICE, None)
@@ -89,8 +91,7 @@ def _normalize_declared(kind: Kind, desired: Fields, service: Leaf) -> dict[Fiel
 
 
 def _infer_live_value(field: Field | None, declared: Any, live: Any, applied: Any) -> Any:
-    """Infer the value that is set: the live value, the last applied value if the API does not show the live one, else
-    _UNKNOWN."""
+    """Infer the live value: as the API shows it, else the last applied value, else _UNKNOWN."""
     if isinstance(declared, _UNCOMPARABLE_TYPES):
         return _UNKNOWN
     if isinstance(declared, ExternalKey):  # no answer names the entry of the secrets manager
@@ -98,20 +99,21 @@ def _infer_live_value(field: Field | None, declared: Any, live: Any, applied: An
             live if isinstance(live, ExternalKey) else _default_to_unknown(applied and ExternalKey(applied))
         )
     if live is MASKED or (field is not None and field.rewritten):
-        # A mask stands for any value, and a rewritten field shows another value than was sent. Comparing either with
-        # the specs would find a difference in every plan.
+        # A mask hides any value, and a rewritten field shows another value than the sent value. A comparison of such a
+        # value with the specs would find a difference in every plan.
         return _default_to_unknown(applied)
     if field is None:
         # The catalogue does not know whether answers show this field, so an answer without it is no proof of a change.
         return live if live is not None else applied
     if live is None:
         return _infer_absent_value(field, declared, applied)
-    # The API is known to answer some values by another one. That answer is what the applied value looks like.
+    # The API is known to show some values as another value. If the live value is that other value, the applied value
+    # is still in effect.
     return applied if applied is not None and field.misread_as.get(str(applied)) == live else live
 
 
 def _infer_absent_value(field: Field, declared: Any, applied: Any) -> Any:
-    """Infer the value of a field that the answer leaves out or gives as null, which may stand for its default."""
+    """Infer the value of a field that the answer leaves out or gives as null, which may mean its default."""
     default = normalize_value(field, field.default)
     if field.sensitive and declared is not None:
         return _UNKNOWN  # an answer may have null for a secret that is set
@@ -123,7 +125,7 @@ def _infer_absent_value(field: Field, declared: Any, applied: Any) -> Any:
 
 
 def _is_default(field: Field | None, value: Any) -> bool:
-    """Whether a value is the default of its field: a cleared `networking_method` reads as `Directly`."""
+    """Return whether a value is the default of its field: a cleared `networking_method` reads as `Directly`."""
     return field is not None and value == normalize_value(field, field.default)
 
 

@@ -1,4 +1,4 @@
-"""The effects of a plan: what an apply would do to each address, computed once and hashed in two ways.
+"""Compute the effects of a plan on each address once, and hash them in two ways.
 
 The digest is one hash of all effects: a reviewer who approves a digest approves exactly these effects. An expectation
 is the effect on one address with each part hashed by itself, so that a difference can be named without a value being
@@ -148,7 +148,7 @@ def _encode_effect(effect: Effect) -> dict[str, Any]:
             key=lambda row: row[0],
         ),
     }
-    # A key that has nothing to say is absent and not empty: earlier releases did not know it.
+    # An empty key is left out: digests of earlier releases, which did not know the key, stay valid.
     if change.recognised_by:
         encoded["recognised_by"] = change.recognised_by
     if operation is None:

@@ -36,7 +36,7 @@ INVALID_CONFIG = "Invalid 'config' object"
 def explain_read(error: ApiError) -> Diagnostic:
     """Explain a failed read, which has changed nothing.
 
-    The reading verbs handle an object that is gone, so a 404 that ends here is about the API address.
+    The reading verbs handle a missing object, so a 404 that arrives here is about the API address.
     """
     code, message, help_text = (
         _describe_wrong_address(error) if isinstance(error, NotFound) else _describe_error(error)
@@ -73,7 +73,7 @@ def explain_ambiguous_create(ids: Iterable[str], operation: PlannedOperation) ->
         span=operation.desired.span,
         address=address,
         notes=(f"their ids are {', '.join(f'`{id}`' for id in ids)}",),
-        help="say which one is meant with `id:`, and delete the other one in Fivetran",
+        help="name the right group with `id:`, and delete the other group in Fivetran",
     )
 
 
@@ -91,7 +91,7 @@ def explain_held_create(change: Change, unsettled: UnsettledRequest) -> Diagnost
 
 
 def explain_abandoned(change: Change) -> Diagnostic:
-    """A call that was still under way when the run had to end."""
+    """Explain a call that was still running when the run had to end."""
     return Diagnostic(
         "outcome-unknown",
         f"{change.address}: the run was stopped before an answer came",
@@ -105,8 +105,8 @@ def explain_abandoned(change: Change) -> Diagnostic:
 def _describe_recovery(change: Change) -> str:
     """Describe the recovery by the next run from a call of unknown outcome."""
     if change.action in {Action.CREATE, Action.REPLACE}:
-        return "what exists by then is found, and what does not is created once `settle` has passed"
-    return "what exists by then is found and not made twice"
+        return "an existing object is found, and a missing object is created once `settle` has passed"
+    return "an existing object is found and not created twice"
 
 
 def explain_deletion(error: ApiError, change: Change) -> Diagnostic:
@@ -114,7 +114,7 @@ def explain_deletion(error: ApiError, change: Change) -> Diagnostic:
     code, message, help_text = _describe_error(error)
     notes = _format_request(error)
     if error.is_ambiguous:
-        code, help_text = "outcome-unknown", "plan again: what is gone by then needs no deletion"
+        code, help_text = "outcome-unknown", "plan again: a deleted object needs no second deletion"
     return Diagnostic(
         code,
         f"{change.address}: {message}",
@@ -182,7 +182,11 @@ _BY_TYPE: tuple[tuple[type[ApiError], Callable[[ApiError], tuple[str, str, str]]
     (NotFound, lambda error: ("not-found", f"it does not exist (any more): {error.message}", "plan again")),
     (
         Conflict,
-        lambda error: ("conflict", f"Fivetran refused because of what exists: {error.message}", "plan again"),
+        lambda error: (
+            "conflict",
+            f"Fivetran refused because of an existing object: {error.message}",
+            "plan again",
+        ),
     ),
     (RateLimited, _describe_rate_limited),
     (BadRequest, _describe_bad_request),

@@ -1,6 +1,6 @@
-"""Fields of a plan: the secrets among them, the secrets that a change sends along, and the form that may be shown.
+"""Build the fields of a plan in the form that may be shown, and find the secrets that a change has to send.
 
-A secret is shown by the place it comes from, never by its value.
+A secret is shown by its reference, never by its value.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _CREATING = {Action.CREATE, Action.REPLACE}
 
 
 def is_resolved_locally(desired: Desired, path: FieldPath) -> bool:
-    """Whether this process resolves the secret of a declared field and sends its value, not only its name."""
+    """Return whether this process resolves the secret of a field and sends its value, not only its name."""
     value = desired.fields[path]
     return is_secret(value) and not is_external_secret(value)
 

@@ -17,13 +17,15 @@ class AppliedMarker(Enum):
     """A marker in place of a value that the record does not hold."""
 
     UNKNOWN = auto()  # the field was applied, with an unknown value
-    DIFFERENT = auto()  # the value was neither the declared one nor the one in Fivetran
+    DIFFERENT = auto()  # the value was neither the declared value nor the live value
 
 
 @dataclass(frozen=True, slots=True)
 class LastApplied:
-    """Applied values in normal form, by path. A hidden literal has only a fingerprint, which other values are compared
-    with: the state must not hold its value."""
+    """Last applied values in normal form, by path.
+
+    A hidden literal has only a fingerprint to compare other values with: the state must not hold its value.
+    """
 
     fields: Fields = field(default_factory=dict)
     fingerprints: Mapping[FieldPath, str] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Bounds of one apply, checked over the whole plan before the first write.
+"""Check the bounds of one apply over the whole plan, before the first write.
 
 The limits of the project block a plan that changes more than usual. The quota of the API only warns: an apply waits
 for it.
@@ -17,7 +17,7 @@ from reconciler.planning.planner import PlannedOperation
 from reconciler.spec.project import Limits
 
 MIN_MANAGED = 10
-"""Fewest managed objects for which the limit on the changed fraction holds: one of three is no mass change."""
+"""Fewest managed objects for which `changed_fraction` holds: a change of one object among three is no mass change."""
 
 
 _CHECK_REQUESTS = 3  # the account and the two lists of the plan that checks the result
@@ -69,7 +69,7 @@ def _explain_violation(limit: str, summary: str, maximum: str, needed: float) ->
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Requests of an apply that repeats none of them, and the runs of setup tests among them."""
+    """Cost of an apply without retries: its requests, and the runs of setup tests among them."""
 
     requests: int
     tests: int
@@ -87,9 +87,8 @@ def estimate_cost(
     reads = sum(operation.change.address.kind == DESTINATION for operation in effective)
     deletions = [deletion for deletion in planned_deletions if deletion.change.action is Action.DELETE]
     writes += sum(1 + len(deletion.connections) for deletion in deletions)
-    reads += len(
-        {deletion.change.address.key for deletion in deletions}
-    )  # one read per pair confirms that it is gone
+    # One read per pair confirms its deletion.
+    reads += len({deletion.change.address.key for deletion in deletions})
     if not (effective or deletions):
         return Cost(0, 0)
     return Cost(requests=writes + 2 * tests + reads + _CHECK_REQUESTS, tests=tests)

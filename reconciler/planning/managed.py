@@ -1,4 +1,4 @@
-"""Which objects of the account the project manages, and which groups belong to no entry."""
+"""Find the objects of the account that the project manages, and the groups that belong to no entry."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def find_managed(specs: Specs, view: AccountView) -> frozenset[Address]:
 def find_unmanaged(
     view: AccountView, deletions: Iterable[PlannedDeletion], removed: Iterable[RemovalEntry]
 ) -> tuple[UnmanagedGroup, ...]:
-    """Find the groups that no entry stands for, sorted by name. A removal out of scope is an entry too."""
+    """Find the groups that belong to no entry, sorted by name. A removal out of scope is an entry too."""
     managed = {*view.group_ids.values(), *(deletion.change.id for deletion in deletions)}
     managed |= {entry.id for entry in removed if entry.extent is Extent.PAIR}
     unmanaged = [group for group in view.listing.groups.values() if group.id not in managed]

@@ -1,4 +1,4 @@
-"""Matching of spec entries with live groups: by `id:`, else by the record, else by exact name."""
+"""Match spec entries with live groups: by `id:`, else by the record, else by exact name."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def match_groups(
 def _match_ids(
     entries: Iterable[Desired], live: Mapping[str, Observed], records: Mapping[Address, Record]
 ) -> dict[str, str]:
-    """Match entries by their `id:`, and then entries without one by the id of their record."""
+    """Match entries by their `id:`, and then entries without an `id:` by the id of their record."""
     group_ids = {
         entry.address.key: entry.id for entry in entries if entry.id in live and entry.id is not None
     }
@@ -89,14 +89,14 @@ def list_pending_creates(
 
 
 def is_create_outcome_unknown(record: Record | None) -> bool:
-    """Whether the outcome of the last create request for an object is unknown."""
+    """Return whether the outcome of the last create request for an object is unknown."""
     return record is not None and record.id is None and record.open_request is not None
 
 
 def _find_candidates(entry: Desired, namesakes: list[Observed], record: Record | None) -> list[Observed]:
-    """Filter the groups that an entry may stand for.
+    """Filter the namesakes that may be the group of an entry.
 
-    After a create whose answer was lost, the new group is the one that did not exist before: the intent lists the
+    After a create whose answer was lost, the new group is the group that did not exist before: the intent lists the
     groups that had the name when the request was sent.
     """
     intent = record.intent if record is not None else None
@@ -108,7 +108,7 @@ def _find_candidates(entry: Desired, namesakes: list[Observed], record: Record |
 def _check_mistyped_id(
     entry: Desired, live: Mapping[str, Observed], records: Mapping[Address, Record]
 ) -> Diagnostic | None:
-    """Report an `id:` of no group that no record knows either and that is close to an existing id.
+    """Report an `id:` that no group and no record has, and that is close to an existing id.
 
     Without a close id the object counts as missing, since it may be hidden from these credentials.
     """
@@ -135,5 +135,5 @@ def _explain_ambiguous_name(entry: Desired, candidates: list[Observed]) -> Diagn
         span=entry.span,
         address=entry.address,
         notes=(f"their ids are {ids}",),
-        help="say which one is meant with `id:`",
+        help="name the right group with `id:`",
     )

@@ -1,4 +1,4 @@
-"""Missing objects: a record or an `id:` knows them and the account does not show them.
+"""Find missing objects: a record or an `id:` knows the object, and the account does not show it.
 
 Such an object was deleted, or it is hidden: an API key may see only a part of an account. So a missing object is never
 created again unless `--recreate` names it. The old object may live on, and names are not unique at Fivetran.
@@ -42,7 +42,7 @@ class MissingObject:
 
 
 def is_missing(record: Record | None, existing: Collection[str]) -> bool:
-    """Whether the record of an object has an id that does not exist. The intent to delete it explains the absence."""
+    """Return whether a record has an id that does not exist, and no intent to delete that object."""
     if record is None or record.id is None or record.id in existing:
         return False
     return record.intent is None or record.intent.action not in _DELETING
@@ -54,7 +54,7 @@ _DELETING = frozenset({Action.DELETE, Action.REPLACE})
 def find_missing(
     entries: Iterable[Desired], records: Mapping[Address, Record], view: AccountView
 ) -> dict[Address, MissingObject]:
-    """Find the missing objects by address. Of a pair that is missing as a whole, only the group."""
+    """Find the missing objects by address; only the group of a pair that is missing as a whole."""
     found = (
         (_find_missing_group if desired.address.kind == GROUP else _find_missing_destination)(
             desired, records.get(desired.address), view
@@ -80,7 +80,7 @@ def _find_missing_group(desired: Desired, record: Record | None, view: AccountVi
 def _find_missing_destination(
     desired: Desired, record: Record | None, view: AccountView
 ) -> MissingObject | None:
-    """Find a missing destination. A record with another id than that of the group is of an earlier group."""
+    """Find a missing destination. A record with another id than the group is about an earlier group."""
     id = view.group_ids.get(desired.address.key)
     if id is None:
         return None
@@ -95,8 +95,10 @@ def _find_missing_destination(
 
 @dataclass(frozen=True, slots=True)
 class MissingResolution:
-    """The decision about all missing objects: addresses that `--recreate` names, addresses that cannot be planned, and
-    findings."""
+    """Decision about all missing objects.
+
+    `recreated` are addresses that `--recreate` names, `unplanned` are addresses that cannot be planned.
+    """
 
     recreated: frozenset[Address]
     unplanned: frozenset[Address]
@@ -203,7 +205,7 @@ def _describe_credentials(account: responses.Account) -> str:
     elif account.system_key_id:
         key = f"the system key `{account.system_key_id}`"
     else:
-        key = "a key of which Fivetran does not say whose it is"
+        key = "a key whose owner Fivetran does not show"
     return f"these credentials are {key}; its permissions may show a part of the account only"
 
 
@@ -223,22 +225,22 @@ def _check_recreate(missing: MissingObject) -> Diagnostic | None:
     desired = missing.desired
     if missing.address.kind == GROUP and desired.id is not None:
         return _explain_refused_recreate(
-            f"{missing.address} cannot be made again as `{desired.id}`: Fivetran gives a new group another id",
+            f"{missing.address} cannot be created again as `{desired.id}`: Fivetran gives a new group another id",
             "remove the `id:` line, then plan again with `--recreate`",
             desired,
         )
     if missing.namesakes:
         ids = ", ".join(f"`{id}`" for id in missing.namesakes)
         return _explain_refused_recreate(
-            f"{missing.address} would become one more group of the name `{desired.name}`, which {ids} has already",
-            "if that is the one, write its `id:` into the entry; else give one of them another name",
+            f"{missing.address} would become another group of the name `{desired.name}`, which {ids} has already",
+            "if that group is meant, write its `id:` into the entry; else give one of the groups another name",
             desired,
         )
     return None
 
 
 def _is_half_created(address: Address, record: Record | None, view: AccountView) -> bool:
-    """Whether a run was about to create an object, or has created a new group for a recorded destination."""
+    """Return whether a run was about to create an object, or has created a new group for a recorded destination."""
     if record is None:
         return False
     if record.intent is not None and record.intent.action is Action.CREATE:
@@ -258,7 +260,7 @@ def _explain_unknown_selector(selector: str, declared: Collection[Address]) -> D
 def _explain_not_missing(desired: Desired, missing: Collection[Address], view: AccountView) -> Diagnostic:
     address = desired.address
     if Address(GROUP, address.key) in missing:
-        advice = f"write `--recreate group.{address.key}`, which makes both"
+        advice = f"write `--recreate group.{address.key}`, which creates both"
         return _explain_refused_recreate(f"{address} is missing together with its group", advice, desired)
     id = view.group_ids.get(address.key)
     if id is not None and (address.kind == GROUP or id in view.details.found):
@@ -266,7 +268,7 @@ def _explain_not_missing(desired: Desired, missing: Collection[Address], view: A
             f"{address} is not missing: it is there, with the id `{id}`", "leave `--recreate` out", desired
         )
     return _explain_refused_recreate(
-        f"{address} is not missing: it is made without being named",
+        f"{address} is not missing: it is created without `--recreate`",
         "leave `--recreate` out",
         desired,
     )

@@ -1,4 +1,4 @@
-"""Orphans: managed objects that no spec declares any more and no `removed:` entry gives up."""
+"""Find orphans: managed objects that no spec declares and no `removed:` entry names."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def find_orphans(
 ) -> list[Diagnostic]:
     """Report every orphan among the records. `existing` has the live ids by kind.
 
-    An entry that merely vanishes, by a lost file or a renamed key, never deletes anything and never goes unnoticed.
+    A vanished entry, as by a lost file or a renamed key, never deletes an object and never goes unnoticed.
     """
     removed = {address for entry in removals for address in list_removed_addresses(entry)}
     return [
@@ -40,7 +40,7 @@ def _is_covered_by_group(
     declared: Collection[Address],
     removed: Collection[Address],
 ) -> bool:
-    """Whether the finding about its group covers a destination: one finding is enough for a pair."""
+    """Return whether the finding about its group covers a destination: one finding is enough for a pair."""
     group = Address(GROUP, address.key)
     return group in records and group not in declared and group not in removed
 
@@ -51,10 +51,10 @@ def _explain_orphaned(address: Address, id: str) -> Diagnostic:
         "vanished",
         f"{address} is managed, and no spec declares it any more",
         address=address,
-        notes=("nothing is ever deleted, nor silently given up, because its lines are gone",),
+        notes=("a missing declaration never deletes an object, nor ends its management silently",),
         help=(
             f"if it has another key now, write `was: {address.key}` there; to delete it, write"
             f" `{render_removal(address.key, id, extent=extent)}` below `removed:`;"
-            " `forget: true` there only lets it go"
+            " `forget: true` there only ends its management"
         ),
     )

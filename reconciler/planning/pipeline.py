@@ -1,4 +1,4 @@
-"""The pipeline of planning: from specs, state and account to a plan. It only reads.
+"""Make a plan from specs, state and account, in the steps below. Only reads.
 
 A step *refuses* by `ReconcilerError`, so that there is no plan. It *blocks* by a finding in the plan, which can then be
 read and not applied.
@@ -87,8 +87,8 @@ from reconciler.workspace.workspace import Workspace
 class PlanResult:
     """A plan with everything that its apply needs. Holds secrets, so it never leaves the process.
 
-    `live_groups` are the existing groups by id. `records` are the records of the state; those in scope are by the
-    addresses of today. `ids` are the ids of all existing objects in scope. `effects` has one effect per change.
+    `live_groups` are the existing groups by id. `records` are the records of the state; records in scope are by
+    present address. `ids` are the ids of all existing objects in scope. `effects` has one effect per change.
     `completed_removals` are removals, by key, that are in effect and that the state does not know as completed.
     """
 
@@ -108,10 +108,10 @@ class PlanResult:
 
 @dataclass(frozen=True, slots=True)
 class _PlanInput:
-    """The part of the specs that a plan is about, with all records by the addresses of today.
+    """The part of the specs that a plan is about, with all records by present address.
 
     Records out of scope count as well: their objects belong to other entries. `is_new` is false for a plan that is
-    made again, `is_recheck` is true for a look at an account after an apply.
+    made again, `is_recheck` is true for the convergence check after an apply.
     """
 
     scope: Scope
@@ -140,8 +140,10 @@ def make_plan(
     planned deletion or replacement. An object that a record, a removal or one list knows and another list leaves out
     costs more reads: it is polled by its id before it counts as missing. Nothing out of scope is read by id.
 
-    `scope` replaces the scope of the options. `only` does too, for a look at these addresses after an apply: such a
-    plan checks no policies and no limits. Raises `ReconcilerError` if a step refuses or the account cannot be read.
+    `scope` replaces the scope of the options. `only` does too, for the convergence check of these addresses after an
+    apply, which checks no policies and no limits.
+
+    Raises `ReconcilerError` if a step refuses or the account cannot be read.
     """
     with workspace.specs.mask_errors():
         result = _compute_plan(workspace, only, scope)

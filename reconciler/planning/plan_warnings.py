@@ -1,4 +1,4 @@
-"""Warnings of a plan about unfinished work and about entries that may exist under another name."""
+"""Warn of unfinished work, and of entries that may exist under another name."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def warn_without_state(groups: Collection[Observed], changes: Iterable[Change]) 
     if groups and new_groups:
         yield Diagnostic(
             "no-memory",
-            f"{len(new_groups)} of the groups are to be made, in an account that no earlier run remembers",
+            f"{len(new_groups)} of the groups would be created, and there is no state of this account",
             severity=Severity.WARNING,
             notes=("groups are found by `id:` or by their exact names only",),
             help="if one of them exists under another name, write its `id:` into its entry",

@@ -1,11 +1,11 @@
-"""Planner of one resource: from desired and observed to a change. Sends nothing.
+"""Plan one resource: compare desired and observed, and build the change. Sends nothing.
 
 1. A resource that does not exist is created with all its declared fields.
 2. An existing resource is compared, and gets the fields that differ.
 3. A field that cannot be changed in place replaces its destination, or is refused without that permission.
 4. An unchanged resource that has not passed its required setup tests is verified.
 
-References are resolved only if their values decide about the change or are sent: a plan reads no secret in vain.
+A reference is resolved only if its value decides about the change or is sent, so a plan reads no needless secret.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class PlannedOperation:
 
 @dataclass(frozen=True, slots=True)
 class _SentSecrets:
-    """Secrets that an update sends: their `values`, which of them are `rotated`, and which the user asked to resend."""
+    """Secrets that an update sends: their `values`, the `rotated` secrets, and the secrets `resent` by an option."""
 
     values: Fields
     rotated: frozenset[FieldPath]
@@ -134,8 +134,8 @@ class Planner:
     def _plan_update(
         self, kind: Kind, desired: Desired, observed: Observed, record: Record | None
     ) -> PlannedOperation:
-        # The live service decides how fields are read and compared, also if the specs declare another one: a change of
-        # service is an immutable difference, which the plan of a replacement takes over below.
+        # The live service decides how fields are read and compared, also if the specs declare another service: a
+        # change of service is an immutable difference, which the plan of a replacement takes over below.
         service = read_service(observed.fields)
         declared = self._resolve_comparable_fields(kind, desired, service)
         compared = {path: value for path, value in declared.items() if path not in desired.ignore_changes}
@@ -146,8 +146,12 @@ class Planner:
         if immutable and desired.allow_replace:
             return self._plan_replace(kind, desired, observed, comparison, immutable)
         self._refuse_replacement(desired, live_masking, comparison, immutable)
+        # Secrets are chosen after the comparison, since a changed field can require its secrets to be sent again.
         secrets = self._resolve_sent_secrets(kind, desired, service, comparison, record)
-        values = {**{path: each.after for path, each in comparison.changed.items()}, **secrets.values}
+        values = {
+            **{path: difference.after for path, difference in comparison.changed.items()},
+            **secrets.values,
+        }
         fields = build_changed_fields(desired, masking, live_masking, comparison, secrets.values)
         stored = record.fingerprints if record else {}
         change = Change(
@@ -159,6 +163,7 @@ class Planner:
             depends_on=desired.depends_on,
             span=desired.span,
             risk=_assess_risk(desired, observed, values),
+            # A sent secret needs no comparison, and a secret with an own fingerprint was compared by it.
             uncomparable=tuple(
                 path
                 for path in comparison.uncomparable
@@ -219,8 +224,10 @@ class Planner:
         values: Fields,
         record: Record | None,
     ) -> PlannedOperation:
-        """Build the operation of a change, with the update of the record. Hidden literals are sent as secrets, so that
-        they stay hidden in answers of the API too."""
+        """Build the operation of a change, with the update of its record.
+
+        Hidden literals are sent as secrets, so that they stay hidden in answers of the API too.
+        """
         declared = KINDS[desired.address.kind].normalize(declared)
         literals = _find_hidden_literals(masking, declared)
         stored = record.fingerprints if record is not None else {}
@@ -268,8 +275,10 @@ class Planner:
     def _fingerprint_literal(
         self, desired: Desired, path: FieldPath, literal: Secret, stored: str | None
     ) -> str | None:
-        """Compute the fingerprint of a hidden literal; None without a key. A stored fingerprint that still matches
-        stays, since it may be of the address before a move."""
+        """Compute the fingerprint of a hidden literal; None without a key.
+
+        A matching stored fingerprint stays: after a move it still belongs to the former address.
+        """
         if self.fingerprinter is None:
             return None
         if (
@@ -283,7 +292,7 @@ class Planner:
     def _find_rotated(
         self, kind: Kind, desired: Desired, service: str | None, stored: Mapping[FieldPath, str]
     ) -> dict[FieldPath, Any]:
-        """Find the secrets whose value is not the last sent one. A secret that cannot be compared is not resolved."""
+        """Find the secrets whose value is not the last sent value. A secret that cannot be compared is not resolved."""
         fingerprinter = self.fingerprinter
         if fingerprinter is None:
             return {}
@@ -302,8 +311,10 @@ class Planner:
         }
 
     def _find_newly_declared(self, desired: Desired, record: Record | None) -> list[FieldPath]:
-        """Find the secrets that the spec declares since the last record, also in place of a literal, and the secrets of
-        an interrupted call: it is unknown whether they were sent."""
+        """Find the declared secrets that no apply has sent for certain.
+
+        These are secrets that the record does not have, or has as a literal, and secrets of an interrupted call.
+        """
         if record is None or not tracks_secrets(record) or not self.compares_secrets:
             return []
         return [
@@ -339,14 +350,16 @@ class Planner:
         )
 
     def _can_compare(self, path: FieldPath, stored: Mapping[FieldPath, str]) -> bool:
-        """Whether the last sent value of a secret can be compared with the present one."""
+        """Return whether the last sent value of a secret can be compared with the present value."""
         if path not in stored or self.fingerprinter is None:
             return False
         return self.compares_secrets and self.fingerprinter.is_own(stored[path])
 
     def _fingerprint(self, desired: Desired, path: FieldPath, secret: Secret) -> str:
-        """Compute the fingerprint of a sent secret; empty without a key, and for a secret that this run may not read:
-        the fingerprint of the former value would be wrong."""
+        """Compute the fingerprint of a sent secret; empty without a key, and for a secret that this run may not read.
+
+        Such a secret does not keep its former fingerprint, which may belong to another value.
+        """
         if self.fingerprinter is None or isinstance(secret, UnresolvedSecret):
             return NO_FINGERPRINT
         return self.fingerprinter.fingerprint_field(desired.address, path, secret)
@@ -392,10 +405,10 @@ class Planner:
             self.diagnostics.append(
                 Diagnostic(
                     "secret-unavailable",
-                    f"`{format_path(path)}` needs `{value}`, which cannot be had: {error.reason}",
+                    f"`{format_path(path)}` needs `{value}`, which cannot be resolved: {error.reason}",
                     span=desired.spans.get(path),
                     address=desired.address,
-                    help="provide it where the reference points; or run with `--secrets skip`, which compares none",
+                    help="provide the referenced value, or run with `--secrets skip`, which compares no secrets",
                 )
             )
             return None
@@ -411,20 +424,24 @@ class Planner:
         """Plan to delete and create a destination in the same group: all declared fields are sent, secrets too."""
         declared = self._resolve_fields(kind, desired, desired.fields, desired.fields.get(SERVICE))
         masking, live_masking = (
-            _build_masking(desired, each.get(SERVICE)) for each in (declared, observed.fields)
+            _build_masking(desired, fields.get(SERVICE)) for fields in (declared, observed.fields)
         )
         changed = build_changed_fields(desired, masking, live_masking, comparison, ())
         change = Change(
             address=desired.address,
             action=Action.REPLACE,
             reasons=(Reason.IMMUTABLE_FIELD,),
-            fields=tuple(replace(each, forces_replace=each.path in immutable) for each in changed),
+            fields=tuple(
+                replace(changed_field, forces_replace=changed_field.path in immutable)
+                for changed_field in changed
+            ),
             id=observed.id,
             depends_on=desired.depends_on,
             span=desired.span,
             risk=Risk.REPLACES,
         )
         values = {**declared, **kind.normalize(declared)}
+        # No record: fingerprints and protection of the deleted destination do not hold for the new destination.
         return self._build_operation(desired, masking, change, declared=declared, values=values, record=None)
 
     def _refuse_replacement(
@@ -497,7 +514,7 @@ def _assess_risk(desired: Desired, observed: Observed, values: Fields) -> Risk:
 
 
 def has_outstanding_tests(desired: Desired, record: Record | None) -> bool:
-    """Whether a resource that an earlier run wrote has not passed its required setup tests yet."""
+    """Return whether a resource that an earlier run wrote has not passed its required setup tests yet."""
     tests = desired.setup_tests
     return record is not None and record.unverified and tests.run and tests.on_failure is OnFailure.FAIL
 

@@ -1,4 +1,4 @@
-"""Evaluation of the policies of a project, on its specs and on a plan."""
+"""Evaluate the policies of a project, on its specs and on a plan."""
 
 from __future__ import annotations
 
@@ -71,10 +71,10 @@ def split_by_severity(
     judgements: Iterable[PolicyResult],
 ) -> tuple[tuple[Diagnostic, ...], tuple[Diagnostic, ...]]:
     """Split the findings of policies into warnings and errors, in this order."""
-    findings = [finding for each in judgements for finding in each.findings]
+    findings = [finding for judgement in judgements for finding in judgement.findings]
     return (
-        tuple(each for each in findings if each.severity is Severity.WARNING),
-        tuple(each for each in findings if each.severity is Severity.ERROR),
+        tuple(finding for finding in findings if finding.severity is Severity.WARNING),
+        tuple(finding for finding in findings if finding.severity is Severity.ERROR),
     )
 
 

@@ -1,6 +1,6 @@
-"""Reads of the account by GET requests: the two lists, and one read per destination in scope.
+"""Read the account by GET requests: the two lists, and each destination in scope by its id.
 
-Lists carry no config and show stale values (`daylight_saving_time_enabled`), so they give ids and never fields to
+Lists have no config and show stale values (`daylight_saving_time_enabled`), so they give ids and never fields to
 compare. A list may also leave an object out. An object that a record or the other list knows is therefore polled by its
 id before it counts as gone: a wrong "gone" would create it a second time.
 """
@@ -37,7 +37,7 @@ class AccountListing:
 
 @dataclass(frozen=True, slots=True)
 class ReadResult:
-    """The answers to GET by id: existing objects, and answers 403. An id in neither is gone or hidden."""
+    """Answers to GET by id: existing objects, and answers 403. An id in neither mapping is deleted or hidden."""
 
     found: Mapping[str, Observed]
     forbidden: Mapping[str, Forbidden]
@@ -61,7 +61,7 @@ class AccountView:
 
 @dataclass(frozen=True, slots=True)
 class Observer:
-    """Reads one account with `readers` concurrent calls. Raises `ApiError`."""
+    """Reader of one account, with `readers` concurrent calls. Raises `ApiError`."""
 
     client: Client
     poller: Poller
@@ -69,9 +69,10 @@ class Observer:
     readers: int = 1
 
     def list_account(self, expected: Collection[str] = ()) -> AccountListing:
-        """Read both lists, and the groups that they leave out: those of listed destinations, and those `expected`.
+        """Read both lists, and by id the groups that they leave out.
 
-        Expected are ids that a record or an `id:` knows. A deleted group costs six polls.
+        These are the groups of listed destinations, and `expected` groups, whose ids a record or an `id:` has. An
+        expected group that was deleted costs six polls.
         """
         groups = self._list_groups()
         summaries = {get_destination_id(summary): summary for summary in self.client.list_destinations()}
@@ -139,5 +140,5 @@ class Observer:
 
 
 def get_destination_id(destination: responses.DestinationSummary) -> str:
-    """Return the id of the group: both ids are documented to be equal, and records hold that of the group."""
+    """Return the id of the group: both ids are documented to be equal, and records hold the id of the group."""
     return destination.group_id or destination.id

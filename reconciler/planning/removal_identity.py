@@ -1,4 +1,4 @@
-"""Identity of `removed:` entries: a mistyped id must never delete an object of another owner.
+"""Check the identity of `removed:` entries: a mistyped id must never delete an object of another owner.
 
 An id alone is enough if the state has it for the same key, in a record or as a completed removal. Otherwise the entry
 has to give the live name of the group too. Pure: reads nothing, sends nothing.
@@ -25,9 +25,9 @@ from reconciler.spec.removal import RemovalEntry, render_removal
 class RemovalIdentity:
     """The facts that the identity of removals is checked against.
 
-    `groups` are the live names by id, `records` are by the addresses of today, `removals` are completed ones by key.
-    `group_ids` are the ids of matched live groups by key, `declared_by_id` their entries by id, and `keys_by_id` the
-    keys that records have for an id.
+    `groups` are the live names by id, `records` are by present address, `removals` are completed removals by
+    key. `group_ids` are the ids of matched live groups by key, `declared_by_id` their entries by id, and `keys_by_id`
+    the keys that records have for an id.
     """
 
     groups: Mapping[str, str]
@@ -38,17 +38,17 @@ class RemovalIdentity:
     keys_by_id: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     def find_problem(self, entry: RemovalEntry) -> Diagnostic | None:
-        """Explain why an entry may mean another object than that of its id; None if it certainly does not."""
+        """Explain why the id of an entry may be of another object than the meant object; None if it is not."""
         return self._check_other_entries(entry) or (
-            self._check_with_record(entry) if self.is_remembered(entry) else self._check_without_record(entry)
+            self._check_with_record(entry) if self.is_recorded(entry) else self._check_without_record(entry)
         )
 
-    def is_remembered(self, entry: RemovalEntry) -> bool:
-        """Whether the state has an id for the key of an entry."""
+    def is_recorded(self, entry: RemovalEntry) -> bool:
+        """Return whether the state has an id for the key of an entry."""
         return bool(self._list_recorded_ids(entry.key)) or self.is_completed(entry)
 
     def is_obsolete(self, entry: RemovalEntry) -> bool:
-        """Whether an entry was carried out, and its key is free since or declared again."""
+        """Return whether an entry was carried out, and its key has been free since or is declared again."""
         key = entry.key
         return self.is_completed(entry) and (not self._list_recorded_ids(key) or key in self.group_ids)
 
@@ -66,31 +66,31 @@ class RemovalIdentity:
             notes: tuple[str, ...] = (f"the group `{entry.name}` has the id `{namesakes[0]}`",)
         else:
             notes = (
-                (f"the id that is most like it is `{suggestion}`, of `{self.groups[suggestion]}`",)
+                (f"the most similar id is `{suggestion}`, of `{self.groups[suggestion]}`",)
                 if suggestion
                 else ()
             )
         return self._build_diagnostic(
             "removal-unknown-id",
             entry,
-            f"no group of this account has the id `{entry.id}`, and nothing is remembered of `{entry.key}`",
+            f"no group of this account has the id `{entry.id}`, and the state has no record of `{entry.key}`",
             notes,
             "if this removal was carried out already, delete this entry; else correct its `id:`",
         )
 
     def is_completed(self, entry: RemovalEntry) -> bool:
-        """Whether an earlier run carried out an entry."""
+        """Return whether an earlier run carried out an entry."""
         removed = self.removals.get(entry.key)
         return removed is not None and removed.id == entry.id and removed.covers(entry.extent)
 
     def _list_recorded_ids(self, key: str) -> list[str]:
-        """List the ids that the records have for a key. With two ids, neither stands for the whole entry."""
+        """List the ids that the records have for a key. With two ids, neither id is the id of the whole entry."""
         records = (self.records.get(Address(kind, key)) for kind in (GROUP, DESTINATION))
         ids = (record.id for record in records if record is not None)
         return list(dict.fromkeys(id for id in ids if id is not None))
 
     def _check_other_entries(self, entry: RemovalEntry) -> Diagnostic | None:
-        """Check that no other entry stands for the object, by `id:`, record, `was:` or name.
+        """Check that no other entry claims the object, by `id:`, record, `was:` or name.
 
         Otherwise one plan would change an object and delete it as well.
         """
@@ -107,7 +107,7 @@ class RemovalIdentity:
         for recorded_id in self._list_recorded_ids(entry.key):
             if recorded_id != entry.id:
                 return self._explain_other_id(
-                    entry, recorded_id, f"`{entry.key}` is remembered as `{recorded_id}`"
+                    entry, recorded_id, f"`{entry.key}` is recorded as `{recorded_id}`"
                 )
         names = {self.groups.get(entry.id), self.get_last_name(entry.key)}
         if entry.name is not None and entry.id in self.groups and entry.name not in names:
@@ -128,7 +128,7 @@ class RemovalIdentity:
             f"{reason}, and this entry says `{entry.id}`",
             tuple(self._describe_ids(expected_id, entry.id)),
             f"write {self._format_line(entry, expected_id)}, or delete this entry if it was carried out already;"
-            f" a memory that is wrong is corrected by `reconciler state forget {entry.key}`",
+            f" `reconciler state forget {entry.key}` corrects a wrong record",
         )
 
     def _explain_other_key(self, entry: RemovalEntry, other_key: str) -> Diagnostic:
@@ -140,7 +140,7 @@ class RemovalIdentity:
         return self._build_diagnostic(
             "removal-of-another",
             entry,
-            f"`{entry.key}` is removed as `{entry.id}`, and that is remembered as the id of `{other_key}`",
+            f"`{entry.key}` is removed as `{entry.id}`, which is recorded as the id of `{other_key}`",
             tuple(self._describe_ids(*own[:1], entry.id)),
             "; ".join(suggestions),
         )
@@ -149,7 +149,7 @@ class RemovalIdentity:
         return self._build_diagnostic(
             "removal-needs-name",
             entry,
-            f"nothing is remembered of `{entry.key}`, so that its id alone does not say what is meant",
+            f"the state has no record of `{entry.key}`, so its id alone does not identify the group",
             tuple(self._describe_ids(entry.id)),
             self._suggest_live_name(entry),
         )
@@ -170,7 +170,9 @@ class RemovalIdentity:
         forbidden = find_forbidden_in_value(name)
         if forbidden is not None:
             what = describe_character(forbidden)
-            return f"its name holds {what}, which no spec may hold: give it another name in Fivetran first"
+            return (
+                f"its name contains {what}, which no spec may contain: give it another name in Fivetran first"
+            )
         return f"if that group is meant, write {self._format_line(entry, entry.id, name=name)}"
 
     def _describe_ids(self, *ids: str) -> Iterator[str]:
@@ -228,12 +230,12 @@ def _fold_name(name: str) -> str:
 def _explain_conflicting_removal(entry: RemovalEntry, declared: Desired) -> Diagnostic:
     return Diagnostic(
         "removed-and-declared",
-        f"`{entry.key}` is removed as `{entry.id}`, and that is what {declared.address} stands for",
+        f"`{entry.key}` is removed as `{entry.id}`, which is the id of {declared.address}",
         entry.id_span,
         address=declared.address,
         notes=(f"declared at {declared.span}",),
         help=(
-            "to keep it, delete the entry below `removed:`; to replace it by a new one, apply the removal first, "
+            "to keep it, delete the entry below `removed:`; to replace it by a new object, apply the removal first, "
             f"without `{declared.address.key}`"
         ),
     )

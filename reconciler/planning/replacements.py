@@ -1,4 +1,4 @@
-"""Replacements: a destination is deleted and created again in its group, which costs its connections."""
+"""Describe and block replacements, which delete a destination and create it again, without its connections."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def find_replacement_blockers(
 
 
 def _explain_blockers(change: Change, is_protected: bool) -> Iterator[Diagnostic]:
-    """Explain what blocks a replacement: protection, or connections, since Fivetran deletes nothing that has any."""
+    """Explain the blockers of a replacement: protection, and connections, with which Fivetran deletes nothing."""
     connections = change.live.connections if change.live is not None else ()
     if is_protected:
         yield Diagnostic(

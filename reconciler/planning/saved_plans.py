@@ -1,4 +1,4 @@
-"""Reviewed plans: building the saved form of a plan, and making the plan again to carry it out."""
+"""Build the saved form of a plan, and make a reviewed plan again to carry it out."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from reconciler.workspace.workspace import Workspace
 VALID_FOR = timedelta(days=7)
 
 DONE_HELP = "`reconciler plan` shows whether anything else is left"
-NEW_PLAN_HELP = "make a new plan and have it reviewed; `reconciler show` still displays this one"
+NEW_PLAN_HELP = "make a new plan and have it reviewed; `reconciler show` still shows this plan"
 
 
 def build_saved_plan(
@@ -68,7 +68,7 @@ def refuse_outdated(saved: SavedPlan, workspace: Workspace) -> None:
         raise _build_error("plan-expired", f"this plan was valid until {saved.expires_at:%Y-%m-%d %H:%M} UTC")
     if not saved.complete:
         raise _build_error(
-            "plan-incomplete", "not everything that this plan is about could be read when it was made"
+            "plan-incomplete", "this plan was made without some of its objects, which could not be read"
         )
     try:
         account = workspace.client.get_account().account_id
@@ -82,10 +82,10 @@ def refuse_outdated(saved: SavedPlan, workspace: Workspace) -> None:
 
 
 def replan(workspace: Workspace, saved: SavedPlan) -> PlanResult:
-    """Make the reviewed plan again from the specs and the account of now.
+    """Make the reviewed plan again from the present specs and account.
 
     The new plan leaves out effects that are done already, so that an apply that stopped part-way can go on, and
-    effects that the review did not include. Raises `ReconcilerError` with every effect that is not the reviewed one.
+    effects that the review did not include. Raises `ReconcilerError` with every effect that differs from the review.
     """
     refuse_outdated(saved, workspace)
     recreate = tuple(map(str, saved.plan.recreated))
@@ -139,18 +139,25 @@ def _explain_plan_error(
     Either the specs of a touched entry were edited, or the object was changed at Fivetran.
     """
     facts = CurrentFacts(*_hash_specs(workspace), {}, {}, ())
-    stale = [staleness for each in saved.expected if (staleness := find_spec_change(each, facts)) is not None]
+    stale = [
+        staleness for effect in saved.expected if (staleness := find_spec_change(effect, facts)) is not None
+    ]
     if stale:
-        yield from (_explain_staleness(each, saved.plan.changes, ()) for each in stale)
+        yield from (_explain_staleness(staleness, saved.plan.changes, ()) for staleness in stale)
         return
-    touched = {_parse_address(each.address).key for each in saved.expected}
-    for each in error.diagnostics:
-        is_about_it = each.address is not None and each.address.key in touched
-        if is_about_it and each.code_facts.stale is not None:
-            message = f"{each.address} is not as it was reviewed: {each.code_facts.stale}"
-            yield replace(each, code="plan-stale", message=message, notes=(each.message,), help=NEW_PLAN_HELP)
+    touched = {_parse_address(effect.address).key for effect in saved.expected}
+    for diagnostic in error.diagnostics:
+        address, stale_phrase = diagnostic.address, diagnostic.code_facts.stale
+        if address is not None and address.key in touched and stale_phrase is not None:
+            yield replace(
+                diagnostic,
+                code="plan-stale",
+                message=f"{address} is not as it was reviewed: {stale_phrase}",
+                notes=(diagnostic.message,),
+                help=NEW_PLAN_HELP,
+            )
         else:
-            yield each
+            yield diagnostic
 
 
 def _restrict(planned: PlanResult, pending: Collection[str]) -> PlanResult:
@@ -163,12 +170,12 @@ def _restrict(planned: PlanResult, pending: Collection[str]) -> PlanResult:
     return replace(
         planned,
         plan=replace(
-            planned.plan, changes=tuple(each for each in planned.plan.changes if each.address in kept)
+            planned.plan, changes=tuple(change for change in planned.plan.changes if change.address in kept)
         ),
         operations={
             address: operation for address, operation in planned.operations.items() if address in kept
         },
-        deletions=tuple(each for each in planned.deletions if each.change.address in kept),
+        deletions=tuple(deletion for deletion in planned.deletions if deletion.change.address in kept),
         effects={address: effect for address, effect in planned.effects.items() if address in kept},
     )
 
@@ -202,10 +209,10 @@ def _describe_field(reason: StaleReason, path: str, before: Change | None, now: 
     reviewed, current = _find_field(path, before), _find_field(path, now)
     known = current or reviewed
     if reason is StaleReason.SECRET:
-        place = f"`{known.after}`" if known is not None else "it"
-        return f"`{path}`: behind {place} is another value than when this was reviewed"
+        place = f"`{known.after}`" if known is not None else "this field"
+        return f"`{path}`: the value of {place} has changed since the review"
     if known is None:
-        return f"`{path}`: edited since this was reviewed"
+        return f"`{path}`: edited since the review"
     return f"`{path}`: reviewed {_describe_change(before, reviewed)}, now {_describe_change(now, current)}"
 
 
@@ -265,7 +272,7 @@ def load_approved_plan(workspace: Workspace, digest: str) -> tuple[PlanResult, A
         return replan(workspace, stopped_plan), ApprovedPlan(digest, stored)
     if not planned.plan.effective and not planned.plan.gone_or_hidden:
         raise _build_error(
-            "plan-applied", "nothing is left to do: what was approved is in effect already", DONE_HELP
+            "plan-applied", "nothing is left to do: the approved plan is in effect already", DONE_HELP
         )
     raise ReconcilerError(
         [
@@ -273,10 +280,10 @@ def load_approved_plan(workspace: Workspace, digest: str) -> tuple[PlanResult, A
                 "plan-unlike",
                 f"this plan has the digest `{planned.plan.digest}`, and `{digest}` was approved",
                 notes=(
-                    "the specs or the account have changed since the approval, or the scope is another one",
+                    "the specs or the account have changed since the approval, or the scope differs",
                     *(diagnostic.message for diagnostic in planned.plan.gone_or_hidden),
                 ),
-                help="look at what `reconciler plan` shows now, and have it approved",
+                help="have the plan approved that `reconciler plan` shows now",
             )
         ]
     )

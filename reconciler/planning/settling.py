@@ -1,4 +1,4 @@
-"""Creates that have to wait, since an earlier request for the same object may still take effect.
+"""Hold creates while an earlier request for the same object may still take effect.
 
 Fivetran does not report the outcome of a request whose answer was lost. A proxy may hold the request up and deliver it
 minutes later, and a second request would create a second object. So a create waits until the last request for its
@@ -75,10 +75,10 @@ def find_late_duplicates(
     live: Mapping[str, Observed],
     group_ids: Mapping[str, str],
 ) -> Iterator[Diagnostic]:
-    """Report groups that a request without an answer seems to have created after all.
+    """Report groups that an unanswered request seems to have created after all.
 
-    Such a group stands beside, or in place of, the group of the entry. The record counts after its entry was given up
-    too, since nothing else would report that group. An entry with an `id:` is left out: it names its group.
+    Such a group exists beside, or in place of, the group of the entry. A record without an entry counts too, since no
+    other check would report that group. An entry with an `id:` is left out: it names its group.
     """
     declared = {entry.address: entry for entry in entries}
     managed = set(group_ids.values())
@@ -101,13 +101,13 @@ def _explain_late_duplicate(
 ) -> Diagnostic:
     when = f" of {format_utc(intent.sent.own)}" if intent.sent is not None else ""
     duplicate_list = ", ".join(f"`{duplicate}`" for duplicate in duplicates)
-    managed = f"managed is `{id}`" if id is not None else "no group is managed under this key"
+    managed = f"the managed group is `{id}`" if id is not None else "no group is managed under this key"
     return Diagnostic(
         "late-twin",
         f"{address}: a request{when} seems to have taken effect after all, and made another group",
         span=entry.span if entry is not None else None,
         severity=Severity.WARNING,
         address=address,
-        notes=(f"{managed}; new since that request, under the name `{intent.name}`, is {duplicate_list}",),
-        help="delete the one that is not needed in Fivetran, or write the `id:` of the right one into its entry",
+        notes=(f"{managed}; since that request, the name `{intent.name}` also has {duplicate_list}",),
+        help="delete the group that is not needed in Fivetran, or write the `id:` of the right group into its entry",
     )

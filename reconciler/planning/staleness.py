@@ -1,7 +1,7 @@
-"""A reviewed plan held against a new one: which of its effects are done, pending, or no longer as reviewed.
+"""Compare a reviewed plan with a new plan: its effects are done, pending, or no longer as reviewed.
 
-A saved plan is never carried out itself. The apply makes a new plan, and carries that one out if each of its effects
-is the expected one. So a forged or outdated file can only stop an apply, never direct it.
+A saved plan is never carried out itself. The apply makes a new plan, and carries out the new plan if each of its
+effects is as expected. So a forged or outdated file can only stop an apply, never direct it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from reconciler.model.plan import ACTIONS_WITHOUT_REQUESTS, Action
 
 
 class StaleReason(StrEnum):
-    """Why a reviewed plan is not carried out. The words are part of diagnostic codes."""
+    """Reason why a reviewed plan is not carried out. The words are part of diagnostic codes."""
 
     SPEC = "spec-changed"
     OBJECT = "stale"
@@ -24,7 +24,7 @@ class StaleReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Staleness:
-    """An address whose effect is no longer the reviewed one. `paths` are dotted paths of differing fields."""
+    """An address whose effect is no longer the reviewed effect. `paths` are dotted paths of differing fields."""
 
     address: str
     reason: StaleReason
@@ -46,7 +46,7 @@ class CurrentFacts:
     """The specs, the account and the state at the time of the apply, by address.
 
     `declared` are the hashed declarations of the specs, `removals_by_address` the ids that the specs delete. `effects`
-    are those of the new plan, also of changes that need no request. `known_ids` are the ids that the state has;
+    are the effects of the new plan, also of changes that need no request. `known_ids` are the ids that the state has;
     `interrupted` are addresses with a request of unknown outcome.
     """
 
@@ -58,7 +58,7 @@ class CurrentFacts:
 
 
 def compare(reviewed: Iterable[ReviewedEffect], facts: CurrentFacts) -> EffectComparison:
-    """Compare the reviewed effects with the current ones, in the order of the review: parents come first."""
+    """Compare the reviewed effects with the current effects, in the order of the review: parents come first."""
     done: set[str] = set()
     pending: set[str] = set()
     stale: list[Staleness] = []
@@ -76,7 +76,7 @@ def compare(reviewed: Iterable[ReviewedEffect], facts: CurrentFacts) -> EffectCo
 
 
 def find_spec_change(reviewed: ReviewedEffect, facts: CurrentFacts) -> Staleness | None:
-    """Find a difference between the specs of an address now and at the time of its review; None without one."""
+    """Find a change in the specs of an address since its review; None if there is none."""
     declared, removal_id = (
         facts.declared.get(reviewed.address),
         facts.removals_by_address.get(reviewed.address),
@@ -103,14 +103,12 @@ def _check(
 ) -> Staleness | None:
     if current is None:
         is_deletion = reviewed.action is Action.DELETE
-        return (
-            None if is_deletion else _mark_stale(reviewed, "this plan is not about it, although it says so")
-        )
-    # A create whose answer was lost looks like the create of some other user. Only the state can tell the two apart.
+        return None if is_deletion else _mark_stale(reviewed, "the new plan does not cover it")
+    # A create whose answer was lost looks like the create of another user. Only the state can distinguish the two.
     is_interrupted = reviewed.address in facts.interrupted
     is_known = is_interrupted or facts.known_ids.get(reviewed.address) == current.id
     if reviewed.action is Action.CREATE and current.action is not Action.CREATE and not is_known:
-        return _mark_stale(reviewed, "somebody else has made one since", tuple(current.fields))
+        return _mark_stale(reviewed, "another user has created it since", tuple(current.fields))
     if is_done:
         return _check_in_effect(reviewed, current)
     return _check_same(reviewed, current, is_interrupted, done)
@@ -139,11 +137,13 @@ def _check_same(
 def _check_identity(
     reviewed: ReviewedEffect, current: ReviewedEffect, done: Collection[str]
 ) -> Staleness | None:
-    """Check that the object is the same. A parent that an earlier apply of this plan created is no other parent."""
+    """Check that the object is the same. A parent created by an earlier apply of this plan is the same parent."""
     if current.action is Action.CREATE and reviewed.action in {Action.UPDATE, Action.VERIFY}:
         return _mark_stale(reviewed, "it is gone from Fivetran")
     if reviewed.action is Action.CREATE and current.action not in {Action.CREATE, Action.VERIFY}:
-        return _mark_stale(reviewed, "it was made as planned, and has changed since", tuple(current.fields))
+        return _mark_stale(
+            reviewed, "it was created as planned, and has changed since", tuple(current.fields)
+        )
     if current.id != reviewed.id and None not in (current.id, reviewed.id):
         return _mark_other_object(reviewed, current)
     if reviewed.namesakes != current.namesakes:
@@ -158,7 +158,7 @@ def _check_identity(
 def _check_recognised(reviewed: ReviewedEffect, current: ReviewedEffect) -> Staleness | None:
     """Check the name and service by which the reviewer knew an object to be destroyed.
 
-    A user who renamed it since may mean to keep it. Plans of earlier releases hold neither.
+    A user who renamed it since may mean to keep it. Plans of earlier releases have neither of the two.
     """
     before, after = reviewed.recognised_by, current.recognised_by
     if not before or not after or before == after:
@@ -170,7 +170,7 @@ def _check_recognised(reviewed: ReviewedEffect, current: ReviewedEffect) -> Stal
 
 def _describe_parent(parent: str, before: str | None, now: str | None) -> str:
     if before is None:
-        return f"somebody has made {parent} since"
+        return f"another user has created {parent} since"
     return f"{parent} is gone from Fivetran" if now is None else f"{parent} is another object now, `{now}`"
 
 
@@ -179,7 +179,7 @@ def _check_values(reviewed: ReviewedEffect, current: ReviewedEffect) -> Stalenes
     changed = _find_differing(reviewed.found, current.found)
     if changed:
         return Staleness(
-            reviewed.address, StaleReason.SPEC, "its spec refers to a value that is another one", changed
+            reviewed.address, StaleReason.SPEC, "its spec refers to a value that has changed", changed
         )
     rotated = tuple(
         path
@@ -189,7 +189,7 @@ def _check_values(reviewed: ReviewedEffect, current: ReviewedEffect) -> Stalenes
         and _get_key_name(current.secrets[path]) == _get_key_name(known)
     )
     if rotated:
-        message = "its secret is another one" if len(rotated) == 1 else "its secrets are others"
+        message = "its secret has changed" if len(rotated) == 1 else "its secrets have changed"
         return Staleness(reviewed.address, StaleReason.SECRET, message, rotated)
     return None
 
@@ -197,7 +197,7 @@ def _check_values(reviewed: ReviewedEffect, current: ReviewedEffect) -> Stalenes
 def _check_effects(
     reviewed: ReviewedEffect, current: ReviewedEffect, is_interrupted: bool
 ) -> Staleness | None:
-    """Check that the requests are the same. An apply that stopped half-way may have left fewer, and no others."""
+    """Check that the requests are the same. After an apply that stopped half-way, some of them may be missing."""
     # The write took effect and its setup tests did not: the tests are the rest of the reviewed effect.
     if current.action is Action.VERIFY and reviewed.action in _WITH_TESTS:
         return None
@@ -206,7 +206,7 @@ def _check_effects(
         return _mark_changed(reviewed, _find_differing(reviewed.sent, current.sent))
     if current.action is not reviewed.action:
         return _mark_stale(
-            reviewed, f"what is left to do is to {current.action} it, and not to {reviewed.action} it"
+            reviewed, f"the remaining action is to {current.action} it, and not to {reviewed.action} it"
         )
     if not set(current.connections) <= set(reviewed.connections):
         return _mark_stale(reviewed, "other connections would be deleted with it")

@@ -1,7 +1,7 @@
-"""Addresses and secrets that the options of a run select.
+"""Select the addresses and secrets that the options of a run name.
 
 `--target`, `--exclude` and `--changed-since` give the scope of a run; `--resend-secret` and `--resend-create` pick from
-the scope. A selector that matches nothing is an error: a filter with a slip in it must not look like "no changes".
+the scope. A selector that matches nothing is an error: a mistyped filter must not look like "no changes".
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Scope:
 def resolve_scope(
     settings: Settings, specs: Specs, baseline: Baseline | None, records: Mapping[Address, Record]
 ) -> Scope:
-    """Resolve the options to a scope. `records` are the records of the state, by the addresses of today.
+    """Resolve the options to a scope. `records` are the records of the state, by present address.
 
     Raises `ReconcilerError` for a selector that names nothing, for selectors that leave nothing, and for entries that
     both sides of the comparison changed.
@@ -52,16 +52,16 @@ def resolve_scope(
     known = _list_addresses(specs)
     if baseline is None:
         return _select_scope(known, settings)
-    comparable = known.union(*(_list_addresses(each) for each in (baseline.tip, *baseline.bases)))
+    comparable = known.union(*(_list_addresses(side) for side in (baseline.tip, *baseline.bases)))
     selection = select_addresses(comparable, settings.targets, settings.excludes)
-    keys = {each.key for each in selection}
+    keys = {address.key for address in selection}
     refuse_merge_conflicts(specs, baseline, keys)
     unfinished_addresses = add_groups(_find_unfinished_entries(specs.destinations, records), comparable)
     ours, left_alone = baseline.divergence.ours, baseline.left_alone
-    changed = {each for each in known if each.key in ours}
-    unfinished = {each for each in known & unfinished_addresses if each.key not in left_alone}
+    changed = {address for address in known if address.key in ours}
+    unfinished = {address for address in known & unfinished_addresses if address.key not in left_alone}
     addresses = selection & (changed | unfinished)
-    before = {each.address for base in baseline.bases for each in (*base.groups, *base.destinations)}
+    before = {entry.address for base in baseline.bases for entry in (*base.groups, *base.destinations)}
     return Scope(
         addresses,
         ScopeSummary(
@@ -74,9 +74,9 @@ def resolve_scope(
             is_behind=baseline.is_behind,
             left_alone=len(baseline.divergence.theirs),
         ),
-        orphan_candidates=addresses | {each for each in before if each.key in ours},
+        orphan_candidates=addresses | {address for address in before if address.key in ours},
         left_alone=left_alone,
-        warnings=tuple(warn_if_behind(baseline, keys, {each.key for each in unfinished_addresses})),
+        warnings=tuple(warn_if_behind(baseline, keys, {address.key for address in unfinished_addresses})),
     )
 
 
@@ -90,8 +90,8 @@ def _select_scope(known: Collection[Address], settings: Settings) -> Scope:
 
 def _list_addresses(specs: Specs) -> frozenset[Address]:
     """List the addresses of all declared and all removed entries."""
-    removed = {Address(kind, each.key) for each in specs.removed for kind in (GROUP, DESTINATION)}
-    return frozenset({each.address for each in (*specs.groups, *specs.destinations)} | removed)
+    removed = {Address(kind, entry.key) for entry in specs.removed for kind in (GROUP, DESTINATION)}
+    return frozenset({entry.address for entry in (*specs.groups, *specs.destinations)} | removed)
 
 
 def _count_entries(addresses: Collection[Address]) -> int:
@@ -115,23 +115,23 @@ def _find_unfinished_entries(
 def select_addresses(
     addresses: Collection[Address], targets: Collection[str], excludes: Collection[str]
 ) -> frozenset[Address]:
-    """Select the addresses that targets name, all without a target, less the addresses that excludes name.
+    """Select the addresses that the targets name, or all without a target, minus the addresses that the excludes name.
 
-    A selector is an address or a key, with `*` for any text. A destination brings its group along, and an
-    excluded group takes its destination with it. Raises `ReconcilerError` for a selector that names nothing, and for
+    A selector is an address or a key, with `*` for any text. A destination includes its group, and an
+    excluded group excludes its destination. Raises `ReconcilerError` for a selector that names nothing, and for
     selectors that leave nothing.
     """
     problems = [
-        _explain_unknown_target(each, addresses)
-        for each in (*targets, *excludes)
-        if not match_selector(each, addresses)
+        _explain_unknown_target(selector, addresses)
+        for selector in (*targets, *excludes)
+        if not match_selector(selector, addresses)
     ]
     if problems:
         raise ReconcilerError(problems)
     included = set(_match_all(targets, addresses)) if targets else set(addresses)
     included = add_groups(included, addresses)
     excluded = set(_match_all(excludes, addresses))
-    excluded |= {Address(DESTINATION, each.key) for each in excluded if each.kind == GROUP}
+    excluded |= {Address(DESTINATION, address.key) for address in excluded if address.kind == GROUP}
     if excludes and included <= excluded:
         raise ReconcilerError([_explain_nothing_selected(bool(targets))])
     return frozenset(included - excluded)
@@ -170,8 +170,8 @@ def _explain_nothing_selected(is_targeted: bool) -> Diagnostic:
     whole = "all that `--target` names" if is_targeted else "every entry of the specs"
     return Diagnostic(
         "nothing-selected",
-        f"`--exclude` takes away {whole}, so nothing is left to look at",
-        help="leave an entry to look at, or leave `--exclude` out",
+        f"`--exclude` excludes {whole}, so no entry is left",
+        help="exclude fewer entries, or leave `--exclude` out",
     )
 
 
@@ -217,8 +217,8 @@ def _explain_no_match(pattern: str, names: list[str]) -> Diagnostic:
     return Diagnostic(
         "nothing-to-resend",
         f"`--resend-secret {pattern}` matches no secret of the specs",
-        notes=(f"the first of them is `{names[0]}`" if names else "the specs refer to none",),
-        help=suggestion or "write an address, or `ADDRESS:FIELD`; `*` stands for anything",
+        notes=(f"the first secret is `{names[0]}`" if names else "the specs refer to no secret",),
+        help=suggestion or "write an address, or `ADDRESS:FIELD`; `*` stands for any text",
     )
 
 
@@ -245,7 +245,7 @@ def _explain_no_held_create(selector: str, held: Collection[Address]) -> Diagnos
     return Diagnostic(
         "nothing-unsettled",
         f"`--resend-create {selector}` names no create that waits for an earlier request",
-        notes=(f"waiting is {waiting}" if waiting else "none waits",),
-        help=did_you_mean(selector, [*map(str, held), *(each.key for each in held)])
-        or "leave it out: `reconciler plan` shows what waits and until when",
+        notes=(f"the waiting creates are {waiting}" if waiting else "no create waits",),
+        help=did_you_mean(selector, [*map(str, held), *(address.key for address in held)])
+        or "leave the option out: `reconciler plan` shows all waiting creates",
     )

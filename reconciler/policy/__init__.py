@@ -1,1 +1,1 @@
-"""Policies: a team's rules about its specs and about a single apply."""
+"""Policies: rules of a team about its specs and about a single apply."""

@@ -1,4 +1,4 @@
-"""The interface of rules: input, output and base class. Packages build their own rules on this module.
+"""Interface of rules: input, output and base class. Packages build their own rules on this module.
 
 A rule sees entries of the specs and the plan, never a secret: of a secret it sees the reference.
 """
@@ -21,7 +21,7 @@ class PolicyError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class EntryView:
-    """An entry of the specs: a group, with its destination if it has one.
+    """View of an entry of the specs: a group, with its destination if it has one.
 
     `declared` has the values of the specs by dotted path, in normal form: `name`, `id`, `service`, `region`,
     `config.host`, `trust.certificates` (`none` or `any`), `setup_tests.run`, `lifecycle.protected`, … A
@@ -97,16 +97,17 @@ def _look_up(fields: Mapping[str, Any], path: str) -> Any:
 
 
 def _has_path(fields: Mapping[str, Any], path: str) -> bool:
+    """Return whether a path or one of its parents is declared. The nearest declaration wins over live values."""
     parent = path.rpartition(".")[0]
     return path in fields or ("." in parent and _has_path(fields, parent))
 
 
 @dataclass(frozen=True, slots=True)
 class PlanView:
-    """A plan in the form for rules.
+    """View of a plan for rules.
 
-    `entries` has the entries that the plan covers, by key. `existing` has all managed entries that exist,
-    whatever the plan covers. Of a deleted entry only the key is known.
+    `entries` has the entries that the plan covers, by key. `existing` has all managed entries that exist, also
+    entries outside the scope of the plan. Of a deleted entry only the key is known.
     """
 
     plan: Plan

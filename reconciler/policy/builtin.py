@@ -48,7 +48,7 @@ _ACTIONS = {
 
 @dataclass(frozen=True, slots=True)
 class AllowedField(Rule):
-    """A field of every destination has one of these values.
+    """Rule: a field of every destination has one of these values.
 
     An undeclared field counts with its live value.
     """
@@ -75,7 +75,7 @@ class AllowedField(Rule):
 
 @dataclass(frozen=True, slots=True)
 class NamePattern(Rule):
-    """Every key or name matches a pattern as a whole."""
+    """Rule: every key or name matches a pattern as a whole."""
 
     field: str
     pattern: re.Pattern[str]
@@ -88,13 +88,13 @@ class NamePattern(Rule):
                 entry.get_address(self.field),
                 self.field,
                 help=f"choose another {self.field}"
-                + ("; `was:` keeps what exists" if self.field == KEY else ""),
+                + ("; `was:` keeps the existing objects" if self.field == KEY else ""),
             )
 
 
 @dataclass(frozen=True, slots=True)
 class RequiredFields(Rule):
-    """The specs must declare these fields, with one of these values."""
+    """Rule: the specs declare these fields, with one of these values."""
 
     fields: FieldCondition
 
@@ -121,7 +121,7 @@ class RequiredFields(Rule):
 
 @dataclass(frozen=True, slots=True)
 class ForbiddenValues(Rule):
-    """Fields must not have these values."""
+    """Rule: fields do not have these values."""
 
     fields: FieldCondition
 
@@ -139,7 +139,7 @@ class ForbiddenValues(Rule):
                 # The value of a secret stays unknown, so a secret must not be a way around the policy.
                 yield Violation(
                     f"`{path}` {_describe_value(entry, path, is_match)}"
-                    f" it is {_render_allowed(entry, path, forbidden)}",
+                    f" and may be {_render_allowed(entry, path, forbidden)}",
                     entry.get_address(path),
                     path,
                     help=f'write `{{value: "{entry.value(path)}"}}`, which a plan shows, or let the policy name the'
@@ -149,7 +149,7 @@ class ForbiddenValues(Rule):
 
 @dataclass(frozen=True, slots=True)
 class NoBlanketTrust(Rule):
-    """Certificates and host keys need the approval of a person."""
+    """Rule: certificates and host keys need the approval of a person."""
 
     targets: tuple[TrustTarget, ...]
 
@@ -161,7 +161,7 @@ class NoBlanketTrust(Rule):
                     f"`{path}: any` lets Fivetran trust {_TRUST_PHRASES[target]} that it meets",
                     entry.get_address(path),
                     path,
-                    help=f"write `trust: {{{target}: none}}`; a person then approves what Fivetran shows",
+                    help=f"write `trust: {{{target}: none}}`; a person then approves the {target} that Fivetran shows",
                 )
 
 
@@ -173,7 +173,7 @@ _TRUST_PHRASES = {
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A limit: a number, or a fraction of all existing entries."""
+    """Limit of `at-most`: a number, or a fraction of all existing entries."""
 
     number: float
     is_fraction: bool = False
@@ -184,7 +184,7 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class AtMost(Rule):
-    """Limits on the actions of one apply."""
+    """Rule: limits on the actions of one apply."""
 
     limits: Mapping[CountedAction, Limit]
 
@@ -199,7 +199,7 @@ class AtMost(Rule):
             yield Violation(
                 f"{number:,} {'entry' if number == 1 else 'entries'}{share} would be {_PAST_TENSE[action]};"
                 f" {f'at most {limit}' if limit.number else 'none'} may be",
-                help="make several smaller changes of it",
+                help="split the change into several smaller changes",
             )
 
 
@@ -216,8 +216,8 @@ def _list_keys(plan: Plan, action: Action) -> Collection[str]:
 
 
 def _render_allowed(entry: EntryView, path: str, allowed: AllowedValues) -> str:
-    """Render the values of a policy if values of this field may be shown. References are always shown."""
-    return "what the policy names" if _is_masked(entry, path, allowed) else format_values(allowed)
+    """Render the values of a policy, unless values of this field must not be shown. References are always shown."""
+    return "a value that the policy names" if _is_masked(entry, path, allowed) else format_values(allowed)
 
 
 def _is_masked(entry: EntryView, path: str, allowed: AllowedValues) -> bool:
@@ -225,7 +225,7 @@ def _is_masked(entry: EntryView, path: str, allowed: AllowedValues) -> bool:
 
 
 def _suggest_declaration(entry: EntryView, path: str, allowed: AllowedValues) -> str:
-    """Suggest a declaration of a field."""
+    """Suggest a declaration of a field with the first allowed value that is no glob."""
     if allowed == (ANY_VALUE,):
         return f"add `{path}`"
     if _is_masked(entry, path, allowed):
@@ -241,7 +241,7 @@ def _suggest_declaration(entry: EntryView, path: str, allowed: AllowedValues) ->
 def _describe_value(entry: EntryView, path: str, is_match: bool | None) -> str:
     """Describe the value of a field, as far as it may be shown."""
     if is_match is None:
-        return f"comes from `{entry.value(path)}`, so nobody can tell whether"
+        return f"comes from `{entry.value(path)}`, so its value is unknown"
     return (
         "has a value that is not shown"
         if entry.is_hidden(path)

@@ -1,4 +1,4 @@
-"""Construction of entry views from specs and live values."""
+"""Build entry views from specs and live values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Evaluation of a project's policies over its specs and over a plan."""
+"""Evaluate the policies of a project over its specs and over a plan."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def _diagnose_override(name: str, levels: Mapping[str, EnforcementLevel]) -> Dia
 
 @dataclass(frozen=True, slots=True)
 class _PolicyFinding:
-    """A finding. It is `preexisting` if the plan changes nothing of its entry."""
+    """Finding of a policy. It is `preexisting` if the plan does not change its entry."""
 
     finding: Diagnostic
     preexisting: bool = False
@@ -95,7 +95,7 @@ def _evaluate_policy(
     stage = EvaluationStage.SPECS if plan_view is None else EvaluationStage.PLAN
     level = policy.level
     try:
-        with redirect_stdout(sys.stderr):  # standard output belongs to results, whatever a rule prints
+        with redirect_stdout(sys.stderr):  # standard output belongs to results, not to prints of a rule
             # All findings are collected first: a rule that fails half-way has no valid findings.
             findings = [*_check_entries(policy, entries, plan_view), *_check_plan(policy, plan_view)]
         status = PolicyStatus.VIOLATED if findings else PolicyStatus.PASSED
@@ -225,7 +225,7 @@ def _mask_hidden_values(finding: Diagnostic, entries: Iterable[EntryView]) -> Di
     return replace(finding, message=message, help=advice)
 
 
-_MIN_MASKED_LENGTH = 5  # shorter ones occur in ordinary words
+_MIN_MASKED_LENGTH = 5  # shorter texts occur in ordinary words
 
 
 def _check_violation(violation: object) -> Violation:
@@ -252,9 +252,9 @@ def _find_span(violation: Violation, entry: EntryView | None) -> Span | None:
 def _diagnose_failure(policy: Policy, error: BaseException) -> Diagnostic:
     return Diagnostic(
         "policy-failed",
-        f"the policy `{policy.name}` could not judge: its rule ended with {type(error).__name__}",
+        f"the policy `{policy.name}` could not be evaluated: its rule ended with {type(error).__name__}",
         policy.span,
-        notes=("what cannot judge refuses",),
+        notes=("a policy that cannot be evaluated refuses the plan",),
         help="correct the package that brings the rule",
     )
 
@@ -274,11 +274,11 @@ def _add_advice(
     override = f'`reconciler apply --override {policy.name} --reason "…"`'
     advice = finding.help
     if policy_finding.preexisting:
-        notes.append("it stands already, and this plan changes nothing of it")
+        notes.append("the violation exists already, and this plan does not change its entry")
     elif status is PolicyStatus.OVERRIDDEN:
         notes.append("overridden for this run")
     elif level is EnforcementLevel.SOFT and stage is EvaluationStage.SPECS:
-        notes.append("an apply refuses this, unless whoever applies overrides the policy")
+        notes.append("an apply refuses this, unless the operator overrides the policy")
     elif level is EnforcementLevel.SOFT:
         advice = f"{advice}; or, if it is meant, {override}" if advice else f"if it is meant, {override}"
     return replace(finding, notes=(*finding.notes, *notes), help=advice)

@@ -1,4 +1,4 @@
-"""Loading of `policies:` in a project file."""
+"""Load `policies:` of a project file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from reconciler.spec.nodes import KeyValue, MappingNode, Scalar, find_span, to_p
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A rule with its settings.
+    """Policy of a project: a rule with its settings.
 
     `name` is unique in a project. `kind` is the name of the rule in the project file. `where` selects the
     entries that the policy applies to, all by default.
@@ -101,7 +101,7 @@ def _diagnose_empty_value(table: MappingNode, key: str) -> Diagnostic:
         "wrong-shape",
         f"`{key}` has no value",
         table.entries[key].key.span,
-        help="write what it is, or remove it",
+        help="write a value, or remove the key",
     )
 
 

@@ -18,7 +18,7 @@ AllowedValues: TypeAlias = tuple[str | int | float | bool, ...]
 references, such as `vault:*`, is compared with the reference of a secret."""
 
 ANY_VALUE = "*"
-"""Matches any value, but not a missing value."""
+"""Pattern of any value, but not of a missing value."""
 
 FieldCondition: TypeAlias = Mapping[str, AllowedValues]
 """Allowed values by field. All fields have to match."""
@@ -27,7 +27,7 @@ FieldCondition: TypeAlias = Mapping[str, AllowedValues]
 def evaluate(
     entry: EntryView, path: str, allowed: AllowedValues, *, items: Callable[[Iterable[bool]], bool]
 ) -> bool | None:
-    """Evaluate whether a field has one of these values; None if the answer is unknown.
+    """Evaluate whether a field has one of these values; None if the result is unknown.
 
     Of a list `all` or `any` items have to match. A secret is compared by its reference: its value is unknown,
     so plain values may match it or not.
@@ -45,14 +45,14 @@ def evaluate(
 
 
 def matches(allowed: AllowedValues, value: Any, items: Callable[[Iterable[bool]], bool] = all) -> bool:
-    """Return whether a value matches one of these. None matches nothing; of a list `items` have to match."""
+    """Return whether a value matches one of `allowed`. None matches nothing; of a list `items` have to match."""
     if isinstance(value, list | tuple):
         return bool(value) and items(matches(allowed, item, items) for item in value)
     return value is not None and any(_matches_value(item, value) for item in allowed)
 
 
 def meets(condition: FieldCondition, entry: EntryView) -> bool | None:
-    """Evaluate whether an entry meets a condition; None if the answer is unknown."""
+    """Evaluate whether an entry meets a condition; None if the result is unknown."""
     results = [evaluate(entry, path, allowed, items=any) for path, allowed in condition.items()]
     return False if False in results else None if None in results else True
 
@@ -74,7 +74,7 @@ def _matches_value(allowed: str | int | float | bool, value: Any) -> bool:
     if allowed == ANY_VALUE:
         return True
     pattern, text = format_value(allowed).casefold(), format_value(value).strip().casefold()
-    # Users may spell a service, a region or a method otherwise than its normal form does.
+    # Users may spell a service, a region or a method in another way than its normal form.
     return fnmatchcase(text, pattern) or match_enum((pattern,), text) == pattern
 
 

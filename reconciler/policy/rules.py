@@ -1,4 +1,4 @@
-"""Entries of `policies:` in a project file: their keys, and the rules that they build."""
+"""Parse entries of `policies:` in a project file, and build their rules."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _is_value(value: Any) -> bool:
 
 
 def _normalize_condition(condition: dict[str, AllowedValues]) -> dict[str, AllowedValues]:
-    """Normalise a condition: present names of fields, and values in the normal form of entries."""
+    """Normalize a condition: present names of fields, and values in the normal form of entries."""
     if not condition:
         raise _build_error("at least one field belongs here", 'write for example `{key: "*_prod"}`')
     return {
@@ -242,7 +242,9 @@ class ActionLimits(StrictModel):
 
     creates: LimitValue | None = Field(None, description="Entries that may be created.")
     updates: LimitValue | None = Field(None, description="Entries that may be changed in place.")
-    replaces: LimitValue | None = Field(None, description="Destinations that may be deleted and made again.")
+    replaces: LimitValue | None = Field(
+        None, description="Destinations that may be deleted and created again."
+    )
     deletes: LimitValue | None = Field(None, description="Entries that may be deleted.")
 
     def get_limits(self) -> dict[CountedAction, Limit]:
@@ -279,12 +281,12 @@ class PolicyEntry(StrictModel):
         description="Networking methods that destinations may use.",
     )
     key_pattern: RegexPattern | None = Field(
-        None, alias="key-pattern", description="Regular expression that every key is of, as a whole."
+        None, alias="key-pattern", description="Regular expression that every key matches as a whole."
     )
     name_pattern: RegexPattern | None = Field(
         None,
         alias="name-pattern",
-        description="Regular expression that every group's name is of, as a whole.",
+        description="Regular expression that the name of every group matches as a whole.",
     )
     require: Conditions | None = Field(
         None, description="Fields that must be declared, with one of these values; `*` for any."
@@ -294,22 +296,22 @@ class PolicyEntry(StrictModel):
         None,
         alias="forbid-blanket-trust",
         min_length=1,
-        description="What must not be trusted unseen: certificates, fingerprints.",
+        description="Servers that must not be trusted unseen, by certificates or fingerprints.",
     )
     at_most: Annotated[ActionLimits, AfterValidator(_require_limit)] | None = Field(
         None,
         alias="at-most",
-        description="How many entries one apply may create, update, replace and delete: numbers, or a part as in 20%.",
+        description="Entries that one apply may create, update, replace and delete: numbers, or a part as in 20%.",
     )
     name: PolicyName | None = Field(
-        None, description="What plans and `--override` call this policy. Default: its rule."
+        None, description="Name of the policy in plans and for `--override`. Default: its rule."
     )
     level: Literal["advisory", "soft", "hard"] = Field(
         "hard",
-        description="hard: refuses. soft: refuses, unless whoever applies overrides it with a reason. advisory: warns.",
+        description="hard: refuses. soft: refuses, unless the operator overrides it with a reason. advisory: warns.",
     )
     where: Conditions | None = Field(None, description="Only entries with these values; globs work.")
-    because: str = Field("", description="Why the team wants this. Told with every finding.")
+    because: str = Field("", description="Reason of the team, shown with every finding.")
 
     def build_rule(self) -> Rule | None:
         """Build the rule of this entry, None if the rule belongs to a package."""

@@ -1,1 +1,1 @@
-"""Turn values into text, documents and live progress. No module of this package decides about a run."""
+"""Render values as text, documents and live progress. No module of this package decides about a run."""

@@ -1,4 +1,4 @@
-"""Text for the emulator: the objects of an emulated account, its switches and its faults."""
+"""Render an emulated account: its objects, its switches and its faults."""
 
 from __future__ import annotations
 
@@ -72,8 +72,8 @@ def render_faults(
     footer."""
     parts = [syntax, "", "phases:"]
     parts += [f"  {name:<14} {meaning}" for name, meaning in phases]
-    parts += ["", "kinds, each with the phases that it has, the usual one first:"]
-    for name, meaning, its_phases in kinds:
+    parts += ["", "kinds, each with its phases, the default first:"]
+    for name, meaning, kind_phases in kinds:
         parts.append(f"  {name:<18} {meaning}")
-        parts.append(f"  {'':<18} {', '.join(its_phases)}")
+        parts.append(f"  {'':<18} {', '.join(kind_phases)}")
     return "\n".join([*parts, "", footer])

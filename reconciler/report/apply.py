@@ -1,4 +1,4 @@
-"""Results of an apply: live lines for people, the summary, JSON and Markdown."""
+"""Render results of an apply: live lines, the summary, JSON and Markdown."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def render_outcome(outcome: Outcome, width: int) -> Text:
 
 
 def _render_not_attempted(line: Text, outcome: Outcome) -> Text:
-    """Add one line for a change that was not attempted. There may be hundreds, and the failure behind all is above."""
+    """Render a change that was not attempted, on one line: hundreds of changes may follow from one failure above."""
     reasons = (
         escape(diagnostic.message).removeprefix(f"{outcome.address} was ")
         for diagnostic in outcome.diagnostics
@@ -114,8 +114,7 @@ def _render_not_attempted(line: Text, outcome: Outcome) -> Text:
 
 
 def _render_diagnostic(diagnostic: Diagnostic, checks: Sequence[Check]) -> Iterable[Text]:
-    """Render the diagnostic of a failure with its place in the specs. Notes that repeat a setup test above are left
-    out."""
+    """Render the diagnostic of a failure with its place in the specs, without notes that repeat a setup test above."""
     yield Text("      ").append_text(render_headline(diagnostic))
     if diagnostic.span:
         yield Text.assemble(("        --> ", LINK), escape(str(diagnostic.span)))
@@ -198,54 +197,54 @@ def _render_convergence(applied: ApplyResult) -> Text:
     addresses = ", ".join(map(str, applied.remaining[:_MAX_ADDRESSES]))
     more = len(applied.remaining) - _MAX_ADDRESSES
     suffix = f" and {more:,} more" if more > 0 else ""
-    return Text(f"Checked: a new plan still wants {addresses}{suffix}.", WARN)
+    return Text(f"Checked: a new plan still has changes of {addresses}{suffix}.", WARN)
 
 
 def _suggest_next_step(applied: ApplyResult) -> str:
-    """Suggest one next step: for the most uncertain kind of unfinished change."""
+    """Suggest one next step. The order of the candidates is the order of urgency: unknown results come first."""
     statuses = {outcome.status for outcome in applied.outcomes}
     undone = {Status.FAILED, Status.SKIPPED, Status.CANCELLED}
     waiting = "" if statuses & {Status.FAILED, Status.CANCELLED} else _suggest_waiting(applied.outcomes)
     candidates = (
         (
             applied.interrupted and not any(outcome.is_unsuccessful for outcome in applied.outcomes),
-            "Interrupted. All of it was applied; run plan to see whether anything is left.",
+            "Interrupted. All changes were applied; run plan to see whether any are left.",
         ),
         (
             applied.interrupted,
-            "Interrupted. Run apply again to go on: what is done is found and not done twice.",
+            "Interrupted. Run apply again to continue: finished changes are not repeated.",
         ),
         (
             Status.UNKNOWN in statuses,
-            "Some answers never came. Run apply again: it looks first, and makes nothing twice.",
+            "Some responses were lost. Run apply again: it looks for the objects first, and creates none twice.",
         ),
         (bool(waiting), waiting),
         (
             bool(statuses & undone),
-            "Mend what failed, then run apply again: what is done is found and not done twice.",
+            "Fix the failed changes, then run apply again: finished changes are not repeated.",
         ),
         (
             any(outcome.has_failed_tests for outcome in applied.outcomes),
-            "Correct what the setup tests complain about, then run apply again: it tests again what exists.",
+            "Fix the problems that the setup tests report, then run apply again: it repeats the tests.",
         ),
         (
             Status.AWAITING_APPROVAL in statuses,
-            "Somebody must approve what Fivetran does not trust yet; then run apply again.",
+            "Approve the certificates and host keys that Fivetran does not trust yet, then run apply again.",
         ),
-        (applied.remaining is None, "Run plan to see whether anything is left."),
-        (bool(applied.remaining), "Run plan to see what is left."),
+        (applied.remaining is None, "Run plan to see whether any changes are left."),
+        (bool(applied.remaining), "Run plan to see the remaining changes."),
     )
     return next((advice for applies, advice in candidates if applies), "")
 
 
 def _suggest_waiting(outcomes: Iterable[Outcome]) -> str:
-    """Suggest how to go on if creates have to wait for earlier requests."""
+    """Suggest the time of the next apply if creates wait for earlier requests; empty if no create waits."""
     until = max((outcome.held_until for outcome in outcomes if outcome.held_until is not None), default=None)
     if until is None:
         return ""
     return (
-        f"Requests of an earlier run may still take effect. Run apply again after {format_utc(until)}: it looks first,"
-        " and makes nothing twice."
+        f"Requests of an earlier run may still take effect. Run apply again after {format_utc(until)}: it looks for"
+        " the objects first, and creates none twice."
     )
 
 
@@ -290,8 +289,7 @@ def _serialize_checks(checks: Iterable[Check]) -> list[dict[str, str]]:
 
 
 def render_apply_markdown(applied: ApplyResult, limit: int) -> str:
-    """Render the end of each change and the counts in at most `limit` bytes of UTF-8. Changes beyond that are
-    counted."""
+    """Render the result of each change and the counts in at most `limit` bytes of UTF-8. Omitted lines are counted."""
     outcomes = applied.outcomes
     is_incomplete = applied.interrupted or any(outcome.is_unsuccessful for outcome in outcomes)
     width = measure_addresses(outcome.address for outcome in outcomes)

@@ -1,4 +1,4 @@
-"""Catalogue of services, for people and as JSON."""
+"""Render the catalogue of services as text and as JSON."""
 
 from __future__ import annotations
 

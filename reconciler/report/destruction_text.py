@@ -1,4 +1,4 @@
-"""The question before an apply that destroys objects: it names the objects, and the answer that permits the apply."""
+"""Render the prompt before an apply that destroys objects: the objects, and the answer that permits the apply."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _MAX_ENTRIES = 10
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """Confirmation that a user gives before objects are destroyed: a `summary` of the objects, the `prompt`, and the
-    `answer` that permits the apply."""
+    """Confirmation before objects are destroyed: a `summary` of the objects, the `prompt`, and the `answer` that
+    permits the apply."""
 
     summary: str
     prompt: str

@@ -1,4 +1,4 @@
-"""Diagnostics for people, editors and programs."""
+"""Render diagnostics for people, editors and programs."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def serialize_diagnostics(diagnostics: Iterable[Diagnostic]) -> list[dict[str, A
 
 
 def identify_finding(diagnostic: Diagnostic) -> tuple[object, ...]:
-    """Return the parts of a policy's finding that stay equal when notes are added on the way to a plan."""
+    """Return the parts of a policy finding that identify it: a plan adds notes, and keeps these parts."""
     return diagnostic.severity, diagnostic.code, diagnostic.message, diagnostic.span
 
 

@@ -1,4 +1,4 @@
-"""Drift: changes outside the specs, for people and as JSON."""
+"""Render drift, the changes outside the specs, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from reconciler.report.values import format_value
 
 
 class UnmanagedGroups(StrEnum):
-    """Whether groups without a spec are listed."""
+    """Listing of groups without a spec."""
 
     LISTED = "listed"
     OMITTED = "left-out"
@@ -27,7 +27,7 @@ class UnmanagedGroups(StrEnum):
 def render_drift_text(plan: Plan, unmanaged_groups: UnmanagedGroups, width: int | None = None) -> Text:
     """Render a header, one block for each drifted object, the unmanaged groups, and a count.
 
-    A deleted object is rendered without the fields that a create would send. `width` is the number of cells of the
+    A missing object is rendered without the fields that a create would send. `width` is the number of cells of the
     terminal, or None.
     """
     column = choose_location_column(plan.drifted, width)
@@ -59,9 +59,7 @@ def _render_summary(plan: Plan) -> Text:
         hint = f"{format_count(hidden, 'other change')} not shown; `reconciler plan` shows all"
         parts.append(Text(hint, QUIET))
     if plan.possibly_drifted:
-        warning = (
-            f"{len(plan.possibly_drifted)} of them may be drift too: what was last applied is not remembered"
-        )
+        warning = f"{len(plan.possibly_drifted)} of them may be drift too: their last applied values are not recorded"
         parts.append(Text(warning, WARN))
     return join_lines(parts)
 

@@ -1,4 +1,4 @@
-"""Excerpt of a diagnostic: its line of the file, with a caret under the token."""
+"""Make the excerpt of a diagnostic: its line of the file, with carets under the token."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class Excerpt:
 def make_excerpt(line: str, span: Span, secrets: Iterable[Span] = (), width: int = WIDTH) -> Excerpt:
     """Cut `line` down to about `width` cells around `span`.
 
-    If a secret span touches the line, only its first key is shown: a finding about a text that no parser understands
-    cannot say where the secret in it ends. A span over several lines is underlined to the end of its first line.
+    If a secret span touches the line, only the first key of the line is shown: in a file with syntax errors the end of
+    the secret is not known. A span over several lines is underlined to the end of its first line.
     """
     line = line.rstrip()
     start, end = _clip_to_line(line, span.line, span)
@@ -51,7 +51,7 @@ def make_excerpt(line: str, span: Span, secrets: Iterable[Span] = (), width: int
     closing = "…" if last < len(pieces) else ""
     before = opening + "".join(pieces[first:start])
     token = "".join(pieces[start : min(end, last)])
-    # Only the text is made neutral for runners: it may grow by a cell, which never hurts before a token.
+    # Escapes for CI runners may add cells, so indent and width are measured on escaped text.
     return Excerpt(
         text=escape(opening + "".join(pieces[first:last])).rstrip() + closing,
         indent=cell_len(escape(before)),
@@ -73,8 +73,8 @@ def _has_overlap(secret: Span, span: Span) -> bool:
 def _count_visible(line: str, line_number: int, secret: Span) -> int:
     """Count the characters of line `line_number` that may be shown beside a secret span that touches the line.
 
-    Visible is a key at the start of the line, unless the key belongs to the secret itself; without such a key, the
-    indentation alone.
+    A key at the start of the line is visible, unless the key belongs to the secret itself. Without such a key only the
+    indentation is visible.
     """
     indent = len(line) - len(line.lstrip())
     if secret.line < line_number:
@@ -90,7 +90,7 @@ def _count_visible(line: str, line_number: int, secret: Span) -> int:
 
 
 def _choose_window(widths: Sequence[int], start: int, end: int, width: int) -> tuple[int, int]:
-    """Choose the range of pieces to show, so that the token is in sight and the line is not too long."""
+    """Choose the range of pieces to show: the token with some context, at most `width` cells."""
     if sum(widths) <= width:
         return 0, len(widths)
     first, room = start, min(_CONTEXT_CELLS, width // 3)

@@ -1,4 +1,4 @@
-"""The long texts of diagnostic codes."""
+"""Render the explanations of diagnostic codes."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ def render_explanation(code: str, text: str, width: int | None = None) -> str:
 
 def render_code_list(explanations: Mapping[str, str], width: int | None = None) -> str:
     """Render every code with the first sentence of its text: one line each if no terminal limits the length."""
-    return two_columns(
+    return render_two_columns(
         {code: extract_first_sentence(text) for code, text in sorted(explanations.items())}, width
     )
 
 
-def two_columns(rows: Mapping[str, str], width: int | None = None) -> str:
+def render_two_columns(rows: Mapping[str, str], width: int | None = None) -> str:
     """Render names with their texts in a second column, which is folded at `width` cells if the column has room."""
     column = max(map(len, rows), default=0) + 2
     lines = [f"{name:<{column}}{text}" for name, text in rows.items()]

@@ -1,4 +1,4 @@
-"""Annotations and outputs for GitHub Actions."""
+"""Render annotations and outputs for GitHub Actions."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from reconciler.report.renderer import (
     PlanReport,
     Renderer,
     ValidationReport,
-    verbatim,
+    make_verbatim,
 )
 
 MAX_PER_STEP = 10
-"""Errors, and warnings, that a runner keeps of one step; it drops the others silently."""
+"""Number of errors, and of warnings, that a runner keeps of one step; it drops all others silently."""
 MAX_MESSAGE_LENGTH = 4096
 """Characters of one message."""
 
@@ -85,13 +85,13 @@ def _escape_property(text: str) -> str:
 
 
 MAX_SUMMARY_BYTES = 1_048_576
-"""Bytes of the summary of one step; a larger one is not shown at all."""
+"""Bytes of the summary of one step; a larger summary is not shown at all."""
 
 _PLAN_OUTPUTS = ("digest", "has-changes", "add", "change", "destroy")
 
 
 def build_plan_outputs(plan: Plan) -> dict[str, str]:
-    """Build the outputs that later steps decide by. A plan with unseen objects is not known to have no changes."""
+    """Build the outputs for later steps. A plan with unseen objects is not known to have no changes."""
     add, change, destroy = count_changes(plan)
     return {
         "digest": plan.digest,
@@ -112,13 +112,13 @@ def build_drift_outputs(plan: Plan) -> dict[str, str]:
 
 
 def build_failure_outputs(*, refused: bool) -> dict[str, str]:
-    """Build the outputs of a run without a plan: `has-changes` is neither true nor false, but empty. Each output has
-    its line, so that no output keeps the value of an earlier command of the step."""
+    """Build the outputs of a run without a plan: `has-changes` is empty, neither true nor false. All outputs are set,
+    so that no output keeps the value of an earlier command of the step."""
     return {**dict.fromkeys(_PLAN_OUTPUTS, ""), "refused": _format_bool(refused)}
 
 
 def render_outputs(outputs: Mapping[str, str]) -> str:
-    """Render `NAME=value` lines. No value can begin a line of its own."""
+    """Render `NAME=value` lines. Values are escaped, so that no value can start a new line."""
     return "".join(f"{name}={escape(value)}\n" for name, value in outputs.items())
 
 
@@ -134,22 +134,22 @@ class GithubRenderer(Renderer):
     """Text for the log of a step, diagnostics also as annotations, with the outputs and the summary of the step."""
 
     def diagnostics(self, diagnostics: Collection[Diagnostic]) -> Parts:
-        """Diagnostics with excerpts, then their annotations."""
+        """Render diagnostics with excerpts, then their annotations."""
         yield from super().diagnostics(diagnostics)
         yield from self._annotate(diagnostics)
 
     def plan(self, report: PlanReport) -> Parts:
-        """The plan, which is also the summary."""
+        """Render the plan, which is also the summary."""
         yield from super().plan(report)
         yield self._summarize_plan(report.plan, report.exit)
 
     def drift(self, report: DriftReport) -> Parts:
-        """The drift. The step gets outputs and no summary."""
+        """Render the drift. The step gets outputs and no summary."""
         yield from super().drift(report)
         yield _build_job_files(report.exit, build_drift_outputs(report.plan))
 
     def validation(self, report: ValidationReport) -> Parts:
-        """The counts. A refusal is the failure of this step."""
+        """Render the counts. A refusal is rendered as a failure."""
         yield from super().validation(report)
         if not report.refusals:
             arguments = (report.headline, report.warnings, self.run.project, self.run.read_line)
@@ -160,14 +160,16 @@ class GithubRenderer(Renderer):
             )
 
     def applied(self, report: ApplyReport) -> Parts:
-        """The end of an apply: its errors as annotations, its changes as summary. If nothing was changed, the summary
-        is the plan."""
+        """Render the end of an apply: errors as annotations, changes as summary. If the run changed nothing, the
+        summary is the plan."""
         yield from super().applied(report)
         applied = report.applied
         if applied is None:
             yield self._summarize_plan(report.plan, report.exit)
             return
-        yield from self._annotate([found for outcome in applied.outcomes for found in outcome.diagnostics])
+        yield from self._annotate(
+            [diagnostic for outcome in applied.outcomes for diagnostic in outcome.diagnostics]
+        )
         yield _build_job_files(
             report.exit,
             build_plan_outputs(report.plan),
@@ -180,18 +182,18 @@ class GithubRenderer(Renderer):
         diagnostics: Collection[Diagnostic],
         policy_results: Collection[PolicyResult] = (),
     ) -> Parts:
-        """The diagnostics, which are also the summary."""
+        """Render the diagnostics, which are also the summary."""
         yield from super().failure(exit_code, diagnostics, policy_results)
         yield self._summarize_failure(exit_code, diagnostics)
 
     def interrupted(self, exit_code: ExitStatus, diagnostic: Diagnostic) -> Parts:
-        """One line, and the summary of a failure."""
+        """Render one line, and the summary of a failure."""
         yield from super().interrupted(exit_code, diagnostic)
         yield self._summarize_failure(exit_code, [diagnostic])
 
     def _annotate(self, diagnostics: Iterable[Diagnostic]) -> Parts:
         for line in render_github_annotations(diagnostics, self.run.to_repo_path):
-            yield verbatim(line)
+            yield make_verbatim(line)
 
     def _summarize_plan(self, plan: Plan, exit_code: ExitStatus) -> JobFiles:
         return _build_job_files(

@@ -1,4 +1,4 @@
-"""The counts of a plan as GitLab's merge request widget reads them (`reports: terraform:`)."""
+"""Render the counts of a plan for the merge request widget of GitLab (`reports: terraform:`)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 
 from reconciler.model.plan import Plan
 from reconciler.report.plan_summary import count_changes
-from reconciler.report.renderer import Parts, PlanReport, Renderer, verbatim
+from reconciler.report.renderer import Parts, PlanReport, Renderer, make_verbatim
 from reconciler.report.style import StyledText
 
 MAX_COUNT = 999_999
@@ -20,7 +20,7 @@ def render_gitlab_counts(plan: Plan) -> str:
 
 
 class GitlabRenderer(Renderer):
-    """The counts of a plan. The widget has no room for diagnostics, which go to stderr."""
+    """Renderer of the counts of a plan. The widget shows no diagnostics, so they go to stderr."""
 
     is_document = True
     shows_outcomes_live = False
@@ -37,4 +37,4 @@ class GitlabRenderer(Renderer):
         """Render the counts. Counts of a plan with unseen objects would be wrong, so such a plan has no document."""
         yield from super().plan(report)
         if not report.plan.gone_or_hidden:
-            yield verbatim(render_gitlab_counts(report.plan))
+            yield make_verbatim(render_gitlab_counts(report.plan))

@@ -1,4 +1,4 @@
-"""Graph of dependencies, as a Mermaid flowchart and as JSON objects."""
+"""Render the graph of dependencies as a Mermaid flowchart and as JSON objects."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _COLOURS = {
 def render_mermaid(nodes: Sequence[GraphNode]) -> str:
     """Render a flowchart: a box for each address, arrows from dependencies to dependents, a class for each action.
 
-    Data can never leave the label that it belongs to, whatever characters it has.
+    Labels are escaped, so that no character of the data can end its label.
     """
     return "\n".join(["flowchart LR", *_render_nodes(nodes), *_render_edges(nodes), *_render_classes(nodes)])
 
@@ -71,8 +71,8 @@ def _render_classes(nodes: Sequence[GraphNode]) -> Iterator[str]:
 
 
 def _format_node_id(address: Address) -> str:
-    """Format the id of a node. Keys have letters, digits and `_` only; the kind before them avoids Mermaid's own
-    words."""
+    """Format the id of a node. Keys have letters, digits and `_` only; the kind before the key avoids words of
+    Mermaid's syntax."""
     return f"{address.kind}_{address.key}"
 
 

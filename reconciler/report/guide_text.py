@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.theme import Theme
 
-from reconciler.report.explanation import two_columns
+from reconciler.report.explanation import render_two_columns
 from reconciler.report.style import Screen, wrap_text
 
 _WIDEST = 100
@@ -40,7 +40,7 @@ _THEME = Theme(
 
 
 def print_guide(console: Screen, text: str) -> None:
-    """Print a guide, folded to the width of the terminal, with the topics that it links to at the end."""
+    """Print a guide, folded to the width of the terminal, with the linked topics at the end."""
     links = dict.fromkeys(
         found[1] for _, target in _LINK.findall(text) if (found := _TOPIC.fullmatch(target))
     )
@@ -55,9 +55,10 @@ def print_guide(console: Screen, text: str) -> None:
             console.print(f"\nSee also: reconciler help {' | '.join(links)}")
 
 
-def guide_list(summaries: Mapping[str, str], width: int | None = None) -> str:
-    """Every topic with its summary, one on a line if no terminal limits its length, and other sources of help."""
-    return f"{two_columns(summaries, width)}\n\n{two_columns(_MORE, width)}"
+def render_guide_list(summaries: Mapping[str, str], width: int | None = None) -> str:
+    """Render all topics with their summaries, a topic on a line if no terminal limits its length, and other commands
+    for help."""
+    return f"{render_two_columns(summaries, width)}\n\n{render_two_columns(_MORE, width)}"
 
 
 class _LeftHeading(Heading):
@@ -84,7 +85,7 @@ class _WholeTable(TableElement):
         if options.max_width < _COLUMN * len(titles):
             for first, *others in rows:
                 yield first
-                yield from (Padding(each, (0, 0, 0, 4)) for each in others)
+                yield from (Padding(cell, (0, 0, 0, 4)) for cell in others)
             return
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, style="markdown.table.border")
         for title in titles:

@@ -1,4 +1,4 @@
-"""JSON documents. Stdout is one document, also if the run fails."""
+"""Render JSON documents. Stdout is one document, also if the run fails."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from reconciler.report.renderer import (
     Parts,
     PlanReport,
     ValidationReport,
-    verbatim,
+    make_verbatim,
 )
 from reconciler.report.validation import serialize_validation
 
@@ -44,7 +44,7 @@ def build_failure_document(code: int, reason: str, diagnostics: Iterable[Diagnos
 
 
 def dump_document(document: Mapping[str, Any]) -> str:
-    """Write a document as ASCII, so that no terminal and no CI runner finds a sequence to act on.
+    """Write a document as ASCII, so that no terminal and no CI runner interprets a sequence in it.
 
     Values of types that JSON lacks are written as their text.
     """
@@ -54,11 +54,11 @@ def dump_document(document: Mapping[str, Any]) -> str:
 
 
 class JsonRenderer(DocumentRenderer):
-    """Every report as one JSON document."""
+    """Renderer of every report as one JSON document."""
 
     def document(self, exit_code: ExitStatus, content: Mapping[str, Any]) -> Parts:
         """Render a result with the common frame."""
-        yield verbatim(dump_document(build_document(int(exit_code), exit_code.reason, content)))
+        yield make_verbatim(dump_document(build_document(int(exit_code), exit_code.reason, content)))
 
     def plan(self, report: PlanReport) -> Parts:
         """Render a plan, and facts about its file below `saved` if there is a file."""
@@ -77,7 +77,7 @@ class JsonRenderer(DocumentRenderer):
         return self.document(report.exit, content)
 
     def applied(self, report: ApplyReport) -> Parts:
-        """Render the plan, and the end of each change below `applied`; null if nothing was changed."""
+        """Render the plan, and the result of each change below `applied`; null if the run changed nothing."""
         applied = None if report.applied is None else serialize_apply_result(report.applied)
         return self.document(report.exit, {"plan": serialize_plan(report.plan), "applied": applied})
 
@@ -88,4 +88,6 @@ class JsonRenderer(DocumentRenderer):
         policy_results: Collection[PolicyResult] = (),
     ) -> Parts:
         """Render the diagnostics alone."""
-        yield verbatim(dump_document(build_failure_document(int(exit_code), exit_code.reason, diagnostics)))
+        yield make_verbatim(
+            dump_document(build_failure_document(int(exit_code), exit_code.reason, diagnostics))
+        )

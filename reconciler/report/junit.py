@@ -1,4 +1,4 @@
-"""Findings as JUnit XML, which GitLab and Jenkins show as tests: one for each entry, one for each policy.
+"""Render findings as JUnit XML. GitLab and Jenkins show them as tests: a test for each entry, and for each policy.
 
 Readers accept one failure for each test, so all findings about an entry are one failure. The text is ASCII, and free of
 characters that XML cannot hold.
@@ -28,7 +28,7 @@ from reconciler.report.renderer import (
     Parts,
     PlanReport,
     ValidationReport,
-    verbatim,
+    make_verbatim,
 )
 
 _POLICIES = "policies"
@@ -50,8 +50,8 @@ class _TestCase:
 
 
 def render_plan_junit(plan: Plan, project: str) -> str:
-    """Render a plan: an entry fails if a finding refuses its change, `project` if the finding concerns no single
-    entry."""
+    """Render a plan: the test of an entry fails if a finding refuses its change, the test of `project` if the finding
+    concerns no single entry."""
     cases = [
         _TestCase(
             str(change.address), change.span.path if change.span else project, remark=_describe_risk(change)
@@ -67,7 +67,7 @@ def render_validation_junit(
     policy_results: Iterable[PolicyResult],
     project: str,
 ) -> str:
-    """Render checked specs. `entries` are the files of all addresses that were read."""
+    """Render checked specs. `entries` are the files of all addresses."""
     cases = [_TestCase(name, file or project) for name, file in entries.items()]
     return _render_document("validate", cases, findings, policy_results, project)
 
@@ -75,7 +75,7 @@ def render_validation_junit(
 def render_failure_junit(
     diagnostics: Iterable[Diagnostic], project: str, policy_results: Iterable[PolicyResult] = ()
 ) -> str:
-    """Render a run that could not do its work: its errors, by the entries or files that they concern."""
+    """Render a failed run: its errors, by entry or file."""
     return _render_document("reconciler", (), diagnostics, policy_results, project)
 
 
@@ -97,12 +97,12 @@ def _render_document(
 ) -> str:
     policy_results = list(policy_results)
     policy_findings = {
-        identify_finding(each) for policy_result in policy_results for each in policy_result.findings
+        identify_finding(finding) for policy_result in policy_results for finding in policy_result.findings
     }
-    other_findings = [each for each in findings if identify_finding(each) not in policy_findings]
+    other_findings = [finding for finding in findings if identify_finding(finding) not in policy_findings]
     suites = [(suite, _group_findings(entries, other_findings, default_file))]
     if policy_results:
-        suites.append((_POLICIES, [_build_policy_case(each) for each in policy_results]))
+        suites.append((_POLICIES, [_build_policy_case(policy_result) for policy_result in policy_results]))
     root = _set_counts(
         ElementTree.Element("testsuites", name="reconciler"), [case for _, cases in suites for case in cases]
     )
@@ -118,7 +118,7 @@ def _render_document(
 def _group_findings(
     entries: Iterable[_TestCase], findings: Iterable[Diagnostic], default_file: str
 ) -> list[_TestCase]:
-    """Make one test for each entry, then one for each other file with findings, and one for findings without a file."""
+    """Group findings by tests: a test for each entry, then for each other file with findings."""
     cases = {case.name: case for case in entries}
     for finding in sort_diagnostics(findings):
         file = finding.span.path if finding.span else default_file
@@ -177,17 +177,17 @@ def _render_finding(finding: Diagnostic) -> Iterator[str]:
 
 
 class JunitRenderer(DocumentRenderer):
-    """Findings as tests. Errors also go to stderr, since the report is read elsewhere."""
+    """Renderer of findings as tests. Errors also go to stderr, since a job log does not show the report."""
 
     def plan(self, report: PlanReport) -> Parts:
         """Render a test for each entry of a plan."""
-        yield verbatim(render_plan_junit(report.plan, self.run.project_file))
+        yield make_verbatim(render_plan_junit(report.plan, self.run.project_file))
 
     def validation(self, report: ValidationReport) -> Parts:
         """Render a test for each checked entry."""
         if report.refusals:
             yield from self.diagnostics(report.findings)
-        yield verbatim(
+        yield make_verbatim(
             render_validation_junit(
                 report.entries, report.findings, report.policy_results, self.run.project_file
             )
@@ -201,4 +201,4 @@ class JunitRenderer(DocumentRenderer):
     ) -> Parts:
         """Render a test for each entry or file with an error."""
         yield from self.diagnostics(diagnostics)
-        yield verbatim(render_failure_junit(diagnostics, self.run.project_file, policy_results))
+        yield make_verbatim(render_failure_junit(diagnostics, self.run.project_file, policy_results))

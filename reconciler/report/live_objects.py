@@ -1,4 +1,4 @@
-"""Live objects that a change deletes, replaces or gives up, as Fivetran shows them: in words and as JSON objects."""
+"""Format live objects that a change deletes, replaces or stops managing, by their names at Fivetran."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def format_service(live: LiveObject) -> str:
 
 
 def summarize_connections(live: LiveObject) -> str:
-    """Summarize the connections: all deleted connections, and the first few others."""
+    """Summarize the connections: all deleted connections, and the first few other connections."""
     blocking = [connection for connection in live.connections if not connection.deleted_first]
     parts = [
         f"{connection} (deleted first)" for connection in format_connections(live.connections_deleted_first)

@@ -1,7 +1,7 @@
-"""GitHub-flavoured Markdown in which data of other systems is inert, and which observes a limit in bytes.
+"""Render GitHub-flavoured Markdown in which data of other systems is inert, within a limit of bytes.
 
-Data stands only inside code spans, fences and `<code>` elements: nothing in there is a link, a mention, a reference to
-an issue or HTML. It never has a line break and never begins a line.
+Data stands only inside code spans, fences and `<code>` elements: there it cannot become a link, a mention, a reference
+to an issue or HTML. It never has a line break and never begins a line.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def format_html_code(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Section of a page. With any number of its lines it is whole: every element that it opens is closed."""
+    """Section of a page. It can be cut after any line: `closing` ends every open element."""
 
     lines: tuple[str, ...]
     opening: str = ""
@@ -49,12 +49,12 @@ class Section:
 
 
 def make_paragraph(*lines: str) -> Section:
-    """Make a paragraph of our own Markdown."""
+    """Make a paragraph of Markdown without data of other systems."""
     return Section(lines)
 
 
 def make_code_block(lines: Iterable[str], language: str = "text") -> Section:
-    """Make a block of code of lines with data."""
+    """Make a code block of lines, which may have data of other systems."""
     content = tuple(_truncate(escape(line), _MAX_LINE_LENGTH) for line in lines)
     marks = "`" * max(3, _find_longest_run(content) + 1)
     return Section(content, f"{marks}{language}\n", f"\n{marks}")
@@ -75,7 +75,7 @@ def join_sections(sections: Iterable[Section]) -> str:
 
 
 def truncate_page(sections: Sequence[Section], max_bytes: int) -> str:
-    """Keep as many sections as fit into `max_bytes` bytes of UTF-8. A cut section says so and is closed."""
+    """Truncate a page to `max_bytes` bytes of UTF-8. A cut section is closed, and counts its omitted lines."""
     return "\n\n".join(_fit_sections(sections, max_bytes))
 
 

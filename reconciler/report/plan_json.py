@@ -1,4 +1,4 @@
-"""A plan for programs."""
+"""Serialize a plan as JSON objects."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def serialize_validity(
 
 
 def serialize_plan(plan: Plan) -> dict[str, Any]:
-    """Serialize a plan as JSON objects; `changes` has only changes that an apply would make, in that order."""
+    """Serialize a plan as JSON objects; `changes` has only changes that an apply makes, in the order of the apply."""
     return {
         "account": {"id": plan.account_id, "name": plan.account_name},
         "digest": plan.digest,
@@ -101,7 +101,7 @@ def serialize_scope(scope: ScopeSummary | None) -> dict[str, Any] | None:
 
 
 def _list_blocking_codes(change: Change, blockers: Iterable[Diagnostic]) -> list[str]:
-    """List the codes of blockers that refuse this very change; limits refuse the plan as a whole."""
+    """List the codes of blockers that refuse this change. Limits refuse the plan as a whole and are not listed."""
     return sorted(
         {
             blocker.code

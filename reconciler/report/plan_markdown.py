@@ -1,4 +1,4 @@
-"""A plan as a comment of a pull request: destruction and blockers first, every change a click away."""
+"""Render a plan as a comment of a pull request: destruction and blockers first, every change in a folded section."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from reconciler.report.plan_summary import (
     format_unsettled,
     list_remarks,
 )
-from reconciler.report.renderer import DocumentRenderer, ExitStatus, Parts, PlanReport, verbatim
+from reconciler.report.renderer import DocumentRenderer, ExitStatus, Parts, PlanReport, make_verbatim
 from reconciler.report.style import format_count
 from reconciler.report.values import render_before_and_after, render_new_value, render_origin, render_secret
 
@@ -41,7 +41,7 @@ _DESTRUCTIVE = {Risk.DESTROYS, Risk.REPLACES}
 _ONE_LINE_ACTIONS = {Action.DELETE, Action.VERIFY}
 _UNSAFE_IN_MARKER = re.compile(r"[^A-Za-z0-9_./]+")
 _TRUNCATED_NOTICE = (
-    "> [!IMPORTANT]\n> **This comment is cut, because what it tells is too long. It is not valid for approval.**"
+    "> [!IMPORTANT]\n> **This comment is cut, because it is too long. It is not valid for approval.**"
     " `reconciler plan` shows everything."
 )
 _TRUNCATED_FOOTER = "**… the rest does not fit. This comment is not valid for approval.**"
@@ -53,7 +53,7 @@ def render_plan_markdown(
     """Render the comment, at most `limit` bytes of UTF-8 long.
 
     Its first line is a marker that is the same for every plan of this project file, so that a later comment can replace
-    this comment. Only a comment that is whole has the digest of the plan.
+    this comment. Only a complete comment has the digest of the plan, since a reviewer approves it by the digest.
     """
     title = f"{_render_marker(project)}\n## {format_counts(plan)}"
     details = [f"Account {format_code(format_account(plan))} · {format_coverage(plan)}"]
@@ -72,7 +72,7 @@ def render_failure_markdown(
     headline: str = "No plan",
     limit: int = MAX_COMMENT_BYTES,
 ) -> str:
-    """Render the comment of a plan that could not be made, or of another command that failed."""
+    """Render the comment of a failed plan, or of another failed command."""
     title = f"{_render_marker(project)}\n## {headline}: {format_severity_counts(diagnostics)}"
     return _fit_limit(make_paragraph(title), None, [_render_diagnostics(diagnostics, read_line)], limit)
 
@@ -84,7 +84,7 @@ def render_validation_markdown(
     read_line: ReadLine,
     limit: int = MAX_COMMENT_BYTES,
 ) -> str:
-    """Render the comment of a successful validation. `headline` is a sentence of ours."""
+    """Render the comment of a successful validation. `headline` is a sentence without data."""
     title = f"{_render_marker(project)}\n## {headline}"
     return _fit_limit(
         make_paragraph(title), None, [_render_diagnostics(warnings, read_line)] if warnings else [], limit
@@ -103,12 +103,12 @@ def _fit_limit(header: Section, approval: Section | None, sections: Sequence[Sec
 
 
 def _render_marker(project: str) -> str:
-    """Render a comment of HTML; no character of the path can end it."""
+    """Render an HTML comment with the path. Unsafe characters are replaced, so that the path cannot end the comment."""
     return f"<!-- reconciler plan {_UNSAFE_IN_MARKER.sub('_', project)[:200]} -->"
 
 
 def _render_alerts(plan: Plan, read_line: ReadLine) -> Iterator[Section]:
-    """Render the facts that a reviewer must not miss, before all sections that fold."""
+    """Render destruction, blockers, waits and warnings, before all folded sections."""
     destroyed = [change for change in plan.effective if change.risk in _DESTRUCTIVE]
     unfinished = [change for change in plan.effective if change.action is Action.VERIFY]
     if destroyed:
@@ -180,7 +180,7 @@ def _render_changes(plan: Plan) -> Iterator[Section]:
 
 
 def _summarize_change(change: Change) -> str:
-    """Summarize a change on one line of our words with the address, for a page with all sections folded."""
+    """Summarize a change on one line: the title of its folded section."""
     drifted = sum(field.origin is not Origin.SPEC for field in change.fields)
     parts = [f"<b>{change.action}</b> {format_html_code(str(change.address))}"]
     parts += [format_count(len(change.fields), "field")] if change.fields else []
@@ -220,9 +220,7 @@ def _format_field_name(field: FieldChange) -> str:
 def _render_untouched(plan: Plan) -> Iterator[Section]:
     """Render the entries that the plan does not touch."""
     if plan.adopted:
-        yield _render_list(
-            "found at Fivetran as declared; apply remembers them and sends nothing", plan.adopted
-        )
+        yield _render_list("found at Fivetran as declared; apply adopts them and sends nothing", plan.adopted)
     if plan.forgotten:
         yield _render_list("not managed any more; apply forgets them and sends nothing", plan.forgotten)
     if plan.unmanaged:
@@ -240,11 +238,12 @@ def _render_list(title: str, changes: Iterable[Change]) -> Section:
 
 
 class MarkdownRenderer(DocumentRenderer):
-    """A plan as a comment. Diagnostics of a failure also go to stderr, since the comment is read elsewhere."""
+    """Renderer of a plan as a comment. Diagnostics of a failure also go to stderr, since a job log does not show the
+    comment."""
 
     def plan(self, report: PlanReport) -> Parts:
         """Render the comment of a plan."""
-        yield verbatim(render_plan_markdown(report.plan, self.run.project, self.run.read_line))
+        yield make_verbatim(render_plan_markdown(report.plan, self.run.project, self.run.read_line))
 
     def failure(
         self,
@@ -254,7 +253,7 @@ class MarkdownRenderer(DocumentRenderer):
     ) -> Parts:
         """Render the comment of a failure."""
         yield from self.diagnostics(diagnostics)
-        yield verbatim(
+        yield make_verbatim(
             render_failure_markdown(
                 list(diagnostics), self.run.project, self.run.read_line, self.run.failure_headline
             )

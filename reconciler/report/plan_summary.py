@@ -1,4 +1,4 @@
-"""Phrases that all renderers of plans share."""
+"""Format the phrases that all renderers of plans share."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ UNTESTED = "setup tests have not passed; apply runs them"
 RISK_TEXTS = {
     Risk.IN_PLACE: "",
     Risk.INTERRUPTS_SYNCS: "interrupts syncs while setup tests run",
-    Risk.REPLACES: "deletes the destination and makes it again in the same group",
+    Risk.REPLACES: "deletes the destination and creates it again in the same group",
     Risk.DESTROYS: "deletes it at Fivetran for good",
 }
 
@@ -75,7 +75,7 @@ def format_coverage(plan: Plan) -> str:
 
 
 def format_scope(scope: ScopeSummary) -> str:
-    """Format `3 of 2,000 groups changed since main, 1 more unfinished`, and how other options narrow these.
+    """Format a scope: `3 of 2,000 groups changed since main, 1 more unfinished`, and the effect of other options.
 
     For a branch that is behind, `at 1a2b3c4d5e6f` follows the revision: the commit at which the branch left.
     """
@@ -101,9 +101,9 @@ def list_remarks(plan: Plan) -> list[str]:
 
 
 def _explain_empty_scope(scope: ScopeSummary) -> str:
-    """Explain an empty scope: its empty plan must not look as if all entries were as declared."""
+    """Explain an empty scope: its empty plan does not mean that all entries are as declared."""
     if scope.changed or scope.unfinished:
-        return "nothing that changed is in scope, so nothing was compared with the account"
+        return "no changed entry is in scope, so no entry was compared with the account"
     return f"{format_scope(scope)}, so none was compared with the account"
 
 
@@ -117,7 +117,7 @@ def _summarize_policies(policy_results: Iterable[PolicyResult]) -> Iterator[str]
         yield f"policies: {', '.join(parts)}"
 
 
-_PREEXISTING = "violated by what stood before (see `validate`)"
+_PREEXISTING = "with older violations only (see `validate`)"
 
 
 def _describe_policy_result(policy_result: PolicyResult) -> str:

@@ -1,4 +1,4 @@
-"""A plan, or a saved plan, as text for people. Only our own words begin a line at column 0, no text of a user."""
+"""Render a plan, or a saved plan, as text. Only words of the program begin a line at column 0, no text of a user."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def render_plan_text(plan: Plan, detail: Detail = Detail.CHANGES, width: int | N
     """Render the whole plan: header, one block for each change, unmanaged groups, and the counts.
 
     The counts keep Terraform's wording (`Plan: 1 to add, …` or `No changes.`), alone on their line. `width` is the
-    number of cells of the terminal, or None: on a narrow terminal places stand in no column.
+    number of cells of the terminal, or None: on a narrow terminal places are not aligned.
     """
     column = choose_location_column(plan.effective, width)
     blocks = [render_heading(plan)]
@@ -143,7 +143,7 @@ def _describe_secrets(change: Change) -> str:
 
 
 def _render_adopted(adopted: Sequence[Change]) -> Text:
-    """Render objects that exist as declared, but that no earlier run made or recorded."""
+    """Render adopted objects: they exist as declared, and no earlier run recorded them."""
     shown = adopted[:_MAX_NAMES]
     width = max(len(str(change.address)) for change in shown)
     symbol = SYMBOLS[Action.ADOPT]
@@ -153,13 +153,11 @@ def _render_adopted(adopted: Sequence[Change]) -> Text:
     ]
     if len(adopted) > len(shown):
         parts.append(Text(f"{symbol} and {len(adopted) - len(shown):,} more", ACTION_STYLES[Action.ADOPT]))
-    return join_lines(
-        [Text("Found at Fivetran as declared; apply remembers them and sends nothing:"), *parts]
-    )
+    return join_lines([Text("Found at Fivetran as declared; apply adopts them and sends nothing:"), *parts])
 
 
 def _render_forgotten(forgotten: Sequence[Change]) -> Text:
-    """Render entries that the run stops managing without touching the object."""
+    """Render forgotten entries: the run stops managing them and does not change the objects."""
     symbol = SYMBOLS[Action.FORGET]
     width = max(len(str(change.address)) for change in forgotten)
     parts = [
@@ -184,7 +182,7 @@ def _render_summary(plan: Plan) -> Text:
     # A plan without changes has nothing to approve.
     remarks += [f"digest {plan.digest[:SHORT_DIGEST_LENGTH]}…"] if plan.digest and plan.effective else []
     parts = [Text(format_counts(plan), STRONG)]
-    if plan.blockers:  # the blockers are rendered elsewhere, and users read a plan without them too
+    if plan.blockers:  # the blockers follow on stderr, which a log may not show
         codes = ", ".join(sorted({blocker.code for blocker in plan.blockers}))
         parts.append(Text(f"Apply refuses this plan: {codes}.", BAD))
     return join_lines([*parts, Text(" · ".join(remarks), QUIET)] if remarks else parts)
@@ -206,7 +204,7 @@ def render_save_notice(path: str, *, sandbox: bool) -> Text:
 
 
 def render_still_current(reviewed: Plan, current: Plan) -> Text:
-    """Render that a new plan equals the reviewed plan, and the part of it that is already in effect."""
+    """Render the result of planning a reviewed plan again: still current, and the changes already in effect."""
     applied = len(reviewed.effective) - len(current.effective)
     suffix = f", {format_count(applied, 'change')} in effect already" if applied else ""
     text = Text.assemble(

@@ -1,4 +1,4 @@
-"""Progress of a run: a live line on a terminal, plain lines elsewhere."""
+"""Show progress of a run: a live line on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ _NOTICEABLE_DELAY = 10.0  # seconds
 
 
 class Progress:
-    """Listener that shows events. A context manager that leaves nothing on the screen.
+    """Listener that shows events. As a context manager it removes the live line at the end.
 
     Results go to `results` (None: a document follows, so they are not shown), everything else to `live`. The live line
-    is taken away before a result is printed. Call it from one thread only.
+    is removed before a result is printed. Call it from one thread only.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class Progress:
         self._pending = deque(addresses)
 
     def close(self) -> None:
-        """Take the live line away. It comes back with the next event."""
+        """Remove the live line. The next event shows it again."""
         if self._status is not None:
             self._status.stop()
             self._status = None
@@ -104,11 +104,11 @@ class Progress:
             case SetupTestsStarted(address=address):
                 self._show_work(address, f"running setup tests of {address}")
             case RecoveringCreate(address=address):
-                self._show_work(address, f"looking what became of {address}")
+                self._show_work(address, f"looking for {address} after a lost response")
             case RequestRetried(reason=reason, seconds=seconds):
                 self._show_delay(f"{reason}: trying again", seconds)
-            case Throttled(quota=what, seconds=seconds):
-                self._show_delay(f"no {what} left for now: going on", seconds)
+            case Throttled(quota=quota, seconds=seconds):
+                self._show_delay(f"no {quota} left for now: continuing", seconds)
             case AwaitingAnswer():
                 self._show_waiting(event)
             case AnswerArrived():
@@ -147,7 +147,7 @@ class Progress:
             self._results.print(apply_report.render_outcome(outcome, self._address_width))
 
     def _show_delay(self, activity: str, seconds: float) -> None:
-        """Show a wait that a person would notice; without a terminal it is a line of its own."""
+        """Show a wait; without a terminal only a noticeable wait, on a line of its own."""
         self._show(f"{activity} in {duration(seconds)}", is_notable=seconds >= _NOTICEABLE_DELAY)
 
     def _show_waiting(self, call: AwaitingAnswer) -> None:
@@ -178,7 +178,7 @@ class Progress:
             self._show(activities[0] + suffix)
 
     def _show(self, activity: str, is_notable: bool = False) -> None:
-        """Show a line of work; without a terminal only work that takes long, or all work with `--verbose`."""
+        """Show an activity; without a terminal only notable activities, or all activities with `--verbose`."""
         self._activity = activity
         if self._verbosity is Verbosity.QUIET or get_stream_failure(self._live) is not None:
             return

@@ -1,4 +1,4 @@
-"""Renderers: everything that a run reports, in one format. A renderer writes nothing itself, it returns the texts."""
+"""Render the reports of a run in one format. A renderer writes nothing itself: it returns texts and files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _FAILURE_HEADLINES = {"apply": "Not applied", "validate": "Not valid"}
 
 
 class ExitStatus(Protocol):
-    """The exit code of a run. `reason` is the same in one word; a refusal forbids the changes of a plan."""
+    """Exit code of a run. `reason` is the exit code in one word; a refusal forbids the changes of a plan."""
 
     @property
     def reason(self) -> str: ...
@@ -73,19 +73,19 @@ class RunView:
 
     @property
     def project(self) -> str:
-        """The project file as the marker of a comment names it."""
+        """Return the path of the project file for the marker of a comment."""
         return self.to_repo_path(self.project_file)
 
     @property
     def failure_headline(self) -> str:
-        """The headline of a run that could not do its work."""
+        """Return the headline of a failed run."""
         return _FAILURE_HEADLINES.get(self.command, "No plan")
 
 
 @dataclass(frozen=True, slots=True)
 class PlanReport:
-    """A plan with the exit code of its run. `header` and `footer` surround the plan for people; `saved` are facts about
-    the file of a saved plan."""
+    """Report of a plan with the exit code of its run. `header` and `footer` surround the text of the plan; `saved` are
+    facts about the file of a saved plan."""
 
     plan: Plan
     exit: ExitStatus
@@ -97,7 +97,7 @@ class PlanReport:
 
 @dataclass(frozen=True, slots=True)
 class DriftReport:
-    """The drift of a plan, and whether groups without a spec are listed."""
+    """Report of the drift of a plan, with or without the groups that have no spec."""
 
     plan: Plan
     exit: ExitStatus
@@ -106,7 +106,7 @@ class DriftReport:
 
 @dataclass(frozen=True, slots=True)
 class ApplyReport:
-    """The end of an apply. `applied` is None if the run changed nothing: the plan was empty, refused or declined."""
+    """Report of an apply. `applied` is None if the run changed nothing: the plan was empty, refused or declined."""
 
     plan: Plan
     exit: ExitStatus
@@ -115,8 +115,8 @@ class ApplyReport:
 
 @dataclass(frozen=True, slots=True)
 class ValidationReport:
-    """Checked specs. `entries` are the files by address; `findings_elsewhere` counts findings in files that the user
-    did not ask about."""
+    """Report of checked specs. `entries` are the files by address; `findings_elsewhere` counts findings in other files
+    than the files that the user named."""
 
     exit: ExitStatus
     groups: int
@@ -130,18 +130,18 @@ class ValidationReport:
 
     @property
     def headline(self) -> str:
-        """The counts in one sentence."""
+        """Return the counts in one sentence."""
         return render_validation(self.groups, self.destinations, self.files)
 
     @property
     def findings(self) -> tuple[Diagnostic, ...]:
-        """All findings."""
+        """Return all findings."""
         return (*self.warnings, *self.refusals)
 
 
 @dataclass(frozen=True, slots=True)
 class Renderer:
-    """Text for people: results for standard output, diagnostics for standard error. Other formats override methods."""
+    """Renderer of text: results for standard output, diagnostics for standard error. Other formats override methods."""
 
     run: RunView
 
@@ -151,37 +151,37 @@ class Renderer:
     """Whether each change is reported as soon as it ends."""
 
     def result(self, text: StyledText | str) -> Parts:
-        """A result for people, unless a document takes its place."""
+        """Render a result as text. Formats with a document render nothing."""
         yield Printed(text)
 
     def document(self, exit_code: ExitStatus, content: Mapping[str, Any]) -> Parts:
-        """The same result for programs."""
+        """Render a result as a document. Formats without a document render nothing."""
         return iter(())
 
     def diagnostics(self, diagnostics: Collection[Diagnostic]) -> Parts:
-        """Diagnostics with excerpts."""
+        """Render diagnostics with excerpts."""
         text = render_full(diagnostics, self.run.read_line, self.run.get_err_width())
         yield Printed(text, to_stderr=True)
 
     def warnings(self, warnings: Collection[Diagnostic]) -> Parts:
-        """Warnings, before the results of a run."""
+        """Render warnings, before the results of a run."""
         if warnings:
             yield from self.diagnostics(warnings)
             yield Printed("", to_stderr=True)
 
     def blockers(self, blockers: Collection[Diagnostic]) -> Parts:
-        """Diagnostics that forbid to apply a plan, after the plan."""
+        """Render diagnostics that forbid to apply a plan, after the plan."""
         if blockers:
             yield Printed("", to_stderr=True)
             yield from self.diagnostics(blockers)
 
     def changes(self, plan: Plan) -> Parts:
-        """The changes of a plan, as the user approves them."""
+        """Render the changes of a plan, for the approval of the user."""
         detail = Detail.EVERYTHING if self.run.is_verbose else Detail.CHANGES
         yield Printed(render_plan_text(plan, detail, self.run.get_out_width()))
 
     def plan(self, report: PlanReport) -> Parts:
-        """A whole plan with its warnings and blockers."""
+        """Render a whole plan with its warnings and blockers."""
         yield from self.warnings(report.plan.warnings)
         if report.header is not None:
             yield from self.result(report.header)
@@ -191,7 +191,7 @@ class Renderer:
             yield from self.result(report.footer)
 
     def drift(self, report: DriftReport) -> Parts:
-        """The drift of a plan, and objects that these credentials cannot see. Other blockers are irrelevant here."""
+        """Render the drift of a plan, and objects that the credentials cannot see. Other blockers are irrelevant."""
         yield from self.warnings(report.plan.warnings)
         yield from self.result(
             render_drift_text(report.plan, report.unmanaged_groups, self.run.get_out_width())
@@ -199,7 +199,7 @@ class Renderer:
         yield from self.blockers(report.plan.gone_or_hidden)
 
     def validation(self, report: ValidationReport) -> Parts:
-        """Checked specs, or the refusals of the project's policies."""
+        """Render checked specs, or the refusals of policies."""
         if report.refusals:
             yield from self.failure(report.exit, report.findings, report.policy_results)
             return
@@ -209,7 +209,7 @@ class Renderer:
             yield Printed(render_other_findings(report.findings_elsewhere), to_stderr=True)
 
     def applied(self, report: ApplyReport) -> Parts:
-        """The end of an apply. The plan and, unless `shows_outcomes_live` is false, each change stand above."""
+        """Render the end of an apply. The plan and, unless `shows_outcomes_live` is false, each change stand above."""
         if report.applied is None:
             return
         yield Printed("")
@@ -223,58 +223,58 @@ class Renderer:
         diagnostics: Collection[Diagnostic],
         policy_results: Collection[PolicyResult] = (),
     ) -> Parts:
-        """The end of a run that could not do its work. No document of a failure looks like a plan without changes."""
+        """Render the end of a failed run. No document of a failure looks like a plan without changes."""
         yield from self.diagnostics(diagnostics)
 
     def interrupted(self, exit_code: ExitStatus, diagnostic: Diagnostic) -> Parts:
-        """The end of a run that the user stopped before its first change. Only documents need the diagnostic."""
+        """Render the end of a run that the user stopped before its first change. Only documents need the diagnostic."""
         yield Printed("Interrupted before anything was changed.", to_stderr=True)
 
 
 class ConciseRenderer(Renderer):
-    """Text for editors: one line for each diagnostic."""
+    """Renderer for editors: each diagnostic on a line."""
 
     def diagnostics(self, diagnostics: Collection[Diagnostic]) -> Parts:
-        """One line for each diagnostic."""
+        """Render each diagnostic on a line."""
         yield Printed(render_concise(diagnostics), to_stderr=True)
 
     def warnings(self, warnings: Collection[Diagnostic]) -> Parts:
-        """The same lines. No empty line follows."""
+        """Render each warning on a line. No empty line follows, since editors parse every line."""
         if warnings:
             yield from self.diagnostics(warnings)
 
 
 class DocumentRenderer(Renderer):
-    """One document on standard output, with the diagnostics inside. Nothing is rendered for people."""
+    """Renderer of one document on standard output, with the diagnostics inside. Renders no text for people."""
 
     is_document = True
     shows_outcomes_live = False
 
     def result(self, text: StyledText | str) -> Parts:
-        """Nothing."""
+        """Render nothing."""
         return iter(())
 
     def warnings(self, warnings: Collection[Diagnostic]) -> Parts:
-        """Nothing."""
+        """Render nothing."""
         return iter(())
 
     def blockers(self, blockers: Collection[Diagnostic]) -> Parts:
-        """Nothing."""
+        """Render nothing."""
         return iter(())
 
     def changes(self, plan: Plan) -> Parts:
-        """Nothing."""
+        """Render nothing."""
         return iter(())
 
     def applied(self, report: ApplyReport) -> Parts:
-        """Nothing."""
+        """Render nothing."""
         return iter(())
 
     def interrupted(self, exit_code: ExitStatus, diagnostic: Diagnostic) -> Parts:
-        """The document of a failure."""
+        """Render the document of a failure."""
         return self.failure(exit_code, [diagnostic])
 
 
-def verbatim(text: str) -> Printed:
-    """A document for standard output."""
+def make_verbatim(text: str) -> Printed:
+    """Make a document for standard output."""
     return Printed(text, is_verbatim=True)

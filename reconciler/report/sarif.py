@@ -1,4 +1,4 @@
-"""Diagnostics as SARIF 2.1.0, which code scanning and review tools read."""
+"""Render diagnostics as SARIF 2.1.0, for code scanning and review tools."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from reconciler.report.renderer import (
     Parts,
     PlanReport,
     ValidationReport,
-    verbatim,
+    make_verbatim,
 )
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 MAX_RESULTS = 5000
-"""Results that code scanning keeps of one run."""
+"""Number of results that code scanning keeps of one run."""
 
 _SEVERITIES = tuple(Severity)
 
@@ -46,13 +46,19 @@ def build_sarif_log(
 
     `to_repo_path` turns the path of a span into a path from the root of the repository. A finding without a place
     stands at the top of the file `default_file`, since readers refuse results without a place. Each of `policy_results`
-    gets a rule of its own, so that readers can tell policies apart.
+    gets a rule of its own, so that readers can distinguish policies.
     """
-    ordered = sorted(sort_diagnostics(diagnostics), key=lambda each: _SEVERITIES.index(each.severity))
+    ordered = sorted(
+        sort_diagnostics(diagnostics), key=lambda diagnostic: _SEVERITIES.index(diagnostic.severity)
+    )
     kept = ordered[:MAX_RESULTS]
-    policies = {identify_finding(found): each for each in policy_results for found in each.findings}
-    found = [_SarifFinding(each, policies.get(identify_finding(each))) for each in kept]
-    rules = {each.rule_id: each for each in found}
+    policies = {
+        identify_finding(diagnostic): policy_result
+        for policy_result in policy_results
+        for diagnostic in policy_result.findings
+    }
+    findings = [_SarifFinding(diagnostic, policies.get(identify_finding(diagnostic))) for diagnostic in kept]
+    rules = {finding.rule_id: finding for finding in findings}
     ids = sorted(rules)
     indices = {id: index for index, id in enumerate(ids)}
     seen: Counter[str] = Counter()
@@ -60,14 +66,16 @@ def build_sarif_log(
         "tool": {"driver": _build_driver(rules[id] for id in ids)},
         "columnKind": "unicodeCodePoints",
         "invocations": [_build_invocation(exit_code, omitted=len(ordered) - len(kept))],
-        "results": [_build_result(each, indices, to_repo_path, default_file, seen) for each in found],
+        "results": [
+            _build_result(finding, indices, to_repo_path, default_file, seen) for finding in findings
+        ],
     }
     return {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
 
 
 @dataclass(frozen=True, slots=True)
 class _SarifFinding:
-    """A finding, and its policy if a policy found it."""
+    """A finding with its policy, None for a finding of the program."""
 
     diagnostic: Diagnostic
     policy_result: PolicyResult | None
@@ -180,8 +188,8 @@ def _build_region(diagnostic: Diagnostic) -> dict[str, int]:
 
 
 def _compute_fingerprint(diagnostic: Diagnostic, path: str, seen: Counter[str]) -> str:
-    """Compute a fingerprint that stays when lines move: from the message, the file, and the number of equal findings
-    before this finding."""
+    """Compute a fingerprint from code, file, address and message, and from the number of equal findings before. Lines
+    are left out: a finding that only moves must not count as new."""
     key = "\0".join([diagnostic.code, path, str(diagnostic.address or ""), diagnostic.message])
     digest = hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()[:16]
     seen[digest] += 1
@@ -189,7 +197,7 @@ def _compute_fingerprint(diagnostic: Diagnostic, path: str, seen: Counter[str]) 
 
 
 class SarifRenderer(DocumentRenderer):
-    """Findings as a SARIF log. SARIF has no room for the changes of a plan."""
+    """Renderer of findings as a SARIF log. SARIF has no form for the changes of a plan."""
 
     def plan(self, report: PlanReport) -> Parts:
         """Render warnings and blockers of a plan."""
@@ -218,4 +226,4 @@ class SarifRenderer(DocumentRenderer):
             default_file=self.run.project_file,
             exit_code=int(exit_code),
         )
-        yield verbatim(dump_document(log))
+        yield make_verbatim(dump_document(log))

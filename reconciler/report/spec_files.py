@@ -1,4 +1,4 @@
-"""Files of a project: formatted specs and written JSON Schemas."""
+"""Render changed files of a project: formatted specs and written JSON Schemas."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def render_changed_files(paths: Iterable[str]) -> StyledText:
 
 
 def render_diff(path: str, before: str, after: str) -> StyledText:
-    """Render a unified diff of a file. Blanks at line ends stand in the output as they stand in the file."""
+    """Render a unified diff of a file. Blanks at line ends are kept."""
     diff = unified_diff(
         before.split("\n"), after.split("\n"), f"{path} (as it is)", f"{path} (normal form)", lineterm=""
     )

@@ -1,4 +1,4 @@
-"""Recorded state: records, moves and locks, for people and as JSON."""
+"""Render the state: records, moves and locks, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _render_removals(removals: Mapping[str, CompletedRemoval]) -> Iterator[Text]
 
 
 def _render_exemptions(exemptions: Sequence[Exemption]) -> Iterator[Text]:
-    """Render the exemptions from limits, policies and waits that runs had, the latest first."""
+    """Render the exemptions of runs from limits, policies and waits, the latest first."""
     if exemptions:
         shown = [*reversed(exemptions)][:_MAX_EXEMPTIONS]
         suffix = f", the last {len(shown)}" if len(shown) < len(exemptions) else ""
@@ -66,7 +66,7 @@ def _render_exemptions(exemptions: Sequence[Exemption]) -> Iterator[Text]:
 def render_records(
     records: Mapping[Address, Record], hidden: Mapping[Address, Collection[FieldPath]]
 ) -> Text:
-    """Render all facts about some addresses, one block each. `hidden` fields are not shown."""
+    """Render all facts of records, a block for each record. `hidden` fields are not shown."""
     return Text("\n\n").join(
         [
             _render_record(address, records[address], hidden[address])
@@ -76,8 +76,8 @@ def render_records(
 
 
 def render_moves(pairs: Iterable[tuple[Address, Address]]) -> Text:
-    """Render records that have another address now."""
-    parts = [Text(f"{source} is remembered as {target} now.") for source, target in pairs]
+    """Render moved records: former and new address."""
+    parts = [Text(f"{source} is recorded as {target} now.") for source, target in pairs]
     return join_lines(
         [*parts, Text("Nothing was changed at Fivetran. The specs must use the new key too.", QUIET)]
     )
@@ -96,7 +96,9 @@ def render_forget_prompt(location: str, records: Mapping[Address, Record]) -> Te
     if any(record.protected for record in records.values()):
         parts.append(Text("  ! their protection is forgotten too, unless the specs declare it", WARN))
     if any(record.intent is not None for record in records.values()):
-        parts.append(Text("  ! an interrupted run is forgotten too: look whether it left something", WARN))
+        parts.append(
+            Text("  ! an interrupted run is forgotten too: check whether it left an object at Fivetran", WARN)
+        )
     return join_lines(parts)
 
 
@@ -106,17 +108,17 @@ def render_forgotten(count: int) -> Text:
 
 
 def render_unlocked(location: str, last_holder: LockInfo | None) -> Text:
-    """Render that a lock is free, and the run that held it last."""
-    parts = [Text(f"Nobody holds the lock of {escape(location)}.", STRONG)]
+    """Render a free lock, and its last holder."""
+    parts = [Text(f"The lock of {escape(location)} is free.", STRONG)]
     if last_holder is not None:
-        parts.append(Text(f"The last holder ended without letting go: {escape(str(last_holder))}.", QUIET))
-        parts.append(Text("`reconciler plan` shows what it left to be done.", QUIET))
+        parts.append(Text(f"The last holder ended without releasing it: {escape(str(last_holder))}.", QUIET))
+        parts.append(Text("`reconciler plan` shows its unfinished changes.", QUIET))
     return join_lines(parts)
 
 
 def render_unlock_prompt(location: str, holder: LockInfo | None, doubt: str) -> Text:
-    """Render a lock that is about to be broken, and the reason why only a person can know whether its run is dead."""
-    holder_text = escape(str(holder)) if holder is not None else "somebody who does not say who it is"
+    """Render a lock that is about to be broken, and the doubt about its run, which only a person can resolve."""
+    holder_text = escape(str(holder)) if holder is not None else "an unknown process"
     return join_lines(
         [
             Text(f"The lock of {escape(location)} is held by {holder_text}."),
@@ -127,17 +129,17 @@ def render_unlock_prompt(location: str, holder: LockInfo | None, doubt: str) -> 
 
 
 _CONCURRENT_RUNS_WARNING = (
-    "if that run still goes on, it starts nothing new some seconds after another one got the lock at the latest, unless"
-    " it is cut off from the state; until then two may work at once"
+    "if that run is still active, two runs may work at once until it notices the loss of its lock: within some seconds,"
+    " unless it cannot reach the state"
 )
 
 
 def render_lock_broken(location: str) -> Text:
-    """Render that a lock was broken."""
+    """Render a broken lock."""
     return join_lines(
         [
             Text(f"The lock of {escape(location)} is broken.", STRONG),
-            Text("`reconciler plan` shows what its holder left to be done.", QUIET),
+            Text("`reconciler plan` shows the unfinished changes of its holder.", QUIET),
         ]
     )
 
@@ -217,10 +219,10 @@ def serialize_state(location: str, state: State) -> dict[str, Any]:
             for address in sorted(state.records, key=get_entry_sort_key)
         ],
         "removals": [
-            {"key": key, "id": each.id, "extent": str(each.extent)}
-            for key, each in sorted(state.removals.items())
+            {"key": key, "id": removal.id, "extent": str(removal.extent)}
+            for key, removal in sorted(state.removals.items())
         ],
-        "exemptions": [asdict(each) for each in state.exemptions],
+        "exemptions": [asdict(exemption) for exemption in state.exemptions],
     }
 
 
@@ -252,8 +254,8 @@ def serialize_forgotten(records: Mapping[Address, Record]) -> dict[str, Any]:
 
 
 def serialize_lock(location: str, holder: LockInfo | None, *, broken: bool) -> dict[str, Any]:
-    """Serialize a lock that is free now, and whether it was broken for that; `holder` is the last run that held the
-    lock."""
+    """Serialize a lock that is free now; `broken` is true if this command broke it, `holder` is the last run that held
+    the lock."""
     holder_data = None if holder is None else asdict(holder)
     return {"lock": {"place": location, "broken": broken, "holder": holder_data}}
 

@@ -1,4 +1,4 @@
-"""Text streams that never raise: a closed pipe or an ASCII terminal must not end an apply half-way."""
+"""Write to text streams without errors: a closed pipe or an ASCII terminal must not end an apply half-way."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _ASCII_FALLBACKS = str.maketrans(
 
 
 class ClosedStream(io.TextIOBase):
-    """Stands in for a standard stream that the caller has closed (`>&-`); the interpreter has None then."""
+    """Substitute for a closed standard stream (`>&-`), for which the interpreter has None."""
 
     encoding = "utf-8"
 
     def write(self, text: str) -> int:
-        """Fail as a write to the closed descriptor would."""
+        """Raise the error of a write to a closed descriptor."""
         raise OSError(errno.EBADF, os.strerror(errno.EBADF))
 
 
@@ -27,7 +27,7 @@ class SafeStream:
     """Text stream for rich that writes as much as it can.
 
     Characters that the encoding lacks are replaced. After the first failed write all output is dropped, and `failure`
-    is the error: the reported work matters more than the report.
+    is the error: a run must finish its changes even if it cannot report them.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -36,11 +36,11 @@ class SafeStream:
 
     @property
     def encoding(self) -> str:
-        """The encoding of the stream below; rich chooses its spinner by it."""
+        """Return the encoding of the stream below; rich chooses its spinner by the encoding."""
         return self._stream.encoding or "utf-8"
 
     def isatty(self) -> bool:
-        """Whether the stream is a terminal."""
+        """Return whether the stream is a terminal."""
         return not self._stream.closed and self._stream.isatty()
 
     def fileno(self) -> int:
@@ -57,7 +57,7 @@ class SafeStream:
         return len(text)
 
     def flush(self) -> None:
-        """Flush the stream below."""
+        """Flush the stream below. Never raises."""
         if self.failure is None:
             try:
                 self._stream.flush()

@@ -1,4 +1,4 @@
-"""Colours and symbols of a terminal, and consoles that fold long lines between words."""
+"""Define colours and symbols, and make consoles that fold long lines between words."""
 
 from __future__ import annotations
 
@@ -53,13 +53,13 @@ def _find_breaks(line: str, width: int, hanging: int) -> list[int]:
 
 
 Screen: TypeAlias = Console
-"""Console that texts are printed on. Made by `make_console`."""
+"""Console of rich, made by `make_console`."""
 StyledText: TypeAlias = Text
-"""Text with its colours."""
+"""Text of rich with its colours."""
 
 
 class Colour(StrEnum):
-    """Whether colours may be used on a terminal."""
+    """Use of colours on a terminal."""
 
     AUTO = "auto"
     NEVER = "never"
@@ -97,7 +97,7 @@ STATUS_STYLES = {
 
 
 class _WordWrapHook(RenderHook):
-    """Breaks long lines between words."""
+    """Render hook that breaks long lines between words."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -140,7 +140,7 @@ def get_terminal_width(console: Console) -> int | None:
 
 
 def get_stream_failure(console: Console) -> OSError | None:
-    """Return the error with which the stream of a console made here stopped taking output, or None."""
+    """Return the error that stopped the output of a console of `make_console`; None if the output works."""
     return cast("SafeStream", console.file).failure
 
 

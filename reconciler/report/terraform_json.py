@@ -1,8 +1,8 @@
-"""A plan as Terraform's plan JSON, format 1.2, for the tools that read it: policies, scanners, summaries.
+"""Render a plan as Terraform's plan JSON, format 1.2, for policy tools, scanners and summaries.
 
-The document differs from Terraform's in three points: it never has the value of a secret; an object that is no longer
-managed is no planned value; and the variable `x_reconciler` has data that the format has no key for, by the addresses
-of this document. Readers accept variables that they do not know, whereas the format allows no further keys.
+The document differs from documents of Terraform in three points: it never has the value of a secret; a forgotten object
+is no planned value; and the variable `x_reconciler` has data that the format has no key for, by the addresses of this
+document. Readers accept variables that they do not know, whereas the format allows no further keys.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from reconciler.report.plan_json import (
     serialize_scope,
 )
 from reconciler.report.plan_summary import UNTESTED
-from reconciler.report.renderer import DocumentRenderer, ExitStatus, Parts, PlanReport, verbatim
+from reconciler.report.renderer import DocumentRenderer, ExitStatus, Parts, PlanReport, make_verbatim
 from reconciler.report.terraform_values import (
     ResourceView,
     is_imported,
@@ -41,10 +41,10 @@ from reconciler.report.terraform_values import (
 FORMAT_VERSION = "1.2"
 STATE_FORMAT_VERSION = "1.0"
 TERRAFORM_VERSION = "0.0.0-reconciler"
-"""Checkov sees no resource in a plan without a version, and no version of Terraform made this one."""
+"""Version in place of a Terraform version: Checkov reads no resource of a plan without a version."""
 PROVIDER = "registry.terraform.io/fivetran/fivetran"
 
-_SCHEMA_VERSIONS = {DESTINATION: 1}  # of the provider's release 1; any other has the first
+_SCHEMA_VERSIONS = {DESTINATION: 1}  # of release 1 of the provider; all other resources have version 0
 
 # Nothing changes if only setup tests are to run, or an object is only recorded.
 _ACTIONS = {
@@ -66,14 +66,14 @@ _CHECK_STATUSES = {PolicyStatus.PASSED: "pass", PolicyStatus.FAILED: "error"}
 
 
 EXTENSION_VARIABLE = "x_reconciler"
-"""The variable whose value is our own data."""
+"""Name of the variable with data beyond the format."""
 
 
 def build_terraform_plan(plan: Plan, at: datetime, extra: Mapping[str, Any]) -> dict[str, Any]:
-    """Build the whole document. `at` is the time of the plan; `extra` stands in our own data beside the fixed keys.
+    """Build the whole document. `at` is the time of the plan; `extra` are more keys of the variable `x_reconciler`.
 
-    `complete` has Terraform's meaning, nothing is left out: so a plan with targets is incomplete, and a plan with
-    unseen objects too.
+    `complete` means, as in Terraform, that the plan leaves nothing out: a plan with targets is incomplete, and a plan
+    with unseen objects too.
     """
     ids = {change.address: change.id for change in plan.changes}
     views = [(change, view_before(change), view_after(change, ids)) for change in plan.changes]
@@ -116,7 +116,7 @@ def build_terraform_plan(plan: Plan, at: datetime, extra: Mapping[str, Any]) -> 
 def build_failed_terraform_plan(
     diagnostics: Iterable[Diagnostic], at: datetime, extra: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Build the document of a plan that could not be made. It cannot be mistaken for a plan without changes."""
+    """Build the document of a failed plan. It cannot be mistaken for a plan without changes."""
     return {
         "format_version": FORMAT_VERSION,
         "terraform_version": TERRAFORM_VERSION,
@@ -129,7 +129,7 @@ def build_failed_terraform_plan(
 
 
 def _build_variables(content: dict[str, Any]) -> dict[str, Any]:
-    """Build input variables with our own data: their values may have any shape."""
+    """Build the input variables: the values of variables may have any shape."""
     return {"variables": {EXTENSION_VARIABLE: {"value": content}}}
 
 
@@ -142,7 +142,7 @@ def _identify_resource(address: Address) -> dict[str, Any]:
 
 
 def _build_module(views: Iterable[tuple[Change, ResourceView]]) -> dict[str, Any]:
-    """Build the module of all objects at one time."""
+    """Build the root module: all objects at one time."""
     return {"resources": [_build_resource(change, view) for change, view in views if view.values is not None]}
 
 
@@ -222,7 +222,7 @@ def _build_references(address: Address) -> dict[str, Any]:
 
 
 def _build_check(policy_result: PolicyResult) -> dict[str, Any]:
-    """Build a policy as a `check` block. An overridden policy is violated all the same."""
+    """Build a policy as a `check` block. An overridden policy is still violated."""
     address = f"check.{policy_result.policy}"
     status = _CHECK_STATUSES.get(policy_result.standing, "fail")
     problems = [{"message": to_one_line(finding.message)} for finding in policy_result.findings]
@@ -256,8 +256,7 @@ _COMPARABLE = {Visibility.CLEAR, Visibility.HIDDEN}
 
 
 def _build_change_details(change: Change) -> dict[str, Any]:
-    """Build facts of a change that the format has no key for: our action, its reasons, sources of secrets, origins of
-    fields."""
+    """Build the facts of a change beyond the format: action, reasons, sources of secrets, origins of fields."""
     data = serialize_change(change)
     field_values = [FieldValue(field.path, field.after, field.shown) for field in change.fields]
     secrets = (
@@ -282,13 +281,13 @@ def _build_change_details(change: Change) -> dict[str, Any]:
 
 
 class TerraformJsonRenderer(DocumentRenderer):
-    """A plan as Terraform's plan JSON. Diagnostics of a failure also go to stderr, since tools read the document."""
+    """Renderer of Terraform's plan JSON. Diagnostics of a failure also go to stderr, since tools read the document."""
 
     def plan(self, report: PlanReport) -> Parts:
-        """Render the plan. Our own data has the exit code, and facts about the file of a saved plan."""
+        """Render the plan. `x_reconciler` has the exit code, and facts about the file of a saved plan."""
         saved = {} if report.saved is None else {"saved": report.saved}
         extra = {**saved, **_serialize_exit(report.exit)}
-        yield verbatim(dump_document(build_terraform_plan(report.plan, report.created_at, extra)))
+        yield make_verbatim(dump_document(build_terraform_plan(report.plan, report.created_at, extra)))
 
     def failure(
         self,
@@ -296,10 +295,10 @@ class TerraformJsonRenderer(DocumentRenderer):
         diagnostics: Collection[Diagnostic],
         policy_results: Collection[PolicyResult] = (),
     ) -> Parts:
-        """Render a plan that no reader applies, with the diagnostics in our own data."""
+        """Render a plan that cannot be applied, with the diagnostics in `x_reconciler`."""
         yield from self.diagnostics(diagnostics)
         document = build_failed_terraform_plan(diagnostics, self.run.get_time(), _serialize_exit(exit_code))
-        yield verbatim(dump_document(document))
+        yield make_verbatim(dump_document(document))
 
 
 def _serialize_exit(exit_code: ExitStatus) -> dict[str, Any]:

@@ -1,8 +1,8 @@
-"""A plan in the words of Terraform, for tools and people that look for them in a log.
+"""Render a plan in the words of Terraform, for tools and people that search for these words in a log.
 
-Lines at column 0 are Terraform's and our own; no text of a user begins a line there. Tools find the changes between the
-line `Terraform will perform the following actions:` and the rule at the end, and the change of each resource in the
-lines that begin with `  # `.
+No text of a user begins a line at column 0. Tools find the changes between the line
+`Terraform will perform the following actions:` and the rule at the end, and the change of each resource in the lines
+that begin with `  # `.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from reconciler.report.plan_summary import (
     format_unsettled,
     list_remarks,
 )
-from reconciler.report.renderer import ApplyReport, ExitStatus, Parts, Printed, Renderer, verbatim
+from reconciler.report.renderer import ApplyReport, ExitStatus, Parts, Printed, Renderer, make_verbatim
 from reconciler.report.style import format_count
 from reconciler.report.terraform_values import (
     SENSITIVE,
@@ -94,7 +94,7 @@ _IN_EFFECT = frozenset({Status.DONE, Status.AWAITING_APPROVAL})
 
 
 def render_terraform_plan(plan: Plan) -> str:
-    """Render the plan: changes made outside the specs, each change with its fields, the counts, and our remarks."""
+    """Render the plan: changes made outside the specs, each change with its fields, the counts, and remarks."""
     ids = {change.address: change.id for change in plan.changes}
     shown = [change for change in plan.changes if change.action in _ACTION_PHRASES]
     parts = [*_render_outside_changes(plan.drifted)]
@@ -109,9 +109,11 @@ def render_terraform_plan(plan: Plan) -> str:
 
 
 def render_terraform_diagnostics(diagnostics: Iterable[Diagnostic], *, has_bars: bool = True) -> str:
-    """Render findings as Terraform prints them: a line `Error: ` or `Warning: `, then place and reasons."""
+    """Render diagnostics as Terraform prints them: a line `Error: ` or `Warning: `, then place and reasons."""
     if not has_bars:
-        return "\n".join("\n".join([*_render_diagnostic(each), ""]) for each in sort_diagnostics(diagnostics))
+        return "\n".join(
+            "\n".join([*_render_diagnostic(diagnostic), ""]) for diagnostic in sort_diagnostics(diagnostics)
+        )
     return "\n".join(
         "\n".join(["╷", *(f"│ {line}".rstrip() for line in _render_diagnostic(diagnostic)), "╵"])
         for diagnostic in sort_diagnostics(diagnostics)
@@ -219,7 +221,7 @@ _ABSENT = object()
 
 @dataclass(frozen=True, slots=True)
 class _AttributeDiff:
-    """Diff of attributes. `sent_paths` are attributes that change although both sides look the same."""
+    """Diff of attributes. `sent_paths` are attributes that a run sends even if both sides look equal (secrets)."""
 
     before_view: ResourceView
     after_view: ResourceView
@@ -227,7 +229,7 @@ class _AttributeDiff:
     replace_paths: frozenset[str] = frozenset()
 
     def render(self) -> Iterator[str]:
-        """Render each attribute that changes, and the number of the others."""
+        """Render each attribute that changes, and the number of hidden attributes."""
         sides = tuple(_add_unknown(view) for view in (self.before_view, self.after_view))
         yield from self._render_level(sides[0], sides[1], "", 6)
 
@@ -315,7 +317,7 @@ def _is_sensitive(view: ResourceView, path: str) -> bool:
 
 
 class TerraformRenderer(Renderer):
-    """Texts in the words of Terraform."""
+    """Renderer of texts in the words of Terraform."""
 
     shows_outcomes_live = False
 
@@ -329,31 +331,31 @@ class TerraformRenderer(Renderer):
 
     def changes(self, plan: Plan) -> Parts:
         """Render the plan."""
-        yield verbatim(render_terraform_plan(plan))
+        yield make_verbatim(render_terraform_plan(plan))
 
     def applied(self, report: ApplyReport) -> Parts:
-        """Render the end of each change, the counts, and the errors. Readers look for either the counts or an error."""
+        """Render the results, the errors, and the counts. Readers expect either the counts or an error."""
         if report.applied is None:
             yield _render_end(report.exit, ())
             return
         outcomes = report.applied.outcomes
         lines = [render_terraform_outcome(outcome) for outcome in outcomes]
-        yield verbatim("\n".join(["", *lines, ""]))
+        yield make_verbatim("\n".join(["", *lines, ""]))
         problems = [
-            *(found for outcome in outcomes for found in outcome.diagnostics),
+            *(diagnostic for outcome in outcomes for diagnostic in outcome.diagnostics),
             *report.applied.problems,
         ]
         if problems:
             yield from self.diagnostics(problems)
         yield _render_end(report.exit, outcomes)
-        yield verbatim(f"\n{render_summary(report.applied).plain}")
+        yield make_verbatim(f"\n{render_summary(report.applied).plain}")
 
 
 def _render_end(exit_code: ExitStatus, outcomes: Iterable[Outcome]) -> Printed:
     """Render the line by which readers distinguish a complete apply."""
     if int(exit_code):
         return Printed(f"Error: the apply ended as `{exit_code.reason}`", to_stderr=True, is_verbatim=True)
-    return verbatim(format_apply_counts(outcomes))
+    return make_verbatim(format_apply_counts(outcomes))
 
 
 def render_terraform_outcome(outcome: Outcome) -> str:

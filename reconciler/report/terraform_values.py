@@ -1,7 +1,7 @@
-"""Objects as Fivetran's Terraform provider has them: whole, before and after, with masks for hidden values.
+"""View objects in the form of Fivetran's Terraform provider: before and after, with masks for hidden values.
 
 Attributes have the names of the provider (release 1), which are the names of the API. `config` is a single nested block
-there, and so one object, not a list of one. A mask is a tree of the same shape with `true` at its leaves.
+in the provider, and so one object, not a list. A mask is a tree of the same shape with `true` at its leaves.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from reconciler.model.plan import Action, Change, FieldChange, FieldValue, Origi
 from reconciler.model.value import FieldPath
 
 SENSITIVE = "(sensitive value)"
-"""Stands for a secret that is set: a rule can ask whether there is a secret, and gets no value."""
+"""Placeholder of a secret that is set: a rule can check whether a secret is set, and gets no value."""
 
 _ABSENT_BEFORE = {Action.CREATE}
 _ABSENT_AFTER = {Action.DELETE, Action.FORGET}
@@ -23,7 +23,7 @@ _ABSENT_AFTER = {Action.DELETE, Action.FORGET}
 
 @dataclass(frozen=True, slots=True)
 class ResourceView:
-    """An object at one time. If there is no object, `values` is None; unknown leaves have no value."""
+    """View of an object at one time. `values` is None if the object does not exist; unknown leaves have no value."""
 
     values: dict[str, Any] | None = None
     sensitive: dict[str, Any] = field(default_factory=dict)
@@ -44,7 +44,7 @@ def to_terraform_address(address: Address) -> str:
 
 
 def is_imported(change: Change) -> bool:
-    """Whether a live object is recorded for the first time, changed or not."""
+    """Return whether a live object is recorded for the first time, changed or not."""
     return change.action is Action.ADOPT or (
         change.action is Action.UPDATE and Reason.NOT_REMEMBERED in change.reasons
     )
@@ -58,7 +58,7 @@ def view_before(change: Change) -> ResourceView:
         return _build_view(
             [*_list_identity_values(change, change.id), *change.applied, *_list_live_values(change)]
         )
-    fields = (_value_before(field_change, change) for field_change in change.fields)
+    fields = (_get_value_before(field_change, change) for field_change in change.fields)
     return _build_view([*_list_identity_values(change, change.id), *fields, *_list_unchanged_values(change)])
 
 
@@ -77,22 +77,22 @@ def view_after(change: Change, ids: Mapping[Address, str | None]) -> ResourceVie
 
 
 def view_last_applied(change: Change) -> ResourceView:
-    """View the last applied object of a drifted entry. A field whose last value is not known is left out."""
-    applied_by_path = {each.path: each for each in change.applied}
-    if change.action in _ABSENT_BEFORE:  # the object is gone, and is to be made again
+    """View the last applied object of a drifted entry. Fields with unknown last values are left out."""
+    applied_by_path = {value.path: value for value in change.applied}
+    if change.action in _ABSENT_BEFORE:  # the object was deleted, and the plan creates it again
         id = applied_by_path.get(("id",))
         return _build_view(
             [*_list_identity_values(change, id.value if id is not None else None), *change.applied]
         )
     candidates = (
-        _value_before(each, change)
-        if each.origin is Origin.SPEC
-        else FieldValue(each.path, each.after, each.shown)
-        if each.origin is Origin.DRIFT
-        else applied_by_path.get(each.path)
-        for each in change.fields
+        _get_value_before(field_change, change)
+        if field_change.origin is Origin.SPEC
+        else FieldValue(field_change.path, field_change.after, field_change.shown)
+        if field_change.origin is Origin.DRIFT
+        else applied_by_path.get(field_change.path)
+        for field_change in change.fields
     )
-    values = (each for each in candidates if each is not None)
+    values = (value for value in candidates if value is not None)
     return _build_view([*_list_identity_values(change, change.id), *values, *_list_unchanged_values(change)])
 
 
@@ -104,7 +104,7 @@ def _list_identity_values(change: Change, id: str | None) -> Iterator[FieldValue
 
 
 def _list_live_values(change: Change) -> Iterator[FieldValue]:
-    """List the live values of an object that goes, not the last applied values."""
+    """List the live values of a deleted or forgotten object. They win over the last applied values."""
     live = change.live
     if live is None:
         return
@@ -116,14 +116,13 @@ def _list_live_values(change: Change) -> Iterator[FieldValue]:
 
 
 def _list_unchanged_values(change: Change) -> tuple[FieldValue, ...]:
-    """List the fields that stay. A field that is listed as a change is rendered there, even if a saved plan has it in
-    both."""
-    changed_paths = {each.path for each in change.fields}
-    return tuple(each for each in change.other_values if each.path not in changed_paths)
+    """List the unchanged fields. A field that an edited saved plan lists as changed and unchanged counts as changed."""
+    changed_paths = {field_change.path for field_change in change.fields}
+    return tuple(value for value in change.other_values if value.path not in changed_paths)
 
 
-def _value_before(field_change: FieldChange, change: Change) -> FieldValue:
-    """Return the value of a field before its change. A changed secret is only known to be hidden."""
+def _get_value_before(field_change: FieldChange, change: Change) -> FieldValue:
+    """Return the value of a field before its change. The earlier value of a changed secret is unknown."""
     is_unchanged = field_change.path in change.secrets.unchanged
     return FieldValue(
         field_change.path, field_change.after if is_unchanged else field_change.before, field_change.shown
@@ -146,7 +145,7 @@ def _build_view(fields: Iterable[FieldValue]) -> ResourceView:
 
 
 def _set_value(tree: dict[str, Any], path: FieldPath, leaf: Any) -> None:
-    """Set a leaf of a tree. An edited saved plan may have any paths."""
+    """Set a leaf of a tree. Never raises: an edited saved plan may have any paths."""
     for step in path[:-1]:
         child = tree.get(step)
         if not isinstance(child, dict):

@@ -1,4 +1,4 @@
-"""Result of a validation, for people and as JSON."""
+"""Render the result of a validation as text and as JSON."""
 
 from __future__ import annotations
 
@@ -36,5 +36,5 @@ def serialize_validation(
 
 
 def render_other_findings(findings: int) -> str:
-    """Render the number of findings that are left out because the user named only some files."""
+    """Render the number of findings in files that the user did not name."""
     return f"{format_count(findings, 'finding')} in other files not shown."

@@ -1,4 +1,4 @@
-"""Field values for people, as a plan shows them."""
+"""Render field values of a plan as text."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def render_new_value(field: FieldChange) -> str:
     """Render the new value of a field, or the source of the value in words."""
     match field.shown:
         case Visibility.SECRET:
-            # A value without a reference is not known to be a secret; it is hidden all the same.
+            # A value without a reference may be no secret. It is hidden like a secret.
             return f"(secret {escape(str(field.after))})" if field.after else "(hidden)"
         case Visibility.HIDDEN:
             return f"(hidden, {escape(str(field.after))})" if field.after else "(hidden, cleared)"
@@ -34,15 +34,15 @@ _ORIGINS = {
 
 
 def render_change(field: FieldChange, secrets: SecretComparison) -> str:
-    """Render `before -> after`, and the origin of a change that the specs did not make. For a secret, whether it
-    changed."""
+    """Render `before -> after`, or for a secret the result of its comparison, and the origin of a change outside the
+    specs."""
     if field.shown is Visibility.CLEAR:
         return " -> ".join(render_before_and_after(field)) + render_origin(field)
     return render_secret(field, secrets) + render_origin(field)
 
 
 def render_before_and_after(field: FieldChange) -> tuple[str, str]:
-    """Render both values. Long texts are shown from shortly before their first difference."""
+    """Render both values. Long texts are cropped to start shortly before their first difference."""
     start = _find_first_difference(field.before, field.after)
     before = "(not set)" if field.before is None else format_value(field.before, start)
     after = "(cleared)" if field.after is None else format_value(field.after, start)
@@ -65,7 +65,7 @@ def render_secret(field: FieldChange, secrets: SecretComparison) -> str:
 
 
 def render_origin(field: FieldChange) -> str:
-    """Render the origin of a change that the specs did not make; a remark to put behind the value of the field."""
+    """Render the origin of a change outside the specs, as a remark after the value; empty for other changes."""
     return _ORIGINS[field.origin]
 
 

@@ -1,1 +1,1 @@
-"""Turn YAML files into trees in which every key and value knows its place."""
+"""Read spec files: YAML trees in which every key and value has its place, merged to a project."""

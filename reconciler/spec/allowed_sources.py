@@ -1,4 +1,4 @@
-"""What the references of one project may name: the `secrets` block of the project file."""
+"""Parse the `secrets` block of a project file: the allowed sources of references."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from reconciler.spec.reference import AllowedSources
 from reconciler.spec.schema import LocatedText, StrictModel, list_nodes
 
 DEFAULT_TIMEOUT = 30
-"""Seconds that one look-up may take if the project file does not say."""
+"""Default of `timeout`: seconds that one look-up may take."""
 
 
 def _check_command_name(name: str) -> str:
@@ -36,7 +36,7 @@ def _check_arguments(arguments: tuple[str, ...]) -> tuple[str, ...]:
         raise PydanticCustomError(
             "wrong-shape",
             "a command is a list: a program, then its arguments",
-            {"help": "write for example `[pass, show, warehouse]`; no shell takes part"},
+            {"help": "write for example `[pass, show, warehouse]`; no shell runs it"},
         )
     return arguments
 
@@ -50,11 +50,11 @@ class SecretRules(StrictModel):
     """The `secrets` block of a project file, each glob with its place."""
 
     allow: _Globs | None = Field(
-        None, description="Globs of the references that specs may use; left out, they may use all."
+        None, description="Globs of the references that specs may use. Default: all references."
     )
     visible: _Globs | None = Field(
         None,
-        description="Globs of the references that `{value: …}` may use, which plans show; left out, all of `allow`.",
+        description="Globs of the references that `{value: …}` may use, which plans show. Default: all of `allow`.",
     )
     commands: dict[CommandName, CommandArguments] = Field(
         default_factory=dict,
@@ -71,7 +71,7 @@ class SecretRules(StrictModel):
 def build_allowed_sources(
     rules: SecretRules, schemes: Mapping[str, Callable[[Reference], tuple[str, str] | None]]
 ) -> tuple[AllowedSources, list[Diagnostic]]:
-    """The known schemes, narrowed as the project file wants it, with everything wrong in its globs."""
+    """Build the allowed sources from the known schemes and the globs of the project file, with all findings."""
     globs = (*(rules.allow or ()), *(rules.visible or ()))
     findings = [finding for glob in globs if (finding := _check_glob(glob, schemes))]
     return AllowedSources(schemes, _normalize_globs(rules.allow), _normalize_globs(rules.visible)), findings
@@ -96,6 +96,6 @@ def _check_glob(glob: Scalar, schemes: Mapping[str, object]) -> Diagnostic | Non
 
 
 def _normalize_glob(glob: str) -> str:
-    """A glob of paths without `./` and `..`, as the paths that it is compared with."""
+    """Normalize the path of a `file:` glob: the compared paths have no `./` and `..` either."""
     scheme, _, path = glob.partition(":")
     return f"file:{posixpath.normpath(path)}" if scheme == "file" else glob

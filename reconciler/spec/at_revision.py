@@ -1,7 +1,7 @@
-"""Reading the specs at an earlier revision of their git repository.
+"""Read the specs at an earlier revision of their git repository.
 
-They are read by the same code as the specs of today, from a temporary folder that holds only the files that the project
-file names.
+The same code reads them as the specs of the work tree, from a temporary folder with the files that the project file
+names.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def load_at_revision(
     """Load the project at a revision, with all files that it names.
 
     Raises ReconcilerError: `unknown-revision` if git cannot find the revision, `unusable-revision` if its specs cannot
-    be read. They are not checked against the catalogue here.
+    be read. The specs are not checked against the catalogue here.
     """
     with _unpack_revision(project_file, shown_from, revision, environ) as checkout:
         try:
@@ -70,7 +70,7 @@ def read_merge_base(
 ) -> MergeBase:
     """Find the commit where the branch of the project file left a revision.
 
-    Raises ReconcilerError: `unknown-revision` as `load_at_revision`, `no-merge-base` if the two have nothing in common.
+    Raises ReconcilerError: `unknown-revision` as `load_at_revision`, `no-merge-base` if they have no commit in common.
     """
     path = _resolve(project_file, shown_from)
     return find_merge_base(path, display_path(path, shown_from), revision, environ)
@@ -81,9 +81,7 @@ def build_invalid_specs_error(revision: str, diagnostics: Sequence[Diagnostic]) 
     errors = select_errors(diagnostics)
     notes = [_render_problem(diagnostic, revision) for diagnostic in errors[:_MAX_REPORTED]]
     notes += [f"and {len(errors) - _MAX_REPORTED} more"] if len(errors) > _MAX_REPORTED else []
-    return build_unusable_revision_error(
-        revision, f"the specs of revision `{revision}` are not in order", *notes
-    )
+    return build_unusable_revision_error(revision, f"the specs of revision `{revision}` have errors", *notes)
 
 
 def _render_problem(problem: Diagnostic, revision: str) -> str:
@@ -105,7 +103,7 @@ class _Checkout:
 
     @property
     def project_file(self) -> Path:
-        """The copy of the project file."""
+        """Return the path of the copy of the project file."""
         return self.folder / self.name
 
     def write_files(self, names: Collection[str]) -> None:
@@ -131,7 +129,7 @@ class _Checkout:
         )
 
     def _refuse_absolute(self, patterns: Collection[str]) -> None:
-        """Refuse absolute paths, which are part of no revision: the file of today would be read."""
+        """Refuse absolute paths, which are part of no revision: the present file would be read."""
         revision = self.repository.revision
         for pattern in patterns:
             if Path(pattern).is_absolute():
@@ -171,7 +169,7 @@ def _resolve(project_file: Path, shown_from: Path) -> Path:
 
 
 def _may_match(name: str, pattern: PurePosixPath) -> bool:
-    """Whether a glob may find a file. A wrong yes does no harm: the glob itself is tried on the copies."""
+    """Return whether a glob may find a file. True may be wrong: the copied files are searched with the glob itself."""
     path = PurePosixPath(name)
     globs = (position for position, part in enumerate(pattern.parts) if GLOB_CHARACTERS & set(part))
     first_glob = next(globs, None)

@@ -1,4 +1,4 @@
-"""Characters that a spec must not have, because a reviewer cannot see them."""
+"""Find characters that a spec must not have, because a reviewer cannot see them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterator
 
 # Control characters but tab and line feed, a carriage return that ends no line, the line breaks that
-# only some programs honour, bidirectional overrides, zero-width and other invisible characters,
+# only some programs support, bidirectional overrides, zero-width and other invisible characters,
 # surrogates and noncharacters.
 _INVISIBLE = (
     "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f"

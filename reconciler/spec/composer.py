@@ -1,7 +1,7 @@
 """Compose YAML events to a tree, in one pass and within bounds.
 
 The composer of the parser library is not used: it recurses without a bound, and the C version crashes on deep nesting.
-Here every event is checked before a node is built of it.
+This composer checks every event before it builds a node.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _ANCHOR = re.compile(r"&\S+(?:\s+(?:#[^\n]*)?)*")
 
 
 class Composer:
-    """Composer of the tree of one file. Findings are collected; a finding after which no tree makes sense is raised."""
+    """Composer of the tree of one file. Collects findings; raises findings that make the rest unreadable."""
 
     def __init__(self, text: str, path: str) -> None:
         self._text = text
@@ -59,7 +59,7 @@ class Composer:
         self._secret_depth = 0
 
     def compose(self) -> Node | None:
-        """Compose the root of the only document; None if there is none. Raises ReconcilerError."""
+        """Compose the root of the only document; None for an empty file. Raises ReconcilerError."""
         try:
             self._next_event()  # stream start
             root = self._compose_document()
@@ -165,6 +165,7 @@ class Composer:
         )
 
     def _compose_mapping(self, event: Any) -> MappingNode:
+        """Compose a mapping. Counts the open `config` and secret keys, so that findings inside show no secret."""
         entries: dict[str, KeyValue] = {}
         own_keys: dict[str, Scalar] = {}
         last_span: Span | None = None
@@ -212,11 +213,16 @@ class Composer:
                 entries.setdefault(name, entry)
 
     def _resolve_alias(self, event: Any) -> Node:
+        """Resolve an alias to the node of its anchor.
+
+        Nodes are shared, so aliases cost no memory here, but later steps walk them at every place: their expanded
+        number is bounded, against a file that grows exponentially.
+        """
         name = event.anchor
         if name in self._open_anchors:
             self._report(
                 "alias-bomb",
-                "this alias refers to what it is part of",
+                "this alias refers to a value that contains it",
                 self._locate(event),
                 "write the value out",
             )
@@ -245,7 +251,7 @@ class Composer:
         return MappingNode({}, self._locate(event))  # an empty mapping, which `<<` accepts too
 
     def _describe_anchor(self, name: str, span: Span) -> str:
-        """Name the anchor, unless it may be a password that starts with a star."""
+        """Describe an anchor by its name, unless it may be a password that starts with a star."""
         prefix = self._lines[span.line - 1][: span.column - 1]
         can_show = _ALIAS_POSITION.search(prefix) or not self._may_hold_secret(span)
         return f"`{name}`" if can_show else "of this name"
@@ -302,7 +308,7 @@ class Composer:
         return Span(self._path, start.line + 1, start.column + 1, end.line + 1, end.column + 1)
 
     def _locate_scalar(self, event: Any) -> Span:
-        """Locate the text itself: without its anchor, and without the blank lines after a block."""
+        """Locate the text of a scalar: without its anchor, and without the blank lines after a block."""
         start, end = event.start_mark, event.end_mark
         if event.anchor is None and event.style not in {"|", ">"}:
             return Span(self._path, start.line + 1, start.column + 1, end.line + 1, end.column + 1)
@@ -326,7 +332,7 @@ def _is_plain_scalar(event: Any) -> bool:
 
 
 def _advance(line: int, column: int, text: str) -> tuple[int, int]:
-    """Return line and column after some text."""
+    """Return the line and column after a text."""
     breaks = text.count("\n")
     if breaks:
         return line + breaks, len(text) - text.rfind("\n")

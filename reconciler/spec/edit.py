@@ -1,4 +1,4 @@
-"""Changes of spec files on disk."""
+"""Change spec files on disk."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from reconciler.spec.files import SpecPath
 
 
 def has_content(file: Path, text: str) -> bool:
-    """Whether a file holds these bytes. Raises OSError."""
+    """Return whether a file has exactly this content. Raises OSError."""
     return file.read_bytes() == text.encode()
 
 
 def rewrite(spec: SpecPath, text: str) -> None:
-    """Replace the content of a file in one step, so that no reader ever sees half of it. Raises ReconcilerError.
+    """Replace the content of a file in one step, so that no reader sees a part of it. Raises ReconcilerError.
 
     Permissions stay; a symbolic link keeps its target, whose content is replaced.
     """

@@ -1,4 +1,4 @@
-"""Turn findings of pydantic into diagnostics with places in the spec. Values are never repeated."""
+"""Convert findings of pydantic to diagnostics with places in the spec. Messages never repeat values."""
 
 from __future__ import annotations
 
@@ -41,18 +41,18 @@ _KEY_EXAMPLES = {
     "trust": "write `trust: {certificates: any}`, or `fingerprints` likewise",
     "setup_tests": "write for example `setup_tests: {on_failure: warn}`",
 }
-"""Examples of keys with structured values."""
+"""Advice for keys with structured values."""
 _ENTRY_EXAMPLES = {
-    "policies": "write a rule with what it wants, for example `- allowed-regions: [AWS_US_EAST_1]`"
+    "policies": "write a rule with its settings, for example `- allowed-regions: [AWS_US_EAST_1]`"
 }
-"""Examples of entries of lists."""
+"""Advice for entries of lists."""
 
 
 def to_diagnostics(error: ValidationError, root: MappingNode, model: type[BaseModel]) -> list[Diagnostic]:
     """Build a diagnostic for each finding of pydantic about `root`, which was validated as `model`.
 
-    A validator that raises PydanticCustomError with a diagnostic code as its type brings its own message; `help` in its
-    context is the help line. The message of any other finding follows from its type and its place.
+    A PydanticCustomError of our own validators has a diagnostic code as its type, a message, and the advice as `help`
+    in its context. The message of any other finding follows from its type and its place.
     """
     findings = error.errors(include_url=False, include_input=False)
     return [_to_diagnostic(finding, root, model) for finding in findings]
@@ -120,7 +120,7 @@ def _explain_unknown_key(root: MappingNode, location: Location, model: type[Base
 
 
 def _may_show_secret(root: MappingNode, location: Location, *, is_explained: bool) -> bool:
-    """Whether the line of an unknown key may hold a secret: `passwrod: …`, or a config on one line."""
+    """Return whether the line of an unknown key may hold a secret: `passwrod: …`, or a config on one line."""
     node, line = find_node(root, location), find_key_span(root, location).line
     if node.span.line != line:
         return False
@@ -157,7 +157,7 @@ def _explain_wrong_shape(expected: str, root: MappingNode, location: Location) -
     name = next((str(step) for step in reversed(location) if isinstance(step, str)), "this")
     entry_of = "an entry of " if location and isinstance(location[-1], int) else ""
     is_empty = isinstance(node, Scalar) and not node.as_written and node.value is None
-    span = find_key_span(root, location) if is_empty else node.span  # an empty value has no place of its own
+    span = find_key_span(root, location) if is_empty else node.span  # an empty value has no position
     advice = (_ENTRY_EXAMPLES if entry_of else _KEY_EXAMPLES).get(name, f"write {expected}")
     if (
         expected == "a whole number" or expected[0].isdigit()

@@ -1,7 +1,7 @@
-"""Mask excerpts of spec files: lines that show a secret beside the value that a diagnostic is about.
+"""Mask excerpts of spec files: lines that show a secret beside the value of a diagnostic.
 
-Specs that are trees are judged value by value, by the `is_public` of the caller, who knows the catalogue. Specs that no
-parser understands are judged by their text alone.
+In parsed specs each value is judged by the `is_public` function of the caller, which knows the catalogue. Specs with
+syntax errors are judged by their text alone.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from reconciler.spec.nodes import MappingNode, Node, Scalar, Sequence
 
 Keys: TypeAlias = tuple[str, ...]
 
-# From the first such word on, a line of a broken file may be part of a destination.
+# After the first of these words, any line of a broken file may be part of a destination.
 SECRET_WORDS = "passw|passphrase|secret|key|token|credential"  # noqa: S105 - words, no passwords
 _DESTINATION_WORDS = re.compile(f"config|destination|profiles|defaults|{SECRET_WORDS}")
 _SECRET_KEY = re.compile(rf"\s*(?:-\s+)?[\"']?\w*(?:{SECRET_WORDS})\w*[\"']?\s*:", re.IGNORECASE)
@@ -91,10 +91,10 @@ def _walk_scalars(node: Node, keys: Keys) -> Iterator[tuple[Keys, Scalar]]:
 
 
 def may_hold_secret(lines: list[str], number: int) -> bool:
-    """Whether a line (from 0) may show a value of a `config`, judged by the text alone.
+    """Return whether a line (from 0) may show a value of a `config`, judged by the text alone.
 
-    In a file that no parser understands neither indentation nor brackets show the end of a `config`: a line can be
-    shown if it stands before every destination, or has a key that is known to be harmless.
+    In a file with syntax errors neither indentation nor brackets show the end of a `config`: a line can be shown if it
+    stands before every destination, or if its key never has a secret value.
     """
     number = min(number, len(lines) - 1)
     if _SAFE_LINE.fullmatch(lines[number]):
@@ -103,8 +103,10 @@ def may_hold_secret(lines: list[str], number: int) -> bool:
 
 
 def is_below_secret(lines: list[str], number: int) -> bool:
-    """Whether a line (from 0) belongs to a key that sounds secret. Its own key is none then: the line may be a password
-    with a colon in it."""
+    """Return whether a line (from 0) stands below a key that sounds secret.
+
+    Such a line may be a password with a colon in it, so its own key proves nothing.
+    """
     number = min(number, len(lines) - 1)
     depth = _get_indent(lines[number])
     for line in reversed(lines[:number]):

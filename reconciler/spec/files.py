@@ -16,7 +16,7 @@ GLOB_CHARACTERS = frozenset("*?[")
 
 @dataclass(frozen=True, slots=True)
 class SpecPath:
-    """File of a project: its path, the path for people, and the place in the project file that names it."""
+    """File of a project: its path, its displayed path, and the place in the project file that names it."""
 
     file: Path
     shown: str
@@ -38,7 +38,7 @@ def find_files(
 
     Relative patterns stay inside `directory`, also through symbolic links; absolute patterns may lead anywhere. A glob
     finds no directories and no hidden files, and leaves out `exclude`. A file that several patterns match belongs to
-    the first of them.
+    the first pattern.
     """
     excluded = {_resolve_path(skipped_path) for skipped_path in exclude}
     seen: set[Path] = set()

@@ -1,17 +1,15 @@
-"""The normal form of a spec file, reached by edits of single lines.
+"""Format a spec file: bring it into normal form by edits of single lines.
 
-Nothing is parsed and written anew, so that comments, quotes, anchors and flow style stay as they
-are. What is changed:
+The file is not written from its tree, so that comments, quotes, anchors and flow style stay as they are. The edits:
 
-1. lines end with LF, a byte order mark goes;
-2. no blanks at the end of a line, no line that is only blanks;
+1. lines end with LF, and a byte order mark is removed;
+2. no blanks at the end of a line, no line of blanks only;
 3. no empty line at the top, at most one in a row, one line end at the end of the file;
 4. block mappings are indented by two spaces for each level;
 5. `id`, `name`, `was` and `destination` of a group stand in this order.
 
-Lines inside a text that spans several lines are left alone, but for their common indentation. Each
-step is checked: if the file would mean anything else afterwards, or lost a comment, the step is not
-taken.
+Lines inside a text of several lines keep everything but their common indentation. Each step is checked: a step that
+would change the data of the file, or lose a comment, is skipped.
 """
 
 from __future__ import annotations
@@ -36,7 +34,7 @@ _FLOW_MAPPING = re.compile(r"(?:&\S+\s+)?\{")
 
 
 def format_spec(text: str, path: str) -> str:
-    """Bring a text into normal form, which may be the text itself. Raises ReconcilerError if it cannot be read."""
+    """Format a text. Raises ReconcilerError if the text cannot be parsed."""
     meaning = _parse_meaning(text, path)
     steps: tuple[Callable[[str, str], str], ...] = (
         _normalize_line_ends,
@@ -80,8 +78,8 @@ def _list_comments(text: str) -> list[str]:
 
 
 def _find_comment(line: str) -> int | None:
-    """Find the start of a comment in a line of YAML. A `#` in quotes that comes first may be mistaken for a comment: it
-    is compared with itself then, which does no harm."""
+    """Find the start of a comment in a line of YAML. A `#` in quotes may be mistaken for a comment. This is harmless:
+    the same text is found before and after a step."""
     if line.lstrip().startswith("#"):
         return line.index("#")
     start = line.find(" #")
@@ -107,13 +105,13 @@ def _trim_blanks(text: str, path: str) -> str:
 
 
 def _collapse_final_newlines(text: str, path: str) -> str:
-    """Leave one line end at the end. A `|+` text at the end keeps its own line ends, since they are part of its
+    """Collapse the line ends at the end to one. After a `|+` text the step is skipped: its line ends are part of the
     value."""
     return text.rstrip("\n") + "\n"
 
 
 def _reorder_groups(text: str, path: str) -> str:
-    """Put the keys of groups in one order, each with the comments above it."""
+    """Reorder the keys of groups, each with the comments above it."""
     groups = parse(text, path).get("groups")
     if not isinstance(groups, MappingNode):
         return text
@@ -127,21 +125,21 @@ def _reorder_groups(text: str, path: str) -> str:
 def _reorder_entries(lines: list[str], group: MappingNode) -> list[str]:
     entries = list(group.entries.values())
     rank = {key: position for position, key in enumerate(KEY_ORDER)}
-    ordered = sorted(entries, key=lambda each: rank.get(str(each.key.value), len(rank)))
+    ordered = sorted(entries, key=lambda entry: rank.get(str(entry.key.value), len(rank)))
     if ordered == entries or not _has_own_lines(lines, entries):
         return lines
-    starts = [_find_block_start(lines, each.key.span.line - 1) for each in entries]
-    end = max(each.node.span.end_line for each in entries)
+    starts = [_find_block_start(lines, entry.key.span.line - 1) for entry in entries]
+    end = max(entry.node.span.end_line for entry in entries)
     blocks = {
-        id(each): lines[start:stop]
-        for each, start, stop in zip(entries, starts, [*starts[1:], end], strict=True)
+        id(entry): lines[start:stop]
+        for entry, start, stop in zip(entries, starts, [*starts[1:], end], strict=True)
     }
-    reordered = list(chain.from_iterable(blocks[id(each)] for each in ordered))
+    reordered = list(chain.from_iterable(blocks[id(entry)] for entry in ordered))
     return [*lines[: starts[0]], *reordered, *lines[end:]]
 
 
 def _has_own_lines(lines: list[str], entries: list[KeyValue]) -> bool:
-    """Whether every entry starts a line and no entry comes from elsewhere through an alias."""
+    """Return whether every entry starts a line of this mapping, and no entry comes from an alias."""
     spans = [entry.key.span for entry in entries]
     if any(lines[span.line - 1][: span.column - 1].strip() for span in spans):
         return False
@@ -156,7 +154,7 @@ def _find_block_start(lines: list[str], number: int) -> int:
 
 
 def _indent_mappings(text: str, path: str) -> str:
-    """Move every line by as much as the key that it belongs to."""
+    """Indent block mappings by two spaces for each level. Each line moves with its key."""
     lines = text.split("\n")
     shifts = _compute_shifts(parse(text, path), lines)
     inner_lines = _find_inner_lines(text)
@@ -174,9 +172,9 @@ def _indent_mappings(text: str, path: str) -> str:
 
 
 def _compute_shifts(root: MappingNode, lines: list[str]) -> dict[int, int]:
-    """Compute the shift of each line on which a key of a block mapping stands first.
+    """Compute the shift of each line that starts with a key of a block mapping.
 
-    A line that belongs to no other key moves with the last key before it.
+    All other lines move with the last key before them.
     """
     shifts: dict[int, int] = {}
     pending: list[tuple[MappingNode, int]] = [(root, 0)]
@@ -186,7 +184,7 @@ def _compute_shifts(root: MappingNode, lines: list[str]) -> dict[int, int]:
         columns: set[int] = set()
         for entry in table.entries.values():
             key_span = entry.key.span
-            # Keys that came through `<<` stand elsewhere, and so does a value that came through an alias.
+            # Keys from `<<` stand at another place, and so do values from an alias.
             if key_span.line not in own_lines or lines[key_span.line - 1][: key_span.column - 1].strip():
                 continue
             columns.add(key_span.column - 1)
@@ -205,14 +203,14 @@ def _compute_shifts(root: MappingNode, lines: list[str]) -> dict[int, int]:
 
 
 def _is_block_below(entry: KeyValue, lines: list[str]) -> bool:
-    """Whether the value of a key is a block mapping that starts below the key."""
+    """Return whether the value of a key is a block mapping that starts below the key."""
     span = entry.node.span
     return span.line >= entry.key.span.line and not _FLOW_MAPPING.match(lines[span.line - 1], span.column - 1)
 
 
 def _compute_comment_shift(lines: list[str], shifts: dict[int, int], number: int, above: int) -> int:
-    """Compute the shift of a comment: that of the key below it if both stand in the same column, else that of the last
-    key above it in this column."""
+    """Compute the shift of a comment: the shift of the key below if both stand in the same column, else the shift of
+    the last key above in this column."""
     column = _get_indent(lines[number])
     for next_number in range(number + 1, len(lines)):
         if lines[next_number].strip() and not lines[next_number].lstrip().startswith("#"):

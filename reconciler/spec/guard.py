@@ -1,4 +1,4 @@
-"""Bounds that a file has to keep before a tree is built."""
+"""Check the size of a file before a tree is built."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ MAX_NODES = 250_000
 
 
 def refuse_too_many(text: str, path: str) -> None:
-    """Count keys and values before a tree is built. Raises ReconcilerError beyond 250,000.
+    """Refuse a file with more than 250,000 keys and values. Raises ReconcilerError.
 
-    Syntax errors and deep nesting end the count; the composer meets them again and explains them.
+    Syntax errors and deep nesting end the count here; the composer reports them.
     """
     if len(text) < MAX_NODES:  # no node has less than a character
         return

@@ -1,4 +1,4 @@
-"""Load a project: from the project file to the groups that it describes."""
+"""Load a project: read the project file and the files that it names, and merge them to groups."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ __all__ = ["GroupSpec", "LoadedProject", "find_project_files", "load", "load_str
 
 @dataclass(frozen=True, slots=True)
 class LoadedProject:
-    """Content of a project, groups sorted by key. `files` are the spec and override files as shown to people, without
-    the project file. `shared` are the defaults and the profiles, each by itself; `roots` the trees of all readable
-    files, by path as shown."""
+    """Content of a project, groups sorted by key. `files` are the displayed paths of the spec and override files,
+    without the project file. `shared` are the defaults and the profiles, unmerged; `roots` are the trees of all
+    readable files by displayed path."""
 
     project: Project
     groups: tuple[GroupSpec, ...]
@@ -38,7 +38,7 @@ class LoadedProject:
 
     @property
     def warnings(self) -> tuple[Diagnostic, ...]:
-        """The findings that are no errors."""
+        """Return the warnings among the findings."""
         return tuple(finding for finding in self.findings if finding.severity is Severity.WARNING)
 
 
@@ -55,11 +55,10 @@ def load_strictly(project_file: Path, shown_from: Path) -> LoadedProject:
 
 
 def load(project_file: Path, shown_from: Path) -> LoadedProject:
-    """Read a project as `load_strictly` does, but with errors in `findings`, so that the readable part can be checked
-    too.
+    """Read a project with its errors in `findings`, so that the readable part can be checked too.
 
-    A group that is not `complete` lacks a part because of an error. Raises ReconcilerError only if the files of the
-    project are not known.
+    A group that is not `complete` lacks a part because of an error. Raises ReconcilerError only if the project file, or
+    the list of its files, cannot be read.
     """
     with _pause_gc():
         return _load(project_file, shown_from)
@@ -102,7 +101,7 @@ def _load(project_file: Path, shown_from: Path) -> LoadedProject:
 
 
 def find_project_files(project: Project, shown_from: Path) -> tuple[SpecPath, ...]:
-    """Find the spec and override files that a project names, unread. Raises ReconcilerError."""
+    """Find the spec and override files that a project names, without reading them. Raises ReconcilerError."""
     return tuple(chain.from_iterable(_find_project_files(project, shown_from)))
 
 
@@ -110,8 +109,8 @@ def find_project_files(project: Project, shown_from: Path) -> tuple[SpecPath, ..
 def _pause_gc() -> Iterator[None]:
     """Pause garbage collection, which would walk a growing tree again and again.
 
-    Trees have no cycles, so there is nothing to collect; for thousands of groups this halves the time. Loaded trees
-    stay for the whole run, so later collections need not walk them either.
+    Trees have no cycles, so nothing can be collected; for thousands of groups the pause halves the time. Loaded trees
+    stay for the whole run, so they are frozen: later collections do not walk them either.
     """
     was_enabled = gc.isenabled()
     gc.disable()
@@ -133,7 +132,7 @@ def _find_project_files(project: Project, shown_from: Path) -> tuple[list[SpecPa
         )
     except ReconcilerError as error:
         findings += error.diagnostics
-    excluded = [project.path, *(each.file for each in overrides)]
+    excluded = [project.path, *(override.file for override in overrides)]
     try:
         specs = list(
             chain.from_iterable(find_files(project.content.specs, project.directory, shown_from, excluded))
@@ -142,13 +141,13 @@ def _find_project_files(project: Project, shown_from: Path) -> tuple[list[SpecPa
         raise ReconcilerError([*findings, *error.diagnostics]) from None
     if findings:
         raise ReconcilerError(findings)
-    return sorted(specs, key=lambda each: each.file), overrides
+    return sorted(specs, key=lambda spec: spec.file), overrides
 
 
 def _read_files(
     files: list[SpecPath], model: type[SpecFile] | type[OverrideFile], findings: list[Diagnostic]
 ) -> list[ParsedFile]:
-    """Read the files without errors; the errors of the others go to `findings`."""
+    """Read the files, and return the valid files. Errors go to `findings`."""
     parsed_files = []
     levels: Mapping[str, Levels] = SPEC_LEVELS
     for file in files:
@@ -183,7 +182,7 @@ def _explain_empty_file(file: SpecPath) -> Diagnostic:
         "empty-spec",
         f"`{file.shown}` describes no group and no profile",
         Span(file.shown, 1, 1, 1, 1),
-        help="restore what stood there, or take the file out of the project file",
+        help="restore its content, or take the file out of the project file",
     )
 
 

@@ -1,4 +1,4 @@
-"""Merge mappings leaf by leaf: defaults, profile, entry, overrides."""
+"""Merge mappings of a destination, leaf by leaf: defaults, profile, entry, overrides."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ UNSET = "unset"
 
 
 def merge(base: MappingNode, over: MappingNode) -> MappingNode:
-    """Lay `over` on `base`; every leaf keeps its span.
+    """Merge `over` into `base`; every leaf keeps its span.
 
-    Mappings merge, everything else replaces: scalars, lists, `null` (which stays as a leaf) and references as a whole.
-    `{unset: true}` drops the value of `base`. The result holds no `unset` provided that `base` holds none.
+    Mappings are merged. All other values replace the value of `base`: scalars, lists, `null` (which stays as a leaf)
+    and references as a whole. `{unset: true}` drops the value of `base`. The result has no `unset` if `base` has no
+    `unset`.
     """
     entries = dict(base.entries)
     for key, entry in over.entries.items():

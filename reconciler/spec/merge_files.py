@@ -18,11 +18,13 @@ PROFILE = "profile"
 
 @dataclass(frozen=True, slots=True)
 class GroupSpec:
-    """Merged group entry. `destination` is merged from defaults, profile, entry and overrides, in this order, without
-    the `profile` key; None if the group has no destination. `name_span` is the span of the key if no name is written,
-    `destination_span` the span of the key `destination`. `complete` is false if an error may have removed a part of the
-    destination. `was` is the former key of the entry; an entry without a `name` keeps the name that it had under that
-    key."""
+    """Merged group entry.
+
+    `destination` is merged from defaults, profile, entry and overrides, in this order, without the `profile` key; None
+    if the group has no destination. `name_span` is the span of the key if no name is declared, `destination_span` the
+    span of the key `destination`. `complete` is false if an error may have removed a part of the destination. `was` is
+    the former key of the entry; an entry without a `name` keeps its former name.
+    """
 
     key: str
     key_span: Span
@@ -38,7 +40,7 @@ class GroupSpec:
 
 @dataclass(frozen=True, slots=True)
 class ParsedFile:
-    """A spec or override file: its tree, and its skeleton."""
+    """Parsed spec or override file: its tree, and its validated model."""
 
     root: MappingNode
     content: SpecFile | OverrideFile
@@ -46,7 +48,7 @@ class ParsedFile:
 
 @dataclass(slots=True)
 class _GroupLayers:
-    """Layers of one group: the description first, overrides after it."""
+    """Layers of one group: the entry of the spec file first, then overrides."""
 
     key: str
     key_span: Span
@@ -61,7 +63,7 @@ class _GroupLayers:
 
     @property
     def destination_span(self) -> Span:
-        """The place of the first `destination` key; the place of the group if there is none."""
+        """Return the place of the first `destination` key; the place of the group if it has no destination."""
         spans = (
             find_key_span(document.root, ("groups", self.key, "destination"))
             for document, entry in self.layers
@@ -75,13 +77,16 @@ class _GroupLayers:
 
 
 class ProjectMerger:
-    """Merges the files of a project. `findings` collects errors and warnings."""
+    """Merger of the files of a project. `findings` collects errors and warnings."""
 
     def __init__(
         self, defaults: MappingNode | None, *, complete: bool = True, overrides_complete: bool = True
     ) -> None:
-        """With `complete` false a part of some file could not be read, so a missing value may stand there and is no
-        finding; `overrides_complete` is the same for override files."""
+        """Start from the defaults of the project.
+
+        `complete` is false if a part of a spec file could not be read: missing groups and profiles may stand in that
+        part, so they are no findings. `overrides_complete` is the same for override files.
+        """
         self.findings: list[Diagnostic] = []
         self._complete = complete and overrides_complete
         self._overrides_complete = overrides_complete
@@ -115,7 +120,7 @@ class ProjectMerger:
                 self._layers_by_key[key] = _GroupLayers(key, span, [(document, entry)])
 
     def override(self, document: ParsedFile) -> None:
-        """Add an override file; after all spec files, in the order of the project file."""
+        """Add an override file. Call it after all spec files, in the order of the project file."""
         for key, entry in document.content.groups.items():
             if key in self._layers_by_key:
                 self._layers_by_key[key].layers.append((document, entry))
@@ -130,7 +135,7 @@ class ProjectMerger:
 
     def merge_removals(self) -> tuple[RemovalEntry, ...]:
         """Merge all removals, sorted by key. A removal that contradicts a declaration is a finding."""
-        removals = sorted(self._removals, key=lambda each: (each.key, each.key_span))
+        removals = sorted(self._removals, key=lambda removal: (removal.key, removal.key_span))
         groups = {key: entries.key_span for key, entries in self._layers_by_key.items()}
         destinations = {
             key: entries.destination_span
@@ -143,21 +148,26 @@ class ProjectMerger:
     def merge_groups(self) -> tuple[GroupSpec, ...]:
         """Merge all groups, sorted by key."""
         groups = tuple(self._merge_group(self._layers_by_key[key]) for key in sorted(self._layers_by_key))
-        self._refuse_same_value(groups, "duplicate-name", "name", lambda each: (each.name, each.name_span))
-        groups_with_id = [each for each in groups if each.id]
+        self._refuse_same_value(groups, "duplicate-name", "name", lambda group: (group.name, group.name_span))
+        groups_with_id = [group for group in groups if group.id]
         self._refuse_same_value(
-            groups_with_id, "duplicate-id", "id", lambda each: (each.id or "", each.id_span or each.key_span)
+            groups_with_id,
+            "duplicate-id",
+            "id",
+            lambda group: (group.id or "", group.id_span or group.key_span),
         )
         return groups
 
     def merge_shared(self) -> tuple[MappingNode, ...]:
-        """Merge the defaults and all profiles, each by itself and without its `unset` keys. Called after
-        `merge_groups`, so that an error in a profile is found once, whether the profile is used or not."""
+        """Merge the defaults and all profiles, each into an empty mapping, which drops its `unset` keys.
+
+        Call it after `merge_groups`, so that an error in a profile is found once, also in an unused profile.
+        """
         for name, (_, profile) in self._profiles.items():
             if name not in self._bases:
                 self._add_base(name, profile)
         mappings = [self._defaults, *(profile for _, profile in self._profiles.values())]
-        return tuple(self._drop_inherited(each) for each in mappings if each is not None)
+        return tuple(self._drop_inherited(mapping) for mapping in mappings if mapping is not None)
 
     def _drop_inherited(self, mapping: MappingNode) -> MappingNode:
         table = merge(self._empty, mapping)
@@ -173,15 +183,16 @@ class ProjectMerger:
                 self._refuse_profile(profile, "a profile")
 
     def _merge_group(self, layers: _GroupLayers) -> GroupSpec:
+        """Merge the layers of a group. An error in a layer makes the group incomplete, not invalid."""
         identifier, id_span = layers.find_last("id") or (None, None)
         was, was_span = layers.find_last("was") or (None, layers.key_span)
         name, name_span = layers.find_last("name") or (was or layers.key, was_span)
         if was is not None and was in self._layers_by_key:
             self._report(
                 "was-in-use",
-                f"`{was}` is a key of today" if was != layers.key else f"`{was}` is the key itself",
+                f"`{was}` is the key of another entry" if was != layers.key else f"`{was}` is the key itself",
                 was_span,
-                "name the key that this entry had before, or remove `was:`",
+                "name the former key of this entry, or remove `was:`",
             )
         error_count = len(self.findings)
         destination = self._merge_destination(layers.destinations)
@@ -213,7 +224,7 @@ class ProjectMerger:
         )
 
     def _find_profile(self, layers: list[MappingNode]) -> Scalar | None:
-        """Find the last named profile; None if there is none or its name is not text."""
+        """Find the last named profile; None if no layer names a profile, or the name is no text."""
         entry = _find_profile_entry(layers)
         if entry is None:
             return None
@@ -228,7 +239,7 @@ class ProjectMerger:
         return None
 
     def _get_base(self, profile: Scalar | None) -> MappingNode:
-        """Merge defaults and profile, once for all groups that share them."""
+        """Return defaults and profile, merged once for all groups that share them."""
         name = str(profile.value) if profile else None
         if name is not None and name not in self._bases and name in self._profiles:
             self._add_base(name, self._profiles[name][1])
@@ -250,7 +261,7 @@ class ProjectMerger:
             self._invalid_bases.add(name)
 
     def _has_profile(self, layers: list[MappingNode]) -> bool:
-        """Whether the base of a destination is completely known."""
+        """Return whether defaults and profile of a destination are complete and valid."""
         name = _find_profile_name(layers)
         return name in self._bases and not self._invalid_bases & {name, None}
 

@@ -1,4 +1,4 @@
-"""YAML data whose every key and value carries its span."""
+"""YAML data as a tree: every key and value has its span."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from reconciler.model.source import Span
 
 @dataclass(frozen=True, slots=True)
 class Scalar:
-    """String, integer, float, boolean or None.
+    """YAML scalar: a string, integer, float, boolean or None.
 
-    `text` keeps the spelling of the file if YAML made a value other than a string of it, so that `+1` and `1.10` can
-    still be read as a person meant them. It is empty for strings.
+    `text` is the spelling of the file for a value that is no string: `+1` and `1.10` may be meant as text. It is empty
+    for strings.
     """
 
     value: str | int | float | bool | None
@@ -23,7 +23,7 @@ class Scalar:
 
     @property
     def as_written(self) -> str:
-        """The value as the file spells it."""
+        """Return the value as the file spells it."""
         return self.value if isinstance(self.value, str) else self.text
 
 
@@ -92,12 +92,12 @@ def find_node(root: Node, location: tuple[str | int, ...]) -> Node:
 
 
 def find_span(root: Node, location: tuple[str | int, ...]) -> Span:
-    """Find the place of a value by its path; that of the nearest parent if it is absent."""
+    """Find the place of a value by its path; the place of the nearest parent if the value is absent."""
     return find_node(root, location).span
 
 
 def find_key_span(root: Node, location: tuple[str | int, ...]) -> Span:
-    """Find the place of the last key of a path; that of its value if the last step is an index."""
+    """Find the place of the last key of a path; the place of the value if the last step is an index."""
     if not location:
         return root.span
     parent, last = find_node(root, location[:-1]), location[-1]

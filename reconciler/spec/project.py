@@ -95,19 +95,22 @@ LocatedPatterns: TypeAlias = Annotated[
 
 
 class Limits(StrictModel):
-    """How much one apply may do, unless the operator allows more."""
+    """Limits of one apply, unless the operator allows more."""
 
     deletes: int = Field(
-        1, ge=0, description="Destinations and groups that one apply may delete, pairs as one."
+        1, ge=0, description="Entries that one apply may delete. A group and its destination count as one."
     )
     replacements: int = Field(1, ge=0, description="Destinations that one apply may delete and create again.")
     changed_fraction: float = Field(
-        0.3, ge=0, le=1, description="Part of all managed objects that one apply may change, from ten on."
+        0.3,
+        ge=0,
+        le=1,
+        description="Part of all managed objects that one apply may change. Only from ten objects on.",
     )
 
 
 class _DefaultsBlock(StrictModel):
-    destination: OptionalMapping = Field(None, description="What every destination starts from.")
+    destination: OptionalMapping = Field(None, description="Settings that every destination starts from.")
 
 
 class ProjectFile(StrictModel):
@@ -117,38 +120,38 @@ class ProjectFile(StrictModel):
         json_schema_extra={"minItems": 1}, description="Paths and globs of spec files, relative to this file."
     )
     account_id: Identifier = Field(
-        "", description="The account that the specs are for. Credentials of another one are refused."
+        "", description="Account of the specs. Credentials of another account are refused."
     )
     overrides: LocatedPatterns = Field(
         (), description="Paths and globs of files whose entries are merged last."
     )
-    defaults: _DefaultsBlock = Field(_DefaultsBlock(), description="What every entry starts from.")
+    defaults: _DefaultsBlock = Field(_DefaultsBlock(), description="Settings that every entry starts from.")
     state: OptionalState = Field(
         None,
         json_schema_extra={"default": ""},
-        description="What remembers what runs did: a file, relative to this one; `git:REMOTE/BRANCH`; or an object,"
+        description="Location of the state: a file, relative to this file; `git:REMOTE/BRANCH`; or an object,"
         " as `s3://bucket/key`.",
     )
     fingerprint_key: OptionalMapping = Field(
         None,
-        description="Where the key of secret fingerprints comes from; left out, one is kept beside the state.",
+        description="Source of the key for secret fingerprints. Default: a key file beside the state.",
     )
     protected: tuple[Pattern, ...] = Field(
-        (), description="Keys, as globs, that are never deleted, whatever a spec says."
+        (), description="Globs of keys that are never deleted, even if a spec removes them."
     )
-    policies: tuple[MappingValue, ...] = Field(
-        (), description="What specs may say and what one apply may do: rules of the team."
-    )
-    limits: Limits = Field(Limits(), description="How much one apply may do.")
-    budget: Budget = Field(Budget(), description="How many calls the account may make.")
+    policies: tuple[MappingValue, ...] = Field((), description="Rules of the team for specs and plans.")
+    limits: Limits = Field(Limits(), description="Limits of one apply.")
+    budget: Budget = Field(Budget(), description="Calls that the account may make.")
     settle: Settle = Field(
         timedelta(minutes=15),
         json_schema_extra={"pattern": DURATION_PATTERN, "default": "15m"},
-        description="How long a request to create something may take effect after its answer was lost. Until then no"
-        " run makes it again. `0s`: the next run does at once.",
+        description="Time in which a create request may still take effect after its response was lost. Until then no"
+        " run repeats the request. `0s`: the next run repeats it at once.",
     )
-    secrets: SecretRules = Field(SecretRules(), description="What specs may refer to, and how it is fetched.")
-    timeouts: TimeoutRules = Field(TimeoutRules(), description="How long calls to Fivetran may take.")
+    secrets: SecretRules = Field(
+        SecretRules(), description="Sources that references may name, and how they are read."
+    )
+    timeouts: TimeoutRules = Field(TimeoutRules(), description="Seconds that calls to Fivetran may take.")
 
 
 PROJECT_LEVELS: dict[str, Levels] = {
@@ -164,11 +167,11 @@ PROJECT_LEVELS: dict[str, Levels] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Project:
-    """A valid project file with its place.
+    """Valid project file with its place.
 
     `directory` is absolute; all relative paths of a project and of its `file:` references start there. `root` is the
-    file as a tree. `settings_shown` is the file, as shown to people, that the settings come from, if that is not this
-    file as it stands.
+    tree of the file. `settings_shown` is the displayed path of the file with the settings, if they come from another
+    file or revision.
     """
 
     path: Path
@@ -201,7 +204,7 @@ def read_project(project_file: Path, shown_from: Path, shown: str = "") -> Proje
 
 
 def with_settings_of(project: Project, settings: Project) -> Project:
-    """Put a project under the settings of another. It keeps only what says which entries there are, and their files."""
+    """Replace the settings of a project by the settings of another project. Specs, overrides and defaults stay."""
     kept = {name: getattr(project.content, name) for name in ("specs", "overrides", "defaults")}
     return replace(
         project,

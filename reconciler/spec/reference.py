@@ -1,4 +1,4 @@
-"""References: sources of values, written in place of the values."""
+"""Parse references: sources of values, written in place of the values."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ _EXAMPLE = 'write for example `{secret: "env:DB_PASSWORD"}` or `{secret: "file:k
 class AllowedSources:
     """Sources that the references of a project may name.
 
-    `schemes` maps each known scheme to a rule that returns the flaw of a reference with a remedy, or None. `allow` are
-    globs that narrow the references, `visible` the references whose values are shown; None allows all.
+    `schemes` maps each known scheme to a check, which returns the error of a reference with advice, or None. `allow`
+    are globs of all permitted references, `visible` are globs of permitted `value:` references; None permits all.
     """
 
     schemes: Mapping[str, Callable[[Reference], tuple[str, str] | None]]
@@ -34,7 +34,7 @@ class AllowedSources:
     visible: tuple[str, ...] | None = None
 
     def allows(self, reference: Reference) -> bool:
-        """Whether the project permits a reference, with its part or without."""
+        """Return whether the project permits a reference, with its part or without."""
         may_be_visible = reference.confidential or _matches_globs(reference, self.visible)
         return may_be_visible and _matches_globs(reference, self.allow)
 
@@ -51,7 +51,7 @@ def _matches_globs(reference: Reference, globs: tuple[str, ...] | None) -> bool:
 
 
 def is_reference(node: Node) -> bool:
-    """Whether merging must treat a mapping as one value: `{secret: …}` and `{value: …}`."""
+    """Return whether a mapping is a reference, `{secret: …}` or `{value: …}`, which merging treats as one value."""
     return isinstance(node, MappingNode) and len(node.entries) == 1 and (SECRET in node or VALUE in node)
 
 
@@ -70,9 +70,7 @@ def parse_reference(node: Node, sources: AllowedSources) -> Reference | Diagnost
     if isinstance(value_node, MappingNode):
         return None
     if not isinstance(value_node, Scalar) or not isinstance(value_node.value, str):
-        return _explain_malformed(
-            f"`{key}` takes a text that says where the value comes from", value_node.span
-        )
+        return _explain_malformed(f"`{key}` takes a text that names the source of the value", value_node.span)
     return _parse_text(value_node.value, value_node.span, sources, confidential=key == SECRET)
 
 
@@ -105,7 +103,7 @@ def _parse_text(
 
 
 def _is_variable_name(reference: Reference) -> bool:
-    """Whether a reference is certainly no secret in the wrong place: it has the form of a variable."""
+    """Return whether a reference has the form of an environment variable, and so is no secret in the wrong place."""
     return (
         re.fullmatch(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+", reference.locator) is not None and not reference.part
     )
@@ -137,7 +135,7 @@ def _explain_not_allowed(span: Span, setting: str) -> Diagnostic:
         "reference-not-allowed",
         f"the project file does not allow this reference{suffix}",
         span,
-        help=f"refer to something that `{setting}:` covers, or have it extended there",
+        help=f"use a source that `{setting}:` covers, or extend `{setting}:`",
         secret=True,
     )
 

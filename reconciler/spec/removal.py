@@ -1,4 +1,4 @@
-"""`removed:` entries: objects that a user gives up in writing."""
+"""Parse and render `removed:` entries: objects to delete or to stop managing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from reconciler.spec.schema import RemovedEntry
 
 @dataclass(frozen=True, slots=True)
 class RemovalEntry:
-    """Entry below `removed:`. `id` is the id of the live group, `name` its name at Fivetran, if the entry has it; the
+    """Entry below `removed:`. `id` is the id of the live group, `name` its name at Fivetran, None if not declared; the
     spans are the places of the entry, its key and its id."""
 
     key: str
@@ -54,7 +54,7 @@ def render_removal(
     *,
     with_platform_connection: bool = False,
 ) -> str:
-    """Render an entry below `removed:`, ready to be pasted. It means the same wherever it is printed."""
+    """Render an entry below `removed:`, ready to be pasted, also from Markdown or a folded terminal."""
     parts = [f"group: {_render_word(key)}", f"id: {_render_word(id)}"]
     parts += [f"name: {_quote(name)}"] if name is not None else []
     parts += [_EXTENT_SETTINGS[extent]] if extent in _EXTENT_SETTINGS else []
@@ -66,12 +66,12 @@ _EXTENT_SETTINGS = {Extent.DESTINATION: "only: destination", Extent.MANAGEMENT: 
 
 
 def _render_word(text: str) -> str:
-    """Render a key or an id. It is quoted if YAML would read it as something else than text."""
+    """Render a key or an id, in quotes if YAML would not read it as text."""
     return text if parse_scalar(text) == text and not text.startswith("-") else _quote(text)
 
 
-# Printing could change these characters (it collapses blanks and writes invisible characters as escapes), or they
-# would end the text or the code in which the entry is printed.
+# Output changes some of these characters (it collapses blanks and escapes invisible characters); the others would end
+# the quoted text, or the Markdown code around the entry.
 _NEEDS_ESCAPE = re.compile(r"""["\\`]|#(?=#)|[^\S ]|(?<= ) |^ | $""")
 
 
@@ -89,7 +89,7 @@ def _escape_match(match: re.Match[str]) -> str:
 
 
 def _escape(character: str) -> str:
-    """Escape a character by its number, except for the two that have a familiar escape."""
+    """Escape a character by its number, or by a backslash for `"` and `\\`."""
     if character in '"\\':
         return f"\\{character}"
     number = ord(character)
@@ -101,8 +101,8 @@ def _escape(character: str) -> str:
 def check_removals(
     removals: Iterable[RemovalEntry], groups: Mapping[str, Span], destinations: Mapping[str, Span]
 ) -> Iterator[Diagnostic]:
-    """Check for removals of declared entries, and for second removals of an object. The mappings are the declared
-    entries by key, with their places."""
+    """Check for removals of declared entries, and for second removals of an object. `groups` and `destinations` are the
+    places of declared entries by key."""
     first_by_key: dict[str, RemovalEntry] = {}
     first_by_id: dict[str, RemovalEntry] = {}
     for removal in removals:
@@ -131,7 +131,7 @@ def check_removals(
 
 
 def _explain_same_object(removal: RemovalEntry, earlier: RemovalEntry) -> Diagnostic:
-    """Refuse a second key for one object: it would evade the protection of the object under its own key."""
+    """Explain the refusal of a second key for one object: it would evade the protection of the first key."""
     return Diagnostic(
         "duplicate-removal",
         f"`{removal.id}` is removed twice, as `{earlier.key}` and as `{removal.key}`",

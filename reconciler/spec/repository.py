@@ -1,7 +1,7 @@
-"""Commits of the git repository that a project file is in: their files with names and contents.
+"""Read files of a commit in the git repository of a project file.
 
-Names come from `git ls-tree` and contents from `git cat-file`, byte for byte: `git archive` would omit or rewrite files
-as `.gitattributes` demands, and take no more names than fit on a command line.
+`git ls-tree` lists the names and `git cat-file` reads the contents, byte for byte: `git archive` would omit or rewrite
+files by `.gitattributes`, and accept only as many names as fit on a command line.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from reconciler.runtime.git import (
 )
 
 _TIMEOUT = 60.0
-"""Seconds for one command of git. A partial clone fetches missing objects meanwhile."""
+"""Seconds for one git command. In a partial clone it also fetches missing objects."""
 _LINK_MODE = "120000"
 _FILE_MODES = ("100644", "100755", _LINK_MODE)
 _REVISION_ADVICE = "name a branch, a tag or a commit, such as `origin/main`"
@@ -44,8 +44,8 @@ class CommittedFile:
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """One commit, which the user calls `revision`. `root` is the folder of the work tree without symbolic links;
-    `files` are by path from there.
+    """One commit of a repository. `root` is the folder of the work tree without symbolic links; `files` are by path
+    from `root`.
     """
 
     git: RevisionReader
@@ -54,7 +54,7 @@ class Repository:
 
     @property
     def revision(self) -> str:
-        """The user's name of the commit."""
+        """Return the name by which the user selected the commit."""
         return self.git.revision
 
     def read_contents(self, names: Collection[str]) -> dict[str, bytes]:
@@ -83,7 +83,7 @@ class Repository:
         output = BytesIO(result.out)
         contents = {}
         for name in names:
-            blob, kind, size = _split_words(output.readline(), 3)  # then the content, and a line end
+            blob, kind, size = _split_words(output.readline(), 3)  # the content and a line end follow
             if blob != self.files[name].blob or kind != "blob":
                 message = f"git cannot read `{name}` of revision `{self.revision}`"
                 raise build_unusable_revision_error(self.revision, message, *result.error_notes)
@@ -105,14 +105,14 @@ def open_repository(project_file: Path, shown: str, revision: str, environ: Mapp
 @dataclass(frozen=True, slots=True)
 class MergeBase:
     """Commits at which the branch of the work tree left a revision. `tip` is the commit of the revision, `commits` are
-    the best common commits: several if the two were merged crosswise, and `tip` itself if the branch has all of it."""
+    the best common commits: several after criss-cross merges, and `tip` itself if the branch has all its commits."""
 
     tip: str
     commits: tuple[str, ...]
 
     @property
     def is_behind(self) -> bool:
-        """Whether the revision has commits that the branch does not have."""
+        """Return whether the revision has commits that the branch does not have."""
         return self.commits != (self.tip,)
 
 
@@ -165,11 +165,11 @@ def _resolve_revision(
 
 
 class UnusableRevisionError(ReconcilerError):
-    """A revision exists, and its specs cannot be used."""
+    """Error of a revision that exists, but has unusable specs."""
 
 
 def build_unusable_revision_error(revision: str, message: str, *notes: str) -> UnusableRevisionError:
-    """Build the error for a revision that exists, and whose specs cannot be used."""
+    """Build the error for a revision that exists, but has unusable specs."""
     return UnusableRevisionError(
         [
             Diagnostic(
@@ -184,13 +184,13 @@ def build_unusable_revision_error(revision: str, message: str, *notes: str) -> U
 
 @dataclass(frozen=True, slots=True)
 class RevisionReader:
-    """Runs git to read a revision. If git cannot be run, the error names the revision."""
+    """Reader of a revision by git. If git cannot be run, the error names the revision."""
 
     runner: GitRunner
     revision: str
 
     def run(self, *arguments: str, stdin: bytes = b"") -> Result:
-        """Run a command of git. Returns its result, whatever its exit code. Raises ReconcilerError if git cannot be
+        """Run a git command and return its result, also of a failed command. Raises ReconcilerError if git cannot be
         run."""
         try:
             return self.runner.run(*arguments, stdin=stdin)
@@ -198,11 +198,11 @@ class RevisionReader:
             raise self._to_reconciler_error(error) from None
 
     def parse(self, name: str) -> Result:
-        """Look up the commit that a name stands for: its hash, or a failure."""
+        """Resolve a name to a commit: the result has its hash, or is a failure."""
         return self.run("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
 
     def find_commit(self, name: str) -> str | None:
-        """Find the hash of the commit that a name stands for; None if there is no such commit."""
+        """Find the hash of the commit with a name; None if there is no such commit."""
         result = self.parse(name)
         return _decode_hash(result) if result.code == 0 else None
 
@@ -277,10 +277,10 @@ def _build_missing_commit_error(
 
 
 def _build_unknown_revision_error(message: str, *notes: str, advice: str = "") -> ReconcilerError:
-    advice = advice or "see that git works here, or leave the option that names a revision out"
+    advice = advice or "check that git works here, or leave the option that names a revision out"
     return ReconcilerError([Diagnostic("unknown-revision", message, notes=notes, help=advice)])
 
 
 def _build_no_merge_base_error(message: str, advice: str, *notes: str) -> ReconcilerError:
-    full_message = f"{message}, so what the branch changed is not known"
+    full_message = f"{message}, so the changes of the branch are not known"
     return ReconcilerError([Diagnostic("no-merge-base", full_message, notes=notes, help=advice)])

@@ -10,8 +10,8 @@ _KEYWORDS = {
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
-# A leading zero makes it text (`017` is an identifier far more often than a number), and so does a
-# length that other JSON readers would round.
+# A number with a leading zero is text (`017` is more often an identifier than a number), and so is a number that is so
+# long that other JSON readers would round it.
 _INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,17})")
 _FLOAT = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,17})?(?:\.[0-9]{1,18})?(?:[eE][-+]?[0-9]{1,3})?")
 

@@ -1,4 +1,4 @@
-"""Models of spec files. A destination is a mapping here; `kinds.destination_spec` judges its content."""
+"""Models of spec files. A destination is a plain mapping here; `kinds.destination_spec` parses its content."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def _check_key(key: str) -> str:
             "`{key}` is not made of lower-case letters, digits and underscores, a letter first",
             {
                 "key": key,
-                "help": f"rename it, for example `{_suggest_key(key)}`; what Fivetran shows is `name:`",
+                "help": f"rename it, for example `{_suggest_key(key)}`; the name at Fivetran is `name:`",
             },
         )
     return key
 
 
 def _suggest_key(text: str) -> str:
-    """Suggest the key that is most like a text."""
+    """Suggest a valid key that is similar to a text."""
     folded = re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
     return folded if KEY_PATTERN.fullmatch(folded) else f"group_{folded}".rstrip("_")
 
@@ -78,7 +78,7 @@ def _check_text(node: Any) -> Scalar:
 
 
 def list_nodes(node: Any) -> Any:
-    """List the nodes of a YAML list; anything else stays as it is, for pydantic to refuse."""
+    """List the nodes of a YAML list. Any other value is returned unchanged: pydantic refuses it."""
     return node.items if isinstance(node, Sequence) else node
 
 
@@ -90,37 +90,37 @@ Identifier: TypeAlias = Annotated[
     str, AfterValidator(_check_identifier), Field(json_schema_extra={"pattern": "^[A-Za-z0-9_-]+$"})
 ]
 LocatedText: TypeAlias = Annotated[Scalar, PlainValidator(_check_text, json_schema_input_type=str)]
-"""A text with its place, in a list that stays a tree."""
+"""A text with its place."""
 Version: TypeAlias = Annotated[int, Field(ge=1, le=1, description="The format that this file is written in.")]
 MappingValue: TypeAlias = Annotated[MappingNode, BeforeValidator(_check_mapping)]
 OptionalMapping: TypeAlias = Annotated[MappingNode | None, BeforeValidator(_check_mapping)]
 Levels: TypeAlias = "int | Mapping[str, Levels]"
-"""How many levels of a tree become plain data: the same number below every key, or a number by key."""
+"""Number of levels of a tree that become plain data: one number below every key, or a number by key."""
 
 
 class StrictModel(BaseModel):
-    """A mapping with known keys only, and no value turned into another type."""
+    """Model of a mapping with known keys only. Values are not converted to other types."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, arbitrary_types_allowed=True)
 
 
 class GroupEntry(StrictModel):
-    """One group. An empty `id` or `name` means that none is written."""
+    """Entry of a group. An empty `id` or `name` is not declared."""
 
     id: Identifier = Field("", description="Id of the live group, which then may have any name.")
-    name: Name = Field("", description="What Fivetran shows. Without it, the key. A change renames in place.")
+    name: Name = Field("", description="Name at Fivetran. Default: the key. A change renames in place.")
     was: Key | Literal[""] = Field("", description="The key that this entry had before.")
     destination: OptionalMapping = Field(None, description="The group's one destination.")
 
 
 class RemovedEntry(StrictModel):
-    """One thing to give up. Without `only` and `forget`, the destination is deleted and then its group."""
+    """Object to delete or to stop managing. By default the destination is deleted, then its group."""
 
     group: Key = Field(description="The key that the entry had.")
     id: Identifier = Field(description="Id of the live group, so that nothing else is ever deleted.")
     name: str | None = Field(
         None,
-        description="Name of the live group, byte for byte. Needed where no earlier run remembers the key.",
+        description="Name of the live group, byte for byte. Needed if no earlier run recorded the key.",
     )
     only: Literal["destination"] | None = Field(None, description="Delete the destination, keep the group.")
     forget: bool = Field(False, description="Change nothing at Fivetran, only stop managing it.")
@@ -148,15 +148,15 @@ class SpecFile(StrictModel):
         default_factory=dict, description="Settings of destinations, shared by name with `profile:`."
     )
     groups: dict[Key, GroupEntry] = Field(
-        default_factory=dict, description="Groups by key. The key is what plans call a group."
+        default_factory=dict, description="Groups by key. Plans show the key."
     )
     removed: tuple[RemovedEntry, ...] = Field(
-        (), description="What is to be deleted or given up, the only way to do so."
+        (), description="Objects to delete, or to stop managing. There is no other way to do so."
     )
 
 
 class OverrideFile(StrictModel):
-    """A file under `overrides`: changes of groups that are described elsewhere."""
+    """A file under `overrides`: changes of groups that spec files describe."""
 
     version: Version
     groups: dict[Key, GroupEntry]
@@ -168,8 +168,10 @@ _AnyModel = TypeVar("_AnyModel", bound=StrictModel)
 
 
 def validate_model(model: type[_AnyModel], root: MappingNode, levels: Mapping[str, Levels]) -> _AnyModel:
-    """`root` as `model`. `levels` says how far below each top key the skeleton reaches; what is deeper
-    stays a tree with spans. Raises ReconcilerError."""
+    """Validate `root` as `model`. Raises ReconcilerError.
+
+    `levels` are the numbers of levels below each top key that become plain data; deeper values stay trees with spans.
+    """
     instance, findings = validate_partially(model, root, levels)
     if findings or instance is None:
         raise ReconcilerError(findings)
@@ -179,7 +181,7 @@ def validate_model(model: type[_AnyModel], root: MappingNode, levels: Mapping[st
 def validate_partially(
     model: type[_AnyModel], root: MappingNode, levels: Mapping[str, Levels]
 ) -> tuple[_AnyModel | None, list[Diagnostic]]:
-    """Validate as `validate_model` does, but drop the entries with errors. Also returns all errors. None if an error is
+    """Validate as `validate_model`, but drop the entries with errors. Returns all errors too. None if an error is
     outside of entries."""
     outline = {key: _build_outline(node, levels.get(key, 0)) for key, node in root.items()}
     try:

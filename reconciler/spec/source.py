@@ -24,7 +24,7 @@ _BYTE_ORDER_MARK = "\ufeff"
 def parse(text: str, path: str) -> MappingNode:
     """Parse one YAML 1.2 document whose root is a mapping. `path` is the path that spans show.
 
-    Anchors, aliases and `<<` are resolved; a value that came through an alias keeps the span of its own place. Tags,
+    Anchors, aliases and `<<` are resolved; a value from an alias keeps the span of its anchor. Tags,
     several documents, duplicate keys, keys that are not text and invisible characters are refused, and so is a file
     that is too large or too deep. A byte order mark at the start is skipped and counts for no column. Raises
     ReconcilerError with all findings.
@@ -102,9 +102,9 @@ def read_text(file: Path, display_path: str) -> str:
 
 
 def _read_bytes(file: Path) -> bytes | None:
-    """Read the bytes of a regular file, one more than allowed at most; None for anything else.
+    """Read the bytes of a regular file, at most one more than allowed; None for any other file.
 
-    Looks before it opens, since opening a FIFO or a device can block or have effects.
+    Checks the type before it opens the file, since opening a FIFO or a device can block or have effects.
     """
     if not stat.S_ISREG(file.stat().st_mode):
         return None
@@ -137,7 +137,7 @@ def _explain_forbidden_character(character: str, span: Span, lines: list[str]) -
 
 
 def _is_plain_word(text: str) -> bool:
-    """Whether a file without a mapping at its top has words only, and so is no key file in the wrong place."""
+    """Return whether a file without a mapping at its top is one plain word, and so no key file in the wrong place."""
     return re.fullmatch(r"(?:-\s+)?[a-z]{1,12}\s*", text) is not None
 
 

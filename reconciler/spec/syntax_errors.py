@@ -1,7 +1,7 @@
-"""Explain YAML syntax errors in words that say what to change.
+"""Explain YAML syntax errors with advice.
 
-The parser speaks of tokens and indicators. The table at the end judges its finding again together with the text,
-because the mistake that a user has to repair is usually visible there.
+Messages of the parser name tokens and indicators. The table at the end maps its finding, together with the text of the
+line, to the probable mistake of the user.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from reconciler.model.source import Span
 from reconciler.spec.excerpt_masking import is_below_secret, may_hold_secret
 
 Position: TypeAlias = tuple[int, int]
-"""Line and column, both from 0, as the parser counts them."""
+"""Line and column, both from 0, as in the parser."""
 
 _BARE_REFERENCE = re.compile(r"\{\s*(?P<key>secret|value)\s*:\s+(?P<text>\w+:[^\s{},\[\]\"']*)")
 _VARIABLE = re.compile(r"env:[A-Z_][A-Z0-9_]*")
@@ -24,7 +24,7 @@ _VARIABLE = re.compile(r"env:[A-Z_][A-Z0-9_]*")
 
 @dataclass(frozen=True, slots=True)
 class _ParserFinding:
-    """Finding of the parser, with the text that it is about."""
+    """Finding of the parser, with the lines of the file."""
 
     lines: list[str]
     context: str
@@ -43,18 +43,18 @@ class _ParserFinding:
 
     @property
     def before(self) -> str:
-        """Text of the line before the position."""
+        """Return the text of the line before the position."""
         return self.line[: self.position[1]]
 
     @property
     def has_tab(self) -> bool:
-        """Whether a tab indents the line, or stands at the position."""
+        """Return whether a tab indents the line, or stands at the position."""
         is_in_indentation = not self.before.strip() and "\t" in self.before
         return self.character == "\t" or is_in_indentation or "tab character" in self.problem
 
     @property
     def bracket(self) -> str:
-        """The innermost bracket that is still open."""
+        """Return the innermost bracket that is still open."""
         line, column = self.open_bracket or (0, 0)
         return self.lines[line][column : column + 1]
 
@@ -64,24 +64,25 @@ class _ParserFinding:
 
     @property
     def start_line(self) -> int:
-        """Line where the parser's context starts, from 1."""
+        """Return the line, from 1, at which the context of the parser starts."""
         return self.start[0] + 1
 
     @property
     def mark(self) -> str:
-        """Character of the anchor or alias that the parser was reading, or nothing."""
+        """Return the `&` or `*` of an anchor or alias that the parser was reading; empty for any other finding."""
         return {"while scanning an anchor": "&", "while scanning an alias": "*"}.get(self.context, "")
 
     @property
     def bare_reference(self) -> re.Match[str] | None:
-        """Reference without quotes around the position: `{secret: env:FOO}`, which YAML allows and the parser does
-        not."""
+        """Find a reference without quotes around the position: `{secret: env:FOO}` is valid YAML, but the parser
+        refuses it."""
         references = _BARE_REFERENCE.finditer(self.line)
-        return next((each for each in references if each.start() < self.position[1] <= each.end()), None)
+        column = self.position[1]
+        return next((match for match in references if match.start() < column <= match.end()), None)
 
     @property
     def quoted_reference(self) -> str:
-        """The same reference with quotes, with its text only if it is a name of a variable."""
+        """Render the bare reference with quotes. Its text is shown only if it is the name of a variable."""
         match = self.bare_reference
         if match is None:
             return ""
@@ -103,8 +104,8 @@ class _ParserFinding:
 class _Explanation:
     """Row of the table: the condition of an explanation, its texts, and its place.
 
-    `applies` judges the finding. `message` and `help` are formats with the finding as `it`. `position` names the
-    attribute of the finding that is the place to look at.
+    `applies` decides about a finding. `message` and `help` are formats with the finding as `it`. `position` names the
+    attribute of the finding with the place to show.
     """
 
     applies: Callable[[_ParserFinding], object]
@@ -154,7 +155,7 @@ def _to_position(mark: Any) -> Position | None:
 
 
 def _match_words(context: str = "", problem: str = "") -> Callable[[_ParserFinding], bool]:
-    """Match words of the parser: both must occur, if given."""
+    """Build a condition: the finding of the parser contains these words."""
     return lambda it: context in it.context and problem in it.problem
 
 
@@ -259,7 +260,7 @@ _EXPLANATIONS = (
     _Explanation(
         _match_words(problem="document start"),
         "the document ends before this",
-        "remove what is too much, or indent it below the key that it belongs to",
+        "remove the extra text, or indent it below the key that it belongs to",
     ),
     _Explanation(
         lambda it: True,
@@ -267,4 +268,4 @@ _EXPLANATIONS = (
         "compare the indentation, quotes and brackets here with the lines above",
     ),
 )
-"""Explanations from the special to the general: the first explanation that applies is used."""
+"""Explanations from special to general: the first explanation that applies is used."""

@@ -1,7 +1,7 @@
-"""`--events`: the audit log of runs, one JSON object per line, for programs and for later questions.
+"""Write the audit log of runs for `--events`, one JSON object per line.
 
-The log of a project holds who ran what, which plan was executed, and how each change ended. Lines are only
-ever appended. A killed run cannot log its end; the next run that writes the same state logs it.
+The log of a project has the user and command of each run, its plan, and the outcome of each change. Lines are only
+appended. A killed run cannot log its end; the next run that writes the same state logs it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from reconciler.workspace.log_file import ForeignFileError, LogFile
 from reconciler.workspace.unfinished_runs import UnfinishedRun, find_unfinished_runs
 
 WRITE_COMMANDS = frozenset({"apply"})
-"""Commands that change the account, and hold the lock of the state meanwhile."""
+"""Commands that change the account while they hold the lock of the state."""
 
 
 class EventLog:
@@ -41,7 +41,7 @@ class EventLog:
     def __init__(self, path: Path | None, clock: Clock, run_id: str, display_name: str = "") -> None:
         """Open the log for the run `run_id`. Without a path nothing is logged.
 
-        Raises ReconcilerError if the file cannot be written, or is no such log.
+        Raises ReconcilerError if the file cannot be written, or is not a log of events.
         """
         self._clock = clock
         self._run_id = run_id
@@ -208,9 +208,9 @@ class EventLog:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         return Diagnostic(
             "events-unusable",
-            f"`{self._display_name}` cannot be the log of events: {reason}",
+            f"`{self._display_name}` cannot be used as the log of events: {reason}",
             notes=("nothing was sent to Fivetran",),
-            help="name a new file in a folder that exists, or one that an earlier run wrote",
+            help="name a new file in an existing folder, or a log of an earlier run",
         )
 
 

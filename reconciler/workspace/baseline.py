@@ -1,4 +1,4 @@
-"""`--changed-since`: the specs at a revision, and at its merge base with the branch.
+"""Load the specs at the revision of `--changed-since`, and at its merge base with the branch.
 
 A branch that is behind the revision is planned like the merge of both: entries that only the revision changed
 are taken from the revision. So the plan covers the changes of the branch, and neither misses, repeats nor
@@ -29,13 +29,13 @@ from reconciler.workspace.specs import Specs, compile_specs
 
 _HASH_LENGTH = 12
 _MAX_LISTED = 5
-_CONFLICT_REASONS = {"key": "both stand for the key", "id": "both have the id", "name": "both have the name"}
+_CONFLICT_REASONS = {"key": "both have the key", "id": "both have the id", "name": "both have the name"}
 _Entry = TypeVar("_Entry")
 
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """The specs that a run's specs are compared with.
+    """Specs at an earlier revision, for the comparison with the specs of a run.
 
     `revision` is the revision in the user's words, `tip` its specs. `bases` are the specs of the merge bases,
     whose short hashes are `merge_bases`.
@@ -98,7 +98,7 @@ def merge_specs(specs: Specs, baseline: Baseline | None) -> Specs:
 
 
 def refuse_merge_conflicts(specs: Specs, baseline: Baseline, keys: Collection[str]) -> None:
-    """Raise ReconcilerError for each of these entries that both sides changed.
+    """Refuse entries among `keys` that both sides changed, by ReconcilerError.
 
     `specs` are the specs of the work tree or the merged specs.
     """
@@ -112,7 +112,7 @@ def refuse_merge_conflicts(specs: Specs, baseline: Baseline, keys: Collection[st
 def warn_if_behind(
     baseline: Baseline, keys: Collection[str], unfinished: Collection[str]
 ) -> Iterator[Diagnostic]:
-    """Warn about those of these entries that only the revision changed.
+    """Warn about the entries among `keys` that only the revision changed.
 
     `unfinished` are entries that an earlier run left incomplete.
     """
@@ -123,21 +123,21 @@ def warn_if_behind(
     number = (
         "1 entry changed there and is" if len(left) == 1 else f"{len(left):,} entries changed there and are"
     )
-    notes = [f"it left `{baseline.revision}` at {' and '.join(baseline.merge_bases)}"]
+    notes = [f"the merge base with `{baseline.revision}` is {' and '.join(baseline.merge_bases)}"]
     notes += [f"unfinished there: {_format_keys(waiting)}"] if waiting else []
     yield Diagnostic(
         "branch-behind",
         f"this branch is behind `{baseline.revision}`: {number} left alone: {_format_keys(left)}",
         severity=Severity.WARNING,
         notes=tuple(notes),
-        help=f"merge `{baseline.revision}` into this branch, or rebase it, to plan with what is there",
+        help=f"merge `{baseline.revision}` into this branch, or rebase it, to plan with its changes",
     )
 
 
 def _load_specs_at(settings: Settings, revision: str) -> Specs:
     loaded = load_at_revision(settings.project, settings.directory, revision, settings.environ)
     try:
-        # A secret that was written out must not keep the change that takes it out from being planned.
+        # A secret that is written in an old spec must not prevent the plan of the change that removes it.
         return compile_specs(loaded, strict=False, tolerate_secrets=True)
     except ReconcilerError as error:
         raise build_invalid_specs_error(revision, error.diagnostics) from None
@@ -147,7 +147,7 @@ def _load_specs_at_merge_base(settings: Settings, commit: str, revision: str) ->
     try:
         return _load_specs_at(settings, commit)
     except ReconcilerError as error:
-        note = f"{commit} is where this branch left `{revision}`"
+        note = f"{commit} is the merge base of this branch and `{revision}`"
         advice = f"merge `{revision}` into this branch, or rebase it, so that a newer commit takes its place"
         raise ReconcilerError(
             replace(diagnostic, notes=(note, *diagnostic.notes), help=advice)
@@ -174,7 +174,7 @@ def _get_key(desired: Desired) -> str:
 def _explain_conflict(specs: Specs, baseline: Baseline, conflict: MergeConflict) -> Diagnostic:
     revision, (kind, name) = baseline.revision, conflict.claim
     if conflict.key == conflict.other_key:
-        message = f"`{conflict.key}` was changed here and on `{revision}`, each time to something else"
+        message = f"`{conflict.key}` was changed here and on `{revision}`, in different ways"
     else:
         message = (
             f"`{conflict.key}` was changed here and `{conflict.other_key}` on `{revision}`,"
@@ -203,7 +203,7 @@ def _describe_theirs(baseline: Baseline, key: str) -> str:
     return (
         f"`{revision}` has it{_format_span(group.span, revision)}"
         if group is not None
-        else f"`{revision}` has it no more"
+        else f"`{revision}` does not have it any more"
     )
 
 

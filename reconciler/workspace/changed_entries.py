@@ -1,4 +1,4 @@
-"""Comparison of entries across revisions: changes of the branch, changes of the base, and unfinished entries.
+"""Compare entries across revisions, and find the changes of the branch and of the base.
 
 An entry counts with its result: after defaults, profile, entry and overrides were merged. Position, spelling
 and order of its lines do not matter. Group, destination and removal of one key are one entry.
@@ -133,9 +133,9 @@ def _get_version(versions: RevisionEntries, key: str) -> EntryVersion:
 
 
 def _is_changed(before: EntryVersion, now: EntryVersion) -> bool:
-    """Return whether a version demands another result.
+    """Return whether a version declares another result.
 
-    A removal that is no longer declared demands nothing.
+    A removal that is no longer declared is no change.
     """
     return now.declared != before.declared or now.removed not in {None, before.removed}
 

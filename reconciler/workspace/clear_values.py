@@ -1,7 +1,7 @@
-"""Cleaning of states: clear values of earlier releases that must be hidden today.
+"""Clean states of clear values that an earlier release wrote and that must be hidden today.
 
 A cleaned value is kept as a fingerprint if there is a key. The stored state holds the values until its next
-write, and its history may hold them for ever.
+write, and its history may keep them permanently.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class StateCleaner:
                 continue
             if declared is not None:
                 is_name = is_external_secret(declared.fields.get(path))
-            else:  # what else would be known of a secret?
+            else:  # of a secret, a record can only have the name in a secrets manager
                 is_name = visibility(address.kind, service, path) is Sensitivity.SENSITIVE
             if not is_name:
                 yield path
@@ -135,7 +135,7 @@ def warn_values_in_state(place: str, found: FieldsByAddress) -> Diagnostic:
         f"the state `{place}` holds values in clear that are hidden now",
         severity=Severity.WARNING,
         notes=(_format_fields(found), _HISTORY_NOTE),
-        help="the next apply takes them out of the state; replace those that are secrets",
+        help="the next apply takes them out of the state; replace the values that are secrets",
     )
 
 
@@ -152,11 +152,11 @@ def warn_state_cleaned(place: str, found: FieldsByAddress, unwritable: Iterable[
         f"the state `{place}` held values in clear that are hidden now; they are taken out of it",
         severity=Severity.WARNING,
         notes=(_format_fields(found), _HISTORY_NOTE, *unwritable_notes),
-        help="replace those that are secrets",
+        help="replace the values that are secrets",
     )
 
 
-_HISTORY_NOTE = "a git branch, a versioned bucket and backups keep what was written before"
+_HISTORY_NOTE = "a git branch, a versioned bucket and backups keep earlier versions of the state"
 
 
 def _format_fields(found: FieldsByAddress) -> str:

@@ -1,4 +1,4 @@
-"""Generated values for a sandbox that suit their fields."""
+"""Generate values for a sandbox that suit their fields."""
 
 from __future__ import annotations
 

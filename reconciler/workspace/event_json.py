@@ -1,4 +1,4 @@
-"""Events of a run as JSON objects for a log. They hold no values of fields."""
+"""Serialise the events of a run as JSON objects for a log, without values of fields."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exposed secrets: references that one entry declares secret and another entry shows."""
+"""Find exposed secrets: references that one entry declares secret and another entry shows."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _explain_key_reference(desired: Desired, path: FieldPath) -> Diagnostic:
         "this is the key of the fingerprints, which no spec may refer to",
         desired.spans.get(path),
         address=desired.address,
-        help="refer to something else; whoever has that key can try out what secrets are",
+        help="refer to another value; with that key, a reader of the state can check guesses of secrets",
     )
 
 
@@ -63,5 +63,5 @@ def _explain_exposed(desired: Desired, path: FieldPath, reference: Reference) ->
         f"`{reference}` is a secret elsewhere, and `value` would show it in every plan",
         desired.spans.get(path),
         address=desired.address,
-        help="write `secret` instead of `value`, or refer to something that is no secret",
+        help="write `secret` instead of `value`, or refer to a value that is no secret",
     )

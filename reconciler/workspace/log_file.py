@@ -1,4 +1,4 @@
-"""An append-only file of JSON Lines, which several processes may write at once."""
+"""Append to a file of JSON Lines, which several processes may write at once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _HEADER_BYTES = 65536
 
 
 class ForeignFileError(ValueError):
-    """The file is no such log."""
+    """The file is not a log of events."""
 
 
 class LogFile:
@@ -81,9 +81,9 @@ def _check_size(file: int) -> int:
     """Check the file and return its size in bytes. Raises ForeignFileError for another kind of file."""
     status = os.fstat(file)
     if not stat.S_ISREG(status.st_mode):
-        raise ForeignFileError("it is no regular file")
+        raise ForeignFileError("it is not a regular file")
     if status.st_size > 0 and not _has_log_header(os.pread(file, _HEADER_BYTES, 0)):
-        raise ForeignFileError("it holds something else than such a log")
+        raise ForeignFileError("it is not a log of events")
     return status.st_size
 
 

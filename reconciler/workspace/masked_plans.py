@@ -1,4 +1,4 @@
-"""Masking of plans that an earlier release saved with clear values that must be hidden today."""
+"""Mask plans that an earlier release saved with clear values that must be hidden today."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plan files: canonical JSON under a seal, for review by people and for comparison with a new plan by apply.
+"""Encode and decode plan files: canonical JSON under a seal, for review, and for comparison with a new plan.
 
     {"seal": "<SHA-256 of everything behind this line>",
      "signature": "<HMAC-SHA256 of everything behind this line>" or null,
@@ -143,10 +143,10 @@ def _parse_plan(content: bytes) -> SavedPlan:
     try:
         saved = _ADAPTER.validate_python(data)
     except (ValidationError, ValueError):
-        raise AlteredError("it has not the shape of a plan") from None
+        raise AlteredError("it does not have the form of a plan") from None
     # People review the plan, apply compares the effects: both must describe the same changes.
     if len(saved.expected) != len(saved.plan.effective) or not all(
         map(is_effect_of, saved.expected, saved.plan.effective)
     ):
-        raise AlteredError("what it shows is not what it is held to")
+        raise AlteredError("its changes are not the changes that it expects")
     return saved

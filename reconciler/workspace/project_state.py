@@ -32,7 +32,7 @@ STATE = "state.json"
 
 
 def path_for(project: Project, name: str, *, sandbox: bool) -> Path:
-    """The path of a file that a project keeps in `.reconciler/` beside the project file, or of its state.
+    """Build the path of a file in `.reconciler/` beside the project file, or of the state.
 
     A project file of another name than `reconciler.yaml` has files of its own, so that two project files over the same
     specs do not share a state.
@@ -43,7 +43,7 @@ def path_for(project: Project, name: str, *, sandbox: bool) -> Path:
 
 
 def file_name_for(project: Project, name: str) -> str:
-    """The name of a file of a project, beside which files of other projects may stand."""
+    """Build the file name of a project, which differs from the file names of other projects in the folder."""
     stem = project.path.stem
     return name if stem == "reconciler" else f"{stem}.{name}"
 
@@ -55,8 +55,7 @@ class _KeySource(Enum):
 
 KEY_WITH_STATE, UNKNOWN_KEY = _KeySource.WITH_STATE, _KeySource.UNKNOWN
 FingerprintKey: TypeAlias = Secret | _KeySource
-"""The key of the fingerprints: a secret that the project refers to, the key beside the state, or a key that was not
-looked up, so that no secret can be compared."""
+"""Key of the fingerprints: a secret of the project file, the key beside the state, or an unknown key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +67,7 @@ class ApprovedPlan:
 
 
 def _add_approved(saved_plans: Mapping[str, str], approved: ApprovedPlan | None) -> dict[str, str]:
-    """The plans that can be resumed, the newest last."""
+    """Add an approved plan to the plans that can be resumed, the newest last."""
     if approved is None:
         return dict(saved_plans)
     other_plans = {digest: saved for digest, saved in saved_plans.items() if digest != approved.digest}
@@ -85,7 +84,7 @@ class ProjectState:
         key: FingerprintKey = KEY_WITH_STATE,
         destinations: Iterable[Desired] = (),
     ) -> None:
-        """Read the state. By the `destinations` of the specs it is known which values a state may hold. Raises
+        """Read the state. The `destinations` of the specs decide which values the state may hold. Raises
         ReconcilerError."""
         self._store = store
         self._entropy = entropy
@@ -107,7 +106,7 @@ class ProjectState:
             self._store.key_file.write(self._key)
 
     def build_fingerprinter(self) -> Fingerprinter | None:
-        """The maker of fingerprints; None if there is no key, so that no secret can be compared."""
+        """Build the fingerprinter; None without a key, so that no secret can be compared."""
         if isinstance(self._key_source, Secret):
             return Fingerprinter.from_secret(self._key_source)
         return None if self._key is None else Fingerprinter(self._key)
@@ -126,14 +125,14 @@ class ProjectState:
 
     @property
     def records(self) -> Mapping[Address, Record]:
-        """All records as of now."""
+        """All present records."""
         if self._session is not None:
             return self._session.records
         return self._state.records if self._state is not None else {}
 
     @property
     def removals(self) -> Mapping[str, CompletedRemoval]:
-        """Completed removals that the specs still asked for at that time, by key."""
+        """Completed removals by key, as far as the specs still had their entries at the last write."""
         state = self._session.state if self._session is not None else self._state
         return state.removals if state is not None else {}
 
@@ -147,7 +146,7 @@ class ProjectState:
                     "other-account",
                     f"these credentials are for account `{account_id}`,"
                     f" the state `{self._store.display_name}` is of `{self._state.account_id}`",
-                    help="use credentials of that account, or a project file of its own for this one",
+                    help="use credentials of that account, or a separate project file for this account",
                 )
             ]
         )
@@ -164,8 +163,11 @@ class ProjectState:
         approved: ApprovedPlan | None = None,
         exemptions: Iterable[Exemption] = (),
     ) -> None:
-        """Start to write. Of the completed removals only `removals` are kept. The `approved` plan is kept until
-        `mark_applied`, and `exemptions` for good. Raises ReconcilerError."""
+        """Begin to write. Raises ReconcilerError.
+
+        Of the completed removals only `removals` are kept. The `approved` plan is kept until `mark_applied`. The latest
+        `exemptions` are always kept.
+        """
         state = self._state or State(self._entropy(16).hex(), 0, account_id)
         kept_exemptions = (*state.exemptions, *exemptions)[-MAX_EXEMPTIONS:]
         self._session = self._store.open(
@@ -186,7 +188,7 @@ class ProjectState:
         """Set or drop records: durable in a local file at once, and at a remote place with the next write of
         `renew_and_flush` or `end`. Raises OSError."""
         if self._session is None:
-            raise RuntimeError("the memory is not open for writing")
+            raise RuntimeError("the state is not open for writing")
         self._session.stage(entries)
 
     def persist(self, entries: Iterable[JournalEntry]) -> None:
@@ -199,15 +201,17 @@ class ProjectState:
             raise ReconcilerError([self._store.explain_unavailable("written", error)]) from error
 
     def renew_and_flush(self) -> bool:
-        """Renew the lock and write what is due. Whether the run may go on. To be called often, by the thread that
-        writes."""
+        """Renew the lock and write staged entries that are due. Returns whether the run may go on.
+
+        The thread that writes must call this method often.
+        """
         return self._store.renew_and_flush()
 
     def end(self) -> Diagnostic | None:
-        """Write the final state. On failure a backup is written, and ReconcilerError is raised; it is raised too if the
-        run had to stop.
+        """Write the final state. Returns a warning about the clear values that this removed from the state.
 
-        The returned warning names the values of which the state is rid by that."""
+        On failure a backup is written, and ReconcilerError is raised; it is raised too if the run had to stop.
+        """
         if self._session is None:
             return None
         session, self._session = self._session, None
@@ -216,7 +220,7 @@ class ProjectState:
         return self._clear_old_values()
 
     def _clear_old_values(self) -> Diagnostic | None:
-        """Clear hidden values from backups of this state. The warning names all values that were cleared."""
+        """Clear hidden values from backups of this state. Returns a warning that names all cleared values."""
         found, unwritable = dict(self._clear_fields), list[Path]()
         self._clear_fields = {}
         for path, state in self._store.backups.read():

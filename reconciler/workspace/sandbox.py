@@ -1,4 +1,4 @@
-"""`--sandbox`: the emulator in this process, with its account in a file beside the project."""
+"""Open the emulator in this process for `--sandbox`, with its account in a file beside the project."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`--settings-from`: settings of the project file at an earlier revision.
+"""Apply the settings of the project file at an earlier revision, for `--settings-from`.
 
 A change of the specs must not be able to loosen the checks that it has to pass.
 """
@@ -18,12 +18,12 @@ _NOTES_BY_SETTING = {
     "limits": "the limits are those of `{}`",
     "policies": "the policies are those of `{}`",
     "protected": "the protected keys are those of `{}`",
-    "secrets": "what references may name is what `{}` says",
+    "secrets": "the allowed references are those of `{}`",
 }
 
 
 def apply_settings_from(loaded: LoadedProject, settings: Settings) -> LoadedProject:
-    """Put a project under the settings of the `--settings-from` revision, if one is given. Raises `ReconcilerError`."""
+    """Apply the settings of the `--settings-from` revision to a project, if it is given. Raises `ReconcilerError`."""
     if settings.settings_from is None:
         return loaded
     source_project = read_project_at_revision(
@@ -37,7 +37,7 @@ def apply_settings_from(loaded: LoadedProject, settings: Settings) -> LoadedProj
 
 
 def note_settings_source(diagnostics: Iterable[Diagnostic], project: Project) -> Iterator[Diagnostic]:
-    """Add to findings that follow from a setting where it stands, if not in the project file as it is now."""
+    """Note the source of the setting on each finding that follows from a setting of an earlier revision."""
     for diagnostic in diagnostics:
         setting = diagnostic.code_facts.setting
         if project.settings_shown and setting is not None:

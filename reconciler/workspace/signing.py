@@ -1,4 +1,4 @@
-"""The signing key of plans: from the environment or a file, never shown."""
+"""Load the signing key of plans from the environment or a file. The key is never shown."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def _build_key_error(text: str, reason: str) -> ReconcilerError:
         [
             Diagnostic(
                 "signature-key-unusable",
-                f"the key for signatures cannot be had, `{text}`{detail}",
-                help=f"write `env:NAME` or `file:PATH`, where there is a key of {MIN_KEY_BYTES} characters or more",
+                f"the signing key cannot be read, `{text}`{detail}",
+                help=f"write `env:NAME` or `file:PATH` of a key with {MIN_KEY_BYTES} characters or more",
             )
         ]
     )

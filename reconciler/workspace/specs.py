@@ -1,4 +1,4 @@
-"""Specs of a project: loaded, merged and checked against the catalogue."""
+"""Load the specs of a project, merge them, and check them against the catalogue."""
 
 from __future__ import annotations
 
@@ -78,10 +78,10 @@ def load_specs(settings: Settings) -> Specs:
 
 
 def compile_specs(loaded: LoadedProject, *, strict: bool, tolerate_secrets: bool = False) -> Specs:
-    """Check what was loaded against the catalogue. Raises `ReconcilerError` with all errors, or returns warnings.
+    """Check a loaded project against the catalogue. Raises `ReconcilerError` with all errors, or returns warnings.
 
     With `strict` a field or service that the catalogue cannot check is an error. With `tolerate_secrets` a secret that
-    is written in a spec stops nothing.
+    is written in a spec is no obstacle.
     """
     groups = tuple(build_desired_group(spec) for spec in loaded.groups)
     secrets = loaded.project.content.secrets
@@ -96,7 +96,9 @@ def compile_specs(loaded: LoadedProject, *, strict: bool, tolerate_secrets: bool
     diagnostics += chain.from_iterable(findings for _, findings in built)
     diagnostics += find_exposed_secrets(destinations, key if isinstance(key, Reference) else None)
     checked = {span for desired in destinations for span in desired.spans.values()}
-    diagnostics += [found for block in loaded.shared for found in check_shared_block(block, sources, checked)]
+    diagnostics += [
+        finding for block in loaded.shared for finding in check_shared_block(block, sources, checked)
+    ]
     hidden = frozenset(chain.from_iterable(map(find_hidden_spans, destinations)))
     diagnostics = mask_lines(_deduplicate(diagnostics), loaded.roots, line_is_public, hidden)
     if strict:
@@ -122,7 +124,7 @@ def compile_specs(loaded: LoadedProject, *, strict: bool, tolerate_secrets: bool
 def _resolve_key_reference(project: Project, sources: AllowedSources) -> Reference | Diagnostic | None:
     """Resolve the reference of the fingerprint key.
 
-    The key is a secret, so the reference must be a secret one.
+    The key is a secret, so the reference must be a `secret` reference.
     """
     node = project.content.fingerprint_key
     found = parse_reference(node, sources) if node is not None else None

@@ -17,10 +17,10 @@ from reconciler.workspace.settings import Settings
 
 
 def build_store(project: Project, settings: Settings, cancelled: threading.Event | None = None) -> Store:
-    """The store that `state:` names, or else a file beside the project file. The sandbox always has a file of its own.
-    Once `cancelled` is set, requests to a remote place get a few seconds at most.
+    """Build the store that `state:` names, or else a file beside the project file. A sandbox has its own file.
 
-    Nothing is read or reached yet. Raises `ReconcilerError` if a library is missing.
+    Once `cancelled` is set, requests to a remote place get a few seconds at most.
+    Sends nothing. Raises `ReconcilerError` if a library is missing.
     """
     place = project.content.state
     if settings.sandbox or place is None or isinstance(place, LocalFile):
@@ -38,8 +38,10 @@ def build_store(project: Project, settings: Settings, cancelled: threading.Event
 
 
 def build_shared_name(project: Project) -> str:
-    """The name of a project's state in a place that several projects share: the path of the project file from the top
-    of its repository, with dots for slashes. The usual parts are left out: `specs/` and `reconciler.yaml`.
+    """Build the name of a project's state in a place that several projects share.
+
+    It is the path of the project file from the top of its repository, with dots for slashes. The usual parts are left
+    out: `specs/` and `reconciler.yaml`.
 
         specs/reconciler.yaml · reconciler.yaml      state.json
         specs/prod.yaml                              prod.state.json

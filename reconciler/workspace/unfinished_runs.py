@@ -1,4 +1,4 @@
-"""Unfinished runs: runs whose log has a start and no end."""
+"""Find unfinished runs: runs whose log has a start and no end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The workspace of an operation: specs, client of one account, secrets and state."""
+"""Open the workspace of an operation: specs, client of one account, secrets and state."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Workspace:
     baseline: Baseline | None = None
 
     def now(self) -> Instant:
-        """Return the time of the own clock and of Fivetran's."""
+        """Return the time of the own clock and of Fivetran's clock."""
         return Instant(self.settings.clock.now(), self.sender.get_server_time())
 
     @property
@@ -75,7 +75,7 @@ class Workspace:
 
 
 def with_lock_renewal(workspace: Workspace, work: Callable[[Workspace], _Result]) -> _Result:
-    """Run read-only work while the lock is renewed and events are emitted, and return its result.
+    """Run read-only work while the lock is renewed and events are emitted. Returns the result of the work.
 
     A pause that Fivetran demands may outlast the lock, and an answer may take so long that the run has to report what
     it waits for. Errors of the work are raised here.
@@ -174,8 +174,8 @@ def _warn_clear_values(state: ProjectState) -> Iterator[Diagnostic]:
 
 
 def _warn_in_use(store: Store, holder: LockInfo) -> Iterator[Diagnostic]:
-    """Warn that another run holds the lock: a plan made meanwhile is right neither before nor after that
-    run."""
+    """Warn that another run holds the lock: a plan made meanwhile fits neither the account before
+    nor the account after that run."""
     lock_status = store.lock.current_owner(holder)
     if lock_status is not None:
         yield Diagnostic(
@@ -268,9 +268,9 @@ def _resolve_fingerprint_key(
             [
                 Diagnostic(
                     "secret-unavailable",
-                    f"`fingerprint_key` needs `{reference}`, which cannot be had: {problem.reason}",
+                    f"`fingerprint_key` needs `{reference}`, which cannot be resolved: {problem.reason}",
                     span=key.span if (key := specs.project.content.fingerprint_key) else None,
-                    help="provide it where the reference points; or run with `--secrets skip`, which compares none",
+                    help="provide the referenced value, or run with `--secrets skip`, which compares no secrets",
                 )
             ]
         ) from None

@@ -1,4 +1,4 @@
-"""The shape of the package is a requirement like any other."""
+"""Check the architecture of the package: import contracts, diagnostic codes and side effects."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PACKAGE = Path(reconciler.__file__).parent
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 
-def test_layers_and_libraries_stay_where_they_belong() -> None:
+def test_layers_and_libraries_keep_the_import_contracts() -> None:
     code, report = _lint(ROOT)
     assert code == 0, report
     assert " 0 broken" in report
@@ -51,7 +51,7 @@ def _copy_project(to: Path) -> None:
 
 
 def _lint(directory: Path) -> tuple[int, str]:
-    """Run the import contracts of a project folder: exit code and report."""
+    """Check the import contracts of a project folder. Returns exit code and report."""
     program = "from importlinter.cli import lint_imports_command as lint; lint()"
     done = subprocess.run(
         [sys.executable, "-c", program, "--no-cache"],
@@ -63,8 +63,8 @@ def _lint(directory: Path) -> tuple[int, str]:
     return done.returncode, re.sub(r"\x1b\[[0-9;]*m", "", done.stdout + done.stderr)
 
 
-def test_every_diagnostic_code_is_explained_and_every_explanation_is_used() -> None:
-    used = {code for source in SOURCES for code in _codes_in(source)}
+def test_every_diagnostic_code_is_explained_and_used() -> None:
+    used = {code for source in SOURCES for code in _find_codes(source)}
     assert used - set(load_codes()) == set()
     assert set(load_codes()) - used == set()
 
@@ -74,14 +74,14 @@ def test_explanations_are_sorted_and_longer_than_their_headline() -> None:
     assert [code for code, facts in load_codes().items() if len(facts.text.split()) < 15] == []
 
 
-def test_every_code_says_its_exit_class_in_its_own_row() -> None:
+def test_every_code_has_an_exit_class_in_its_row() -> None:
     rows = tomllib.loads((PACKAGE / "model" / "codes.toml").read_text())
     without = [code for code, row in rows.items() if row.get("exit") not in list(ExitClass)]
     assert rows
     assert without == []
 
 
-def test_the_facts_of_a_code_are_values_that_the_program_knows() -> None:
+def test_the_facts_of_a_code_are_known_values() -> None:
     rows = load_codes().values()
     assert {row.severity_if_strict for row in rows} == {None, "error"}
     assert {row.setting for row in rows} - {None} <= set(ProjectFile.model_fields)
@@ -99,9 +99,8 @@ def test_no_module_compares_a_diagnostic_with_a_code() -> None:
     assert offenders == set()
 
 
-def _codes_in(source: Path) -> set[str]:
-    """Strings that are written where a code is expected: kebab-case literals that are explained somewhere, or
-    the first argument of a Diagnostic or Problem."""
+def _find_codes(source: Path) -> set[str]:
+    """Find the diagnostic codes in a source: explained literals, and first arguments of Diagnostic or Problem."""
     tree = ast.parse(source.read_text())
     found: set[str] = set()
     for node in ast.walk(tree):
@@ -118,7 +117,7 @@ def _codes_in(source: Path) -> set[str]:
     return found
 
 
-def test_secrets_are_revealed_where_bytes_go_out_and_nowhere_else() -> None:
+def test_secrets_are_revealed_only_by_modules_that_send_or_hash_them() -> None:
     revealing = {
         str(source.relative_to(PACKAGE))
         for source in SOURCES
@@ -127,13 +126,13 @@ def test_secrets_are_revealed_where_bytes_go_out_and_nowhere_else() -> None:
     assert revealing == {"api/body.py", "api/transport.py", "secrets/fingerprint.py"}
 
 
-def test_every_wait_can_be_interrupted_but_the_pause_between_two_pushes() -> None:
+def test_every_wait_can_be_interrupted_except_the_pause_between_pushes() -> None:
     sleeping = {str(source.relative_to(PACKAGE)) for source in SOURCES if ".sleep(" in source.read_text()}
     assert sleeping == {"runtime/clock.py", "state/git.py"}
 
 
-def test_nothing_below_the_command_line_prints_or_reads_its_environment() -> None:
-    """Only the system clock, which the command line hands down, asks the computer for the time."""
+def test_only_the_command_line_prints_and_reads_the_environment() -> None:
+    """Only the system clock, which the command line passes down, reads the time."""
     forbidden = re.compile(
         r"(?<![.\w])print\(|\bsys\.exit\(|\bos\.environ\b|\bos\.getenv\(|\btime\.(time|sleep|monotonic)\("
     )
@@ -145,8 +144,8 @@ def test_nothing_below_the_command_line_prints_or_reads_its_environment() -> Non
     assert offenders == {"runtime/clock.py"}
 
 
-def test_reports_return_texts_and_touch_no_file_no_process_and_no_socket() -> None:
-    """Only the stream below a console knows the operating system."""
+def test_reports_use_no_file_no_process_and_no_socket() -> None:
+    """Only the stream of a console uses the operating system."""
     outside = re.compile(
         r"(?<![.\w])open\(|\.(read|write)_(text|bytes)\(|\.open\(|^\s*(import|from) (os|subprocess|socket)\b",
         re.M,
@@ -159,8 +158,8 @@ def test_reports_return_texts_and_touch_no_file_no_process_and_no_socket() -> No
     assert offenders == {"stream.py"}
 
 
-def test_no_property_has_a_deadline_of_its_own() -> None:
-    """The profile of all tests has none; a busy machine would fail the property."""
+def test_no_property_sets_a_deadline() -> None:
+    """A property with a deadline would fail on a busy machine."""
     setting = {
         str(source.relative_to(ROOT))
         for source in (ROOT / "tests").rglob("*.py")

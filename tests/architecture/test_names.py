@@ -1,4 +1,4 @@
-"""The program speaks the language of its field: names that nobody would search for do not come back."""
+"""Check that former names of classes, functions and modules do not return."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _collect_definitions(source: Path, kinds: tuple[type[ast.AST], ...]) -> Iter
 
 
 def _find_former(kinds: tuple[type[ast.AST], ...], former: frozenset[str]) -> dict[str, list[str]]:
-    """Former names that are defined, by file."""
+    """Find definitions of former names by file."""
     found = {
         str(source): sorted(former.intersection(_collect_definitions(source, kinds)))
         for source in _list_sources()
@@ -49,7 +49,7 @@ def test_former_module_names_are_absent() -> None:
     assert [str(source) for source in _list_sources() if source.stem in FORMER["modules"]] == []
 
 
-def test_a_former_name_would_be_found(tmp_path: Path) -> None:
+def test_a_former_name_is_found(tmp_path: Path) -> None:
     source = tmp_path / "shelf.py"
     source.write_text("class _Courier:\n    def told(self) -> None: ...\n")
     assert set(_collect_definitions(source, (ast.ClassDef, ast.FunctionDef))) == {"Courier", "told"}

@@ -1,4 +1,4 @@
-"""One type per idea: no class stands twice, neither by its name nor by its fields."""
+"""Check that no two classes have the same name or the same fields."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ PACKAGE = Path(reconciler.__file__).parent
 EMULATOR = PACKAGE / "emulator"
 SIDES = ("client", "emulator")
 MAX_EQUAL_FIELDS = 4
-"""Two types may share so many fields of the same name and type by chance."""
+"""Number of equal fields that two types may share by chance."""
 
 
 class Definition(NamedTuple):
-    """A class with the fields that its body declares: type by name, as written."""
+    """Class with its declared fields: annotations by name, as written."""
 
     name: str
     module: str
@@ -29,7 +29,7 @@ class Definition(NamedTuple):
 
 
 def parse_classes(source: Path) -> list[Definition]:
-    """Classes of a module, also those inside functions and other classes. Class variables are no fields."""
+    """Parse the classes of a module, including nested classes. Class variables are no fields."""
     module = str(source.relative_to(source.parents[1] if source.parent != PACKAGE else PACKAGE))
     return [
         Definition(node.name.lstrip("_"), module, _parse_fields(node))
@@ -49,14 +49,14 @@ def _parse_fields(node: ast.ClassDef) -> dict[str, str]:
 
 
 def list_classes(side: str) -> list[Definition]:
-    """Classes of one side of the wire."""
+    """List the classes of the client or of the emulator."""
     sources = sorted(PACKAGE.rglob("*.py"))
     chosen = [each for each in sources if each.is_relative_to(EMULATOR) == (side == "emulator")]
     return [definition for source in chosen for definition in parse_classes(source)]
 
 
 def find_namesakes(classes: Iterable[Definition]) -> dict[str, list[str]]:
-    """Names that several classes bear, with the modules of these classes."""
+    """Find names of several classes, with the modules of these classes."""
     modules: dict[str, list[str]] = defaultdict(list)
     for each in classes:
         modules[each.name].append(each.module)
@@ -64,7 +64,7 @@ def find_namesakes(classes: Iterable[Definition]) -> dict[str, list[str]]:
 
 
 def find_twins(classes: Iterable[Definition]) -> list[str]:
-    """Pairs of types that share more fields, by name and type, than chance explains."""
+    """Find pairs of types with too many equal fields."""
     return [
         f"{one.module} {one.name}, {other.module} {other.name}: {len(shared)} equal fields"
         for one, other in combinations([each for each in classes if each.fields], 2)
@@ -73,7 +73,7 @@ def find_twins(classes: Iterable[Definition]) -> list[str]:
 
 
 @pytest.mark.parametrize("side", SIDES)
-def test_no_class_name_stands_twice(side: str) -> None:
+def test_every_class_name_is_unique(side: str) -> None:
     assert find_namesakes(list_classes(side)) == {}
 
 
@@ -82,7 +82,7 @@ def test_no_two_types_have_five_equal_fields(side: str) -> None:
     assert find_twins(list_classes(side)) == []
 
 
-def test_twins_and_namesakes_would_be_found(tmp_path: Path) -> None:
+def test_twins_and_namesakes_are_found(tmp_path: Path) -> None:
     fields = [f"    {name}: int" for name in "abcde"]
     (tmp_path / "one.py").write_text("\n".join(["class Row:", *fields, "    kept: str"]))
     (tmp_path / "other.py").write_text("\n".join(["class _Row:", *fields, "    kept: bytes"]))

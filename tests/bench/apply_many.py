@@ -1,9 +1,9 @@
-"""Apply of many new pairs by 1 to 16 workers against an emulator with a latency, in another process. Asserts nothing.
+"""Measure an apply of many new pairs by 1 to 16 workers, against an emulator with latency in another process.
 
 .venv/bin/python tests/bench/apply_many.py [PAIRS [LATENCY_MS]]
 
-The ideal is what the requests of the run cost where nothing but the latency takes time: requests x latency, divided
-by the workers; those before the first write (the account and the lists) are not divided.
+The ideal time counts latency only: requests x latency, divided by the workers. The requests before the first write
+(the account and the lists) are not divided.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from pathlib import Path
 
 from plan_many import COMMAND, create_account, serve, write_project
 
-IN_SERIES = 6  # account and two lists, when planning and when checking
+IN_SERIES = 6  # the account and two lists, in the plan and in the convergence check
 WORKERS = (1, 4, 8, 16)
 
 
 def run_apply(folder: Path, url: str, workers: int) -> tuple[dict[str, int], float, float]:
-    """One apply: its document, wall seconds, CPU seconds."""
+    """Run one apply. Returns its document, wall seconds and CPU seconds."""
     environ = {
         **os.environ,
         "FIVETRAN_APIKEY": "k",
@@ -49,7 +49,7 @@ def run_apply(folder: Path, url: str, workers: int) -> tuple[dict[str, int], flo
 
 
 def main() -> None:
-    """A new account for each number of workers."""
+    """Measure an apply to a new account for each number of workers."""
     pairs = int(sys.argv[1]) if len(sys.argv) > 1 else 200
     latency = float(sys.argv[2]) if len(sys.argv) > 2 else 150
     for workers in WORKERS:

@@ -1,4 +1,4 @@
-"""How much the emulator stands: 10,000 destinations, another process, a socket.
+"""Measure the throughput of the emulator with 10,000 destinations, in another process on a socket.
 
     python tests/bench/emulator_throughput.py [--requests 60000] [--clients 4] [--destinations 10000] [--db FILE]
 
@@ -35,7 +35,7 @@ MIX = [("list", 5), ("get", 60), ("patch", 25), ("post", 10)]
 
 
 def build_seed(destinations: int) -> Seed:
-    """An account of so many groups, each with a destination."""
+    """Build an account with this number of groups, each with a destination."""
     config = {
         "host": "acme.example",
         "port": 443,
@@ -53,7 +53,7 @@ def build_seed(destinations: int) -> Seed:
 
 
 def run_server(database: str, destinations: int, ready: Any) -> None:
-    """The process of the emulator."""
+    """Serve the emulator in its process."""
     app = create_app(database, clock=lambda: datetime.now(UTC))
     began = time.perf_counter()
     app.load_seed(build_seed(destinations))
@@ -62,7 +62,7 @@ def run_server(database: str, destinations: int, ready: Any) -> None:
 
 
 def run_client(port: int, requests: int, destinations: int, number: int, results: Any) -> None:
-    """One client with one connection: a mix of requests, one after the other."""
+    """Send a mix of requests on one connection."""
     rng = random.Random(number)
     connection = http.client.HTTPConnection("127.0.0.1", port)
     kinds = rng.choices([kind for kind, _ in MIX], [weight for _, weight in MIX], k=requests)
@@ -82,7 +82,7 @@ def run_client(port: int, requests: int, destinations: int, number: int, results
 def choose_request(
     kind: str, rng: random.Random, destinations: int, name: str
 ) -> tuple[str, str, str | None]:
-    """Method, path and body."""
+    """Choose a request. Returns method, path and body."""
     group_id = f"group_{rng.randrange(destinations)}"
     match kind:
         case "list":
@@ -98,18 +98,18 @@ def choose_request(
 
 
 def read_memory(process_id: int) -> float:
-    """Resident MiB of a process."""
+    """Read the resident memory of a process in MiB."""
     pages = int(Path(f"/proc/{process_id}/statm").read_text().split()[1])
     return pages * resource.getpagesize() / 2**20
 
 
 def compute_percentile(durations: Sequence[float], share: float) -> float:
-    """Milliseconds."""
+    """Compute a percentile of durations in milliseconds."""
     return sorted(durations)[min(int(len(durations) * share), len(durations) - 1)] * 1000
 
 
 def main() -> None:
-    """Run and print."""
+    """Run the clients and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--requests", type=int, default=60_000)
     parser.add_argument("--clients", type=int, default=4)
@@ -124,7 +124,7 @@ def main() -> None:
     url, load_seconds = ready.get()
     port = int(url.rsplit(":", 1)[1].split("/")[0])
     print(
-        f"{os.cpu_count()} cores, {options.destinations:,} destinations planted in {load_seconds:.1f} s, {options.db}"
+        f"{os.cpu_count()} cores, {options.destinations:,} destinations loaded in {load_seconds:.1f} s, {options.db}"
     )
     print(f"memory before {read_memory(server.pid or 0):.0f} MiB")
     share = options.requests // options.rounds // options.clients
@@ -144,7 +144,7 @@ def main() -> None:
                 durations_by_kind[kind] += durations
         for client in clients:
             client.join()
-        # Clients run side by side: what they took together, shared out.
+        # The clients run in parallel, so the total of their times is divided by their number.
         spent = sum(map(sum, durations_by_kind.values())) / options.clients
         done = sum(map(len, durations_by_kind.values()))
         print(

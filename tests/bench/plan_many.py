@@ -1,4 +1,4 @@
-"""Plan of many unchanged pairs against an emulator in another process. Prints figures, asserts nothing.
+"""Measure a plan of many unchanged pairs against an emulator in another process. Prints figures, asserts nothing.
 
 .venv/bin/python tests/bench/plan_many.py [PAIRS ...]
 """
@@ -32,7 +32,7 @@ ENTRY = """\
 
 
 def create_account(database: Path, pairs: int) -> str:
-    """An account with so many pairs as the specs declare them; its id."""
+    """Create an account with this number of declared pairs. Returns its id."""
     app = create_app(database, clock=lambda: datetime.now(UTC))
     for number in range(pairs):
         group = app.dashboard.add_group(f"team_{number}")
@@ -53,7 +53,7 @@ def create_account(database: Path, pairs: int) -> str:
 
 
 def write_project(folder: Path, pairs: int, account: str) -> None:
-    """The specs of that account, a hundred pairs to a file."""
+    """Write the specs of the account, with a hundred pairs per file."""
     (folder / "specs" / "groups").mkdir(parents=True)
     (folder / "specs" / "reconciler.yaml").write_text(
         f"version: 1\naccount_id: {account}\nspecs: [groups/*.yaml]\n"
@@ -65,7 +65,7 @@ def write_project(folder: Path, pairs: int, account: str) -> None:
 
 
 def run_plan(folder: Path, url: str) -> tuple[dict[str, object], float, float, float]:
-    """One plan: its document, CPU seconds, wall seconds, peak memory in MB."""
+    """Run one plan. Returns its document, CPU seconds, wall seconds and peak memory in MB."""
     environ = {**os.environ, "FIVETRAN_APIKEY": "k", "FIVETRAN_APISECRET": "s", "FIVETRAN_API_URL": url}
     began = time.monotonic()
     with (folder / "plan.json").open("w") as output:
@@ -82,7 +82,7 @@ def run_plan(folder: Path, url: str) -> tuple[dict[str, object], float, float, f
 
 @contextmanager
 def serve(database: Path, *options: str) -> Iterator[str]:
-    """The address of an account that another process serves."""
+    """Serve an account in another process. Yields its address."""
     server = subprocess.Popen(
         [str(COMMAND), "emulate", "--port", "0", "--db", str(database), *options],
         stdout=subprocess.PIPE,
@@ -102,7 +102,7 @@ def serve(database: Path, *options: str) -> Iterator[str]:
 
 
 def main() -> None:
-    """Plant, serve, plan twice for each size."""
+    """Create and serve an account of each size, and plan twice."""
     for pairs in [int(each) for each in sys.argv[1:]] or [1_000, 5_000]:
         with tempfile.TemporaryDirectory() as directory:
             folder = Path(directory)

@@ -1,4 +1,4 @@
-"""CPU time of commands that must feel instant. Prints figures, asserts nothing.
+"""Measure the CPU time of short commands. Prints figures, asserts nothing.
 
 .venv/bin/python tests/bench/start_up.py [RUNS]
 """
@@ -15,7 +15,7 @@ COMMANDS = (["--help"], ["--version"], ["plan", "--help"], ["explain", "unauthor
 
 
 def measure_cpu(arguments: list[str]) -> float:
-    """User and system time of one run of the command, as the kernel accounts it."""
+    """Measure user and system time of one run of the command by the accounting of the kernel."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(
         [str(Path(sys.executable).with_name("reconciler")), *arguments], capture_output=True, check=True

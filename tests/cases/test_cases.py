@@ -1,4 +1,4 @@
-"""Every case of the pages beside this file."""
+"""Cases of the Markdown pages beside this file."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ ROOT = Path(__file__).parents[2]
 
 
 @contextmanager
-def running(account: bytes | None) -> Iterator[EmulatedFivetran | None]:
-    """A Fivetran with what a case says about it; none where it says nothing."""
+def serve_account(account: bytes | None) -> Iterator[EmulatedFivetran | None]:
+    """Serve the account of a case; yield None for a case without an account."""
     if account is None:
         yield None
         return
@@ -40,9 +40,9 @@ def running(account: bytes | None) -> Iterator[EmulatedFivetran | None]:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
-def test_case(case: Case, project: Project) -> None:
-    write(case, project.folder)
-    with running(case.account) as server:
+def test_a_case_produces_its_expected_output(case: Case, project: Project) -> None:
+    write_case(case, project.folder)
+    with serve_account(case.account) as server:
         environ = {**(build_credentials(server.url) if server else {}), **case.environ}
         result = project.run(*case.arguments, environ=environ)
         assert (server.writes if server else []) == []
@@ -52,8 +52,8 @@ def test_case(case: Case, project: Project) -> None:
     assert result.stdout == "" or case.exit == 0
 
 
-def write(case: Case, folder: Path) -> None:
-    """The files of a case, in a folder that has nothing but them."""
+def write_case(case: Case, folder: Path) -> None:
+    """Write the files of a case, and no other files, into a folder."""
     (folder / "specs/reconciler.yaml").unlink(missing_ok=True)
     for name, data in case.files.items():
         file = folder / name
@@ -62,26 +62,28 @@ def write(case: Case, folder: Path) -> None:
 
 
 @cache
-def validator(kind: str) -> Draft202012Validator:
+def build_validator(kind: str) -> Draft202012Validator:
     return Draft202012Validator(build_schema(kind))
 
 
-def fits(name: str, data: bytes) -> bool | None:
-    """Whether a file fits its schema; None where there is no data to compare."""
+def matches_schema(name: str, data: bytes) -> bool | None:
+    """Check a file against its schema; return None for unreadable files."""
     try:
         content: Any = to_plain(parse(data.decode(), name))
     except (ReconcilerError, UnicodeDecodeError):
         return None
-    return validator("project" if name.endswith("reconciler.yaml") else "spec").is_valid(content)
+    return build_validator("project" if name.endswith("reconciler.yaml") else "spec").is_valid(content)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
-def test_the_schema_for_editors_refuses_what_the_case_says(case: Case) -> None:
-    answers = {name: fits(name, data) for name, data in case.files.items() if name.endswith(".yaml")}
+def test_the_editor_schema_refuses_the_case_as_expected(case: Case) -> None:
+    answers = {
+        name: matches_schema(name, data) for name, data in case.files.items() if name.endswith(".yaml")
+    }
     assert case.schema_rejects == (False in answers.values()), answers
 
 
-def test_there_are_enough_cases_and_each_is_there_once() -> None:
+def test_cases_are_numerous_and_unique() -> None:
     wrong = [case for case in CASES if "error[" in case.expected]
     assert len(wrong) >= 150
     assert [title for title, times in Counter(case.id for case in CASES).items() if times > 1] == []
@@ -91,7 +93,7 @@ def test_there_are_enough_cases_and_each_is_there_once() -> None:
     assert max(inputs.values()) == 1
 
 
-def test_every_code_occurs_in_a_case_or_is_tested_elsewhere() -> None:
+def test_every_code_has_a_case_or_a_test_elsewhere() -> None:
     in_cases = {code for case in CASES for code in case.codes}
     assert in_cases - set(load_codes()) == set()
     assert in_cases & set(CODES_TESTED_ELSEWHERE) == set()
@@ -99,7 +101,7 @@ def test_every_code_occurs_in_a_case_or_is_tested_elsewhere() -> None:
 
 
 @pytest.mark.parametrize("code", sorted(CODES_TESTED_ELSEWHERE))
-def test_the_test_elsewhere_exists_and_is_about_the_code(code: str) -> None:
+def test_the_test_elsewhere_exists_and_mentions_the_code(code: str) -> None:
     file, _, name = CODES_TESTED_ELSEWHERE[code].partition("::")
     source = (ROOT / file).read_text(encoding="utf-8")
     tests = [

@@ -1,9 +1,8 @@
-"""A dozen plans as people and programs read them, made by the real program against an emulated account.
+"""Accepted outputs of plans in every format, created by the real program against an emulated account.
 
-Each folder of `plans/` is one plan: `plan.txt` is all that a terminal shows, `plan.md` the comment of a pull request,
-`plan.json` the document; `plan.tf.txt` and `plan.tf.json` are the same for readers of Terraform's. They are compared
-byte for byte, times aside. To accept a change of them, run this
-with `ACCEPT_PLANS=1`, and read every line of the difference as a reviewer would.
+Each folder of `plans/` is one plan: `plan.txt` is the text of a terminal, `plan.md` the comment of a pull request,
+`plan.json` the document; `plan.tf.txt` and `plan.tf.json` are the formats of Terraform. They are compared byte for
+byte, except for times. To accept a change, run this file with `ACCEPT_PLANS=1` and review every line of the diff.
 """
 
 from __future__ import annotations
@@ -75,7 +74,7 @@ LAKE = """\
 
 
 class PlanExample(AppliedProject):
-    """A project and its account, on the way to the plan that is shown. `options` are those of the plan."""
+    """A project and its account before the accepted plan. `options` are those of the plan."""
 
     def __init__(self, project: Project, server: EmulatedFivetran) -> None:
         super().__init__(project, server, ENVIRON)
@@ -84,12 +83,12 @@ class PlanExample(AppliedProject):
         self.write_specs(ORDERS + EVENTS)
 
     def apply_all(self) -> None:
-        """Bring the specs into effect. Failed setup tests are allowed."""
+        """Apply the specs. Failed setup tests are allowed."""
         result = self.apply("--parallelism", "1")  # ids depend on it
         assert result.exit in {0, 6}, result.stderr
 
     def render_plan(self, form: str) -> str:
-        """The output of a plan, without durations."""
+        """Render a plan without durations."""
         result = self.plan("-q", "--format", form, *self.options)
         text = result.stdout + (
             f"\n{result.stderr}" if result.stderr and form in {"text", "terraform"} else ""
@@ -178,7 +177,7 @@ def replacement(example: PlanExample) -> None:
 
 
 def gone(example: PlanExample) -> None:
-    """A user deleted one of the destinations, and another one with its group. Both are to be made again."""
+    """A user deleted one destination, and another destination with its group. The plan recreates both."""
     example.options = ("--recreate", "destination.orders_prod", "--recreate", "events_prod")
     example.apply_all()
     dashboard, events = example.dashboard, example.find_id("events_prod")
@@ -188,7 +187,7 @@ def gone(example: PlanExample) -> None:
 
 
 def hidden(example: PlanExample) -> None:
-    """The key of this run sees one of two groups. The other one may be there, or not."""
+    """The API key of this run sees one of two groups. The other group may exist or not."""
     example.apply_all()
     example.write_specs(ORDERS.replace("name: Orders", "name: Orders of all shops") + EVENTS)
     example.server.app.behaviour = Behaviour(visible_groups="Orders", hidden_answer="forbidden")
@@ -238,7 +237,7 @@ EXAMPLES: dict[str, Callable[[PlanExample], None]] = {
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_a_plan_reads_as_it_was_agreed(name: str, project: Project, server: EmulatedFivetran) -> None:
+def test_a_plan_matches_its_accepted_output(name: str, project: Project, server: EmulatedFivetran) -> None:
     example = PlanExample(project, server)
     EXAMPLES[name](example)
     shown = {form: example.render_plan(form) for form in FORMS}
@@ -252,7 +251,7 @@ def test_a_plan_reads_as_it_was_agreed(name: str, project: Project, server: Emul
         assert not any(secret in text for text in shown.values())
 
 
-def test_every_plan_that_was_agreed_is_made() -> None:
+def test_every_accepted_plan_has_a_test() -> None:
     assert {folder.name for folder in FOLDER.iterdir()} == {*EXAMPLES}
 
 
@@ -261,7 +260,7 @@ def read_agreed(name: str, extension: str) -> str:
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_a_plan_that_was_agreed_is_one_for_readers_of_terraforms(name: str) -> None:
+def test_an_accepted_plan_matches_the_schema_of_terraform(name: str) -> None:
     assert find_violations(json.loads(read_agreed(name, "tf.json"))) == []
 
 
@@ -275,8 +274,8 @@ FATES = {
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_tfcmt_reads_every_plan_that_was_agreed(name: str) -> None:
-    """Of our own text it gets the counts, and nothing for its lists; of Terraform's words both."""
+def test_tfcmt_reads_every_accepted_plan(name: str) -> None:
+    """Our text gives tfcmt the counts only; Terraform's text gives counts and lists."""
     document = json.loads(read_agreed(name, "json"))
     refused = bool(document["blockers"])
     counts = document["counts"]

@@ -1,7 +1,7 @@
-"""Every policy rule with a plan that passes and one that is refused, as a terminal shows them.
+"""Every policy rule with a passed plan and a refused plan, as a terminal shows them.
 
-Each folder of `policies/` is one rule. The texts are compared byte for byte, durations aside; `ACCEPT_PLANS=1` accepts
-a change of them, which a reviewer then reads line by line.
+Each folder of `policies/` is one rule. The texts are compared byte for byte, except for durations; `ACCEPT_PLANS=1`
+accepts a change, which a reviewer then reads line by line.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ PAIR = """\
 LINKED = "networking_method: PrivateLink\n      private_link_id: pl_one"
 
 
-def pair(key: str, **other: str) -> str:
-    """A group with its destination."""
+def build_pair(key: str, **other: str) -> str:
+    """Build a group with its destination."""
     usual = {
         "name": key.replace("_", " ").title(),
         "service": "big_query",
@@ -51,7 +51,7 @@ def pair(key: str, **other: str) -> str:
 
 @dataclass(frozen=True)
 class Case:
-    """A policy, and specs that it lets pass or refuses. With `before`, these were applied first, without it."""
+    """A policy with passed and refused specs. The specs in `before` are applied first, without the policy."""
 
     policy: str
     passed: str
@@ -61,8 +61,8 @@ class Case:
     prepare: Callable[[Path, pytest.MonkeyPatch], None] = field(default=lambda path, patch: None)
 
 
-def freezing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A package of the team, with a rule about entries and plans."""
+def install_freeze_rule(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Install a package with a rule about entries and plans."""
     code = """
         from reconciler.policy.base import Rule, Violation
 
@@ -84,8 +84,8 @@ def freezing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-def broken(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A package whose rule fails where an entry is in a region that it has never heard of."""
+def install_failing_rule(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Install a package whose rule raises for an entry in an unknown region."""
     code = """
         from reconciler.policy.base import Rule
 
@@ -102,66 +102,66 @@ def broken(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-SALES, STOCK = pair("sales_prod"), pair("stock_prod")
+SALES, STOCK = build_pair("sales_prod"), build_pair("stock_prod")
 CASES = {
     "allowed-regions": Case(
         "allowed-regions: ['GCP_EUROPE_*', AWS_EU_WEST_1]",
         SALES,
-        pair("sales_prod", region="AWS_US_EAST_1"),
+        build_pair("sales_prod", region="AWS_US_EAST_1"),
     ),
     "allowed-services": Case(
         "allowed-services: [big_query]\n    because: nobody here knows anything else",
         SALES,
-        pair("sales_prod", service="managed_big_query"),
+        build_pair("sales_prod", service="managed_big_query"),
     ),
     "allowed-networking": Case(
         "allowed-networking: [PrivateLink]\n    where: {key: '*_prod'}",
-        pair("sales_prod", more=LINKED) + pair("sales_dev"),
-        # What is not declared will be what Fivetran takes by default.
-        SALES + pair("sales_dev"),
+        build_pair("sales_prod", more=LINKED) + build_pair("sales_dev"),
+        # An undeclared field gets the default of Fivetran.
+        SALES + build_pair("sales_dev"),
     ),
-    "key-pattern": Case("key-pattern: '[a-z]+_(dev|prod)'", SALES, pair("sales_productive")),
-    "name-pattern": Case("name-pattern: '[A-Z].*'", SALES, pair("sales_prod", name="sales")),
+    "key-pattern": Case("key-pattern: '[a-z]+_(dev|prod)'", SALES, build_pair("sales_productive")),
+    "name-pattern": Case("name-pattern: '[A-Z].*'", SALES, build_pair("sales_prod", name="sales")),
     "require": Case(
         "require: {networking_method: PrivateLink, private_link_id: 'pl_*'}\n"
         "    where: {key: '*_prod', service: [big_query, snowflake]}\n"
         "    because: production data does not cross the public internet",
-        pair("sales_prod", more=LINKED),
+        build_pair("sales_prod", more=LINKED),
         SALES,
     ),
-    "forbid": Case("forbid: {config.data_set_location: US}", SALES, pair("sales_prod", place="US")),
+    "forbid": Case("forbid: {config.data_set_location: US}", SALES, build_pair("sales_prod", place="US")),
     "forbid-blanket-trust": Case(
         "forbid-blanket-trust: [certificates, fingerprints]",
-        pair("sales_prod", more="trust: {certificates: none}"),
-        pair("sales_prod", more="trust: {certificates: any, fingerprints: any}"),
+        build_pair("sales_prod", more="trust: {certificates: none}"),
+        build_pair("sales_prod", more="trust: {certificates: any, fingerprints: any}"),
     ),
     "at-most": Case(
         "at-most: {creates: 1, updates: '25%', replaces: 0, deletes: 0}",
-        before=SALES + STOCK + pair("taxes_prod") + pair("old_prod"),
-        passed=pair("sales_prod", place="US")
+        before=SALES + STOCK + build_pair("taxes_prod") + build_pair("old_prod"),
+        passed=build_pair("sales_prod", place="US")
         + STOCK
-        + pair("taxes_prod")
-        + pair("old_prod")
-        + pair("new_prod"),
-        refused=pair("sales_prod", region="AWS_US_EAST_1")
-        + pair("stock_prod", service="managed_big_query", more="lifecycle: {allow_replace: true}")
-        + pair("taxes_prod", name="Duties")
-        + pair("new_prod")
-        + pair("newer_prod"),
+        + build_pair("taxes_prod")
+        + build_pair("old_prod")
+        + build_pair("new_prod"),
+        refused=build_pair("sales_prod", region="AWS_US_EAST_1")
+        + build_pair("stock_prod", service="managed_big_query", more="lifecycle: {allow_replace: true}")
+        + build_pair("taxes_prod", name="Duties")
+        + build_pair("new_prod")
+        + build_pair("newer_prod"),
         removed=("old_prod",),
     ),
     "freeze": Case(
         "freeze: {keys: [sales_prod]}",
         before=SALES,
         passed=SALES + STOCK,
-        refused=pair("sales_prod", region="AWS_US_EAST_1"),
-        prepare=freezing,
+        refused=build_pair("sales_prod", region="AWS_US_EAST_1"),
+        prepare=install_freeze_rule,
     ),
     "prices": Case(
         "prices: {GCP_EUROPE_WEST3: 1}\n    level: advisory",
         SALES,
-        pair("sales_prod", region="AWS_US_EAST_1"),
-        prepare=broken,
+        build_pair("sales_prod", region="AWS_US_EAST_1"),
+        prepare=install_failing_rule,
     ),
 }
 
@@ -181,7 +181,7 @@ class PolicyExample(AppliedProject):
         self.write_specs(pairs, "".join(f"  - {{group: {key}, id: {id}}}\n" for key, id in ids.items()))
 
     def apply_before(self) -> None:
-        """Bring the specs from before the policy into effect."""
+        """Apply the specs from before the policy."""
         if self.case.before:
             self.declare_case(self.case.before)
             self.must_apply("--parallelism", "1")
@@ -213,7 +213,7 @@ def check_agreed(name: str, what: str, result: CommandResult) -> None:
     assert text == file.read_text()
 
 
-def test_what_a_policy_lets_pass_is_applied(name: str, example: PolicyExample) -> None:
+def test_a_plan_passed_by_a_policy_is_applied(name: str, example: PolicyExample) -> None:
     example.declare_case(example.case.passed, example.case.policy)
     planned = example.run("plan", "-q")
     assert planned.exit == 0, planned.stderr
@@ -222,7 +222,7 @@ def test_what_a_policy_lets_pass_is_applied(name: str, example: PolicyExample) -
     assert "No changes." in example.run("plan").stdout
 
 
-def test_what_a_policy_refuses_is_not_applied(name: str, example: PolicyExample) -> None:
+def test_a_plan_refused_by_a_policy_is_not_applied(name: str, example: PolicyExample) -> None:
     example.declare_case(example.case.refused, example.case.policy, example.case.removed)
     before = example.server.writes
     planned = example.run("plan", "-q")
@@ -232,11 +232,11 @@ def test_what_a_policy_refuses_is_not_applied(name: str, example: PolicyExample)
     assert example.server.writes == before
 
 
-def test_without_the_policy_the_same_would_be_applied(name: str, example: PolicyExample) -> None:
+def test_a_refused_plan_is_applied_without_the_policy(name: str, example: PolicyExample) -> None:
     example.declare_case(example.case.refused, removed=example.case.removed)
     assert example.run("plan").exit == 0
 
 
-def test_every_rule_is_shown() -> None:
+def test_every_rule_has_an_example() -> None:
     assert {*RULES} <= {*CASES}
     assert {folder.name for folder in FOLDER.iterdir()} == {*CASES}

@@ -1,4 +1,4 @@
-"""What a plan says about work that it cannot show: beyond what the account may still be asked, or beyond its scope."""
+"""Warnings of a plan about the remaining quota and about unfinished work out of scope."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ PAIR = """\
 NAMES = ("first", "second", "third")
 
 
-def made_for(project: Project, server: EmulatedFivetran, budget: str = "") -> None:
-    """Three pairs in a project for the account of a server."""
+def write_pairs(project: Project, server: EmulatedFivetran, budget: str = "") -> None:
+    """Write three pairs into a project for the account of a server."""
     project.write(
         "specs/reconciler.yaml",
         f"version: 1\naccount_id: {server.account_id}\nspecs: ['groups/*.yaml']\n{budget}",
@@ -30,8 +30,8 @@ def made_for(project: Project, server: EmulatedFivetran, budget: str = "") -> No
     project.write_groups("".join(PAIR.format(name) for name in NAMES))
 
 
-def told(result: CommandResult, code: str) -> list[str]:
-    """The messages of all warnings of a code in a document."""
+def list_warning_messages(result: CommandResult, code: str) -> list[str]:
+    """List the messages of all warnings with a code in a document."""
     warnings: list[dict[str, Any]] = result.document.get("plan", result.document)["warnings"]
     return [each["message"] for each in warnings if each["code"] == code]
 
@@ -51,30 +51,30 @@ TESTS = "this plan needs about 3 runs of setup tests, and 2 are left this hour"
         ("budget: {setup_tests_per_minute: 1}\n", []),
     ],
 )
-def test_a_plan_that_does_not_fit_says_so_with_numbers(
+def test_a_plan_beyond_the_quota_warns_with_numbers(
     budget: str, expected: list[str], project: Project, server: EmulatedFivetran
 ) -> None:
-    made_for(project, server, budget)
+    write_pairs(project, server, budget)
     result = project.run_against(server, "plan", "--format", "json")
-    assert (result.exit, told(result, "budget-short")) == (0, expected)
+    assert (result.exit, list_warning_messages(result, "budget-short")) == (0, expected)
     shown = project.run_against(server, "plan").stderr
     assert all(f"warning[budget-short]: {message}\n" in shown for message in expected)
     assert ("budget-short" in shown) is bool(expected)
     assert ("`budget:` in the project file" in shown) is bool(expected)
 
 
-def test_the_estimate_is_what_an_apply_takes(project: Project, server: EmulatedFivetran) -> None:
-    made_for(project, server)
+def test_the_estimate_equals_the_requests_of_an_apply(project: Project, server: EmulatedFivetran) -> None:
+    write_pairs(project, server)
     result = project.run_against(server, "apply", "--auto-approve", "--format", "json")
     assert result.exit == 0
     assert result.document["applied"]["requests"] == 18
 
 
-def test_an_apply_that_does_not_fit_warns_before_its_first_write_and_pauses(
+def test_an_apply_beyond_the_quota_warns_before_its_first_write_and_pauses(
     project: Project, server: EmulatedFivetran
 ) -> None:
-    made_for(project, server, "budget: {requests_per_hour: 12}\n")
-    # One worker: the clock of the tests leaps over the pause, also for a call that is under way.
+    write_pairs(project, server, "budget: {requests_per_hour: 12}\n")
+    # One worker: the fake clock skips the pause, also for a request in flight.
     result = project.run_against(server, "apply", "--auto-approve", "--parallelism", "1")
     assert result.exit == 0, result.stdout + result.stderr
     warned, paused = (result.stderr.index(text) for text in (REQUESTS.format(9), "no requests left for now"))
@@ -83,28 +83,28 @@ def test_an_apply_that_does_not_fit_warns_before_its_first_write_and_pauses(
 
 
 @pytest.mark.parametrize("hourly", [20, 21])
-def test_what_is_left_is_fivetrans_word_where_it_is_less_than_ours(project: Project, hourly: int) -> None:
+def test_a_lower_remaining_quota_from_fivetran_is_used(project: Project, hourly: int) -> None:
     with serve_fivetran(quota=QuotaProfile(hourly=hourly)) as server:
-        made_for(project, server)
+        write_pairs(project, server)
         result = project.run_against(server, "plan", "--format", "json")
-    assert told(result, "budget-short") == ([REQUESTS.format(17)] if hourly == 20 else [])
+    assert list_warning_messages(result, "budget-short") == ([REQUESTS.format(17)] if hourly == 20 else [])
 
 
-def test_what_others_used_counts_too(project: Project) -> None:
+def test_requests_of_other_clients_count_against_the_quota(project: Project) -> None:
     with serve_fivetran(quota=QuotaProfile(hourly=50)) as server:
-        made_for(project, server)
+        write_pairs(project, server)
         for _ in range(30):
             server.get("/account/info")
         result = project.run_against(server, "plan", "--format", "json")
-    assert told(result, "budget-short") == [REQUESTS.format(17)]
+    assert list_warning_messages(result, "budget-short") == [REQUESTS.format(17)]
 
 
 @pytest.mark.parametrize("command", [("plan",), ("apply", "--auto-approve")])
 @pytest.mark.parametrize("scope", [("--target", "second"), ("--exclude", "first")], ids=["target", "exclude"])
-def test_a_plan_of_a_part_tells_what_is_unfinished_elsewhere(
+def test_a_scoped_plan_reports_unfinished_work_out_of_scope(
     command: tuple[str, ...], scope: tuple[str, ...], project: Project, server: EmulatedFivetran
 ) -> None:
-    made_for(project, server)
+    write_pairs(project, server)
     failure = SetupTest("Permission Test", "FAILED", "no access")
     server.app.dashboard.script_setup_tests(group_name="first", finally_always=[failure])
     assert project.run_against(server, "apply", "--auto-approve").exit == 6
@@ -120,7 +120,7 @@ def test_a_plan_of_a_part_tells_what_is_unfinished_elsewhere(
     [unfinished] = server.app.dashboard.find_group_ids("first")
     assert not any(unfinished in call for call in server.calls[before:]), "it is not read for that"
     document = project.run_against(server, *command, *scope, "--format", "json")
-    assert told(document, "unfinished") == [message]
+    assert list_warning_messages(document, "unfinished") == [message]
 
     server.app.dashboard.script_setup_tests(group_name="first")
     assert "unfinished" not in project.run_against(server, "plan").stderr, (

@@ -10,7 +10,7 @@ from cli_harness import EmulatedFivetran, Project
 from reconciler.catalogue.load import load_service, load_service_names
 
 
-def test_list_names_every_service_and_what_replaces_an_old_one(project: Project) -> None:
+def test_list_names_every_service_and_successors_of_deprecated_services(project: Project) -> None:
     lines = project.run("catalogue", "list").stdout.splitlines()
     assert [line.split()[0] for line in lines] == list(load_service_names())
     assert re.search(
@@ -30,7 +30,7 @@ def test_list_as_json_has_title_stage_and_successor(project: Project) -> None:
     assert document["exit"] == {"code": 0, "reason": "ok"}
 
 
-def test_show_tells_what_matters_about_each_field(project: Project) -> None:
+def test_show_describes_each_field(project: Project) -> None:
     page = project.run("catalogue", "show", "managed_data_lake").stdout
     assert "  bucket  (text, immutable)\n" in page
     assert "Required while `storage_provider` is AWS or GCS." in page
@@ -58,39 +58,39 @@ def test_show_as_json_has_every_field_in_order(project: Project) -> None:
     assert fields["private_key"]["sensitive"] is True
 
 
-def test_show_says_that_nothing_is_known_of_a_free_form_service(project: Project) -> None:
+def test_show_reports_a_free_form_service_without_fields(project: Project) -> None:
     assert "takes any fields" in project.run("catalogue", "show", "clickhouse").stdout
 
 
 @pytest.mark.parametrize(
     "arguments", [["show", "snowflaek"], ["show", "snowflaek", "--example"], ["show", "Snow-flake"]]
 )
-def test_a_slip_in_a_service_gets_the_nearest_one(project: Project, arguments: list[str]) -> None:
+def test_a_misspelled_service_gets_a_suggestion(project: Project, arguments: list[str]) -> None:
     result = project.run("catalogue", *arguments)
     assert result.exit == 64
     assert result.stdout == ""
     assert "did you mean `snowflake`?" in result.stderr
 
 
-def test_a_service_like_no_other_points_at_the_list(project: Project) -> None:
+def test_an_unknown_service_without_suggestion_refers_to_the_list(project: Project) -> None:
     result = project.run("catalogue", "show", "zzz")
     assert result.exit == 64
     assert "`reconciler catalogue list` shows all services" in result.stderr
 
 
-def test_an_example_is_no_json(project: Project) -> None:
+def test_example_refuses_the_json_format(project: Project) -> None:
     result = project.run("catalogue", "show", "snowflake", "--example", "--format", "json")
     assert result.exit == 64
 
 
-def test_an_example_explains_and_marks_what_cannot_be_changed(project: Project) -> None:
+def test_an_example_explains_fields_and_marks_immutable_fields(project: Project) -> None:
     text = project.run("catalogue", "show", "new_s3_datalake", "--example").stdout
     assert "# A first spec for Amazon S3 Data Lake" in text
-    assert "take `managed_data_lake` for something new" in " ".join(text.replace("# ", "").split())
+    assert "take `managed_data_lake` for new destinations" in " ".join(text.replace("# ", "").split())
     assert re.search(r"# .*Immutable: it cannot be changed later\.\n +bucket: acme-lake\n", text)
 
 
-def test_an_example_holds_what_its_own_values_demand(project: Project) -> None:
+def test_an_example_has_fields_required_by_its_values(project: Project) -> None:
     text = project.run("catalogue", "show", "snowflake", "--example").stdout
     assert re.search(r'^        private_key: \{secret: "env:SNOWFLAKE_PRIVATE_KEY"\}$', text, re.M)
     assert re.search(r"^        # password: ", text, re.M)
@@ -98,7 +98,7 @@ def test_an_example_holds_what_its_own_values_demand(project: Project) -> None:
 
 
 def write_all_examples(project: Project) -> dict[str, str]:
-    """All 42 examples as files of one project; returns the environment that they refer to."""
+    """Write all 42 examples as files of one project; return the environment that they refer to."""
     for name in load_service_names():
         project.write(f"specs/groups/{name}.yaml", project.run("catalogue", "show", name, "--example").stdout)
     texts = (file.read_text() for file in (project.folder / "specs/groups").iterdir())
@@ -106,7 +106,7 @@ def write_all_examples(project: Project) -> dict[str, str]:
     return {name: f"value-of-{name}" for name in names}
 
 
-def test_every_example_is_valid_as_it_stands(project: Project) -> None:
+def test_every_example_is_valid_without_edits(project: Project) -> None:
     write_all_examples(project)
     result = project.run("validate", "--format", "json")
     assert result.exit == 0, result.stdout
@@ -114,9 +114,7 @@ def test_every_example_is_valid_as_it_stands(project: Project) -> None:
     assert {each["code"] for each in result.document["diagnostics"]} == {"legacy-service"}
 
 
-def test_every_example_can_be_applied_and_leaves_nothing_to_do(
-    project: Project, server: EmulatedFivetran
-) -> None:
+def test_every_example_applies_and_then_plans_no_changes(project: Project, server: EmulatedFivetran) -> None:
     environ = write_all_examples(project)
     project.write(
         "specs/reconciler.yaml",

@@ -1,4 +1,4 @@
-"""`--changed-since`: a plan of what a change of the specs comes to, however large the account is."""
+"""`--changed-since`: a plan of the entries whose specs changed, whatever the size of the account."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ groups:
 Edit = Callable[[Project], object]
 
 
-def replaced(name: str, old: str, new: str) -> Edit:
-    """An edit of one file."""
+def replace_text(name: str, old: str, new: str) -> Edit:
+    """Return an edit of one file."""
 
     def edit(project: Project) -> None:
         file = project.folder / name
@@ -68,17 +68,17 @@ def replaced(name: str, old: str, new: str) -> Edit:
     return edit
 
 
-def in_groups(old: str, new: str) -> Edit:
-    return replaced("specs/groups/main.yaml", old, new)
+def edit_groups(old: str, new: str) -> Edit:
+    return replace_text("specs/groups/main.yaml", old, new)
 
 
-def in_settings(old: str, new: str) -> Edit:
-    return replaced("specs/reconciler.yaml", old, new)
+def edit_settings(old: str, new: str) -> Edit:
+    return replace_text("specs/reconciler.yaml", old, new)
 
 
-def added(text: str) -> Edit:
-    """More lines at the end of the groups."""
-    return in_groups("  audit: {}\n", "  audit: {}\n" + text)
+def append_groups(text: str) -> Edit:
+    """Return an edit that appends lines to the groups."""
+    return edit_groups("  audit: {}\n", "  audit: {}\n" + text)
 
 
 @pytest.fixture
@@ -98,8 +98,8 @@ def plan(project: Project, server: EmulatedFivetran, *options: str) -> CommandRe
     return project.run_against(server, "plan", "--changed-since", "base", *options)
 
 
-def scope(project: Project, server: EmulatedFivetran, *options: str) -> set[str]:
-    """The addresses that a plan is about, changed or not."""
+def list_scope(project: Project, server: EmulatedFivetran, *options: str) -> set[str]:
+    """List the addresses in the scope of a plan, changed or not."""
     result = plan(project, server, "--format", "json", *options)
     assert result.exit == 0, result.stdout + result.stderr
     document = result.document
@@ -107,143 +107,153 @@ def scope(project: Project, server: EmulatedFivetran, *options: str) -> set[str]
     return {each["address"] for part in parts for each in document[part]}
 
 
-def pair(*keys: str) -> set[str]:
+def list_addresses(*keys: str) -> set[str]:
     return {f"{kind}.{key}" for kind in ("group", "destination") for key in keys}
 
 
-NOTHING_MEANT = {
+NEUTRAL_EDITS = {
     "nothing": lambda project: None,
-    "a comment": in_groups("# the shop", "# the shop, since 2019"),
+    "a comment": edit_groups("# the shop", "# the shop, since 2019"),
     "the order of entries": lambda project: (
-        in_groups("  audit: {}\n", "")(project),
-        in_groups("groups:\n", "groups:\n  audit: {}\n")(project),
+        edit_groups("  audit: {}\n", "")(project),
+        edit_groups("groups:\n", "groups:\n  audit: {}\n")(project),
     ),
-    "flow and block style": in_groups(
+    "flow and block style": edit_groups(
         "destination: {profile: us, config: {project_id: stock}}",
         "destination:\n      config:\n        project_id: 'stock'\n      profile: us",
     ),
-    "where an entry stands": lambda project: (
-        in_groups("  stock:\n    destination: {profile: us, config: {project_id: stock}}\n", "")(project),
+    "the file of an entry": lambda project: (
+        edit_groups("  stock:\n    destination: {profile: us, config: {project_id: stock}}\n", "")(project),
         project.write_groups(
             "  stock:\n    destination: {profile: us, config: {project_id: stock}}\n", "stock"
         ),
     ),
-    "a default that is written out": in_groups(
+    "an explicit default": edit_groups(
         "{profile: eu, config: {project_id: shop}}",
         '{profile: eu, time_zone_offset: "0", config: {project_id: shop}}',
     ),
-    "a profile that nobody takes": replaced("specs/profiles.yaml", "profiles:\n", "profiles:\n  it: {}\n"),
-    "a value that an override hides": in_groups("project_id: stock}", "project_id: stock-dev}"),
-    "settings of the project": in_settings("deletes: 9", "deletes: 8"),
+    "an unused profile": replace_text("specs/profiles.yaml", "profiles:\n", "profiles:\n  it: {}\n"),
+    "a value replaced by an override": edit_groups("project_id: stock}", "project_id: stock-dev}"),
+    "settings of the project": edit_settings("deletes: 9", "deletes: 8"),
 }
 
 
 @pytest.mark.sampled(every=4)
-@pytest.mark.parametrize("edit", NOTHING_MEANT.values(), ids=NOTHING_MEANT)
-def test_what_comes_to_the_same_is_not_in_scope(shop: Project, server: EmulatedFivetran, edit: Edit) -> None:
+@pytest.mark.parametrize("edit", NEUTRAL_EDITS.values(), ids=NEUTRAL_EDITS)
+def test_an_edit_with_equal_resolved_specs_is_not_in_scope(
+    shop: Project, server: EmulatedFivetran, edit: Edit
+) -> None:
     edit(shop)
-    assert scope(shop, server) == set()
+    assert list_scope(shop, server) == set()
 
 
-MEANT = {
-    "a field of a destination": (in_groups("project_id: shop", "project_id: shop-2"), pair("orders")),
-    "a field that is new": (
-        in_groups("project_id: sales}", "project_id: sales, bucket: b}"),
-        pair("sales"),
+EFFECTIVE_EDITS = {
+    "a field of a destination": (
+        edit_groups("project_id: shop", "project_id: shop-2"),
+        list_addresses("orders"),
     ),
-    "a field that is gone": (
-        in_groups("{profile: eu, config: {project_id: shop}}", "{profile: eu}"),
-        pair("orders"),
+    "an added field": (
+        edit_groups("project_id: sales}", "project_id: sales, bucket: b}"),
+        list_addresses("sales"),
+    ),
+    "a deleted field": (
+        edit_groups("{profile: eu, config: {project_id: shop}}", "{profile: eu}"),
+        list_addresses("orders"),
     ),
     "another type of the same value": (
-        in_groups("project_id: shop}", "project_id: shop, is_x: 1}"),
-        pair("orders"),
+        edit_groups("project_id: shop}", "project_id: shop, is_x: 1}"),
+        list_addresses("orders"),
     ),
-    "a name": (in_groups("  sales:\n", "  sales:\n    name: Sales\n"), pair("sales")),
-    "a new entry": (added("  claims: {}\n"), {"group.claims"}),
-    "a new pair": (added("  claims:\n    destination: {config: {project_id: c}}\n"), pair("claims")),
+    "a name": (edit_groups("  sales:\n", "  sales:\n    name: Sales\n"), list_addresses("sales")),
+    "a new entry": (append_groups("  claims: {}\n"), {"group.claims"}),
+    "a new pair": (
+        append_groups("  claims:\n    destination: {config: {project_id: c}}\n"),
+        list_addresses("claims"),
+    ),
     "a destination for a group": (
-        in_groups("audit: {}", "audit: {destination: {config: {project_id: c}}}"),
-        pair("audit"),
+        edit_groups("audit: {}", "audit: {destination: {config: {project_id: c}}}"),
+        list_addresses("audit"),
     ),
-    "another profile": (in_groups("{profile: us", "{profile: eu"), pair("stock")),
+    "another profile": (edit_groups("{profile: us", "{profile: eu"), list_addresses("stock")),
     "a profile": (
-        replaced("specs/profiles.yaml", "GCP_EUROPE_WEST3", "GCP_EUROPE_WEST2"),
-        pair("orders", "sales"),
+        replace_text("specs/profiles.yaml", "GCP_EUROPE_WEST3", "GCP_EUROPE_WEST2"),
+        list_addresses("orders", "sales"),
     ),
-    "a default": (in_settings('"0"', '"+1"'), pair("orders", "sales", "stock")),
-    "an override": (replaced("specs/prod.yaml", "stock-prod", "stock-live"), pair("stock")),
-    "an override that is gone": (in_settings("overrides: [prod.yaml]\n", ""), pair("stock")),
+    "a default": (edit_settings('"0"', '"+1"'), list_addresses("orders", "sales", "stock")),
+    "an override": (replace_text("specs/prod.yaml", "stock-prod", "stock-live"), list_addresses("stock")),
+    "a deleted override": (edit_settings("overrides: [prod.yaml]\n", ""), list_addresses("stock")),
     "trust": (
-        in_groups("project_id: shop}", "project_id: shop}, trust: {certificates: any}"),
-        pair("orders"),
+        edit_groups("project_id: shop}", "project_id: shop}, trust: {certificates: any}"),
+        list_addresses("orders"),
     ),
     "setup tests": (
-        in_groups("project_id: shop}", "project_id: shop}, setup_tests: {run: false}"),
-        pair("orders"),
+        edit_groups("project_id: shop}", "project_id: shop}, setup_tests: {run: false}"),
+        list_addresses("orders"),
     ),
     "protection": (
-        in_groups("project_id: shop}", "project_id: shop}, lifecycle: {protected: true}"),
-        pair("orders"),
+        edit_groups("project_id: shop}", "project_id: shop}, lifecycle: {protected: true}"),
+        list_addresses("orders"),
     ),
     "permission to replace": (
-        in_groups("project_id: shop}", "project_id: shop}, lifecycle: {allow_replace: true}"),
-        pair("orders"),
+        edit_groups("project_id: shop}", "project_id: shop}, lifecycle: {allow_replace: true}"),
+        list_addresses("orders"),
     ),
-    "what is ignored": (
-        in_groups("project_id: shop}", "project_id: shop}, lifecycle: {ignore_changes: [config.project_id]}"),
-        pair("orders"),
+    "ignored fields": (
+        edit_groups(
+            "project_id: shop}", "project_id: shop}, lifecycle: {ignore_changes: [config.project_id]}"
+        ),
+        list_addresses("orders"),
     ),
-    "another key": (in_groups("  sales:\n", "  trade:\n    was: sales\n"), pair("trade")),
+    "another key": (edit_groups("  sales:\n", "  trade:\n    was: sales\n"), list_addresses("trade")),
 }
 
 
 @pytest.mark.sampled(every=4)
-@pytest.mark.parametrize(("edit", "expected"), MEANT.values(), ids=MEANT)
-def test_what_comes_to_something_else_is_in_scope(
+@pytest.mark.parametrize(("edit", "expected"), EFFECTIVE_EDITS.values(), ids=EFFECTIVE_EDITS)
+def test_an_edit_with_different_resolved_specs_is_in_scope(
     shop: Project, server: EmulatedFivetran, edit: Edit, expected: set[str]
 ) -> None:
     edit(shop)
-    assert scope(shop, server) == expected
+    assert list_scope(shop, server) == expected
 
 
-def test_values_are_told_apart_by_type(shop: Project, server: EmulatedFivetran) -> None:
+def test_values_are_compared_with_their_types(shop: Project, server: EmulatedFivetran) -> None:
     at = "project_id: shop"
-    in_groups(at, f"{at}, is_new: true")(shop)
+    edit_groups(at, f"{at}, is_new: true")(shop)
     commit(shop.folder, "with-true")
-    in_groups("is_new: true", "is_new: 1")(shop)
+    edit_groups("is_new: true", "is_new: 1")(shop)
     document = shop.run_against(
         server, "plan", "--changed-since", "with-true", "--secrets", "skip", "--format", "json"
     ).document
     assert document["narrowed_to"]["changed"] == 1
 
 
-def test_an_id_that_is_written_down_is_a_change(shop: Project, server: EmulatedFivetran) -> None:
+def test_an_added_id_is_a_change(shop: Project, server: EmulatedFivetran) -> None:
     [id] = server.app.dashboard.find_group_ids("orders")
-    in_groups("  orders:\n", f"  orders:\n    id: {id}\n")(shop)
-    assert scope(shop, server) == pair("orders")
+    edit_groups("  orders:\n", f"  orders:\n    id: {id}\n")(shop)
+    assert list_scope(shop, server) == list_addresses("orders")
 
 
-def test_a_reference_that_names_something_else_is_a_change(shop: Project, server: EmulatedFivetran) -> None:
-    in_groups("project_id: shop", 'project_id: {value: "env:SHOP"}')(shop)
+def test_a_reference_to_another_secret_is_a_change(shop: Project, server: EmulatedFivetran) -> None:
+    edit_groups("project_id: shop", 'project_id: {value: "env:SHOP"}')(shop)
     commit(shop.folder, "with-reference")
-    in_groups('{value: "env:SHOP"}', '{secret: "env:SHOP"}')(shop)
+    edit_groups('{value: "env:SHOP"}', '{secret: "env:SHOP"}')(shop)
     result = shop.run_against(
         server, "plan", "--changed-since", "with-reference", "--secrets", "skip", "--format", "json"
     )
     assert result.document["narrowed_to"]["changed"] == 1
 
 
-def test_a_removal_that_was_added_is_in_scope_and_an_old_one_is_not(
+def test_an_added_removal_is_in_scope_and_an_older_removal_is_not(
     shop: Project, server: EmulatedFivetran
 ) -> None:
     [orders], [sales] = (server.app.dashboard.find_group_ids(key) for key in ("orders", "sales"))
-    in_groups("  orders:\n    destination: {profile: eu, config: {project_id: shop}}\n", "")(shop)
-    added(f"removed:\n  - {{group: orders, id: {orders}}}\n")(shop)
-    assert scope(shop, server) == pair("orders")
+    edit_groups("  orders:\n    destination: {profile: eu, config: {project_id: shop}}\n", "")(shop)
+    append_groups(f"removed:\n  - {{group: orders, id: {orders}}}\n")(shop)
+    assert list_scope(shop, server) == list_addresses("orders")
     commit(shop.folder, "with-removal")
-    in_groups("  sales:\n    destination: {profile: eu, config: {project_id: sales}}\n", "")(shop)
-    in_groups("removed:\n", f"removed:\n  - {{group: sales, id: {sales}}}\n")(shop)
+    edit_groups("  sales:\n    destination: {profile: eu, config: {project_id: sales}}\n", "")(shop)
+    edit_groups("removed:\n", f"removed:\n  - {{group: sales, id: {sales}}}\n")(shop)
     before = len(server.writes)
     options = ("--changed-since", "with-removal")
     result = shop.run_against(server, "apply", "--auto-approve", *options)
@@ -252,45 +262,45 @@ def test_a_removal_that_was_added_is_in_scope_and_an_old_one_is_not(
     assert "Not managed" not in result.stdout
 
 
-def test_an_entry_that_vanished_is_still_an_error(shop: Project, server: EmulatedFivetran) -> None:
-    in_groups("  orders:\n    destination: {profile: eu, config: {project_id: shop}}\n", "")(shop)
+def test_a_missing_entry_is_still_an_error(shop: Project, server: EmulatedFivetran) -> None:
+    edit_groups("  orders:\n    destination: {profile: eu, config: {project_id: shop}}\n", "")(shop)
     result = plan(shop, server)
     assert result.exit == 1
     assert "error[vanished]: group.orders is managed, and no spec declares it any more" in result.stderr
 
 
-def test_a_destination_that_vanished_is_still_an_error(shop: Project, server: EmulatedFivetran) -> None:
-    in_groups("\n    destination: {profile: eu, config: {project_id: shop}}\n", " {}\n")(shop)
+def test_a_missing_destination_is_still_an_error(shop: Project, server: EmulatedFivetran) -> None:
+    edit_groups("\n    destination: {profile: eu, config: {project_id: shop}}\n", " {}\n")(shop)
     result = plan(shop, server)
     assert result.exit == 1
     assert "error[vanished]: destination.orders is managed" in result.stderr
 
 
-def test_drift_of_what_did_not_change_is_left_alone(shop: Project, server: EmulatedFivetran) -> None:
+def test_drift_of_an_unchanged_entry_is_out_of_scope(shop: Project, server: EmulatedFivetran) -> None:
     [id] = server.app.dashboard.find_group_ids("sales")
     server.app.dashboard.change_destination(id, region="GCP_US_WEST1")
-    assert scope(shop, server) == set()
+    assert list_scope(shop, server) == set()
 
 
-def test_tests_that_have_not_passed_are_in_scope(shop: Project, server: EmulatedFivetran) -> None:
+def test_outstanding_setup_tests_are_in_scope(shop: Project, server: EmulatedFivetran) -> None:
     server.app.faults.add(parse_fault("POST /v1/destinations/*/test status 500"))
-    in_groups("project_id: shop", "project_id: shop-2")(shop)
+    edit_groups("project_id: shop", "project_id: shop-2")(shop)
     assert shop.run_against(server, "apply", "--auto-approve").exit == 6
     server.app.faults.clear()
     commit(shop.folder, "tested-later")
     result = shop.run_against(server, "plan", "--changed-since", "tested-later")
     assert "? destination.orders" in result.stdout
     assert "· 0 of 4 groups changed since tested-later, 1 more unfinished ·" in result.stdout
-    in_groups("project_id: shop-2}", "project_id: shop-2}, setup_tests: {on_failure: warn}")(shop)
+    edit_groups("project_id: shop-2}", "project_id: shop-2}, setup_tests: {on_failure: warn}")(shop)
     commit(shop.folder, "not-demanded")
     result = shop.run_against(server, "plan", "--changed-since", "not-demanded")
     assert result.stdout.splitlines()[2] == "No changes."
 
 
-def test_what_was_interrupted_is_in_scope(shop: Project, server: EmulatedFivetran) -> None:
+def test_an_interrupted_entry_is_in_scope(shop: Project, server: EmulatedFivetran) -> None:
     [id] = server.app.dashboard.find_group_ids("orders")
     server.app.faults.add(parse_fault(f"PATCH /v1/destinations/{id} after-effect reset"))
-    in_groups("project_id: shop", "project_id: shop-2")(shop)
+    edit_groups("project_id: shop", "project_id: shop-2")(shop)
     shop.run_against(server, "apply", "--auto-approve")
     server.app.faults.clear()
     commit(shop.folder, "sent")
@@ -298,36 +308,36 @@ def test_what_was_interrupted_is_in_scope(shop: Project, server: EmulatedFivetra
     assert result.document["narrowed_to"]["unfinished"] == 1
 
 
-def test_uncommitted_files_count(shop: Project, server: EmulatedFivetran) -> None:
+def test_uncommitted_files_are_in_scope(shop: Project, server: EmulatedFivetran) -> None:
     shop.write_groups("  claims: {}\n", "claims")
     assert run_git(shop.folder, "status", "--porcelain") == "?? specs/groups/claims.yaml"
-    assert scope(shop, server) == {"group.claims"}
+    assert list_scope(shop, server) == {"group.claims"}
 
 
 @pytest.mark.parametrize(
-    ("options", "expected", "told"),
+    ("options", "expected", "summary"),
     [
-        (("--target", "orders"), pair("orders"), "2 of 4 groups changed since base, 1 in scope"),
-        (("--exclude", "orders"), pair("sales"), "2 of 4 groups changed since base, 1 in scope"),
+        (("--target", "orders"), list_addresses("orders"), "2 of 4 groups changed since base, 1 in scope"),
+        (("--exclude", "orders"), list_addresses("sales"), "2 of 4 groups changed since base, 1 in scope"),
         (("--target", "group.orders"), {"group.orders"}, "2 of 4 groups changed since base, 1 in scope"),
         (("--target", "stock"), set(), "2 of 4 groups changed since base, 0 in scope"),
     ],
 )
-def test_other_filters_narrow_it_further(
-    shop: Project, server: EmulatedFivetran, options: tuple[str, ...], expected: set[str], told: str
+def test_other_filters_narrow_the_scope_further(
+    shop: Project, server: EmulatedFivetran, options: tuple[str, ...], expected: set[str], summary: str
 ) -> None:
-    replaced("specs/profiles.yaml", "GCP_EUROPE_WEST3", "GCP_EUROPE_WEST2")(shop)
-    assert scope(shop, server, *options) == expected
-    assert f"· {told} · read" in plan(shop, server, *options).stdout
+    replace_text("specs/profiles.yaml", "GCP_EUROPE_WEST3", "GCP_EUROPE_WEST2")(shop)
+    assert list_scope(shop, server, *options) == expected
+    assert f"· {summary} · read" in plan(shop, server, *options).stdout
 
 
-def test_a_filter_with_a_slip_is_an_error_here_too(shop: Project, server: EmulatedFivetran) -> None:
+def test_a_misspelled_filter_is_an_error(shop: Project, server: EmulatedFivetran) -> None:
     result = plan(shop, server, "--target", "ordres")
     assert result.exit == 1
     assert "error[unknown-target]" in result.stderr
 
 
-def test_nothing_changed_is_no_error_and_is_told(shop: Project, server: EmulatedFivetran) -> None:
+def test_an_empty_scope_is_reported_and_succeeds(shop: Project, server: EmulatedFivetran) -> None:
     before = len(server.calls)
     result = plan(shop, server, "--detailed-exitcode")
     assert (result.exit, result.stderr) == (0, "")
@@ -340,10 +350,10 @@ def test_nothing_changed_is_no_error_and_is_told(shop: Project, server: Emulated
     assert server.calls[before:] == ["GET /v1/account/info", "GET /v1/groups", "GET /v1/destinations"]
 
 
-def test_apply_carries_out_only_what_changed(shop: Project, server: EmulatedFivetran) -> None:
+def test_apply_writes_changed_entries_only(shop: Project, server: EmulatedFivetran) -> None:
     [orders], [sales] = (server.app.dashboard.find_group_ids(key) for key in ("orders", "sales"))
     server.app.dashboard.change_destination(sales, region="GCP_US_WEST1")
-    in_groups("project_id: shop", "project_id: shop-2")(shop)
+    edit_groups("project_id: shop", "project_id: shop-2")(shop)
     before = len(server.writes)
     result = shop.run_against(server, "apply", "--auto-approve", "--changed-since", "base")
     assert result.exit == 0, result.stderr
@@ -353,8 +363,8 @@ def test_apply_carries_out_only_what_changed(shop: Project, server: EmulatedFive
     ]
 
 
-def test_every_form_of_a_plan_says_what_it_is_about(shop: Project, server: EmulatedFivetran) -> None:
-    in_groups("project_id: shop", "project_id: shop-2")(shop)
+def test_every_plan_format_names_its_scope(shop: Project, server: EmulatedFivetran) -> None:
+    edit_groups("project_id: shop", "project_id: shop-2")(shop)
     assert "· 1 of 4 groups changed since base · read" in plan(shop, server).stdout
     assert "· 1 of 4 groups changed since base · read" in plan(shop, server, "--format", "markdown").stdout
     document = plan(shop, server, "--format", "json").document
@@ -374,7 +384,7 @@ def test_every_form_of_a_plan_says_what_it_is_about(shop: Project, server: Emula
 
 
 def test_drift_and_graph_can_be_narrowed_too(shop: Project, server: EmulatedFivetran) -> None:
-    in_groups("project_id: shop", "project_id: shop-2")(shop)
+    edit_groups("project_id: shop", "project_id: shop-2")(shop)
     for key in ("orders", "sales"):
         [id] = server.app.dashboard.find_group_ids(key)
         server.app.dashboard.change_destination(id, region="GCP_US_WEST1")
@@ -387,17 +397,17 @@ def test_drift_and_graph_can_be_narrowed_too(shop: Project, server: EmulatedFive
 
 
 def test_a_branch_a_tag_and_a_commit_name_a_revision(shop: Project, server: EmulatedFivetran) -> None:
-    in_groups("project_id: shop", "project_id: shop-2")(shop)
+    edit_groups("project_id: shop", "project_id: shop-2")(shop)
     commit(shop.folder, "later")
     for name in ("base", "HEAD~1", run_git(shop.folder, "rev-parse", "base"), "base^{commit}"):
         result = shop.run_against(server, "plan", "--changed-since", name)
         assert f"1 of 4 groups changed since {name}" in result.stdout
 
 
-def test_the_project_may_be_named_from_anywhere(
+def test_the_project_is_found_from_another_working_directory(
     shop: Project, server: EmulatedFivetran, tmp_path: Path
 ) -> None:
-    in_groups("project_id: shop", "project_id: shop-2")(shop)
+    edit_groups("project_id: shop", "project_id: shop-2")(shop)
     (tmp_path / "link").symlink_to("specs")
     for name in (str(shop.folder / "specs/reconciler.yaml"), "link/reconciler.yaml"):
         assert "1 of 4 groups changed since base" in plan(shop, server, "--project", name).stdout
@@ -407,7 +417,7 @@ def test_the_project_may_be_named_from_anywhere(
     "attributes",
     ["* export-ignore", "* text eol=crlf", "*.yaml filter=absent"],
 )
-def test_attributes_of_files_do_not_matter(shop: Project, server: EmulatedFivetran, attributes: str) -> None:
+def test_git_attributes_are_ignored(shop: Project, server: EmulatedFivetran, attributes: str) -> None:
     shop.write(".gitattributes", attributes + "\n")
     commit(shop.folder, "with-attributes")
     result = shop.run_against(server, "plan", "--changed-since", "with-attributes")
@@ -421,7 +431,7 @@ def test_links_between_specs_are_followed(shop: Project, server: EmulatedFivetra
     (shop.folder / "specs/groups/out.yaml").symlink_to("/etc/passwd")
     commit(shop.folder, "with-links")
     (shop.folder / "specs/groups/out.yaml").unlink()
-    replaced("specs/all-groups", "project_id: shop", "project_id: shop-2")(shop)
+    replace_text("specs/all-groups", "project_id: shop", "project_id: shop-2")(shop)
     result = shop.run_against(server, "plan", "--changed-since", "with-links")
     assert "1 of 4 groups changed since with-links" in result.stdout, result.stderr
 
@@ -442,7 +452,7 @@ def test_the_repository_is_found_without_the_environment(
     assert "0 of 4 groups changed since base" in result.stdout
 
 
-def test_a_checkout_of_another_user_is_read_if_the_environment_trusts_it(
+def test_a_checkout_of_another_user_is_read_if_trusted_by_the_environment(
     shop: Project,
     server: EmulatedFivetran,
     monkeypatch: pytest.MonkeyPatch,
@@ -457,13 +467,13 @@ def test_a_checkout_of_another_user_is_read_if_the_environment_trusts_it(
     ) in refused.stderr
     assert "= note: git says: fatal: detected dubious ownership in repository at" in refused.stderr
     assert "= help: let git trust that folder: `git config --global --add safe.directory" in refused.stderr
-    in_groups("project_id: shop", "project_id: shop-2")(shop)
+    edit_groups("project_id: shop", "project_id: shop-2")(shop)
     set_variables(monkeypatch, trust(shop.folder))
     trusted = plan(shop, server)
     assert "1 of 4 groups changed since base" in trusted.stdout, trusted.stderr
 
 
-def test_the_reason_for_files_that_a_partial_clone_cannot_fetch_is_git_s_own(
+def test_an_unfetchable_file_of_a_partial_clone_reports_the_error_of_git(
     shop: Project, server: EmulatedFivetran, tmp_path: Path
 ) -> None:
     run_git(shop.folder, "config", "uploadpack.allowFilter", "true")
@@ -484,11 +494,11 @@ def test_the_reason_for_files_that_a_partial_clone_cannot_fetch_is_git_s_own(
     assert "= note: git says: Host key verification failed." in result.stderr
 
 
-# What is wrong with the revision
+# Unusable revisions
 
 
-def told(shop: Project, server: EmulatedFivetran, revision: str) -> str:
-    """What a plan says that cannot be made; it must call nobody."""
+def read_plan_error(shop: Project, server: EmulatedFivetran, revision: str) -> str:
+    """Read the error of a plan that fails before its first request."""
     before = len(server.calls)
     result = shop.run_against(server, "plan", "--changed-since", revision)
     assert (result.exit, result.stdout) == (1, "")
@@ -498,8 +508,8 @@ def told(shop: Project, server: EmulatedFivetran, revision: str) -> str:
 
 
 @pytest.mark.parametrize("revision", ["release", "base..HEAD", "base:specs", "HEAD~99", "0" * 40, "@{u}"])
-def test_a_revision_that_git_does_not_have(shop: Project, server: EmulatedFivetran, revision: str) -> None:
-    text = told(shop, server, revision)
+def test_an_unknown_revision_is_an_error(shop: Project, server: EmulatedFivetran, revision: str) -> None:
+    text = read_plan_error(shop, server, revision)
     assert (
         f"error[unknown-revision]: the git repository of `specs/reconciler.yaml` has no commit `{revision}`"
         in text
@@ -508,19 +518,19 @@ def test_a_revision_that_git_does_not_have(shop: Project, server: EmulatedFivetr
 
 
 @pytest.mark.parametrize("revision", ["--output=x", "-1", "", " "])
-def test_an_option_of_git_is_no_revision(shop: Project, server: EmulatedFivetran, revision: str) -> None:
-    assert f"error[unknown-revision]: `{revision}` is not the name of a revision" in told(
+def test_a_git_option_is_refused_as_revision(shop: Project, server: EmulatedFivetran, revision: str) -> None:
+    assert f"error[unknown-revision]: `{revision}` is not the name of a revision" in read_plan_error(
         shop, server, revision
     )
     assert not (shop.folder / "x").exists()
 
 
-def test_a_branch_of_somebody_else_is_suggested(shop: Project, server: EmulatedFivetran) -> None:
+def test_a_remote_branch_is_suggested(shop: Project, server: EmulatedFivetran) -> None:
     run_git(shop.folder, "update-ref", "refs/remotes/origin/release", "HEAD")
-    assert "= help: did you mean `origin/release`?" in told(shop, server, "release")
+    assert "= help: did you mean `origin/release`?" in read_plan_error(shop, server, "release")
 
 
-def test_a_shallow_clone_is_told(shop: Project, server: EmulatedFivetran) -> None:
+def test_a_shallow_clone_is_reported(shop: Project, server: EmulatedFivetran) -> None:
     commit(shop.folder, "later")
     run_git(shop.folder, "clone", "-q", "--depth", "1", "--no-tags", f"file://{shop.folder}", "clone")
     result = shop.run_against(
@@ -531,14 +541,14 @@ def test_a_shallow_clone_is_told(shop: Project, server: EmulatedFivetran) -> Non
     assert "`fetch-depth: 0` for actions/checkout" in result.stderr
 
 
-def test_a_folder_that_is_in_no_repository(shop: Project, server: EmulatedFivetran) -> None:
+def test_a_folder_outside_a_repository_is_an_error(shop: Project, server: EmulatedFivetran) -> None:
     shutil.rmtree(shop.folder / ".git")
-    text = told(shop, server, "base")
+    text = read_plan_error(shop, server, "base")
     assert "error[unknown-revision]: `specs/reconciler.yaml` is in no git work tree" in text
     assert "= help: run this in a clone of the repository that the specs are in" in text
 
 
-def test_git_that_is_not_installed(shop: Project, server: EmulatedFivetran, tmp_path: Path) -> None:
+def test_missing_git_is_an_error(shop: Project, server: EmulatedFivetran, tmp_path: Path) -> None:
     (tmp_path / "bin").mkdir()
     result = shop.run_against(
         server, "plan", "--changed-since", "base", environ={"PATH": str(tmp_path / "bin")}
@@ -547,44 +557,44 @@ def test_git_that_is_not_installed(shop: Project, server: EmulatedFivetran, tmp_
     assert "error[unknown-revision]: revision `base` is read by git, which is not installed" in result.stderr
 
 
-def test_a_revision_whose_specs_are_not_in_order(shop: Project, server: EmulatedFivetran) -> None:
-    in_groups("project_id: shop", "porject_id: shop")(shop)
-    in_groups("profile: us", "profile: un")(shop)
+def test_a_revision_with_invalid_specs_is_an_error(shop: Project, server: EmulatedFivetran) -> None:
+    edit_groups("project_id: shop", "porject_id: shop")(shop)
+    edit_groups("profile: us", "profile: un")(shop)
     commit(shop.folder, "broken")
-    in_groups("porject_id: shop", "project_id: shop")(shop)
-    in_groups("profile: un", "profile: us")(shop)
-    text = told(shop, server, "broken")
-    assert "error[unusable-revision]: the specs of revision `broken` are not in order" in text
+    edit_groups("porject_id: shop", "project_id: shop")(shop)
+    edit_groups("profile: un", "profile: us")(shop)
+    text = read_plan_error(shop, server, "broken")
+    assert "error[unusable-revision]: the specs of revision `broken` have errors" in text
     assert "= note: specs/groups/main.yaml@broken:9:28: no spec file defines a profile `un`" in text
     assert "name another revision than `broken`" in text
 
 
-def test_a_revision_with_a_mistake_that_only_the_catalogue_finds(
-    shop: Project, server: EmulatedFivetran
-) -> None:
-    in_groups("project_id: shop", "project_idd: shop")(shop)
+def test_a_revision_with_a_catalogue_error_is_refused(shop: Project, server: EmulatedFivetran) -> None:
+    edit_groups("project_id: shop", "project_idd: shop")(shop)
     commit(shop.folder, "misspelt")
-    in_groups("project_idd: shop", "project_id: shop")(shop)
-    assert "specs/groups/main.yaml@misspelt:5:41: service `big_query` has no config field" in told(
+    edit_groups("project_idd: shop", "project_id: shop")(shop)
+    assert "specs/groups/main.yaml@misspelt:5:41: service `big_query` has no config field" in read_plan_error(
         shop, server, "misspelt"
     )
 
 
-def test_a_revision_before_the_project(shop: Project, server: EmulatedFivetran) -> None:
+def test_a_revision_without_the_project_file_is_refused(shop: Project, server: EmulatedFivetran) -> None:
     run_git(shop.folder, "mv", "specs/reconciler.yaml", "specs/old.yaml")
     run_git(shop.folder, "commit", "-q", "-m", "moved")
     shop.write("specs/reconciler.yaml", (shop.folder / "specs/old.yaml").read_text())
-    text = told(shop, server, "HEAD")
+    text = read_plan_error(shop, server, "HEAD")
     assert "error[unusable-revision]: revision `HEAD` has no project file `specs/reconciler.yaml`" in text
 
 
-def test_a_file_that_git_does_not_keep(shop: Project, server: EmulatedFivetran, tmp_path: Path) -> None:
-    in_settings("profiles.yaml", str(tmp_path / "specs/profiles.yaml"))(shop)
+def test_a_file_outside_the_repository_is_an_error(
+    shop: Project, server: EmulatedFivetran, tmp_path: Path
+) -> None:
+    edit_settings("profiles.yaml", str(tmp_path / "specs/profiles.yaml"))(shop)
     commit(shop.folder, "absolute")
-    assert "names `/" in told(shop, server, "absolute")
+    assert "names `/" in read_plan_error(shop, server, "absolute")
 
 
-def test_a_plan_for_programs_says_it_too(shop: Project, server: EmulatedFivetran) -> None:
+def test_a_json_plan_names_its_scope(shop: Project, server: EmulatedFivetran) -> None:
     result = shop.run_against(server, "plan", "--changed-since", "nowhere", "--format", "json")
     assert (result.exit, result.stderr) == (1, "")
     assert [each["code"] for each in result.document["diagnostics"]] == ["unknown-revision"]
@@ -594,12 +604,12 @@ def test_a_plan_for_programs_says_it_too(shop: Project, server: EmulatedFivetran
 
 
 @pytest.mark.long
-def test_one_change_among_thousands_costs_one_read(project: Project, tmp_path: Path) -> None:
+def test_one_change_among_thousands_needs_one_read(project: Project, tmp_path: Path) -> None:
     pairs = 2_000
     database = tmp_path / "account.sqlite"
     write_project(project.folder, pairs, create_account(database, pairs))
     commit(project.folder, "main")
-    replaced("specs/groups/from_01200.yaml", "database: T_1234", "database: T_NEW")(project)
+    replace_text("specs/groups/from_01200.yaml", "database: T_1234", "database: T_NEW")(project)
     with serve_fivetran(database=database) as server:
         environ = {"WAREHOUSE_PASSWORD": "password-of-the-warehouse"}
         result = project.run_against(server, "plan", "--changed-since", "main~0", environ=environ)

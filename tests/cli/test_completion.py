@@ -1,4 +1,4 @@
-"""Shell completion: complete, and quick because nothing heavy is imported."""
+"""Shell completion: complete, and fast because no slow module is imported."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from reconciler.cli.commands import SUMMARIES
 from reconciler.model.codes import load_explanations
 
 HEAVY = {"requests", "rich", "deepdiff", "pydantic", "ruamel", "werkzeug"}
-COMPLETING = """\
+COMPLETION_PROGRAM = """\
 import sys
 from reconciler.cli.main import run
 try:
@@ -24,10 +24,10 @@ finally:
 """
 
 
-def completed(*words: str) -> tuple[list[str], set[str]]:
-    """What bash is offered for the last word, and which modules that took."""
+def complete_words(*words: str) -> tuple[list[str], set[str]]:
+    """Complete the last word as bash would; return the offers and the imported modules."""
     done = subprocess.run(
-        [sys.executable, "-c", COMPLETING],
+        [sys.executable, "-c", COMPLETION_PROGRAM],
         cwd=ROOT,
         env={
             "_RECONCILER_COMPLETE": "bash_complete",
@@ -56,32 +56,32 @@ def completed(*words: str) -> tuple[list[str], set[str]]:
         (["validate", "--format", "s"], ["sarif"]),
     ],
 )
-def test_commands_options_services_and_codes_are_completed(words: list[str], expected: list[str]) -> None:
-    offers, imported = completed(*words)
+def test_completion_offers_commands_options_services_and_codes(words: list[str], expected: list[str]) -> None:
+    offers, imported = complete_words(*words)
     assert offers == expected
     assert not {name.partition(".")[0] for name in imported} & HEAVY
 
 
-def test_the_name_of_a_command_is_completed_without_importing_it() -> None:
-    _, imported = completed("ex")
+def test_completion_of_a_command_name_imports_no_command() -> None:
+    _, imported = complete_words("ex")
     assert "reconciler.cli.commands" in imported
     assert "reconciler.cli.explain" not in imported
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_the_script_names_the_variable_that_the_program_listens_to(project: Project, shell: str) -> None:
+def test_the_completion_script_sets_the_variable_of_the_program(project: Project, shell: str) -> None:
     result = project.run("completion", shell)
     assert result.exit == 0
     assert f"_RECONCILER_COMPLETE={shell}_complete" in result.stdout
     assert result.stderr == ""
 
 
-def test_bash_takes_the_script(project: Project) -> None:
+def test_bash_loads_the_completion_script(project: Project) -> None:
     script = project.run("completion", "bash").stdout
     bash = shutil.which("bash")
     assert bash is not None
     assert subprocess.run([bash, "-n"], input=script, text=True, check=False).returncode == 0
 
 
-def test_another_shell_is_wrong_usage(project: Project) -> None:
+def test_an_unsupported_shell_is_wrong_usage(project: Project) -> None:
     assert project.run("completion", "powershell").exit == 64

@@ -1,4 +1,4 @@
-"""Changes outside the specs, apart from changes that the specs ask for."""
+"""Drift: changes outside the specs, apart from changes that the specs ask for."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ class DriftingProject(AppliedProject):
         """Write the specs, with the project of `orders` and the time zone of `sales`."""
         self.project.write_groups(format_pairs(orders, sales))
 
-    def read(self, *arguments: str) -> CommandResult:
-        """Run a command that must send nothing but GET."""
+    def run_read_only(self, *arguments: str) -> CommandResult:
+        """Run a command and assert that it sends GET requests only."""
         result, writes = self.run_and_list_writes(*arguments)
         assert writes == []
         return result
 
     def list_drifted(self, *arguments: str) -> list[str]:
-        """The addresses that a drift reports."""
-        document = self.read(*arguments, "--format", "json").document
+        """List the addresses in a drift report."""
+        document = self.run_read_only(*arguments, "--format", "json").document
         return [change["address"] for change in document["changes"]]
 
 
@@ -56,37 +56,37 @@ BOTH = pytest.mark.parametrize("command", [("drift",), ("plan", "--drift-only")]
 
 
 @BOTH
-def test_without_drift_it_says_so(applied_project: DriftingProject, command: tuple[str, ...]) -> None:
-    result = applied_project.read(*command, "--detailed-exitcode")
+def test_no_drift_is_reported(applied_project: DriftingProject, command: tuple[str, ...]) -> None:
+    result = applied_project.run_read_only(*command, "--detailed-exitcode")
     assert result.exit == 0
     assert result.stdout.splitlines()[-1] == "No drift."
 
 
 @BOTH
-def test_an_edit_of_the_specs_is_no_drift(applied_project: DriftingProject, command: tuple[str, ...]) -> None:
+def test_a_spec_edit_is_not_drift(applied_project: DriftingProject, command: tuple[str, ...]) -> None:
     applied_project.declare_pairs(sales="+2")
-    result = applied_project.read(*command, "--detailed-exitcode")
+    result = applied_project.run_read_only(*command, "--detailed-exitcode")
     assert result.exit == 0
     assert "No drift." in result.stdout.splitlines()
     assert "1 other change not shown; `reconciler plan` shows all" in result.stdout
     assert "destination.sales" not in result.stdout
-    assert applied_project.read("plan", "--detailed-exitcode").exit == 2
+    assert applied_project.run_read_only("plan", "--detailed-exitcode").exit == 2
 
 
 @BOTH
-def test_a_field_that_moved_at_fivetran_is_drift(
-    applied_project: DriftingProject, command: tuple[str, ...]
-) -> None:
+def test_a_field_changed_outside_is_drift(applied_project: DriftingProject, command: tuple[str, ...]) -> None:
     applied_project.declare_pairs(sales="+2")
     applied_project.dashboard.change_destination(
         applied_project.ids["orders"], config={"project_id": "theirs"}
     )
     assert applied_project.list_drifted(*command) == ["destination.orders"]
-    result = applied_project.read(*command, "--detailed-exitcode")
+    result = applied_project.run_read_only(*command, "--detailed-exitcode")
     assert result.exit == 2
     assert '"theirs" -> "acme"   drift: changed outside the specs' in result.stdout
     assert "Drift: 1 changed, 0 gone." in result.stdout.splitlines()
-    assert applied_project.read(*command).exit == 0, "only --detailed-exitcode reports drift by the exit code"
+    assert applied_project.run_read_only(*command).exit == 0, (
+        "only --detailed-exitcode reports drift by the exit code"
+    )
 
 
 @BOTH
@@ -113,27 +113,30 @@ def test_missing_objects_are_reported_beside_the_drift(
     )
     applied_project.dashboard.remove("destination", applied_project.ids["orders"])
     applied_project.project.write_groups("  brand_new: {}\n", file="more")
-    document = applied_project.read(*command, "--format", "json").document
+    document = applied_project.run_read_only(*command, "--format", "json").document
     assert [change["address"] for change in document["changes"]] == ["destination.sales"]
     assert [(each["code"], each["address"]) for each in document["unseen"]] == [
         ("gone-or-hidden", "destination.orders")
     ]
     assert document["other_changes"] == 1
     assert document["exit"] == {"code": 1, "reason": "failed"}
-    result = applied_project.read(*command, "--detailed-exitcode")
+    result = applied_project.run_read_only(*command, "--detailed-exitcode")
     assert result.exit == 1, "a hidden destination may have drifted"
     assert "Drift: 1 changed, 0 gone, 1 gone or hidden." in result.stdout.splitlines()
     assert "error[gone-or-hidden]: destination.orders" in result.stderr
-    assert applied_project.read(*command, "--exclude", "destination.orders", "--detailed-exitcode").exit == 2
+    assert (
+        applied_project.run_read_only(*command, "--exclude", "destination.orders", "--detailed-exitcode").exit
+        == 2
+    )
 
 
-def test_what_is_to_be_made_again_is_drift(applied_project: DriftingProject) -> None:
+def test_an_entry_to_recreate_is_drift(applied_project: DriftingProject) -> None:
     applied_project.dashboard.remove("destination", applied_project.ids["orders"])
     options = ("plan", "--drift-only", "--recreate", "destination.orders", "--detailed-exitcode")
-    [change] = applied_project.read(*options, "--format", "json").document["changes"]
+    [change] = applied_project.run_read_only(*options, "--format", "json").document["changes"]
     assert (change["address"], change["action"]) == ("destination.orders", "create")
     assert change["reasons"] == ["missing-remotely"]
-    result = applied_project.read(*options)
+    result = applied_project.run_read_only(*options)
     assert result.exit == 2
     assert "    gone from Fivetran since it was applied" in result.stdout.splitlines()
     assert "Drift: 0 changed, 1 gone." in result.stdout.splitlines()
@@ -141,13 +144,13 @@ def test_what_is_to_be_made_again_is_drift(applied_project: DriftingProject) -> 
 
 
 @BOTH
-def test_other_formats_of_a_drift_name_what_is_not_to_be_seen(
+def test_other_drift_formats_name_invisible_objects(
     applied_project: DriftingProject, command: tuple[str, ...]
 ) -> None:
     applied_project.dashboard.remove("destination", applied_project.ids["orders"])
-    sarif = applied_project.read(*command, "--format", "sarif").document
+    sarif = applied_project.run_read_only(*command, "--format", "sarif").document
     assert [each["ruleId"] for each in sarif["runs"][0]["results"]] == ["gone-or-hidden"]
-    annotated = applied_project.read(*command, "--format", "github")
+    annotated = applied_project.run_read_only(*command, "--format", "github")
     assert "gone-or-hidden" in annotated.stdout
 
 
@@ -159,9 +162,11 @@ def test_without_a_state_drift_is_undecided(
         applied_project.ids["orders"], config={"project_id": "theirs"}
     )
     (applied_project.folder / "specs/.reconciler/state.json").unlink()
-    result = applied_project.read(*command)
-    assert "1 of them may be drift too: what was last applied is not remembered" in result.stdout
-    assert applied_project.read(*command, "--format", "json").document["undecided"] == ["destination.orders"]
+    result = applied_project.run_read_only(*command)
+    assert "1 of them may be drift too: their last applied values are not recorded" in result.stdout
+    assert applied_project.run_read_only(*command, "--format", "json").document["undecided"] == [
+        "destination.orders"
+    ]
 
 
 @BOTH
@@ -170,10 +175,10 @@ def test_both_commands_have_the_same_formats(
     applied_project: DriftingProject, command: tuple[str, ...], form: str
 ) -> None:
     wanted = 0 if form in list_formats(Document.DRIFT) else 64
-    assert applied_project.read(*command, "--format", form).exit == wanted
+    assert applied_project.run_read_only(*command, "--format", form).exit == wanted
 
 
-def test_part_of_an_account_is_looked_at(applied_project: DriftingProject) -> None:
+def test_drift_is_limited_by_filters(applied_project: DriftingProject) -> None:
     for id in applied_project.ids.values():
         applied_project.dashboard.change_destination(id, config={"project_id": "theirs"})
     assert applied_project.list_drifted("drift", "--target", "sales") == ["destination.sales"]
@@ -182,28 +187,29 @@ def test_part_of_an_account_is_looked_at(applied_project: DriftingProject) -> No
     ]
 
 
-def test_a_plan_also_says_what_is_gone(applied_project: DriftingProject) -> None:
+def test_a_plan_reports_missing_objects_beside_drift(applied_project: DriftingProject) -> None:
     applied_project.dashboard.remove("destination", applied_project.ids["orders"])
-    lines = applied_project.read("plan", "--recreate", "orders").stdout.splitlines()
+    lines = applied_project.run_read_only("plan", "--recreate", "orders").stdout.splitlines()
     assert "    gone from Fivetran since it was applied" in lines
     assert "Plan: 1 to add, 0 to change, 0 to destroy." in lines
 
 
-def test_drift_lists_every_group_that_no_spec_is_about(applied_project: DriftingProject) -> None:
+def test_drift_lists_every_unmanaged_group(applied_project: DriftingProject) -> None:
     ids = [applied_project.dashboard.add_group(f"theirs {number}\x1b[31m") for number in range(7)]
-    result = applied_project.read("drift", "--detailed-exitcode")
+    result = applied_project.run_read_only("drift", "--detailed-exitcode")
     assert result.exit == 0, "a group of others is no drift"
     assert "Not managed: 7 groups. Left alone." in result.stdout.splitlines()
     for number, id in enumerate(ids):
         [row] = [line for line in result.stdout.splitlines() if line.startswith(f"  {id} ")]
         assert row.endswith(f'  "theirs {number}\\u001b[31m"')
     assert [
-        group["id"] for group in applied_project.read("drift", "--format", "json").document["unmanaged"]
+        group["id"]
+        for group in applied_project.run_read_only("drift", "--format", "json").document["unmanaged"]
     ] == ids
-    assert "Not managed" not in applied_project.read("plan", "--drift-only").stdout
+    assert "Not managed" not in applied_project.run_read_only("plan", "--drift-only").stdout
 
 
-def test_drift_needs_no_secret(applied_project: DriftingProject) -> None:
+def test_drift_runs_without_secrets(applied_project: DriftingProject) -> None:
     secret = 'US, secret_key: {secret: "env:ORDERS_KEY"}}'
     applied_project.project.write_groups(
         PAIR.format(key="orders", offset="0", project="acme").replace("US}", secret), "main"
@@ -211,10 +217,10 @@ def test_drift_needs_no_secret(applied_project: DriftingProject) -> None:
     applied_project.project.write_groups(PAIR.format(key="sales", offset="0", project="acme"), "more")
     applied = applied_project.run("apply", "--auto-approve", ORDERS_KEY="x")
     assert applied.exit == 0
-    assert applied_project.read("drift", "--detailed-exitcode").exit == 0
+    assert applied_project.run_read_only("drift", "--detailed-exitcode").exit == 0
 
 
-def test_what_refuses_an_apply_does_not_hide_a_drift(applied_project: DriftingProject) -> None:
+def test_a_blocked_plan_still_reports_drift(applied_project: DriftingProject) -> None:
     orders = PAIR.format(key="orders", offset="0", project="acme")
     id = applied_project.ids["sales"]
     applied_project.dashboard.add_connection(id, "postgres", "shop")
@@ -225,6 +231,6 @@ def test_what_refuses_an_apply_does_not_hide_a_drift(applied_project: DriftingPr
         "specs/groups/main.yaml",
         f"version: 1\ngroups:\n{orders}removed:\n  - {{group: sales, id: {id}}}\n",
     )
-    assert applied_project.read("plan").exit == 3
+    assert applied_project.run_read_only("plan").exit == 3
     assert applied_project.list_drifted("drift") == ["destination.orders"]
-    assert applied_project.read("drift", "--detailed-exitcode").exit == 2
+    assert applied_project.run_read_only("drift", "--detailed-exitcode").exit == 2

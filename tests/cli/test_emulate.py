@@ -20,8 +20,8 @@ pytestmark = pytest.mark.sampled(every=6)
 
 
 @contextmanager
-def emulated(directory: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, str]]]:
-    """A running emulator with the settings that it printed."""
+def run_emulator(directory: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, str]]]:
+    """Run an emulator; yield the process and its printed settings."""
     process = subprocess.Popen(
         [*COMMAND, "emulate", "--port", "0", *arguments],
         cwd=directory,
@@ -41,7 +41,7 @@ def emulated(directory: Path, *arguments: str) -> Iterator[tuple[subprocess.Pope
         process.communicate()
 
 
-def account(settings: dict[str, str], key: str, secret: str) -> int:
+def request_account(settings: dict[str, str], key: str, secret: str) -> int:
     basic = base64.b64encode(f"{key}:{secret}".encode()).decode()
     url = f"{settings['FIVETRAN_API_URL']}/account/info"
     request = Request(url, headers={"Authorization": f"Basic {basic}"})
@@ -54,10 +54,10 @@ def account(settings: dict[str, str], key: str, secret: str) -> int:
         return error.code
 
 
-def test_the_printed_settings_lead_to_a_working_account_and_ctrl_c_ends_it(tmp_path: Path) -> None:
-    with emulated(tmp_path) as (process, settings):
+def test_emulate_prints_working_settings_and_ends_on_ctrl_c(tmp_path: Path) -> None:
+    with run_emulator(tmp_path) as (process, settings):
         assert settings["FIVETRAN_API_URL"].startswith("http://127.0.0.1:")
-        assert account(settings, settings["FIVETRAN_APIKEY"], settings["FIVETRAN_APISECRET"]) == 200
+        assert request_account(settings, settings["FIVETRAN_APIKEY"], settings["FIVETRAN_APISECRET"]) == 200
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=PROCESS_TIMEOUT)
     assert process.returncode == 0
@@ -66,14 +66,14 @@ def test_the_printed_settings_lead_to_a_working_account_and_ctrl_c_ends_it(tmp_p
     assert "Traceback" not in err
 
 
-def test_given_credentials_are_the_only_ones_that_are_let_in(tmp_path: Path) -> None:
-    with emulated(tmp_path, "--apikey", "one", "--apisecret", "two") as (_, settings):
+def test_emulate_accepts_the_given_credentials_only(tmp_path: Path) -> None:
+    with run_emulator(tmp_path, "--apikey", "one", "--apisecret", "two") as (_, settings):
         assert settings["FIVETRAN_APIKEY"] == "one"
-        assert account(settings, "one", "two") == 200
-        assert account(settings, "one", "three") == 401
+        assert request_account(settings, "one", "two") == 200
+        assert request_account(settings, "one", "three") == 401
 
 
-def test_a_port_in_use_is_one_clear_error(tmp_path: Path) -> None:
+def test_a_port_in_use_is_one_error(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -86,7 +86,7 @@ def test_a_port_in_use_is_one_clear_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("database", ["missing/folder/account.db", "text.db"])
-def test_a_database_that_cannot_be_used_is_one_clear_error(database: str, tmp_path: Path) -> None:
+def test_an_unusable_database_is_one_error(database: str, tmp_path: Path) -> None:
     (tmp_path / "text.db").write_text("this is no database, but a text that is long enough to look at " * 20)
     done = run("emulate", "--port", "0", "--db", database, directory=tmp_path)
     assert done.code == 1
@@ -94,7 +94,7 @@ def test_a_database_that_cannot_be_used_is_one_clear_error(database: str, tmp_pa
     assert f"cannot be kept in {database}: " in done.err
 
 
-def test_without_the_extra_one_line_says_what_to_install(tmp_path: Path) -> None:
+def test_a_missing_extra_is_reported_with_the_install_command(tmp_path: Path) -> None:
     blocked = tmp_path / "werkzeug.py"
     blocked.write_text("raise ModuleNotFoundError('blocked', name='werkzeug')")
     done = run("emulate", "--port", "0", directory=tmp_path, PYTHONPATH=f"{tmp_path}{os.pathsep}{ROOT}")

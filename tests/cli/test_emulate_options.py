@@ -1,4 +1,4 @@
-"""What `emulate` can be told: seeds, switches, faults, quotas, and a command to serve."""
+"""Options of `emulate`: seeds, switches, faults, quotas, and a command to serve."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_seed_is_listed_without_its_secrets(project: Project) -> None:
     assert "canary" not in result.stdout
 
 
-def test_a_listing_as_json_is_a_seed_again(project: Project) -> None:
+def test_a_json_listing_is_a_valid_seed(project: Project) -> None:
     project.write("seed.yaml", SEED)
     listed = project.run("emulate", "--seed", "seed.yaml", "--list", "--format", "json")
     assert "canary" not in listed.stdout
@@ -65,7 +65,7 @@ def test_a_listing_as_json_is_a_seed_again(project: Project) -> None:
     assert again.document == shown.document
 
 
-def test_an_account_in_a_file_can_be_listed_and_outranks_a_seed(project: Project) -> None:
+def test_an_account_file_can_be_listed_and_overrides_a_seed(project: Project) -> None:
     project.write("seed.yaml", SEED)
     for _ in range(2):
         listed = project.run("emulate", "--seed", "seed.yaml", "--db", "account.sqlite", "--list")
@@ -104,7 +104,7 @@ def test_an_account_in_a_file_can_be_listed_and_outranks_a_seed(project: Project
         (SEED + "setup_tests: [{runs: [[Login]]}]\n", "wrong-shape", "12:24", "write `runs: {}`"),
     ],
 )
-def test_a_mistake_in_a_seed_is_shown_at_its_place(
+def test_an_error_in_a_seed_is_shown_with_its_location(
     project: Project, wrong: str, code: str, place: str, advice: str
 ) -> None:
     assert wrong != SEED
@@ -128,13 +128,13 @@ def test_a_mistake_in_a_seed_is_shown_at_its_place(
             "`restet` is neither a phase nor a kind of fault: did you mean `reset`?",
         ),
         (["--quota", "trail"], "there is no quota `trail`: did you mean `trial`?"),
-        (["--quota", "paid,groop=5"], "`groop=5` is no limit on what is created: did you mean `group`?"),
+        (["--quota", "paid,groop=5"], "`groop=5` is no limit on creations: did you mean `group`?"),
         (["--latency", "80"], "`80` is no duration such as `80ms`, `2s` or `1m`"),
         (["--apikey", "x"], "`--apikey` and `--apisecret` belong together"),
-        (["--", "no-such-command-anywhere"], "`no-such-command-anywhere` is no command that can be run"),
+        (["--", "no-such-command-anywhere"], "`no-such-command-anywhere` is not a command of this machine"),
     ],
 )
-def test_a_wrong_option_is_one_clear_error(project: Project, arguments: list[str], message: str) -> None:
+def test_a_wrong_option_is_one_error(project: Project, arguments: list[str], message: str) -> None:
     result = project.run("emulate", *arguments)
     assert (result.exit, result.stdout) == (64, "")
     assert f"error[wrong-usage]: {message}" in result.stderr
@@ -166,16 +166,16 @@ def test_every_switch_is_listed_with_values_and_meaning(project: Project) -> Non
     assert "last_page: missing (default) | null\n    `next_cursor` on the last page." in result.stdout
 
 
-def test_the_language_of_faults_is_described(project: Project) -> None:
+def test_the_fault_syntax_is_described(project: Project) -> None:
     from reconciler.emulator.fault_kinds import FaultKind, Phase
 
     result = project.run("emulate", "--faults")
     assert result.exit == 0
     assert all(f"  {word}" in result.stdout for word in (*Phase, *FaultKind))
-    assert "\neffect-after=SECONDS behind any before-effect" in result.stdout
+    assert "\neffect-after=SECONDS after any before-effect" in result.stdout
 
 
-def test_a_command_is_served_and_decides_over_the_exit_code(tmp_path: Path) -> None:
+def test_a_served_command_sets_the_exit_code(tmp_path: Path) -> None:
     (tmp_path / "seed.yaml").write_text(SEED)
     (tmp_path / "call.py").write_text(CALL)
     options = [
@@ -198,25 +198,25 @@ def test_a_command_is_served_and_decides_over_the_exit_code(tmp_path: Path) -> N
 
 
 @pytest.mark.long
-def test_a_fault_strikes_the_command_and_the_file_keeps_what_happened(tmp_path: Path) -> None:
+def test_a_fault_affects_the_command_and_the_database_keeps_the_history(tmp_path: Path) -> None:
     (tmp_path / "seed.yaml").write_text(SEED)
     (tmp_path / "call.py").write_text(CALL)
     options = ["--seed", "seed.yaml", "--db", "account.sqlite", "--fault", "GET * #1 after-effect reset"]
-    struck = run("emulate", *options, "--", sys.executable, "call.py", "/groups", directory=tmp_path)
-    assert struck.code == 1
-    assert "ConnectionResetError" in struck.err
+    failed = run("emulate", *options, "--", sys.executable, "call.py", "/groups", directory=tmp_path)
+    assert failed.code == 1
+    assert "ConnectionResetError" in failed.err
     history = tmp_path / "history.py"
     history.write_text(
         "import os, urllib.request\n"
         "url = os.environ['FIVETRAN_API_URL'].removesuffix('/v1') + '/_emulator/history?format=lines'\n"
         "print(urllib.request.urlopen(url).read().decode())\n"
     )
-    told = run("emulate", "--db", "account.sqlite", "--", sys.executable, str(history), directory=tmp_path)
-    (line,) = told.out.split("\n")[:1]
+    printed = run("emulate", "--db", "account.sqlite", "--", sys.executable, str(history), directory=tmp_path)
+    (line,) = printed.out.split("\n")[:1]
     assert json.loads(line)["fault"] == "GET * #1 after-effect reset"
 
 
-def test_quota_and_latency_reach_the_account(tmp_path: Path) -> None:
+def test_quota_and_latency_apply_to_the_account(tmp_path: Path) -> None:
     (tmp_path / "call.py").write_text(CALL.replace("print(json.load(answer))", "print(answer.headers)"))
     done = run(
         "emulate",

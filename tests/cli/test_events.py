@@ -1,4 +1,4 @@
-"""`--events`: what a run leaves for whoever asks later who did what, also when it was killed."""
+"""`--events`: the audit log of a run, also of a killed run."""
 
 from __future__ import annotations
 
@@ -48,25 +48,25 @@ def orders(project: Project, server: EmulatedFivetran) -> Project:
     return project
 
 
-def logged(project: Project, *names: str) -> list[dict[str, Any]]:
-    """All lines of the log, or those of some events."""
+def read_log(project: Project, *names: str) -> list[dict[str, Any]]:
+    """Read all entries of the log, or the entries of some events."""
     lines = (project.folder / "events.jsonl").read_text().splitlines()
     entries = [json.loads(line) for line in lines]
     return [entry for entry in entries if not names or entry["event"] in names]
 
 
-def ends(project: Project) -> list[tuple[int, str]]:
-    return [(end["exit"]["code"], end["exit"]["reason"]) for end in logged(project, "run-finished")]
+def list_exits(project: Project) -> list[tuple[int, str]]:
+    return [(end["exit"]["code"], end["exit"]["reason"]) for end in read_log(project, "run-finished")]
 
 
-def in_order(wanted: list[str], happened: list[str]) -> bool:
-    """Whether these happened one after the other, whatever else happened."""
-    rest = iter(happened)
+def is_subsequence(wanted: list[str], occurred: list[str]) -> bool:
+    """Check that the wanted events occurred in this order, with any others between."""
+    rest = iter(occurred)
     return all(name in rest for name in wanted)
 
 
-def committed(folder: Path) -> str:
-    """Make a repository of a folder and commit it; the hash."""
+def commit_folder(folder: Path) -> str:
+    """Commit a folder as a new repository; return the hash."""
     git = ("git", "-C", str(folder), "-c", "user.name=x", "-c", "user.email=x@example.com")
     for command in (("init", "-q"), ("add", "specs"), ("commit", "-q", "-m", "specs")):
         subprocess.run([*git, *command], check=True, capture_output=True)
@@ -74,8 +74,8 @@ def committed(folder: Path) -> str:
     return done.stdout.strip()
 
 
-def test_an_apply_tells_who_what_and_how_it_went(orders: Project, server: EmulatedFivetran) -> None:
-    commit = committed(orders.folder)
+def test_an_apply_logs_its_user_changes_and_results(orders: Project, server: EmulatedFivetran) -> None:
+    commit = commit_folder(orders.folder)
     warned = [
         SetupTest("Permission Test", "WARNING", "may not create schemas"),
         SetupTest("Connect", "PASSED", ""),
@@ -83,15 +83,15 @@ def test_an_apply_tells_who_what_and_how_it_went(orders: Project, server: Emulat
     server.app.dashboard.script_setup_tests(group_name="orders", finally_always=warned)
     result = orders.run_against(server, *APPLY, environ=SECRET)
     assert result.exit == 0, result.stdout + result.stderr
-    entries = logged(orders)
+    entries = read_log(orders)
     assert len({entry["run"] for entry in entries}) == 1
     assert all(datetime.fromisoformat(entry["at"]).utcoffset() is not None for entry in entries)
     names = [entry["event"] for entry in entries]
     assert (names[0], names[-1]) == ("run-started", "run-finished")
     done = ["change-started", "change-finished"]
-    assert in_order(["run-started", "planned", *done, *done, "checking", "run-finished"], names)
+    assert is_subsequence(["run-started", "planned", *done, *done, "checking", "run-finished"], names)
 
-    started, planned, end = entries[0], *logged(orders, "planned"), entries[-1]
+    started, planned, end = entries[0], *read_log(orders, "planned"), entries[-1]
     assert (started["command"], started["commit"], started["pid"]) == ("apply", commit, os.getpid())
     assert started["project"] == str(orders.folder / "specs" / "reconciler.yaml")
     assert planned["account_id"] == server.account_id
@@ -101,20 +101,20 @@ def test_an_apply_tells_who_what_and_how_it_went(orders: Project, server: Emulat
     ]
     again = orders.run_against(server, "plan", "--format", "json", environ=SECRET).document
     assert len(planned["digest"]) == len(again["digest"])
-    [group, destination] = logged(orders, "change-finished")
+    [group, destination] = read_log(orders, "change-finished")
     assert group["id"] == destination["id"] == server.list_ids("groups")[0]
     assert destination["setup_tests"] == {"PASSED": 1, "WARNING": 1}
     assert end["exit"] == {"code": 0, "reason": "ok"}
     assert (end["counts"]["done"], end["remaining"], end["interrupted"]) == (2, [], False)
 
 
-def test_the_digest_is_the_one_that_was_reviewed(orders: Project, server: EmulatedFivetran) -> None:
+def test_the_logged_digest_is_the_digest_of_the_plan(orders: Project, server: EmulatedFivetran) -> None:
     reviewed = orders.run_against(server, "plan", "--format", "json", environ=SECRET).document["digest"]
     orders.run_against(server, *APPLY, environ=SECRET)
-    assert [entry["digest"] for entry in logged(orders, "planned")] == [reviewed]
+    assert [entry["digest"] for entry in read_log(orders, "planned")] == [reviewed]
 
 
-def test_the_log_is_for_its_owner_and_runs_add_to_it(orders: Project, server: EmulatedFivetran) -> None:
+def test_the_log_is_private_and_runs_append_to_it(orders: Project, server: EmulatedFivetran) -> None:
     orders.run_against(server, *APPLY, environ=SECRET)
     file = orders.folder / "events.jsonl"
     before = file.read_bytes()
@@ -123,25 +123,25 @@ def test_the_log_is_for_its_owner_and_runs_add_to_it(orders: Project, server: Em
         result = orders.run_against(server, command, "--events", "events.jsonl", environ=SECRET)
         assert result.exit == 0, result.stderr
     assert file.read_bytes().startswith(before)
-    assert [entry["command"] for entry in logged(orders, "run-started")] == ["apply", "plan", "drift"]
-    assert [entry["commit"] for entry in logged(orders, "run-started")] == [None] * 3
-    assert len(logged(orders, "planned")) == 3
-    assert ends(orders) == [(0, "ok")] * 3
+    assert [entry["command"] for entry in read_log(orders, "run-started")] == ["apply", "plan", "drift"]
+    assert [entry["commit"] for entry in read_log(orders, "run-started")] == [None] * 3
+    assert len(read_log(orders, "planned")) == 3
+    assert list_exits(orders) == [(0, "ok")] * 3
 
 
-def test_the_commit_of_a_checkout_that_the_environment_trusts_is_logged(
+def test_the_commit_of_a_checkout_trusted_by_the_environment_is_logged(
     orders: Project,
     server: EmulatedFivetran,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    commit = committed(orders.folder)
+    commit = commit_folder(orders.folder)
     distrusting = write_distrusting_git(tmp_path_factory.mktemp("git") / "bin")
     for variables in (distrusting, trust(orders.folder)):
         set_variables(monkeypatch, variables)
         result = orders.run_against(server, "plan", "--events", "events.jsonl", environ=SECRET)
         assert result.exit == 0, result.stderr
-    assert [entry["commit"] for entry in logged(orders, "run-started")] == [None, commit]
+    assert [entry["commit"] for entry in read_log(orders, "run-started")] == [None, commit]
 
 
 def test_without_the_option_nothing_is_written(orders: Project, server: EmulatedFivetran) -> None:
@@ -156,9 +156,9 @@ def test_without_the_option_nothing_is_written(orders: Project, server: Emulated
         (("--target", "nothing"), SECRET, (1, "failed")),
         (("--detailed-exitcode",), SECRET, (2, "changes")),
     ],
-    ids=["a secret is missing", "a filter matches nothing", "there are changes"],
+    ids=["a missing secret", "a filter without a match", "a plan with changes"],
 )
-def test_however_a_plan_ends_the_log_says_it(
+def test_the_log_records_every_end_of_a_plan(
     orders: Project,
     server: EmulatedFivetran,
     options: tuple[str, ...],
@@ -166,42 +166,42 @@ def test_however_a_plan_ends_the_log_says_it(
     end: tuple[int, str],
 ) -> None:
     result = orders.run_against(server, "plan", "--events", "events.jsonl", *options, environ=environ)
-    assert (result.exit, ends(orders)) == (end[0], [end])
-    told = {each["code"] for entry in logged(orders, "run-finished") for each in entry["diagnostics"]}
-    assert all(f"error[{code}]" in result.stderr for code in told)
-    assert bool(told) is (end[0] == 1)
+    assert (result.exit, list_exits(orders)) == (end[0], [end])
+    codes = {each["code"] for entry in read_log(orders, "run-finished") for each in entry["diagnostics"]}
+    assert all(f"error[{code}]" in result.stderr for code in codes)
+    assert bool(codes) is (end[0] == 1)
 
 
-def test_a_failed_change_is_told_with_its_reason(orders: Project, server: EmulatedFivetran) -> None:
+def test_a_failed_change_is_logged_with_its_cause(orders: Project, server: EmulatedFivetran) -> None:
     server.app.faults.add(parse_fault("POST /v1/groups #1 status 403"))
     assert orders.run_against(server, *APPLY, environ=SECRET).exit == 6
-    [group, destination] = logged(orders, "change-finished")
+    [group, destination] = read_log(orders, "change-finished")
     assert (group["status"], destination["status"]) == ("failed", "skipped")
     assert [each["severity"] for each in group["diagnostics"]] == ["error"]
-    [end] = logged(orders, "run-finished")
+    [end] = read_log(orders, "run-finished")
     assert (end["counts"]["failed"], end["counts"]["skipped"]) == (1, 1)
-    assert ends(orders) == [(6, "incomplete")]
+    assert list_exits(orders) == [(6, "incomplete")]
 
 
-def test_a_run_that_meets_the_lock_says_so(orders: Project, server: EmulatedFivetran) -> None:
+def test_a_locked_run_is_logged(orders: Project, server: EmulatedFivetran) -> None:
     orders.run_against(server, *APPLY, environ=SECRET)
     with FileLock(orders.folder / "specs" / ".reconciler" / "state.json.lock"):
         assert orders.run_against(server, *APPLY, environ=SECRET).exit == 5
-    assert ends(orders) == [(0, "ok"), (5, "locked")]
+    assert list_exits(orders) == [(0, "ok"), (5, "locked")]
 
 
-def test_a_raised_limit_is_recorded_with_its_reason(orders: Project, server: EmulatedFivetran) -> None:
+def test_a_raised_limit_is_logged_with_its_reason(orders: Project, server: EmulatedFivetran) -> None:
     raised = ("--allow", "deletes=3", "--reason", "as agreed on Monday")
     assert orders.run_against(server, *APPLY, *raised, environ=SECRET).exit == 0
     assert orders.run_against(server, *APPLY, environ=SECRET).exit == 0
-    assert [(entry["allowed"], entry["reason"]) for entry in logged(orders, "planned")] == [
+    assert [(entry["allowed"], entry["reason"]) for entry in read_log(orders, "planned")] == [
         ({"deletes": 3.0}, "as agreed on Monday"),
         ({}, None),
     ]
     assert "--allow" not in (orders.folder / "events.jsonl").read_text(), "arguments are not logged"
 
 
-def test_what_blocks_a_plan_is_in_the_log(orders: Project, server: EmulatedFivetran) -> None:
+def test_blockers_of_a_plan_are_logged(orders: Project, server: EmulatedFivetran) -> None:
     orders.run_against(server, *APPLY, environ=SECRET)
     [id] = server.list_ids("groups")
     orders.write(
@@ -210,13 +210,13 @@ def test_what_blocks_a_plan_is_in_the_log(orders: Project, server: EmulatedFivet
     )
     orders.write("specs/groups/main.yaml", f"version: 1\nremoved:\n  - {{group: orders, id: {id}}}\n")
     assert orders.run_against(server, *APPLY, environ=SECRET).exit == 3
-    assert {each["code"] for each in logged(orders, "planned")[-1]["blockers"]} == {"protected"}
-    assert ends(orders)[-1] == (3, "refused")
+    assert {each["code"] for each in read_log(orders, "planned")[-1]["blockers"]} == {"protected"}
+    assert list_exits(orders)[-1] == (3, "refused")
 
 
 @pytest.mark.parametrize("content", ['{"some": "state"}\n', None])
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_nothing_starts_with_a_log_that_cannot_be_kept(
+def test_an_unusable_log_stops_a_run_before_its_start(
     orders: Project, server: EmulatedFivetran, content: str | None, form: str
 ) -> None:
     place = orders.folder / "events.jsonl"
@@ -227,7 +227,7 @@ def test_nothing_starts_with_a_log_that_cannot_be_kept(
     result = orders.run_against(server, *APPLY, "--format", form, environ=SECRET)
     assert result.exit == 1
     if form == "text":
-        assert "error[events-unusable]: `events.jsonl` cannot be the log of events" in result.stderr
+        assert "error[events-unusable]: `events.jsonl` cannot be used as the log of events" in result.stderr
     else:
         assert [each["code"] for each in result.document["diagnostics"]] == ["events-unusable"]
     assert server.calls == []
@@ -236,19 +236,19 @@ def test_nothing_starts_with_a_log_that_cannot_be_kept(
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_a_log_that_fails_in_the_middle_stops_nothing_and_is_told(
+def test_a_log_failure_during_apply_is_reported_and_stops_nothing(
     form: str, orders: Project, server: EmulatedFivetran, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    really, file = os.write, orders.folder / "events.jsonl"
+    original, file = os.write, orders.folder / "events.jsonl"
 
-    def full(descriptor: int, data: bytes) -> int:
+    def raise_disk_full(descriptor: int, data: bytes) -> int:
         if server.writes and os.path.sameopenfile(descriptor, log):
             raise OSError(errno.ENOSPC, "No space left on device")
-        return really(descriptor, data)
+        return original(descriptor, data)
 
     orders.run_against(server, "plan", "--events", "events.jsonl", environ=SECRET)
     log = os.open(file, os.O_RDONLY)
-    monkeypatch.setattr(os, "write", full)
+    monkeypatch.setattr(os, "write", raise_disk_full)
     result = orders.run_against(server, *APPLY, "--format", form, environ=SECRET)
     assert result.exit == 0
     assert result.stderr.startswith("warning[events-lost]: the log `events.jsonl` is incomplete")
@@ -256,7 +256,7 @@ def test_a_log_that_fails_in_the_middle_stops_nothing_and_is_told(
     if form == "json":
         assert result.document["exit"]["code"] == 0
     assert len(server.list_ids("destinations")) == 1
-    assert ends(orders) == [(0, "ok")], "that of the plan"
+    assert list_exits(orders) == [(0, "ok")], "that of the plan"
 
     again = orders.run_against(server, *APPLY, environ=SECRET)
     os.close(log)
@@ -265,7 +265,7 @@ def test_a_log_that_fails_in_the_middle_stops_nothing_and_is_told(
     assert "events-lost" not in again.stderr
 
 
-def test_the_successor_of_a_killed_apply_writes_down_what_is_unknown(
+def test_the_next_run_logs_unknown_outcomes_of_a_killed_apply(
     orders: Project, server: EmulatedFivetran
 ) -> None:
     command = [*COMMAND, *APPLY]
@@ -277,7 +277,7 @@ def test_the_successor_of_a_killed_apply_writes_down_what_is_unknown(
             assert gate.reached.wait(PROCESS_TIMEOUT)
             first.send_signal(signal.SIGKILL)
             first.wait(PROCESS_TIMEOUT)
-    [killed] = logged(orders, "run-started")
+    [killed] = read_log(orders, "run-started")
     file = orders.folder / "events.jsonl"
     torn = '{"at": "2026-03-01T12:00:00.000+00:00", "run": "' + killed["run"]
     with file.open("a") as log:
@@ -288,17 +288,17 @@ def test_the_successor_of_a_killed_apply_writes_down_what_is_unknown(
     lines = file.read_text().splitlines()
     assert torn in lines
     file.write_text("".join(f"{line}\n" for line in lines if line != torn))
-    assert logged(orders, "run-abandoned") == [], "a plan does not hold the lock"
+    assert read_log(orders, "run-abandoned") == [], "a plan does not hold the lock"
 
     assert orders.run_against(server, *APPLY, environ=SECRET).exit == 0
-    [end] = logged(orders, "run-abandoned")
+    [end] = read_log(orders, "run-abandoned")
     assert (end["run"], end["pid"], end["started_at"]) == (killed["run"], first.pid, killed["at"])
     assert (end["unknown"], end["written"]) == (["group.orders"], [])
     assert orders.run_against(server, *APPLY, environ=SECRET).exit == 0
-    assert len(logged(orders, "run-abandoned")) == 1
+    assert len(read_log(orders, "run-abandoned")) == 1
 
 
-def test_two_runs_at_once_may_share_the_file(orders: Project, server: EmulatedFivetran) -> None:
+def test_two_concurrent_runs_share_the_log(orders: Project, server: EmulatedFivetran) -> None:
     with (
         serve_blocking(server) as (gate, url),
         BackgroundProcess(*APPLY, directory=orders.folder, **build_credentials(url), **SECRET) as first,
@@ -309,14 +309,14 @@ def test_two_runs_at_once_may_share_the_file(orders: Project, server: EmulatedFi
         assert orders.run_against(server, *APPLY, environ=SECRET).exit == 5
         gate.released.set()
         assert first.wait_for_exit().code == 0
-    runs = [entry["run"] for entry in logged(orders, "run-started")]
+    runs = [entry["run"] for entry in read_log(orders, "run-started")]
     assert len(set(runs)) == 5
-    assert [entry["run"] for entry in logged(orders, "run-finished")] == [*runs[1:], runs[0]]
-    assert logged(orders, "run-abandoned") == []
+    assert [entry["run"] for entry in read_log(orders, "run-finished")] == [*runs[1:], runs[0]]
+    assert read_log(orders, "run-abandoned") == []
 
 
-def test_a_run_in_the_sandbox_is_logged_as_such(project: Project) -> None:
+def test_a_sandbox_run_is_logged_as_sandbox(project: Project) -> None:
     project.write_groups("  orders: {}\n")
     assert project.run(*APPLY, "--sandbox").exit == 0
-    [started] = logged(project, "run-started")
+    [started] = read_log(project, "run-started")
     assert started["sandbox"] is True

@@ -34,7 +34,7 @@ AWAITING = replace(TESTED, status=Status.AWAITING_APPROVAL)
         (build_apply_result(AWAITING, SKIPPED), ExitCode.INCOMPLETE),
     ],
 )
-def test_the_exit_code_follows_from_what_became_of_the_changes(run: ApplyResult, expected: ExitCode) -> None:
+def test_the_exit_code_follows_from_the_outcomes(run: ApplyResult, expected: ExitCode) -> None:
     assert get_apply_exit_code(run) is expected
 
 
@@ -61,5 +61,5 @@ def test_a_warning_beside_an_error_does_not_change_the_exit_code() -> None:
     assert get_exit_code([warning, Diagnostic("replace-refused", "x")]) is ExitCode.REFUSED
 
 
-def test_reasons_are_words_for_machines() -> None:
+def test_exit_reasons_are_identifiers() -> None:
     assert ExitCode.AWAITING_APPROVAL.reason == "awaiting-approval"

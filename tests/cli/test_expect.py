@@ -1,4 +1,4 @@
-"""`apply --expect DIGEST`: what was approved by its digest, and nothing else, also where a run stopped part-way."""
+"""`apply --expect DIGEST`: applies the plan approved by its digest only, also after a stopped run."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ PAIRS = """\
 
 
 @pytest.fixture
-def team(project: Project, server: EmulatedFivetran) -> Project:
-    """A project with two pairs to be made."""
+def unapplied_project(project: Project, server: EmulatedFivetran) -> Project:
+    """A project with two pairs that do not exist yet."""
     project.write(
         "specs/reconciler.yaml",
         f"version: 1\naccount_id: {server.account_id}\nspecs: ['groups/*.yaml']\n",
@@ -35,137 +35,148 @@ def team(project: Project, server: EmulatedFivetran) -> Project:
     return project
 
 
-def digest_of(team: Project, server: EmulatedFivetran) -> str:
-    return str(team.run_against(server, "plan", "--format", "json").document["digest"])
+def get_digest(unapplied_project: Project, server: EmulatedFivetran) -> str:
+    return str(unapplied_project.run_against(server, "plan", "--format", "json").document["digest"])
 
 
-def expect(team: Project, server: EmulatedFivetran, digest: str) -> CommandResult:
-    return team.run_against(server, "apply", "--expect", digest)
+def apply_digest(unapplied_project: Project, server: EmulatedFivetran, digest: str) -> CommandResult:
+    return unapplied_project.run_against(server, "apply", "--expect", digest)
 
 
-def reviewed(team: Project) -> object:
-    return json.loads((team.folder / "specs/.reconciler/state.json").read_text())["reviewed"] or None
+def read_reviewed_plan(unapplied_project: Project) -> object:
+    return (
+        json.loads((unapplied_project.folder / "specs/.reconciler/state.json").read_text())["reviewed"]
+        or None
+    )
 
 
-def test_the_approved_plan_is_applied_without_asking(team: Project, server: EmulatedFivetran) -> None:
-    result = expect(team, server, digest_of(team, server))
+def test_the_approved_plan_is_applied_without_a_prompt(
+    unapplied_project: Project, server: EmulatedFivetran
+) -> None:
+    result = apply_digest(unapplied_project, server, get_digest(unapplied_project, server))
     assert result.exit == 0, result.stderr
     assert len(server.list_ids("destinations")) == 2
-    assert reviewed(team) is None
+    assert read_reviewed_plan(unapplied_project) is None
 
 
-def test_another_plan_is_refused_and_nothing_is_sent(team: Project, server: EmulatedFivetran) -> None:
-    digest = digest_of(team, server)
-    team.write_groups(PAIRS.replace("US", "EU"))
-    result = expect(team, server, digest)
+def test_another_plan_is_refused_and_nothing_is_sent(
+    unapplied_project: Project, server: EmulatedFivetran
+) -> None:
+    digest = get_digest(unapplied_project, server)
+    unapplied_project.write_groups(PAIRS.replace("US", "EU"))
+    result = apply_digest(unapplied_project, server, digest)
     assert (result.exit, server.writes) == (4, [])
     assert "error[plan-unlike]" in result.stderr
 
 
-def test_what_stopped_part_way_goes_on_with_the_same_digest(team: Project, server: EmulatedFivetran) -> None:
-    digest = digest_of(team, server)
+def test_a_stopped_apply_resumes_with_the_same_digest(
+    unapplied_project: Project, server: EmulatedFivetran
+) -> None:
+    digest = get_digest(unapplied_project, server)
     server.app.faults.add(parse_fault("POST /v1/destinations #2 status 400"))
-    assert expect(team, server, digest).exit == 6
+    assert apply_digest(unapplied_project, server, digest).exit == 6
     server.app.faults.clear()
     before = len(server.writes)
-    result = expect(team, server, digest)
+    result = apply_digest(unapplied_project, server, digest)
     assert result.exit == 0, result.stdout + result.stderr
     assert server.writes[before] == "POST /v1/destinations"
     assert len(server.list_ids("groups")) == len(server.list_ids("destinations")) == 2
-    assert reviewed(team) is None
+    assert read_reviewed_plan(unapplied_project) is None
 
 
-def test_a_state_keeps_of_the_approved_plan_only_what_it_does(
-    team: Project, server: EmulatedFivetran
+def test_the_state_stores_effects_of_the_approved_plan_only(
+    unapplied_project: Project, server: EmulatedFivetran
 ) -> None:
-    assert team.run_against(server, "apply", "--auto-approve").exit == 0
-    team.write_groups(PAIRS.replace("acme", "changed", 1))
-    digest = digest_of(team, server)
+    assert unapplied_project.run_against(server, "apply", "--auto-approve").exit == 0
+    unapplied_project.write_groups(PAIRS.replace("acme", "changed", 1))
+    digest = get_digest(unapplied_project, server)
     server.app.faults.add(parse_fault("PATCH /v1/destinations/* status 400"))
-    assert expect(team, server, digest).exit == 6
-    [saved] = json.loads((team.folder / "specs/.reconciler/state.json").read_text())["reviewed"].values()
+    assert apply_digest(unapplied_project, server, digest).exit == 6
+    [saved] = json.loads((unapplied_project.folder / "specs/.reconciler/state.json").read_text())[
+        "reviewed"
+    ].values()
     kept = json.loads(saved)["content"]
     assert len(kept["plan"]["changes"]) == 4
     assert all(change["other_values"] == change["applied"] == [] for change in kept["plan"]["changes"])
 
 
-def test_what_stopped_part_way_does_not_go_on_as_something_else(
-    team: Project, server: EmulatedFivetran
+def test_a_stopped_apply_does_not_resume_with_other_changes(
+    unapplied_project: Project, server: EmulatedFivetran
 ) -> None:
-    digest = digest_of(team, server)
+    digest = get_digest(unapplied_project, server)
     server.app.faults.add(parse_fault("POST /v1/destinations status 400"))
-    assert expect(team, server, digest).exit == 6
+    assert apply_digest(unapplied_project, server, digest).exit == 6
     server.app.faults.clear()
-    team.write_groups(PAIRS.replace("US", "EU"))
+    unapplied_project.write_groups(PAIRS.replace("US", "EU"))
     before = len(server.writes)
-    result = expect(team, server, digest)
+    result = apply_digest(unapplied_project, server, digest)
     assert (result.exit, server.writes[before:]) == (4, [])
     assert "error[plan-spec-changed]" in result.stderr
     assert "config.data_set_location" in result.stderr
 
 
-def test_an_apply_of_something_else_in_between_ends_what_was_approved(
-    team: Project, server: EmulatedFivetran
+def test_an_apply_of_another_plan_ends_the_approval(
+    unapplied_project: Project, server: EmulatedFivetran
 ) -> None:
-    digest = digest_of(team, server)
+    digest = get_digest(unapplied_project, server)
     server.app.faults.add(parse_fault("POST /v1/destinations status 400"))
-    assert expect(team, server, digest).exit == 6
+    assert apply_digest(unapplied_project, server, digest).exit == 6
     server.app.faults.clear()
-    assert team.run_against(server, "apply", "--auto-approve").exit == 0
-    assert reviewed(team) is None
-    result = expect(team, server, digest)
+    assert unapplied_project.run_against(server, "apply", "--auto-approve").exit == 0
+    assert read_reviewed_plan(unapplied_project) is None
+    result = apply_digest(unapplied_project, server, digest)
     assert result.exit == 4
     assert "error[plan-applied]" in result.stderr
 
 
-def test_a_part_of_a_digest_is_wrong_usage(team: Project, server: EmulatedFivetran) -> None:
-    assert expect(team, server, digest_of(team, server)[:12]).exit == 64
+def test_a_part_of_a_digest_is_wrong_usage(unapplied_project: Project, server: EmulatedFivetran) -> None:
+    assert apply_digest(unapplied_project, server, get_digest(unapplied_project, server)[:12]).exit == 64
     assert server.writes == []
 
 
-def test_what_stopped_on_friday_is_resumed_on_monday_from_its_own_checkout(
-    team: Project, server: EmulatedFivetran
+def test_a_stopped_apply_resumes_from_its_own_checkout_after_other_merges(
+    unapplied_project: Project, server: EmulatedFivetran
 ) -> None:
-    """Others merged and applied in between; what they made is younger than this checkout, and not missed in it."""
-    assert team.run_against(server, "apply", "--auto-approve").exit == 0
-    commit(team.folder, "base")
+    """Other users merged and applied in between; their new entries are missing in this checkout without an error."""
+    assert unapplied_project.run_against(server, "apply", "--auto-approve").exit == 0
+    commit(unapplied_project.folder, "base")
     friday = PAIRS.replace("acme", "changed", 1)
-    team.write_groups(friday)
-    commit(team.folder, "friday")
+    unapplied_project.write_groups(friday)
+    commit(unapplied_project.folder, "friday")
 
-    def narrowed(since: str, *command: str) -> CommandResult:
-        return team.run_against(server, *command, "--changed-since", since)
+    def run_since(since: str, *command: str) -> CommandResult:
+        return unapplied_project.run_against(server, *command, "--changed-since", since)
 
-    digest = narrowed("base", "plan", "--format", "json").document["digest"]
+    digest = run_since("base", "plan", "--format", "json").document["digest"]
     server.app.faults.add(parse_fault("PATCH /v1/destinations/* status 503"))
-    assert narrowed("base", "apply", "--expect", digest).exit == 6
+    assert run_since("base", "apply", "--expect", digest).exit == 6
     server.app.faults.clear()
 
-    team.write_groups(friday + "  later:\n    name: Later\n")
-    commit(team.folder, "saturday")
-    others = narrowed("friday", "plan", "--format", "json", "--exclude", "orders", "--exclude", "sales")
+    unapplied_project.write_groups(friday + "  later:\n    name: Later\n")
+    commit(unapplied_project.folder, "saturday")
+    others = run_since("friday", "plan", "--format", "json", "--exclude", "orders", "--exclude", "sales")
     other = others.document["digest"]
     assert (
-        narrowed("friday", "apply", "--expect", other, "--exclude", "orders", "--exclude", "sales").exit == 0
+        run_since("friday", "apply", "--expect", other, "--exclude", "orders", "--exclude", "sales").exit == 0
     )
     assert len(server.list_ids("groups")) == 3
 
-    team.write_groups(friday)
+    unapplied_project.write_groups(friday)
     before = len(server.writes)
-    monday = narrowed("base", "apply", "--expect", digest)
+    monday = run_since("base", "apply", "--expect", digest)
     assert monday.exit == 0, monday.stdout + monday.stderr
     assert [call.split("/")[0] for call in server.writes[before:]] == ["PATCH ", "POST "], "and its tests"
-    assert reviewed(team) is None
-    # Without a scope the checkout is too old to be applied.
-    assert "error[vanished]" in team.run_against(server, "plan").stderr
+    assert read_reviewed_plan(unapplied_project) is None
+    # Without a scope the checkout is too old for an apply.
+    assert "error[vanished]" in unapplied_project.run_against(server, "plan").stderr
 
 
-def test_what_vanished_from_the_specs_since_the_base_is_missed(
-    team: Project, server: EmulatedFivetran
+def test_an_entry_missing_since_the_base_is_an_error(
+    unapplied_project: Project, server: EmulatedFivetran
 ) -> None:
-    assert team.run_against(server, "apply", "--auto-approve").exit == 0
-    commit(team.folder, "base")
-    team.write_groups(PAIRS[: PAIRS.index("  sales:")])
-    refused = team.run_against(server, "plan", "--changed-since", "base")
+    assert unapplied_project.run_against(server, "apply", "--auto-approve").exit == 0
+    commit(unapplied_project.folder, "base")
+    unapplied_project.write_groups(PAIRS[: PAIRS.index("  sales:")])
+    refused = unapplied_project.run_against(server, "plan", "--changed-since", "base")
     assert refused.exit == 1
     assert "error[vanished]" in refused.stderr

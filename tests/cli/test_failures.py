@@ -1,4 +1,4 @@
-"""What goes wrong gets one clear error, the right exit code, and leaves nothing unsaid."""
+"""Failures of a run: one clear error and the right exit code."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ BROKEN_CONFIG = """\
 """
 
 
-def the_error(stderr: str) -> str:
-    """The code of the only error on stderr."""
+def get_error_code(stderr: str) -> str:
+    """Get the code of the only error on stderr."""
     headers = [line for line in stderr.splitlines() if line.startswith("error[")]
     assert len(headers) == 1, stderr
     assert "Traceback" not in stderr
@@ -39,31 +39,31 @@ def orders(project: Project, server: EmulatedFivetran) -> Project:
     return project
 
 
-def test_wrong_credentials(orders: Project, server: EmulatedFivetran) -> None:
+def test_wrong_credentials_are_an_error(orders: Project, server: EmulatedFivetran) -> None:
     result = orders.run("plan", environ={**build_credentials(server.url), "FIVETRAN_APISECRET": "wrong"})
-    assert (result.exit, the_error(result.stderr)) == (1, "unauthorized")
+    assert (result.exit, get_error_code(result.stderr)) == (1, "unauthorized")
     assert "FIVETRAN_APISECRET" in result.stderr
     assert "wrong" not in result.stderr.replace("wrong-", "")
     assert server.calls == ["GET /v1/account/info"]
 
 
-def test_missing_credentials(orders: Project) -> None:
+def test_missing_credentials_are_an_error(orders: Project) -> None:
     result = orders.run("plan")
-    assert (result.exit, the_error(result.stderr)) == (1, "missing-credentials")
+    assert (result.exit, get_error_code(result.stderr)) == (1, "missing-credentials")
     assert "--sandbox" in result.stderr
 
 
-def test_nobody_listens_at_the_address(orders: Project) -> None:
+def test_an_unreachable_address_is_an_error(orders: Project) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed_soon:
         port = closed_soon.getsockname()[1]
     result = orders.run("plan", environ=build_credentials(f"http://127.0.0.1:{port}/v1"))
-    assert (result.exit, the_error(result.stderr)) == (1, "unreachable")
+    assert (result.exit, get_error_code(result.stderr)) == (1, "unreachable")
 
 
-def test_an_address_that_is_not_the_api(orders: Project, server: EmulatedFivetran) -> None:
+def test_an_address_of_another_server_is_an_error(orders: Project, server: EmulatedFivetran) -> None:
     result = orders.run("plan", environ=build_credentials(server.url.removesuffix("/v1")))
     assert result.exit == 1
-    assert the_error(result.stderr) in {"api-refused", "not-found"}
+    assert get_error_code(result.stderr) in {"api-refused", "not-found"}
     assert "FIVETRAN_API_URL" in result.stderr
 
 
@@ -75,11 +75,13 @@ def test_http_to_another_host_is_refused_before_anything_is_sent(orders: Project
 
 
 @pytest.mark.parametrize(("id", "code"), [("no_such", "gone-or-hidden"), ("decent_drops", "unknown-id")])
-def test_an_unknown_id_names_the_place(orders: Project, server: EmulatedFivetran, id: str, code: str) -> None:
+def test_an_unknown_id_is_reported_with_its_location(
+    orders: Project, server: EmulatedFivetran, id: str, code: str
+) -> None:
     server.app.dashboard.add_group("orders", "decent_dropsy")
     orders.write_groups(f"  orders:\n    id: {id}\n")
     result = orders.run_against(server, "plan")
-    assert (result.exit, the_error(result.stderr)) == (1, code)
+    assert (result.exit, get_error_code(result.stderr)) == (1, code)
     assert "specs/groups/main.yaml:4:9" in result.stderr
 
 
@@ -88,7 +90,7 @@ def test_credentials_of_another_account_stop_before_the_lists(
 ) -> None:
     orders.write("specs/reconciler.yaml", "version: 1\naccount_id: quite_another\nspecs: ['groups/*.yaml']\n")
     result = orders.run_against(server, "plan")
-    assert (result.exit, the_error(result.stderr)) == (1, "other-account")
+    assert (result.exit, get_error_code(result.stderr)) == (1, "other-account")
     assert "specs/reconciler.yaml:2:13" in result.stderr
     assert server.calls == ["GET /v1/account/info"]
 
@@ -101,12 +103,12 @@ def test_an_unset_secret_of_a_new_destination_stops_before_any_write(
         "      config:\n        password: {secret: 'env:ORDERS_PASSWORD'}\n"
     )
     result = orders.run_against(server, "apply", "--auto-approve")
-    assert (result.exit, the_error(result.stderr)) == (1, "secret-unavailable")
+    assert (result.exit, get_error_code(result.stderr)) == (1, "secret-unavailable")
     assert "specs/groups/main.yaml:8:19" in result.stderr
     assert server.writes == []
 
 
-def test_a_config_that_fivetran_cannot_read_names_what_was_sent(
+def test_a_config_refused_by_fivetran_names_the_sent_fields(
     orders: Project, server: EmulatedFivetran
 ) -> None:
     orders.write_groups(
@@ -153,7 +155,7 @@ def test_a_replacement_is_refused_with_exit_3(orders: Project, server: EmulatedF
     orders.write_groups(pair.replace("big_query", "managed_big_query"))
     before = len(server.writes)
     result = orders.run_against(server, "apply", "--auto-approve")
-    assert (result.exit, the_error(result.stderr)) == (3, "replace-refused")
+    assert (result.exit, get_error_code(result.stderr)) == (3, "replace-refused")
     assert "service" in result.stderr
     assert server.writes[before:] == []
 
@@ -167,17 +169,17 @@ def test_a_replacement_is_refused_with_exit_3(orders: Project, server: EmulatedF
         ("", "empty-spec"),
     ],
 )
-def test_an_unreadable_spec_has_a_place_and_calls_nobody(
+def test_an_unreadable_spec_is_reported_with_its_location_and_no_request(
     orders: Project, server: EmulatedFivetran, text: str, code: str
 ) -> None:
     orders.write("specs/groups/main.yaml", text)
     result = orders.run_against(server, "apply", "--auto-approve")
-    assert (result.exit, the_error(result.stderr)) == (1, code)
+    assert (result.exit, get_error_code(result.stderr)) == (1, code)
     assert "specs/groups/main.yaml:" in result.stderr
     assert server.calls == []
 
 
-def test_json_stays_one_document_when_the_run_fails(orders: Project) -> None:
+def test_json_output_of_a_failed_run_is_one_document(orders: Project) -> None:
     result = orders.run("plan", "--format", "json")
     assert result.exit == 1
     assert [each["code"] for each in result.document["diagnostics"]] == ["missing-credentials"]

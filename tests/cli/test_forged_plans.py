@@ -1,4 +1,4 @@
-"""A forged plan with a valid seal is harmless: what is carried out is planned again, and is what it is (S-51)."""
+"""A forged plan with a valid seal is harmless: apply plans again and sends planned requests only (S-51)."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def saved_project(project: Project, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 def forge(saved_project: SavedPlanProject, change: Callable[[SavedPlan], SavedPlan]) -> None:
-    """A plan that somebody has written with all that this program knows, but for a key."""
+    """Rewrite the saved plan with a valid seal, but without the signature key."""
     saved_project.plan_file.write_bytes(
         encode_plan(change(decode_plan(saved_project.plan_file.read_bytes())))
     )
 
 
-def with_change(saved: SavedPlan, address: str, **fields: Any) -> SavedPlan:
-    """The same plan with another change of one address, consistently in what it shows and what it is held to."""
+def replace_change(saved: SavedPlan, address: str, **fields: Any) -> SavedPlan:
+    """Replace the change of one address, in the shown plan and in its expectations."""
     changes = tuple(
         replace(each, **fields) if str(each.address) == address else each for each in saved.plan.changes
     )
@@ -55,8 +55,8 @@ def with_change(saved: SavedPlan, address: str, **fields: Any) -> SavedPlan:
     return replace(saved, plan=replace(saved.plan, changes=changes), expected=expected)
 
 
-def with_more(saved: SavedPlan, *more: Change) -> SavedPlan:
-    """The same plan with more to do."""
+def add_changes(saved: SavedPlan, *more: Change) -> SavedPlan:
+    """Add changes to the plan."""
     known = {each.address for each in more}
     kept = tuple(each for each in saved.plan.changes if each.address not in known)
     effective = {each.address: each for each in saved.expected}
@@ -69,8 +69,8 @@ def with_more(saved: SavedPlan, *more: Change) -> SavedPlan:
     return replace(saved, plan=plan, expected=expected, scope=tuple(sorted(scope)))
 
 
-def with_less(saved: SavedPlan, *addresses: str) -> SavedPlan:
-    """The same plan without some of its changes."""
+def omit_changes(saved: SavedPlan, *addresses: str) -> SavedPlan:
+    """Omit some changes of the plan."""
     return replace(
         saved,
         plan=replace(
@@ -81,116 +81,120 @@ def with_less(saved: SavedPlan, *addresses: str) -> SavedPlan:
     )
 
 
-def deletion(saved_project: SavedPlanProject, name: str) -> list[Change]:
+def build_deletion(saved_project: SavedPlanProject, name: str) -> list[Change]:
     return [
         Change(Address(kind, name), Action.DELETE, id=saved_project.find_id(name), risk=Risk.DESTROYS)
         for kind in (DESTINATION, GROUP)
     ]
 
 
-def elsewhere(saved: SavedPlan, address: str, path: tuple[str, ...], value: Any) -> SavedPlan:
-    """The same plan with another value of a field."""
+def replace_field(saved: SavedPlan, address: str, path: tuple[str, ...], value: Any) -> SavedPlan:
+    """Replace the value of one field."""
     [change] = [each for each in saved.plan.changes if str(each.address) == address]
     fields = tuple(replace(each, after=value) if each.path == path else each for each in change.fields)
     assert fields != change.fields
-    return with_change(saved, address, fields=fields)
+    return replace_change(saved, address, fields=fields)
 
 
-def called(saved: SavedPlan, **live: Any) -> SavedPlan:
-    """The same plan with something else shown of the destination that it deletes."""
+def replace_live_facts(saved: SavedPlan, **live: Any) -> SavedPlan:
+    """Replace live facts of the deleted destination."""
     [change] = [each for each in saved.plan.changes if str(each.address) == "destination.old"]
     assert change.live is not None
-    return with_change(saved, "destination.old", live=replace(change.live, **live))
+    return replace_change(saved, "destination.old", live=replace(change.live, **live))
 
 
-VOID: dict[str, Callable[[SavedPlanProject, SavedPlan], SavedPlan]] = {
-    "an update becomes a deletion": lambda _, saved: with_change(
+REFUSED_FORGERIES: dict[str, Callable[[SavedPlanProject, SavedPlan], SavedPlan]] = {
+    "an update becomes a deletion": lambda _, saved: replace_change(
         saved, "destination.orders", action=Action.DELETE, risk=Risk.DESTROYS
     ),
-    "an update becomes a creation": lambda _, saved: with_change(
+    "an update becomes a creation": lambda _, saved: replace_change(
         saved, "destination.orders", action=Action.CREATE, id=None
     ),
-    "a creation becomes an update": lambda saved_project, saved: with_change(
+    "a creation becomes an update": lambda saved_project, saved: replace_change(
         saved, "destination.half", action=Action.UPDATE, id=saved_project.find_id("half")
     ),
-    "an update becomes a test": lambda _, saved: with_change(
+    "an update becomes a test": lambda _, saved: replace_change(
         saved, "destination.orders", action=Action.VERIFY, fields=()
     ),
-    "an update of another object": lambda saved_project, saved: with_change(
+    "an update of another object": lambda saved_project, saved: replace_change(
         saved, "destination.orders", id=saved_project.find_id("other")
     ),
-    "a deletion of another object": lambda saved_project, saved: with_change(
+    "a deletion of another object": lambda saved_project, saved: replace_change(
         saved, "destination.old", id=saved_project.find_id("other")
     ),
-    "another host": lambda _, saved: elsewhere(
+    "another host": lambda _, saved: replace_field(
         saved, "destination.fresh", ("config", "host"), "evil.example"
     ),
-    "another region": lambda _, saved: elsewhere(saved, "destination.orders", ("region",), "AWS_EU_WEST_1"),
-    "another secret": lambda _, saved: elsewhere(
+    "another region": lambda _, saved: replace_field(
+        saved, "destination.orders", ("region",), "AWS_EU_WEST_1"
+    ),
+    "another secret": lambda _, saved: replace_field(
         saved, "destination.sales", ("config", "password"), "env:ORDERS_PASSWORD"
     ),
-    "one field more": lambda _, saved: with_change(
+    "an additional field": lambda _, saved: replace_change(
         saved,
         "destination.orders",
         fields=(FieldChange(("config", "host"), "orders.example", "evil.example"),),
     ),
-    "one deletion more": lambda saved_project, saved: with_more(saved, *deletion(saved_project, "other")),
-    "a deletion of what is to be changed": lambda saved_project, saved: with_more(
-        saved, *deletion(saved_project, "sales")
+    "an additional deletion": lambda saved_project, saved: add_changes(
+        saved, *build_deletion(saved_project, "other")
     ),
-    "one creation more": lambda _, saved: with_more(
+    "a deletion of a changed object": lambda saved_project, saved: add_changes(
+        saved, *build_deletion(saved_project, "sales")
+    ),
+    "an additional creation": lambda _, saved: add_changes(
         saved, Change(Address(GROUP, "evil"), Action.CREATE, fields=(FieldChange(("name",), None, "evil"),))
     ),
-    "of nothing": lambda _, saved: replace(saved, scope=()),
-    "of addresses that are none": lambda _, saved: replace(saved, scope=("", "x", "group.", ".", "a.b.c")),
-    "secrets that nobody wanted to send": lambda _, saved: replace(saved, resend=("*",)),
-    "secrets that nobody compares": lambda _, saved: replace(saved, compare_secrets=False),
-    "of another account": lambda _, saved: replace(
-        saved, plan=replace(saved.plan, account_id="pastel_crystal")
-    ),
-    "hashes of nothing": lambda _, saved: replace(
+    "an empty scope": lambda _, saved: replace(saved, scope=()),
+    "a scope of invalid addresses": lambda _, saved: replace(saved, scope=("", "x", "group.", ".", "a.b.c")),
+    "secrets without a resend request": lambda _, saved: replace(saved, resend=("*",)),
+    "secrets that are not compared": lambda _, saved: replace(saved, compare_secrets=False),
+    "another account": lambda _, saved: replace(saved, plan=replace(saved.plan, account_id="pastel_crystal")),
+    "empty hashes": lambda _, saved: replace(
         saved,
         expected=tuple(replace(each, declared={}, sent={}, secrets={}, found={}) for each in saved.expected),
     ),
-    "shown otherwise than held to": lambda _, saved: replace(
-        saved, plan=elsewhere(saved, "destination.fresh", ("config", "host"), "reviewed.example").plan
+    "a shown change other than expected": lambda _, saved: replace(
+        saved, plan=replace_field(saved, "destination.fresh", ("config", "host"), "reviewed.example").plan
     ),
-    "shown under another name than held to": lambda _, saved: replace(
-        saved, plan=called(saved, name="Rubbish").plan
+    "a shown name other than expected": lambda _, saved: replace(
+        saved, plan=replace_live_facts(saved, name="Rubbish").plan
     ),
-    "shown with a connection that nobody is held to": lambda _, saved: replace(
-        saved, plan=called(saved, connections=(LiveConnection("log", "fivetran_log", True),)).plan
+    "a shown connection that is not expected": lambda _, saved: replace(
+        saved, plan=replace_live_facts(saved, connections=(LiveConnection("log", "fivetran_log", True),)).plan
     ),
-    "a deletion of what has another name": lambda _, saved: called(saved, name="Rubbish"),
-    "shown as less than held to": lambda _, saved: replace(saved, plan=with_less(saved, "group.old").plan),
+    "a deletion of an object with another name": lambda _, saved: replace_live_facts(saved, name="Rubbish"),
+    "fewer shown changes than expected": lambda _, saved: replace(
+        saved, plan=omit_changes(saved, "group.old").plan
+    ),
 }
 
 
 @pytest.mark.sampled(every=5)
-@pytest.mark.parametrize("name", VOID)
+@pytest.mark.parametrize("name", REFUSED_FORGERIES)
 def test_a_forged_plan_changes_nothing(name: str, saved_project: SavedPlanProject) -> None:
     assert saved_project.plan().exit == 0
-    forge(saved_project, lambda saved: VOID[name](saved_project, saved))
+    forge(saved_project, lambda saved: REFUSED_FORGERIES[name](saved_project, saved))
     before = len(saved_project.server.writes)
     result = saved_project.apply()
     assert (result.exit, result.stdout) == (4, ""), result.stderr
     assert saved_project.server.writes[before:] == []
 
 
-LESS: dict[str, tuple[Callable[[SavedPlan], SavedPlan], set[str]]] = {
+REDUCED_PLANS: dict[str, tuple[Callable[[SavedPlan], SavedPlan], set[str]]] = {
     "without a deletion": (
-        lambda saved: with_less(saved, "destination.old", "group.old"),
+        lambda saved: omit_changes(saved, "destination.old", "group.old"),
         {"DELETE /v1/destinations/old", "DELETE /v1/groups/old"},
     ),
     "without an update": (
-        lambda saved: with_less(saved, "destination.orders"),
+        lambda saved: omit_changes(saved, "destination.orders"),
         {"PATCH /v1/destinations/orders", "POST /v1/destinations/orders/test"},
     ),
-    "without anything": (
-        lambda saved: with_less(saved, *(each.address for each in saved.expected)),
+    "without any change": (
+        lambda saved: omit_changes(saved, *(each.address for each in saved.expected)),
         set(EXPECTED_WRITES),
     ),
-    "that says all twice": (
+    "with duplicate changes": (
         lambda saved: replace(
             saved, plan=replace(saved.plan, changes=saved.plan.changes * 2), expected=saved.expected * 2
         ),
@@ -203,10 +207,10 @@ LESS: dict[str, tuple[Callable[[SavedPlan], SavedPlan], set[str]]] = {
 }
 
 
-@pytest.mark.parametrize("name", LESS)
-def test_a_forged_plan_does_less_at_most(name: str, saved_project: SavedPlanProject) -> None:
+@pytest.mark.parametrize("name", REDUCED_PLANS)
+def test_a_forged_plan_can_only_omit_changes(name: str, saved_project: SavedPlanProject) -> None:
     assert saved_project.plan().exit == 0
-    change, left_out = LESS[name]
+    change, left_out = REDUCED_PLANS[name]
     forge(saved_project, change)
     before = len(saved_project.server.writes)
     result = saved_project.apply()
@@ -216,8 +220,8 @@ def test_a_forged_plan_does_less_at_most(name: str, saved_project: SavedPlanProj
     }
 
 
-def test_a_forged_plan_does_not_bring_its_digest_along(saved_project: SavedPlanProject) -> None:
-    """What is told and logged is the digest of what is carried out."""
+def test_the_digest_of_a_forged_plan_is_ignored(saved_project: SavedPlanProject) -> None:
+    """Output and log have the digest of the applied plan."""
     assert saved_project.plan().exit == 0
     digest = saved_project.read_plan()["plan"]["digest"]
     forge(saved_project, lambda saved: replace(saved, plan=replace(saved.plan, digest="0" * 64)))
@@ -226,7 +230,7 @@ def test_a_forged_plan_does_not_bring_its_digest_along(saved_project: SavedPlanP
     assert result.document["plan"]["digest"] == digest
 
 
-def test_only_a_signature_keeps_somebody_from_making_a_plan_valid_for_longer(
+def test_only_a_signature_prevents_a_forged_expiry(
     saved_project: SavedPlanProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key = ("--signature-key", "env:PLAN_KEY")
@@ -238,11 +242,11 @@ def test_only_a_signature_keeps_somebody_from_making_a_plan_valid_for_longer(
     assert result.exit == 4
     assert "error[plan-signature]" in result.stderr
     assert saved_project.server.writes[before:] == []
-    assert saved_project.apply().exit == 0  # it says nothing that specs and account do not say
+    assert saved_project.apply().exit == 0  # the forged plan agrees with specs and account
 
 
-def strange(content: Any, place: str, value: Any) -> None:
-    """Put something else at a place such as `plan.changes.0.action`."""
+def put_value(content: Any, place: str, value: Any) -> None:
+    """Replace the value at a path such as `plan.changes.0.action`."""
     *path, last = place.split(".")
     for part in path:
         content = content[int(part) if part.isdigit() else part]
@@ -250,7 +254,7 @@ def strange(content: Any, place: str, value: Any) -> None:
 
 
 SHAPES: list[tuple[str, Any]] = [
-    ("expires_at", "2099-01-01T00:00:00"),  # of no zone
+    ("expires_at", "2099-01-01T00:00:00"),  # without a time zone
     ("expires_at", 1e400),
     ("created_at", None),
     ("scope", "group.fresh"),
@@ -277,12 +281,12 @@ SHAPES: list[tuple[str, Any]] = [
 ]
 
 
-def test_a_plan_of_another_shape_is_refused_and_no_bug(saved_project: SavedPlanProject) -> None:
+def test_a_plan_of_another_shape_is_refused_without_a_bug(saved_project: SavedPlanProject) -> None:
     assert saved_project.plan().exit == 0
     content, before = saved_project.plan_file.read_bytes(), len(saved_project.server.writes)
     for place, value in SHAPES:
         saved_project.plan_file.write_bytes(content)
-        saved_project.forge_plan(lambda content: strange(content, place, value))  # noqa: B023 - called at once
+        saved_project.forge_plan(lambda content: put_value(content, place, value))  # noqa: B023 - called at once
         for result in (saved_project.apply(), saved_project.run("show", "plan.json")):
             assert result.exit == 4, (place, value, result.stdout, result.stderr)
             assert "\x1b" not in result.stderr
@@ -292,16 +296,16 @@ def test_a_plan_of_another_shape_is_refused_and_no_bug(saved_project: SavedPlanP
 
 NO_JSON = {
     "nothing": b"",
-    "half a text": b'"',
+    "an unfinished string": b'"',
     "deep": b"[" * 200_000,
     "a long number": b"9" * 100_000,
-    "no UTF-8": b'"\xff"',
+    "invalid UTF-8": b'"\xff"',
     "not a number": b"NaN",
     "a list": b"[]",
 }
 
 
-def test_what_is_no_json_is_refused_and_no_bug(saved_project: SavedPlanProject) -> None:
+def test_invalid_json_is_refused_without_a_bug(saved_project: SavedPlanProject) -> None:
     before = len(saved_project.server.calls)
     for name, content in NO_JSON.items():
         behind = b' "signature": null,\n "content": ' + content + b"}\n"
@@ -314,14 +318,14 @@ def test_what_is_no_json_is_refused_and_no_bug(saved_project: SavedPlanProject) 
     assert saved_project.server.calls[before:] == []
 
 
-def test_expectations_that_are_not_those_of_the_changes_are_noticed_in_any_order(
+def test_wrong_expectations_are_refused_in_any_order(
     saved_project: SavedPlanProject,
 ) -> None:
     assert saved_project.plan().exit == 0
 
-    def shuffled(saved: SavedPlan) -> SavedPlan:
+    def reverse_expected(saved: SavedPlan) -> SavedPlan:
         expected: tuple[ReviewedEffect, ...] = saved.expected[::-1]
         return replace(saved, expected=expected)
 
-    forge(saved_project, shuffled)
-    assert "what it shows is not what it is held to" in saved_project.apply().stderr
+    forge(saved_project, reverse_expected)
+    assert "its changes are not the changes that it expects" in saved_project.apply().stderr

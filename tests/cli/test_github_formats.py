@@ -27,7 +27,7 @@ KEYS = {"THE_KEY": "key-for-the-warehouse", "GITHUB_WORKSPACE": ""}
 
 
 class Step:
-    """A step of a job, with its two files."""
+    """A step of a GitHub job, with the files of its summary and outputs."""
 
     def __init__(self, project: Project, folder: Path) -> None:
         self.project = project
@@ -47,7 +47,7 @@ class Step:
 
     @property
     def outputs(self) -> dict[str, str]:
-        """As the runner reads them: the last line of a name counts."""
+        """Read the outputs as the runner does: the last line of a name wins."""
         return dict(line.split("=", 1) for line in self.output_file.read_text().splitlines())
 
 
@@ -60,9 +60,7 @@ def step(project: Project, server: EmulatedFivetran, tmp_path_factory: pytest.Te
     return Step(project, tmp_path_factory.mktemp("job"))
 
 
-def test_a_plan_leaves_its_comment_and_what_later_steps_decide_by(
-    step: Step, server: EmulatedFivetran
-) -> None:
+def test_a_plan_writes_its_comment_and_step_outputs(step: Step, server: EmulatedFivetran) -> None:
     result = step.run(server, "plan", "--detailed-exitcode")
     assert result.exit == 2
     assert "Plan: 2 to add, 0 to change, 0 to destroy." in result.stdout
@@ -82,7 +80,7 @@ def test_a_plan_leaves_its_comment_and_what_later_steps_decide_by(
     assert digest in step.summary
 
 
-def test_what_is_there_already_is_added_to(step: Step, server: EmulatedFivetran) -> None:
+def test_github_files_are_appended_to(step: Step, server: EmulatedFivetran) -> None:
     step.summary_file.write_text("before\n")
     step.output_file.write_text("other=1\n")
     step.run(server, "plan")
@@ -92,7 +90,7 @@ def test_what_is_there_already_is_added_to(step: Step, server: EmulatedFivetran)
     assert step.outputs["other"] == "1"
 
 
-def test_a_saved_plan_leaves_the_same(step: Step, server: EmulatedFivetran) -> None:
+def test_a_saved_plan_writes_the_same_outputs(step: Step, server: EmulatedFivetran) -> None:
     assert step.run(server, "plan", "--out", "plan.json").exit == 0
     made, comment = step.outputs, step.summary
     step.output_file.unlink()
@@ -102,7 +100,7 @@ def test_a_saved_plan_leaves_the_same(step: Step, server: EmulatedFivetran) -> N
     assert (step.outputs, step.summary) == (made, comment)
 
 
-def test_a_plan_that_is_refused_says_so(step: Step, server: EmulatedFivetran) -> None:
+def test_a_refused_plan_writes_its_outputs(step: Step, server: EmulatedFivetran) -> None:
     other = server.app.dashboard.add_group("old")
     server.app.dashboard.add_connection(other, "salesforce", "crm")
     step.project.write(
@@ -117,7 +115,7 @@ def test_a_plan_that_is_refused_says_so(step: Step, server: EmulatedFivetran) ->
     assert "**Apply refuses this plan:**" in step.summary
 
 
-def test_a_failure_leaves_why_and_takes_back_what_an_earlier_plan_said(
+def test_a_failure_writes_its_cause_and_overrides_outputs_of_an_earlier_plan(
     step: Step, server: EmulatedFivetran
 ) -> None:
     step.run(server, "plan")
@@ -143,22 +141,22 @@ def test_a_failure_leaves_why_and_takes_back_what_an_earlier_plan_said(
     ("work", "code", "reason"),
     [("bug", "70", "bug"), ("interrupt", "130", "interrupted")],
 )
-def test_whatever_happens_the_outputs_say_it(
+def test_every_end_of_a_command_sets_the_outputs(
     work: str, code: str, reason: str, step: Step, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def raises(session: CommandContext) -> ExitCode:
+    def fail(session: CommandContext) -> ExitCode:
         raise KeyboardInterrupt if work == "interrupt" else ValueError("hidden")
 
     for name, value in step.environ.items():
         monkeypatch.setenv(name, value)
     settings = make_settings(Path("specs/reconciler.yaml"), sandbox=True)
-    assert run_command(settings, OutputOptions(no_color=True), "github", raises) == int(code)
+    assert run_command(settings, OutputOptions(no_color=True), "github", fail) == int(code)
     assert (step.outputs["exit-code"], step.outputs["reason"]) == (code, reason)
     assert step.outputs["has-changes"] == ""
     assert "## No plan: 1 error" in step.summary
 
 
-def test_an_apply_leaves_what_it_did(step: Step, server: EmulatedFivetran) -> None:
+def test_an_apply_writes_its_results(step: Step, server: EmulatedFivetran) -> None:
     result = step.run(server, "apply", "--auto-approve")
     assert result.exit == 0
     assert "## Applied\n" in step.summary
@@ -171,7 +169,7 @@ def test_an_apply_leaves_what_it_did(step: Step, server: EmulatedFivetran) -> No
     assert "## No changes." in step.summary
 
 
-def test_an_apply_that_fails_in_part_leaves_what_is_wrong(step: Step, server: EmulatedFivetran) -> None:
+def test_a_partly_failed_apply_writes_its_failures(step: Step, server: EmulatedFivetran) -> None:
     failure = SetupTest("Permission Test", "FAILED", "no access")
     server.app.dashboard.script_setup_tests(group_name="orders", finally_always=[failure])
     result = step.run(server, "apply", "--auto-approve")
@@ -181,14 +179,14 @@ def test_an_apply_that_fails_in_part_leaves_what_is_wrong(step: Step, server: Em
     assert (step.outputs["exit-code"], step.outputs["reason"]) == ("6", "incomplete")
 
 
-def test_an_apply_that_cannot_begin_leaves_why(step: Step, server: EmulatedFivetran) -> None:
+def test_an_apply_that_cannot_start_writes_its_cause(step: Step, server: EmulatedFivetran) -> None:
     step.project.write_groups(WRONG)
     assert step.run(server, "apply", "--auto-approve").exit == 1
     assert "## Not applied: 1 error" in step.summary
     assert step.outputs["has-changes"] == ""
 
 
-def test_validation_leaves_its_findings(step: Step) -> None:
+def test_validate_writes_its_findings(step: Step) -> None:
     right = step.project.run("validate", "--format", "github", environ=step.environ)
     assert right.exit == 0
     assert "## Valid: 1 group, 1 destination in 1 file." in step.summary
@@ -200,13 +198,13 @@ def test_validation_leaves_its_findings(step: Step) -> None:
     assert step.outputs["exit-code"] == "1"
 
 
-def test_warnings_of_validation_stand_in_the_summary(step: Step) -> None:
+def test_validate_writes_warnings_into_the_summary(step: Step) -> None:
     step.project.write_groups(ENTRY.replace("big_query", "panoply"))
     assert step.project.run("validate", "--format", "github", environ=step.environ).exit == 0
     assert "warning[legacy-service]" in step.summary
 
 
-def test_only_drift_is_no_plan_and_leaves_no_summary(step: Step, server: EmulatedFivetran) -> None:
+def test_a_drift_report_writes_no_summary(step: Step, server: EmulatedFivetran) -> None:
     result = step.run(server, "plan", "--drift-only")
     assert result.exit == 0
     assert step.outputs["has-changes"] == "false"
@@ -215,32 +213,32 @@ def test_only_drift_is_no_plan_and_leaves_no_summary(step: Step, server: Emulate
 
 
 @pytest.mark.parametrize("form", ["text", "json", "markdown", "sarif"])
-def test_no_other_form_touches_the_files(form: str, step: Step, server: EmulatedFivetran) -> None:
+def test_other_formats_write_no_github_files(form: str, step: Step, server: EmulatedFivetran) -> None:
     step.project.run_against(server, "plan", "--format", form, environ=step.environ)
     assert not step.summary_file.exists()
     assert not step.output_file.exists()
 
 
-def test_without_a_runner_there_is_nothing_to_write(step: Step, server: EmulatedFivetran) -> None:
+def test_github_format_without_a_runner_writes_no_files(step: Step, server: EmulatedFivetran) -> None:
     result = step.project.run_against(server, "plan", "--format", "github", environ=KEYS)
     assert result.exit == 0
     assert "job-file" not in result.stderr
 
 
-def no_folder(step: Step) -> None:
+def use_missing_folder(step: Step) -> None:
     step.environ["GITHUB_STEP_SUMMARY"] = str(step.summary_file / "below" / "nothing")
 
 
-def a_folder(step: Step) -> None:
+def use_folder_as_file(step: Step) -> None:
     step.summary_file.mkdir()
 
 
-def full(step: Step) -> None:
+def fill_summary(step: Step) -> None:
     step.summary_file.write_bytes(b"x" * (MAX_SUMMARY_BYTES - 500))
 
 
-@pytest.mark.parametrize("spoil", [no_folder, a_folder, full])
-def test_a_file_that_cannot_be_written_is_one_warning_and_no_failure(
+@pytest.mark.parametrize("spoil", [use_missing_folder, use_folder_as_file, fill_summary])
+def test_an_unwritable_summary_is_one_warning_and_no_failure(
     spoil: Callable[[Step], None], step: Step, server: EmulatedFivetran
 ) -> None:
     spoil(step)
@@ -251,7 +249,7 @@ def test_a_file_that_cannot_be_written_is_one_warning_and_no_failure(
     assert step.outputs["add"] == "2"
 
 
-def test_outputs_that_cannot_be_written_are_a_warning_too(step: Step, server: EmulatedFivetran) -> None:
+def test_unwritable_outputs_are_one_warning(step: Step, server: EmulatedFivetran) -> None:
     step.output_file.mkdir()
     result = step.run(server, "plan")
     assert result.exit == 0
@@ -260,10 +258,10 @@ def test_outputs_that_cannot_be_written_are_a_warning_too(step: Step, server: Em
 
 
 @pytest.mark.parametrize("taken", [0, MAX_SUMMARY_BYTES - 2_000])
-def test_the_summary_stays_within_what_a_step_may_have(
+def test_the_summary_stays_within_the_size_limit_of_a_step(
     taken: int, step: Step, server: EmulatedFivetran
 ) -> None:
-    """Two thousand entries are more than fits beside what is there, and less than fits into an empty one."""
+    """Two thousand entries fit into an empty summary, but not beside its present content."""
     entry = ENTRY.replace(" config: {project_id: acme", " config: {project_id: " + "a" * 60)
     many = 900 if taken == 0 else 20
     step.project.write_groups("".join(entry.replace("orders", f"orders_{number}") for number in range(many)))

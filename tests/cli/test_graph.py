@@ -1,4 +1,4 @@
-"""Groups and destinations drawn, with what apply would do."""
+"""`reconciler graph`: groups and destinations with their planned actions."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ PAIR = """\
 
 
 @pytest.fixture
-def team(project: Project, server: EmulatedFivetran) -> Project:
-    """Two applied pairs; then one is given up, one loses its destination, and a group is new."""
+def changed_project(project: Project, server: EmulatedFivetran) -> Project:
+    """Two applied pairs; afterwards one is removed, one loses its destination, and a group is new."""
     project.write(
         "specs/reconciler.yaml",
         f"version: 1\naccount_id: {server.account_id}\nspecs: ['groups/*.yaml']\n",
@@ -36,9 +36,11 @@ def team(project: Project, server: EmulatedFivetran) -> Project:
     return project
 
 
-def test_a_plan_is_drawn_and_nothing_but_get_is_sent(team: Project, server: EmulatedFivetran) -> None:
+def test_graph_renders_a_plan_and_sends_get_requests_only(
+    changed_project: Project, server: EmulatedFivetran
+) -> None:
     before = len(server.writes)
-    result = team.run_against(server, "graph")
+    result = changed_project.run_against(server, "graph")
     assert result.exit == 1, "one of them is not to be seen"
     assert "error[gone-or-hidden]: destination.orders" in result.stderr
     assert server.writes[before:] == []
@@ -54,8 +56,8 @@ def test_a_plan_is_drawn_and_nothing_but_get_is_sent(team: Project, server: Emul
     ]
 
 
-def test_as_a_document(team: Project, server: EmulatedFivetran) -> None:
-    document = team.run_against(server, "graph", "--format", "json").document
+def test_graph_renders_json(changed_project: Project, server: EmulatedFivetran) -> None:
+    document = changed_project.run_against(server, "graph", "--format", "json").document
     assert {node["address"]: node["action"] for node in document["nodes"]} == {
         "group.brand_new": "create",
         "group.orders": "no-op",
@@ -67,36 +69,38 @@ def test_as_a_document(team: Project, server: EmulatedFivetran) -> None:
     assert document["exit"] == {"code": 1, "reason": "failed"}
 
 
-def test_a_pair_that_is_not_to_be_seen_is_drawn_as_a_whole(team: Project, server: EmulatedFivetran) -> None:
+def test_graph_renders_an_invisible_pair_as_one_node(
+    changed_project: Project, server: EmulatedFivetran
+) -> None:
     server.app.dashboard.remove("group", server.app.dashboard.find_group_ids("orders")[0])
-    nodes = team.run_against(server, "graph", "--format", "json").document["nodes"]
+    nodes = changed_project.run_against(server, "graph", "--format", "json").document["nodes"]
     assert {node["address"] for node in nodes if node["action"] is None} == {
         "group.orders",
         "destination.orders",
     }
-    assert team.run_against(server, "graph", "--exclude", "orders").exit == 0
+    assert changed_project.run_against(server, "graph", "--exclude", "orders").exit == 0
 
 
-def test_offline_only_the_specs_are_drawn(team: Project, server: EmulatedFivetran) -> None:
+def test_graph_offline_renders_specs_only(changed_project: Project, server: EmulatedFivetran) -> None:
     before = len(server.calls)
-    result = team.run("graph", "--offline")
+    result = changed_project.run("graph", "--offline")
     assert result.exit == 0
     assert server.calls[before:] == []
     assert "classDef" not in result.stdout
     assert "group_orders --> destination_orders" in result.stdout
     assert "sales" not in result.stdout
-    nodes = team.run("graph", "--offline", "--format", "json").document["nodes"]
+    nodes = changed_project.run("graph", "--offline", "--format", "json").document["nodes"]
     assert {node["action"] for node in nodes} == {None}
 
 
-def test_a_part_is_drawn(team: Project, server: EmulatedFivetran) -> None:
-    drawn = team.run_against(server, "graph", "--target", "destination.orders").stdout
+def test_graph_renders_a_target(changed_project: Project, server: EmulatedFivetran) -> None:
+    drawn = changed_project.run_against(server, "graph", "--target", "destination.orders").stdout
     assert "group_orders --> destination_orders" in drawn
     assert "brand_new" not in drawn
-    assert team.run("graph", "--offline", "--target", "orders").exit == 64
+    assert changed_project.run("graph", "--offline", "--target", "orders").exit == 64
 
 
-def test_wrong_specs_are_told_and_nothing_is_drawn(project: Project) -> None:
+def test_graph_reports_invalid_specs_and_renders_nothing(project: Project) -> None:
     project.write_groups("  orders: {destinatoin: {}}\n")
     result = project.run("graph", "--offline")
     assert result.exit == 1

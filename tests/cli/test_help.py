@@ -15,7 +15,7 @@ GUIDES = ROOT / "reconciler" / "guides"
 REPOSITORY = {"PYTHONPATH": str(ROOT)}
 
 
-def test_all_topics_are_listed_with_one_line_each(project: Project) -> None:
+def test_help_lists_all_topics_with_one_line_each(project: Project) -> None:
     result = project.run("help")
     assert result.exit == 0
     assert result.stderr == ""
@@ -27,7 +27,7 @@ def test_all_topics_are_listed_with_one_line_each(project: Project) -> None:
 
 
 @pytest.mark.parametrize("topic", list_guide_topics())
-def test_a_pipe_gets_the_guide_as_it_is_written(project: Project, topic: str) -> None:
+def test_a_pipe_gets_the_raw_guide(project: Project, topic: str) -> None:
     result = project.run("help", topic)
     assert result.exit == 0
     assert result.stdout == (GUIDES / f"{topic}.md").read_text()
@@ -43,7 +43,7 @@ def test_a_pipe_gets_the_guide_as_it_is_written(project: Project, topic: str) ->
         ("../specs", "did you mean `specs`?"),
     ],
 )
-def test_another_topic_is_wrong_usage(project: Project, topic: str, advice: str) -> None:
+def test_an_unknown_topic_is_wrong_usage(project: Project, topic: str, advice: str) -> None:
     result = project.run("help", topic)
     assert result.exit == 64
     assert result.stdout == ""
@@ -51,14 +51,14 @@ def test_another_topic_is_wrong_usage(project: Project, topic: str, advice: str)
 
 
 @pytest.mark.parametrize("name", sorted(set(SUMMARIES) - set(list_guide_topics())))
-def test_the_name_of_a_command_shows_its_help_page(project: Project, name: str) -> None:
+def test_help_of_a_command_name_shows_its_help_page(project: Project, name: str) -> None:
     result = project.run("help", name)
     assert result.exit == 0
     assert result.stdout == project.run(name, "--help").stdout
     assert result.stdout.startswith(f"Usage: reconciler {name} ")
 
 
-def test_a_terminal_gets_the_guide_rendered(tmp_path: Path) -> None:
+def test_a_terminal_gets_the_rendered_guide(tmp_path: Path) -> None:
     with TerminalProcess("help", "exit-codes", directory=tmp_path, COLUMNS="60", **REPOSITORY) as terminal:
         assert terminal.wait_for_exit() == 0
     lines = terminal.text.splitlines()
@@ -72,7 +72,7 @@ def test_a_terminal_gets_the_guide_rendered(tmp_path: Path) -> None:
     ("arguments", "environ"),
     [(["--no-color"], {}), ([], {"NO_COLOR": "1"}), ([], {"TERM": "dumb"})],
 )
-def test_a_terminal_gets_no_colours_if_they_are_unwanted(
+def test_a_terminal_gets_no_colours_if_switched_off(
     arguments: list[str], environ: dict[str, str], tmp_path: Path
 ) -> None:
     with TerminalProcess(
@@ -83,7 +83,7 @@ def test_a_terminal_gets_no_colours_if_they_are_unwanted(
     assert "\x1b" not in terminal.output
 
 
-def test_a_reader_that_goes_away_is_no_failure(tmp_path: Path) -> None:
+def test_a_closed_pipe_is_no_failure(tmp_path: Path) -> None:
     full = run("help", "specs", directory=tmp_path, stdout_file=Path("/dev/full"), **REPOSITORY)
     assert full.code == 1
     assert "error[output-lost]" in full.err

@@ -47,11 +47,11 @@ def test_every_command_has_help(command: str, tmp_path: Path) -> None:
     assert done.out.startswith(f"Usage: reconciler {command} ")
 
 
-def test_version(tmp_path: Path) -> None:
+def test_version_is_printed(tmp_path: Path) -> None:
     assert run("--version", directory=tmp_path).out == f"reconciler {__version__}\n"
 
 
-def test_a_slip_in_a_command_gets_the_nearest_name(tmp_path: Path) -> None:
+def test_a_misspelled_command_gets_a_suggestion(tmp_path: Path) -> None:
     done = run("plna", directory=tmp_path)
     assert done.code == 64
     assert done.out == ""
@@ -71,13 +71,13 @@ def test_a_slip_in_a_command_gets_the_nearest_name(tmp_path: Path) -> None:
         ["--sandbox", "plan"],
     ],
 )
-def test_wrong_usage_is_64(arguments: list[str], tmp_path: Path) -> None:
+def test_wrong_usage_exits_with_64(arguments: list[str], tmp_path: Path) -> None:
     done = run(*arguments, directory=tmp_path)
     assert done.code == 64
     assert done.err.startswith("error[wrong-usage]: ") or "json" in arguments
 
 
-LISTS = "lists what there is"
+LISTS = "shows the usage"
 
 
 @pytest.mark.sampled(every=4)
@@ -92,7 +92,7 @@ LISTS = "lists what there is"
             "there is no option `--sandbox`",
             "options stand after the command: `reconciler plan --sandbox`",
         ),
-        (["plan", "surplus"], "`surplus` is too much here", f"`reconciler plan --help` {LISTS}"),
+        (["plan", "surplus"], "`surplus` is an unexpected argument", f"`reconciler plan --help` {LISTS}"),
         (["plan", "--project"], "`--project` needs a value", f"`reconciler plan --help` {LISTS}"),
         (["plan", "--quiet=1"], "`--quiet` takes no value", f"`reconciler plan --help` {LISTS}"),
         (
@@ -125,7 +125,7 @@ LISTS = "lists what there is"
         ),
     ],
 )
-def test_wrong_usage_speaks_like_every_other_finding(
+def test_wrong_usage_is_reported_as_a_diagnostic(
     arguments: list[str], message: str, advice: str, tmp_path: Path
 ) -> None:
     done = run(*arguments, directory=tmp_path)
@@ -141,7 +141,7 @@ def test_wrong_usage_speaks_like_every_other_finding(
         ([], {"TERM": "dumb"}, False),
     ],
 )
-def test_wrong_usage_has_the_colours_of_other_findings(
+def test_wrong_usage_is_coloured_as_a_diagnostic(
     arguments: list[str], environ: dict[str, str], coloured: bool, tmp_path: Path
 ) -> None:
     with TerminalProcess("plan", "--nope", *arguments, directory=tmp_path, **environ) as terminal:
@@ -150,11 +150,11 @@ def test_wrong_usage_has_the_colours_of_other_findings(
 
 
 @pytest.mark.parametrize("option", ["--sandbox", "--quiet", "--verbose"])
-def test_validate_offers_nothing_that_means_nothing_there(option: str, tmp_path: Path) -> None:
+def test_validate_refuses_options_of_other_commands(option: str, tmp_path: Path) -> None:
     assert run("validate", option, directory=tmp_path).code == 64
 
 
-def test_wrong_usage_is_a_document_where_one_was_asked_for(tmp_path: Path) -> None:
+def test_wrong_usage_with_json_is_a_document(tmp_path: Path) -> None:
     done = run("plan", "--format", "json", "--nope", directory=tmp_path)
     assert done.code == 64
     data = json.loads(done.out)
@@ -181,13 +181,13 @@ def test_explain_suggests_the_nearest_code(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("pasted", ["error[no-terminal]", "warning[no-terminal]:", " no-terminal "])
-def test_explain_takes_a_code_as_it_was_printed(pasted: str, tmp_path: Path) -> None:
+def test_explain_accepts_a_code_as_printed(pasted: str, tmp_path: Path) -> None:
     done = run("explain", pasted, directory=tmp_path)
     assert done.code == 0
     assert done.out.startswith("no-terminal\n")
 
 
-def test_at_a_terminal_the_list_of_codes_fits_into_it(tmp_path: Path) -> None:
+def test_the_list_of_codes_fits_the_terminal(tmp_path: Path) -> None:
     with TerminalProcess("explain", directory=tmp_path, COLUMNS="70") as terminal:
         assert terminal.wait_for_exit() == 0
         lines = terminal.text.splitlines()
@@ -198,10 +198,8 @@ def test_at_a_terminal_the_list_of_codes_fits_into_it(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], [], ["explain"], ["plan", "--help"]])
 @pytest.mark.parametrize("stream", [">/dev/full", ">&-"])
-def test_output_that_does_not_get_through_is_a_failure(
-    arguments: list[str], stream: str, tmp_path: Path
-) -> None:
-    done = in_shell(arguments, stream, tmp_path)
+def test_unwritable_output_is_a_failure(arguments: list[str], stream: str, tmp_path: Path) -> None:
+    done = run_in_shell(arguments, stream, tmp_path)
     assert done.returncode == 1
     assert done.stderr.startswith("error[output-lost]: the output could not be written: ")
     assert len(done.stderr.splitlines()) == 1
@@ -211,11 +209,9 @@ def test_output_that_does_not_get_through_is_a_failure(
 @pytest.mark.parametrize(
     "arguments", [["validate"], ["plan", "--sandbox"], ["apply", "--sandbox", "--auto-approve"]]
 )
-def test_results_that_do_not_get_through_are_a_failure(
-    arguments: list[str], stream: str, tmp_path: Path
-) -> None:
-    a_project(tmp_path)
-    done = in_shell(arguments, stream, tmp_path)
+def test_unwritable_results_are_a_failure(arguments: list[str], stream: str, tmp_path: Path) -> None:
+    write_project(tmp_path)
+    done = run_in_shell(arguments, stream, tmp_path)
     assert done.returncode == 1
     assert done.stderr.startswith("error[output-lost]: ")
     assert "Traceback" not in done.stderr
@@ -225,25 +221,25 @@ def test_results_that_do_not_get_through_are_a_failure(
 
 @pytest.mark.sampled(every=2)
 @pytest.mark.parametrize("stream", ["2>/dev/full", "2>&-"])
-def test_a_closed_stderr_matters_only_when_there_is_something_to_say(stream: str, tmp_path: Path) -> None:
-    a_project(tmp_path)
-    silent = in_shell(["plan", "--sandbox"], stream, tmp_path)
+def test_a_closed_stderr_fails_only_with_diagnostics_to_write(stream: str, tmp_path: Path) -> None:
+    write_project(tmp_path)
+    silent = run_in_shell(["plan", "--sandbox"], stream, tmp_path)
     assert silent.returncode == 0
     assert "Plan: 1 to add" in silent.stdout
-    a_project(tmp_path, "  a:\n    destination: {service: nobody_knows_it, time_zone_offset: '0'}\n")
-    warned = in_shell(["plan", "--sandbox"], stream, tmp_path)
+    write_project(tmp_path, "  a:\n    destination: {service: nobody_knows_it, time_zone_offset: '0'}\n")
+    warned = run_in_shell(["plan", "--sandbox"], stream, tmp_path)
     assert warned.returncode == 1
     assert "Plan: 2 to add" in warned.stdout
     assert "nobody_knows_it" not in run("plan", "--sandbox", "-q", directory=tmp_path).out.split("+ dest")[0]
 
 
-def a_project(folder: Path, groups: str = "  a: {}\n") -> None:
+def write_project(folder: Path, groups: str = "  a: {}\n") -> None:
     (folder / "specs").mkdir(exist_ok=True)
     (folder / "specs/reconciler.yaml").write_text("version: 1\nspecs: [groups.yaml]\n")
     (folder / "specs/groups.yaml").write_text(f"version: 1\ngroups:\n{groups}")
 
 
-def in_shell(arguments: list[str], redirection: str, folder: Path) -> subprocess.CompletedProcess[str]:
+def run_in_shell(arguments: list[str], redirection: str, folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["sh", "-c", f"{shlex.join([*COMMAND, *arguments])} {redirection}"],
         cwd=folder,
@@ -255,7 +251,7 @@ def in_shell(arguments: list[str], redirection: str, folder: Path) -> subprocess
     )
 
 
-def test_a_reader_that_goes_away_is_no_failure(tmp_path: Path) -> None:
+def test_a_closed_pipe_is_no_failure(tmp_path: Path) -> None:
     process = subprocess.Popen(
         [*COMMAND, "explain"],
         cwd=tmp_path,
@@ -270,7 +266,7 @@ def test_a_reader_that_goes_away_is_no_failure(tmp_path: Path) -> None:
     assert process.returncode == 0
 
 
-def test_an_ascii_terminal_gets_what_it_can_show(tmp_path: Path) -> None:
+def test_an_ascii_terminal_gets_ascii_output(tmp_path: Path) -> None:
     done = run("explain", directory=tmp_path, PYTHONIOENCODING="ascii")
     assert done.code == 0
     assert done.out.isascii()

@@ -38,7 +38,9 @@ def orders(project: Project, server: EmulatedFivetran) -> Project:
     return project
 
 
-def test_a_first_plan_adds_both_and_only_reads(orders: Project, server: EmulatedFivetran) -> None:
+def test_a_first_plan_creates_both_objects_and_sends_reads_only(
+    orders: Project, server: EmulatedFivetran
+) -> None:
     result = orders.run_against(server, "plan", "--detailed-exitcode", environ=SECRETS)
     assert result.exit == 2
     assert "Plan: 2 to add, 0 to change, 0 to destroy." in result.stdout.splitlines()
@@ -46,7 +48,7 @@ def test_a_first_plan_adds_both_and_only_reads(orders: Project, server: Emulated
     assert "a-password-nobody-sees" not in result.stdout + result.stderr
 
 
-def test_apply_makes_the_group_then_its_destination_then_tests_it(
+def test_apply_creates_the_group_then_its_destination_then_runs_setup_tests(
     orders: Project, server: EmulatedFivetran
 ) -> None:
     result = orders.run_against(server, "apply", "--auto-approve", environ=SECRETS)
@@ -118,7 +120,7 @@ def test_a_group_without_its_destination_is_completed(orders: Project, server: E
     assert server.writes.count("POST /v1/destinations") == 1
 
 
-def test_a_plan_costs_one_account_call_two_lists_and_one_read_per_destination(
+def test_a_plan_sends_one_account_request_two_lists_and_one_read_per_destination(
     orders: Project, server: EmulatedFivetran
 ) -> None:
     orders.run_against(server, "apply", "--auto-approve", environ=SECRETS)
@@ -134,7 +136,7 @@ def test_a_plan_costs_one_account_call_two_lists_and_one_read_per_destination(
     assert result.document["requests"] == 4
 
 
-def test_without_a_terminal_apply_wants_auto_approve_and_calls_nobody(
+def test_without_a_terminal_apply_requires_auto_approve_and_sends_nothing(
     orders: Project, server: EmulatedFivetran
 ) -> None:
     result = orders.run_against(server, "apply", environ=SECRETS)
@@ -143,7 +145,7 @@ def test_without_a_terminal_apply_wants_auto_approve_and_calls_nobody(
     assert server.calls == []
 
 
-def test_failed_setup_tests_keep_what_exists_and_stay_in_the_plan(
+def test_failed_setup_tests_keep_the_destination_and_stay_in_the_plan(
     orders: Project, server: EmulatedFivetran
 ) -> None:
     failure = SetupTest("Host Connection", "FAILED", "no route to orders.example")
@@ -160,7 +162,7 @@ def test_failed_setup_tests_keep_what_exists_and_stay_in_the_plan(
     assert orders.run_against(server, "plan", "--detailed-exitcode", environ=SECRETS).exit == 0
 
 
-def test_no_destination_of_the_demo_account_is_made_before_its_group(
+def test_no_destination_of_the_demo_account_is_created_before_its_group(
     project: Project, server: EmulatedFivetran
 ) -> None:
     shutil.rmtree(project.folder / "specs")

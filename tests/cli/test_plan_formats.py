@@ -1,4 +1,4 @@
-"""`plan --format markdown` as a job of a pull request runs it, and the digest as it stays the same."""
+"""`plan --format markdown` in a job of a pull request, and the stability of the digest."""
 
 from __future__ import annotations
 
@@ -15,9 +15,7 @@ ENTRY = """\
 KEYS = {"THE_KEY": "one-key"}
 
 
-def test_the_comment_of_a_failure_takes_the_place_of_the_comment_of_a_plan(
-    project: Project, server: EmulatedFivetran
-) -> None:
+def test_a_failure_comment_replaces_the_plan_comment(project: Project, server: EmulatedFivetran) -> None:
     project.write_groups(ENTRY.format(key="orders"))
     plan = project.run_against(server, "plan", "--format", "markdown", environ=KEYS)
     assert plan.exit == 0
@@ -29,14 +27,12 @@ def test_the_comment_of_a_failure_takes_the_place_of_the_comment_of_a_plan(
     failure = project.run_against(server, "plan", "--format", "markdown", environ=KEYS)
     assert failure.exit == 1
     assert failure.stdout.splitlines()[:2] == [plan.stdout.splitlines()[0], "## No plan: 1 error"]
-    for told in (failure.stdout, failure.stderr):
-        assert "error[unknown-service]" in told
-        assert "service: big_qery" in told
+    for stream in (failure.stdout, failure.stderr):
+        assert "error[unknown-service]" in stream
+        assert "service: big_qery" in stream
 
 
-def test_a_digest_is_the_same_however_the_specs_are_laid_out(
-    project: Project, server: EmulatedFivetran
-) -> None:
+def test_a_digest_is_independent_of_the_layout_of_specs(project: Project, server: EmulatedFivetran) -> None:
     def digest() -> str:
         plan = project.run_against(server, "plan", "--format", "json", environ=KEYS)
         assert plan.exit == 0, plan.stdout
@@ -58,7 +54,7 @@ def test_a_digest_is_the_same_however_the_specs_are_laid_out(
     assert digest() != first
 
 
-def test_the_text_shows_the_beginning_of_the_digest(project: Project, server: EmulatedFivetran) -> None:
+def test_the_text_format_shows_the_digest_prefix(project: Project, server: EmulatedFivetran) -> None:
     project.write_groups(ENTRY.format(key="orders"))
     digest = project.run_against(server, "plan", "--format", "json", environ=KEYS).document["digest"]
     assert f"digest {digest[:8]}…" in project.run_against(server, "plan", environ=KEYS).stdout

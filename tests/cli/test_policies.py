@@ -1,4 +1,4 @@
-"""Policies on the command line: which level stops which command, and what an override takes."""
+"""Policies on the command line: levels, stopped commands and overrides."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ REGIONS = "  - allowed-regions: ['GCP_*']\n    because: contracts say so\n"
 
 
 class PolicyProject(AppliedProject):
-    """A project with policies. Nothing of it is applied yet."""
+    """A project with policies, before its first apply."""
 
     def write_policies(self, policies: str, more: str = "") -> None:
         self.write_settings(f"{more}policies:\n{policies}")
@@ -43,15 +43,15 @@ def policy_project(project: Project, server: EmulatedFivetran) -> PolicyProject:
     return policy_project
 
 
-def with_level(of: str, policies: str = REGIONS) -> str:
+def add_level(of: str, policies: str = REGIONS) -> str:
     return f"{policies}    level: {of}\n"
 
 
 @pytest.mark.parametrize(("of", "validated", "planned"), [("hard", 3, 3), ("soft", 0, 3), ("advisory", 0, 0)])
-def test_a_level_says_who_is_stopped(
+def test_a_policy_level_decides_which_commands_fail(
     policy_project: PolicyProject, of: str, validated: int, planned: int
 ) -> None:
-    policy_project.write_policies(with_level(of))
+    policy_project.write_policies(add_level(of))
     assert policy_project.run("validate").exit == validated
     assert policy_project.run("plan").exit == planned
     before = policy_project.server.writes
@@ -65,7 +65,7 @@ def test_a_level_says_who_is_stopped(
 def test_a_soft_policy_is_overridden_for_one_apply_and_the_reason_is_recorded(
     policy_project: PolicyProject, tmp_path: Path
 ) -> None:
-    policy_project.write_policies(with_level("soft"))
+    policy_project.write_policies(add_level("soft"))
     log = tmp_path / "events.jsonl"
     applied = policy_project.run(
         "apply",
@@ -83,20 +83,20 @@ def test_a_soft_policy_is_overridden_for_one_apply_and_the_reason_is_recorded(
     [planned] = [each for each in events if each["event"] == "planned"]
     assert planned["policies"] == [{"policy": "allowed-regions", "level": "soft", "standing": "overridden"}]
     assert planned["reason"] == "as agreed"
-    # For that run only: the next change of the entry is judged again, and others need no override.
+    # For that run only: the next change of the entry is evaluated again, and other entries need no override.
     settled = policy_project.run("plan")
     assert settled.exit == 0
-    assert "policies: 1 violated by what stood before (see `validate`)" in settled.stdout
+    assert "policies: 1 with older violations only (see `validate`)" in settled.stdout
     assert "policy-violated" not in settled.stderr
     policy_project.declare_regions(sales="AWS_EU_WEST_1", stock="GCP_US_EAST4")
     assert policy_project.run("plan", "--target", "stock").exit == 0
     assert policy_project.run("plan").exit == 3
 
 
-def test_the_state_remembers_who_let_a_run_do_more_than_the_project_allows(
+def test_the_state_records_the_user_and_reason_of_an_override(
     policy_project: PolicyProject,
 ) -> None:
-    policy_project.write_policies(with_level("soft"))
+    policy_project.write_policies(add_level("soft"))
     override = ("--override", "allowed-regions", "--reason", "as agreed")
     assert policy_project.run("apply", "--auto-approve", *override).exit == 0
     policy_project.declare_regions(sales="AWS_EU_WEST_1", stock="GCP_US_EAST4")
@@ -110,14 +110,14 @@ def test_the_state_remembers_who_let_a_run_do_more_than_the_project_allows(
     lines = policy_project.run("state", "list").stdout.splitlines()
     assert lines[-3] == "Exemptions from limits, policies and waiting:"
     assert lines[-2].endswith(f"deletes=3, allowed-regions  by {second['by']}: once more")
-    # An apply that needs none adds none.
+    # An apply without an override adds no record.
     policy_project.declare_regions(stock="GCP_US_EAST4", sales="GCP_US_EAST4")
     assert policy_project.run("apply", "--auto-approve", *override).exit == 0
     assert len(policy_project.run("state", "list", "--format", "json").document["exemptions"]) == 2
 
 
 def test_an_override_needs_a_reason(policy_project: PolicyProject) -> None:
-    policy_project.write_policies(with_level("soft"))
+    policy_project.write_policies(add_level("soft"))
     for more in ((), ("--reason", "  ")):
         refused = policy_project.run("apply", "--auto-approve", "--override", "allowed-regions", *more)
         assert refused.exit == 64
@@ -154,7 +154,7 @@ def test_an_override_without_a_policy_is_refused(policy_project: PolicyProject) 
 
 
 def test_overriding_one_policy_overrides_no_other(policy_project: PolicyProject) -> None:
-    policy_project.write_policies(with_level("soft") + "  - at-most: {creates: 0}\n    level: soft\n")
+    policy_project.write_policies(add_level("soft") + "  - at-most: {creates: 0}\n    level: soft\n")
     refused = policy_project.run("apply", "--auto-approve", "--override", "at-most", "--reason", "first run")
     assert refused.exit == 3
     assert policy_project.server.writes == []
@@ -176,8 +176,8 @@ def test_a_change_cannot_loosen_the_policy_that_judges_it(policy_project: Policy
     assert policy_project.server.writes == []
 
 
-def test_a_reviewed_plan_is_still_under_the_policies(policy_project: PolicyProject, tmp_path: Path) -> None:
-    policy_project.write_policies(with_level("soft"))
+def test_a_saved_plan_is_evaluated_by_the_policies(policy_project: PolicyProject, tmp_path: Path) -> None:
+    policy_project.write_policies(add_level("soft"))
     saved = str(tmp_path / "plan.json")
     planned = policy_project.run("plan", "--out", saved, "--format", "json")
     assert planned.exit == 3
@@ -189,7 +189,7 @@ def test_a_reviewed_plan_is_still_under_the_policies(policy_project: PolicyProje
     assert policy_project.run("apply", saved, *override).exit == 0
 
 
-def test_a_value_that_only_a_plan_knows_is_judged_there(policy_project: PolicyProject) -> None:
+def test_a_value_known_only_to_a_plan_is_evaluated_in_the_plan(policy_project: PolicyProject) -> None:
     policy_project.write_policies(REGIONS)
     policy_project.declare_regions(sales="{value: 'env:REGION'}")
     allow_values("AWS_US_EAST_1", "GCP_US_EAST4")
@@ -198,7 +198,7 @@ def test_a_value_that_only_a_plan_knows_is_judged_there(policy_project: PolicyPr
     assert policy_project.run("plan", REGION="GCP_US_EAST4").exit == 0
 
 
-def test_what_a_spec_leaves_alone_counts_as_it_is_at_fivetran(policy_project: PolicyProject) -> None:
+def test_an_undeclared_field_is_evaluated_with_its_live_value(policy_project: PolicyProject) -> None:
     policy_project.write_policies("  - at-most: {creates: 9}\n")
     assert policy_project.run("apply", "--auto-approve").exit == 0
     policy_project.write_policies(REGIONS)
@@ -209,14 +209,14 @@ def test_what_a_spec_leaves_alone_counts_as_it_is_at_fivetran(policy_project: Po
     assert "`region`, which the spec does not declare, is `AWS_US_EAST_1`" in refused.stderr
 
 
-def test_a_narrowed_plan_is_judged_by_what_it_is_about(policy_project: PolicyProject) -> None:
+def test_a_scoped_plan_is_evaluated_for_its_scope(policy_project: PolicyProject) -> None:
     policy_project.write_policies(REGIONS)
     policy_project.declare_regions(sales="AWS_US_EAST_1", stock="GCP_US_EAST4")
     assert policy_project.run("plan", "--target", "stock").exit == 0
     assert policy_project.run("plan", "--target", "sales").exit == 3
 
 
-def test_a_part_of_all_is_of_all_that_exists_whatever_the_scope(policy_project: PolicyProject) -> None:
+def test_a_percentage_limit_counts_all_objects_whatever_the_scope(policy_project: PolicyProject) -> None:
     keys = [f"team_{number}" for number in range(4)]
     policy_project.write_policies("  - at-most: {creates: 9}\n")
     policy_project.declare_regions(**dict.fromkeys(keys, "GCP_US_EAST4"))
@@ -234,7 +234,7 @@ def test_a_part_of_all_is_of_all_that_exists_whatever_the_scope(policy_project: 
     assert "2 entries of 4 that exist would be updated; at most 25% may be" in refused.stderr
 
 
-def test_what_is_out_of_scope_counts_as_its_spec_says(policy_project: PolicyProject) -> None:
+def test_an_entry_out_of_scope_is_evaluated_by_its_spec(policy_project: PolicyProject) -> None:
     regions = {
         "one": "GCP_US_EAST4",
         "two": "GCP_US_EAST4",
@@ -253,7 +253,7 @@ def test_what_is_out_of_scope_counts_as_its_spec_says(policy_project: PolicyProj
     assert "1 entry of 2 that exist would be updated" in refused.stderr
 
 
-def test_a_group_without_a_destination_needs_none_of_its_fields(policy_project: PolicyProject) -> None:
+def test_a_group_without_destination_needs_no_destination_fields(policy_project: PolicyProject) -> None:
     policy_project.write_policies("  - require: {region: '*', name: 'S*'}\n  - allowed-regions: ['GCP_*']\n")
     policy_project.project.write_groups("  notes: {name: Scratch}\n")
     assert policy_project.run("plan").exit == 0
@@ -263,7 +263,7 @@ def test_a_group_without_a_destination_needs_none_of_its_fields(policy_project: 
     assert "group.notes: `name` is `Other`; required is `S*`" in refused.stderr
 
 
-def test_deletions_are_counted_by_their_keys(policy_project: PolicyProject) -> None:
+def test_deletions_are_counted_by_key(policy_project: PolicyProject) -> None:
     policy_project.write_policies("  - at-most: {creates: 9}\n")
     policy_project.declare_regions(sales_prod="GCP_US_EAST4", sales_dev="GCP_US_EAST4", stock="GCP_US_EAST4")
     assert policy_project.run("apply", "--auto-approve").exit == 0
@@ -278,7 +278,7 @@ def test_deletions_are_counted_by_their_keys(policy_project: PolicyProject) -> N
         assert planned.exit == code, planned.stderr
 
 
-def test_protection_by_the_project_file_is_protection(policy_project: PolicyProject) -> None:
+def test_a_policy_sees_protection_by_the_project_file(policy_project: PolicyProject) -> None:
     policy_project.declare_regions(sales="GCP_US_EAST4")
     policy = "  - require: {lifecycle.protected: true}\n"
     policy_project.write_policies(policy)
@@ -287,7 +287,7 @@ def test_protection_by_the_project_file_is_protection(policy_project: PolicyProj
     assert policy_project.run("validate").exit == 0
 
 
-def test_validate_tells_of_some_files_only_what_they_break(policy_project: PolicyProject) -> None:
+def test_validate_with_paths_reports_violations_of_these_files_only(policy_project: PolicyProject) -> None:
     policy_project.write_policies(REGIONS)
     policy_project.declare_regions(stock="GCP_US_EAST4")
     policy_project.project.write(
@@ -298,9 +298,7 @@ def test_validate_tells_of_some_files_only_what_they_break(policy_project: Polic
 
 
 @pytest.mark.parametrize("form", ["json", "sarif", "github", "concise"])
-def test_every_format_of_validate_tells_what_a_policy_refuses(
-    policy_project: PolicyProject, form: str
-) -> None:
+def test_every_validate_format_reports_policy_violations(policy_project: PolicyProject, form: str) -> None:
     policy_project.write_policies(REGIONS)
     validated = policy_project.run("validate", "--format", form)
     assert validated.exit == 3
@@ -315,8 +313,8 @@ def test_every_format_of_validate_tells_what_a_policy_refuses(
         assert code == 3
 
 
-def test_a_secret_is_no_way_around_a_policy(policy_project: PolicyProject) -> None:
-    """What is hidden can be what is forbidden, or what a policy is for."""
+def test_a_secret_does_not_bypass_a_policy(policy_project: PolicyProject) -> None:
+    """A hidden value may be a forbidden value, or a value selected by a policy."""
     hidden = PAIR.format(key="sales", region="{secret: 'env:REGION'}").replace(
         "acme", "{secret: 'env:PROJECT'}"
     )
@@ -325,7 +323,7 @@ def test_a_secret_is_no_way_around_a_policy(policy_project: PolicyProject) -> No
     policy_project.write_policies("  - forbid: {config.project_id: [acme-owners, acme-root]}\n")
     refused = policy_project.run("plan", **environ)
     assert refused.exit == 3
-    message = "`config.project_id` comes from `env:PROJECT`, so nobody can tell whether it is"
+    message = "`config.project_id` comes from `env:PROJECT`, so its value is unknown and may be"
     assert message in refused.stderr
     policy_project.write_policies("  - forbid: {config.project_id: 'env:*'}\n")
     assert (
@@ -341,8 +339,8 @@ def test_a_secret_is_no_way_around_a_policy(policy_project: PolicyProject) -> No
     assert policy_project.run("plan", **environ).exit == 3
 
 
-def test_a_policy_never_sees_a_secret(policy_project: PolicyProject) -> None:
-    """It sees where one comes from."""
+def test_a_policy_never_reads_a_secret(policy_project: PolicyProject) -> None:
+    """A policy sees the source of a secret only."""
     policy_project.project.write_groups(
         PAIR.format(key="sales", region="GCP_US_EAST4").replace(
             "data_set_location: EU", "data_set_location: EU, secret_key: {secret: 'env:SALES_KEY'}"
@@ -358,7 +356,7 @@ def test_a_policy_never_sees_a_secret(policy_project: PolicyProject) -> None:
         same = policy_project.run("plan", SALES_KEY=key)
         assert same.exit == 3
         assert (
-            "comes from `env:SALES_KEY`, so nobody can tell whether it is what the policy names"
+            "comes from `env:SALES_KEY`, so its value is unknown and may be a value that the policy names"
             in same.stderr
         )
 
@@ -385,8 +383,8 @@ KAFKA = """\
         "config.hidden: 'hunter2*'",
     ],
 )
-def test_no_form_of_a_value_is_a_way_around(policy_project: PolicyProject, forbidden: str) -> None:
-    """Lists, mappings, other types, and fields that the catalogue does not know; what is hidden stays so."""
+def test_no_type_of_a_value_bypasses_a_policy(policy_project: PolicyProject, forbidden: str) -> None:
+    """Covers lists, mappings, other types, and fields unknown to the catalogue; hidden values stay hidden."""
     policy_project.project.write_groups(KAFKA)
     policy_project.write_policies(f"  - forbid: {{{forbidden}}}\n")
     refused = policy_project.run("plan")
@@ -435,7 +433,7 @@ def snowflake(role: str = "LOADER", region: str = "AWS_US_EAST_1", more: str = "
         ("require: {time_zone_offset: '0'}", snowflake()),
     ],
 )
-def test_no_spelling_is_a_way_around(policy_project: PolicyProject, policy: str, spec: str) -> None:
+def test_no_spelling_bypasses_a_policy(policy_project: PolicyProject, policy: str, spec: str) -> None:
     policy_project.project.write_groups(spec)
     policy_project.write_policies(f"  - {policy}\n")
     refused = policy_project.run(
@@ -449,13 +447,13 @@ def test_no_spelling_is_a_way_around(policy_project: PolicyProject, policy: str,
     "policy",
     ["allowed-regions: [US]", "require: {time_zone_offset: 8}", "require: {setup_tests.run: 'true'}"],
 )
-def test_a_policy_may_spell_values_as_specs_may(policy_project: PolicyProject, policy: str) -> None:
+def test_a_policy_accepts_the_spellings_of_specs(policy_project: PolicyProject, policy: str) -> None:
     policy_project.project.write_groups(snowflake(region="GCP_US_EAST4"))
     policy_project.write_policies(f"  - {policy}\n")
     assert policy_project.run("plan", SALES_PASSWORD="password-of-sales").exit == 0
 
 
-def test_what_is_declared_to_be_ignored_counts_as_it_is(policy_project: PolicyProject) -> None:
+def test_an_ignored_field_is_evaluated_with_its_live_value(policy_project: PolicyProject) -> None:
     secret = {"SALES_PASSWORD": "password-of-sales"}
     policy_project.write_policies("  - at-most: {creates: 9}\n")
     policy_project.project.write_groups(snowflake("ACCOUNTADMIN"))
@@ -467,13 +465,13 @@ def test_what_is_declared_to_be_ignored_counts_as_it_is(policy_project: PolicyPr
     refused = policy_project.run("plan", **secret)
     assert refused.exit == 3
     assert "`config.role` is `ACCOUNTADMIN`, which is forbidden" in refused.stderr
-    # Clearing it, or changing it, is what the policy wants.
+    # The policy wants the field cleared or changed.
     for role in ("null", "LOADER"):
         policy_project.project.write_groups(snowflake(role))
         assert policy_project.run("plan", **secret).exit == 0
 
 
-def test_what_leaves_the_entries_of_a_limit_counts(policy_project: PolicyProject) -> None:
+def test_an_entry_leaving_the_selection_of_a_limit_is_counted(policy_project: PolicyProject) -> None:
     policy_project.write_policies("  - at-most: {creates: 9}\n")
     policy_project.declare_regions(sales="AWS_US_EAST_1")
     assert policy_project.run("apply", "--auto-approve").exit == 0
@@ -491,13 +489,13 @@ def test_what_leaves_the_entries_of_a_limit_counts(policy_project: PolicyProject
     assert "1 entry would be deleted; none may be" in refused.stderr
 
 
-def test_the_sandbox_knows_no_values_behind_references(policy_project: PolicyProject) -> None:
+def test_the_sandbox_evaluates_references_without_values(policy_project: PolicyProject) -> None:
     policy_project.write_policies("  - forbid: {region: 'demo-*'}\n  - allowed-regions: ['GCP_*']\n")
     policy_project.declare_regions(sales="{value: 'env:REGION'}")
     assert policy_project.project.run("plan", "--sandbox").exit == 0
 
 
-def test_what_a_replacement_does_not_declare_will_be_what_fivetran_takes(
+def test_an_undeclared_field_of_a_replacement_is_evaluated_with_the_default(
     policy_project: PolicyProject,
 ) -> None:
     policy_project.write_policies("  - at-most: {creates: 9}\n")

@@ -1,4 +1,4 @@
-"""The hooks that others put into their `.pre-commit-config.yaml`."""
+"""The hooks for `.pre-commit-config.yaml` of other repositories."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 HOOKS: list[dict[str, Any]] = YAML(typ="safe").load((ROOT / ".pre-commit-hooks.yaml").read_text())
 
 
-def test_there_is_a_hook_for_validate_and_one_for_fmt() -> None:
+def test_hooks_exist_for_validate_and_fmt() -> None:
     assert {hook["id"] for hook in HOOKS} == {"reconciler-validate", "reconciler-fmt"}
 
 

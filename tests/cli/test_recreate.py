@@ -1,4 +1,4 @@
-"""What is gone from Fivetran, or hidden from the key, is an error; `--recreate` makes it again."""
+"""An object deleted at Fivetran, or invisible to the API key, is an error; `--recreate` creates it again."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ class RecreateProject(AppliedProject):
     """Two applied pairs, `orders` and `sales`, of which a user deletes one."""
 
     def delete_orders(self, lost: str) -> None:
-        """Delete the destination of `orders` in the dashboard, and its group if that is to be lost."""
+        """Delete the destination of `orders` in the dashboard, and its group if the group is the lost object."""
         self.dashboard.remove(Kind.DESTINATION, self.ids["orders"])
         if lost == GROUP:
             self.dashboard.remove(Kind.GROUP, self.ids["orders"])
 
     def check_refused(self, *options: str) -> str:
-        """The messages of a plan and of an apply that end with 1, send nothing, and leave the state as it was."""
+        """Plan and apply, assert exit 1 without writes or a changed state, and return the messages."""
         before, state = len(self.server.writes), self.read_state()
         planned, applied = self.run("plan", *options), self.apply(*options)
         assert (planned.exit, applied.exit) == (1, 1), planned.stdout + applied.stdout
@@ -43,7 +43,7 @@ class RecreateProject(AppliedProject):
         return planned.stderr
 
     def list_sent(self, before: int) -> list[str]:
-        """The writes after the first `before`, without ids."""
+        """List the writes after the first `before`, without ids."""
         names = dict.fromkeys(self.server.list_ids("groups"), "NEW")
         return [
             "/".join(names.get(part, part) for part in call.split("/"))
@@ -51,7 +51,7 @@ class RecreateProject(AppliedProject):
         ]
 
     def check_converged(self) -> None:
-        """Both pairs exist once, are recorded under their ids, and a plan is empty."""
+        """Assert that both pairs exist once, are recorded under their ids, and a plan is empty."""
         assert self.is_converged()
         ids = sorted(self.server.list_ids("groups"))
         assert len(ids) == 2
@@ -79,7 +79,7 @@ def applied_project(project: Project, server: EmulatedFivetran) -> RecreateProje
     [("user", "the API key of the user `{user_id}`"), ("system", "the system key `{system_key_id}`")],
 )
 @BOTH
-def test_what_is_gone_is_an_error_that_names_the_key(
+def test_a_missing_object_is_an_error_that_names_the_key(
     applied_project: RecreateProject, lost: str, whose: str, label: str
 ) -> None:
     applied_project.server.app.behaviour = Behaviour(key_kind=whose)
@@ -102,7 +102,9 @@ def test_what_is_gone_is_an_error_that_names_the_key(
 @pytest.mark.sampled(every=3)
 @pytest.mark.parametrize("selector", ["ADDRESS", "orders", "*", "*.ord*"])
 @BOTH
-def test_it_is_made_again_for_the_asking(applied_project: RecreateProject, lost: str, selector: str) -> None:
+def test_a_missing_object_is_recreated_on_request(
+    applied_project: RecreateProject, lost: str, selector: str
+) -> None:
     applied_project.delete_orders(lost)
     options = ("--recreate", selector.replace("ADDRESS", lost))
     changes = applied_project.run("plan", *options, "--format", "json").document["changes"]
@@ -144,7 +146,7 @@ REVIEWED = pytest.mark.parametrize("reviewed", [apply_saved, apply_expected])
 
 @REVIEWED
 @BOTH
-def test_a_reviewed_plan_knows_what_it_makes_again(
+def test_a_reviewed_plan_names_its_recreated_objects(
     applied_project: RecreateProject, lost: str, reviewed: Any
 ) -> None:
     applied_project.delete_orders(lost)
@@ -157,10 +159,10 @@ def test_a_reviewed_plan_knows_what_it_makes_again(
 
 @REVIEWED
 @pytest.mark.parametrize("refused", ["POST /v1/groups", "POST /v1/destinations", "POST /v1/destinations #2"])
-def test_a_reviewed_plan_that_stopped_goes_on(
+def test_a_stopped_reviewed_plan_is_resumed(
     applied_project: RecreateProject, reviewed: Any, refused: str
 ) -> None:
-    """Also if the group to be recreated exists by now."""
+    """Holds also if the recreated group exists by now."""
     applied_project.delete_orders(GROUP)
     applied_project.project.write_groups(PAIRS + PAIR.format(key="web"))
     applied_project.add_faults(f"{refused} status 400")
@@ -191,14 +193,14 @@ def test_a_plan_saved_by_an_earlier_version_is_read(applied_project: RecreatePro
     assert applied_project.run("apply", "plan.json").exit == 0
 
 
-def test_beside_a_saved_plan_it_is_wrong_usage(applied_project: RecreateProject) -> None:
+def test_recreate_beside_a_saved_plan_is_wrong_usage(applied_project: RecreateProject) -> None:
     assert applied_project.run("plan", "--out", "plan.json").exit == 0
     result = applied_project.run("apply", "plan.json", "--recreate", "orders")
     assert result.exit == 64
-    assert "`--recreate` cannot stand beside a saved plan" in result.stderr
+    assert "`--recreate` cannot be used with a saved plan" in result.stderr
 
 
-def test_a_saved_plan_that_could_not_see_everything_is_not_applied(applied_project: RecreateProject) -> None:
+def test_a_saved_plan_with_invisible_objects_is_refused(applied_project: RecreateProject) -> None:
     applied_project.delete_orders(DESTINATION)
     applied_project.project.write_groups(PAIRS + PAIR.format(key="web"))
     assert applied_project.run("plan", "--out", "plan.json").exit == 1
@@ -209,7 +211,7 @@ def test_a_saved_plan_that_could_not_see_everything_is_not_applied(applied_proje
     assert applied_project.server.writes[before:] == []
 
 
-def test_what_is_hidden_since_the_approval_is_named(applied_project: RecreateProject) -> None:
+def test_an_object_hidden_since_the_approval_is_reported(applied_project: RecreateProject) -> None:
     applied_project.project.write_groups(PAIRS.replace("acme", "other"))
     digest = applied_project.run("plan", "--format", "json").document["digest"]
     applied_project.delete_orders(DESTINATION)
@@ -223,9 +225,7 @@ def test_what_is_hidden_since_the_approval_is_named(applied_project: RecreatePro
 
 
 @pytest.mark.parametrize("call", ["POST /v1/groups", "POST /v1/destinations"])
-def test_a_lost_answer_is_made_up_for_by_the_same_command(
-    applied_project: RecreateProject, call: str
-) -> None:
+def test_a_lost_answer_is_recovered_by_the_same_command(applied_project: RecreateProject, call: str) -> None:
     applied_project.delete_orders(GROUP)
     applied_project.add_faults(f"{call} #1 after-effect close")
     looked = "GET /v1/groups #3.." if call == "POST /v1/groups" else "GET /v1/destinations/* #2.."
@@ -240,10 +240,10 @@ def test_a_lost_answer_is_made_up_for_by_the_same_command(
 
 
 @pytest.mark.parametrize("options", [(), ("--recreate", GROUP)], ids=["without", "with"])
-def test_a_destination_whose_group_was_made_again_needs_no_more_telling(
+def test_a_destination_of_a_recreated_group_needs_no_second_option(
     applied_project: RecreateProject, options: tuple[str, ...]
 ) -> None:
-    """The former one cannot have outlived its group."""
+    """The old destination cannot outlive its group."""
     applied_project.delete_orders(GROUP)
     applied_project.add_faults("POST /v1/destinations #1 status 400")
     assert applied_project.apply("--recreate", GROUP).exit == 6
@@ -253,7 +253,7 @@ def test_a_destination_whose_group_was_made_again_needs_no_more_telling(
     applied_project.check_converged()
 
 
-def test_a_creation_that_failed_is_left_and_said(applied_project: RecreateProject) -> None:
+def test_a_failed_recreation_is_reported_and_left_for_the_next_run(applied_project: RecreateProject) -> None:
     applied_project.delete_orders(GROUP)
     applied_project.add_faults("POST /v1/groups #1 status 400")
     result = applied_project.apply("--recreate", GROUP)
@@ -264,7 +264,7 @@ def test_a_creation_that_failed_is_left_and_said(applied_project: RecreateProjec
     applied_project.check_converged()
 
 
-def test_an_interrupted_replacement_explains_that_its_destination_is_gone(
+def test_an_interrupted_replacement_explains_its_missing_destination(
     applied_project: RecreateProject,
 ) -> None:
     postgres = """\
@@ -292,28 +292,28 @@ WITH_ID = PAIRS.replace("  orders:\n", "  orders:\n    id: {orders}\n")
 RENAMED = "delete, then make a group of the same name"
 WRONG: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     # an event, the options, the messages
-    "what is there": (
+    "an existing entry": (
         "",
         ("--recreate", GROUP),
         ("group.orders is not missing: it is there, with the id `{orders}`", "leave `--recreate` out"),
     ),
-    "a destination that is there": (
+    "an existing destination": (
         "",
         ("--recreate", DESTINATION),
         ("destination.orders is not missing: it is there",),
     ),
-    "all that is missing where nothing is": ("", ("--recreate", "*"), ("is not missing: it is there",)),
-    "what is new": (
+    "all missing entries if none is missing": ("", ("--recreate", "*"), ("is not missing: it is there",)),
+    "a new entry": (
         "",
         ("--recreate", "group.brand_new"),
-        ("group.brand_new is not missing: it is made without",),
+        ("group.brand_new is not missing: it is created without",),
     ),
-    "a slip": (
+    "a misspelled address": (
         GROUP,
         ("--recreate", "group.order"),
         ("no entry of this plan is named by `--recreate group.order`", "did you mean `group.orders`?"),
     ),
-    "an entry that the plan leaves out": (
+    "an entry out of scope": (
         GROUP,
         ("--exclude", "orders", "--recreate", GROUP),
         ("no entry of this plan is named by `--recreate group.orders`",),
@@ -326,13 +326,13 @@ WRONG: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     "an entry with an id": (
         "id",
         ("--recreate", GROUP),
-        ("group.orders cannot be made again as `{orders}`", "remove the `id:` line"),
+        ("group.orders cannot be created again as `{orders}`", "remove the `id:` line"),
     ),
-    "a name that another group has": (
+    "the name of another group": (
         RENAMED,
         ("--recreate", GROUP),
         (
-            "one more group of the name `orders`, which `{again}` has already",
+            "another group of the name `orders`, which `{again}` has already",
             "write its `id:` into the entry",
         ),
     ),
@@ -361,7 +361,7 @@ def test_an_entry_that_cannot_be_recreated_is_an_error(applied_project: Recreate
     assert applied_project.read_state() == state
 
 
-def test_a_group_of_the_same_name_is_taken_by_its_id_alone(applied_project: RecreateProject) -> None:
+def test_a_group_of_the_same_name_is_adopted_by_id_only(applied_project: RecreateProject) -> None:
     """The name alone does not prove that it is the same group."""
     applied_project.delete_orders(GROUP)
     again = applied_project.dashboard.add_group("orders")
@@ -377,7 +377,7 @@ def test_a_group_of_the_same_name_is_taken_by_its_id_alone(applied_project: Recr
     applied_project.check_converged()
 
 
-def test_an_entry_with_an_id_is_made_again_without_it(applied_project: RecreateProject) -> None:
+def test_an_entry_with_an_id_is_recreated_without_the_id(applied_project: RecreateProject) -> None:
     applied_project.project.write_groups(WITH_ID.replace("{orders}", applied_project.ids["orders"]))
     assert applied_project.apply().exit == 0
     applied_project.delete_orders(GROUP)
@@ -389,10 +389,10 @@ def test_an_entry_with_an_id_is_made_again_without_it(applied_project: RecreateP
     applied_project.check_converged()
 
 
-def test_a_key_that_sees_half_of_the_account_gets_an_error_for_the_rest(
+def test_an_api_key_with_partial_access_reports_the_invisible_entries(
     applied_project: RecreateProject,
 ) -> None:
-    """With the full key all is as it was; a second group is made for the one that is certain to be gone alone."""
+    """With the full key the plan is empty again; no second group is created for an invisible group."""
     applied_project.server.app.behaviour = Behaviour(visible_groups="sales", hidden_answer="forbidden")
     assert "answered 403" in applied_project.check_refused()
     assert applied_project.run("plan", "--target", "sales", "--detailed-exitcode").exit == 0
@@ -402,7 +402,7 @@ def test_a_key_that_sees_half_of_the_account_gets_an_error_for_the_rest(
     assert len(applied_project.server.list_ids("groups")) == 2
 
 
-def test_no_format_takes_what_could_not_be_seen_for_no_changes(applied_project: RecreateProject) -> None:
+def test_no_format_reports_invisible_objects_as_no_changes(applied_project: RecreateProject) -> None:
     applied_project.delete_orders(GROUP)
     assert "No changes" not in applied_project.run("plan").stdout
     assert "No changes" not in applied_project.run("plan", "--format", "markdown").stdout

@@ -1,4 +1,4 @@
-"""Nothing is destroyed by accident: removal is written down, blocked where it must be, and comes last."""
+"""Removals: explicit in the specs, blocked if unsafe, and applied last."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from cli_harness import EmulatedFivetran, Project
 pytestmark = pytest.mark.sampled(every=6)
 
 
-def test_a_tombstone_deletes_the_destination_and_then_its_group(applied_project: AppliedProject) -> None:
+def test_a_removal_deletes_the_destination_then_its_group(applied_project: AppliedProject) -> None:
     id = applied_project.find_id("orders")
     applied_project.declare("sales", removed=f"  - {{group: orders, id: {id}}}\n")
     plan = applied_project.plan("--detailed-exitcode")
@@ -25,7 +25,7 @@ def test_a_tombstone_deletes_the_destination_and_then_its_group(applied_project:
     assert {address.partition(".")[2] for address in state["records"]} == {"sales"}
 
 
-def test_only_the_destination_goes_where_that_is_asked(applied_project: AppliedProject) -> None:
+def test_a_removal_of_the_destination_keeps_the_group(applied_project: AppliedProject) -> None:
     id = applied_project.find_id("orders")
     applied_project.declare(
         "sales", extra="  orders: {}\n", removed=f"  - {{group: orders, id: {id}, only: destination}}\n"
@@ -47,7 +47,7 @@ def test_forgetting_sends_nothing(applied_project: AppliedProject) -> None:
 
 
 @pytest.mark.parametrize("keys", [("sales",), ("sales", "purchases")])
-def test_an_entry_that_merely_vanishes_is_an_error_and_deletes_nothing(
+def test_an_entry_missing_without_a_removal_is_an_error_and_deletes_nothing(
     applied_project: AppliedProject, keys: tuple[str, ...]
 ) -> None:
     applied_project.declare(*keys)
@@ -58,14 +58,14 @@ def test_an_entry_that_merely_vanishes_is_an_error_and_deletes_nothing(
     assert applied_project.server.writes[before:] == []
 
 
-def test_a_destination_block_that_vanishes_is_an_error_too(applied_project: AppliedProject) -> None:
+def test_a_missing_destination_block_is_an_error(applied_project: AppliedProject) -> None:
     applied_project.declare("sales", extra="  orders: {}\n")
     result = applied_project.plan()
     assert (result.exit, get_error_code(result)) == (1, "vanished")
     assert "only: destination" in result.stderr
 
 
-def test_a_former_key_moves_what_is_remembered_and_renames_nothing(applied_project: AppliedProject) -> None:
+def test_a_former_key_moves_the_record_without_a_rename(applied_project: AppliedProject) -> None:
     id = applied_project.find_id("orders")
     moved = PAIR.format(key="purchases").replace("purchases:\n", "purchases:\n    was: orders\n")
     applied_project.declare("sales", extra=moved)
@@ -80,7 +80,7 @@ def test_a_former_key_moves_what_is_remembered_and_renames_nothing(applied_proje
     assert applied_project.list_apply_writes() == []
 
 
-def test_a_former_key_finds_its_group_without_a_memory_too(applied_project: AppliedProject) -> None:
+def test_a_former_key_finds_its_group_without_a_state(applied_project: AppliedProject) -> None:
     applied_project.state_file.unlink()
     moved = PAIR.format(key="purchases").replace("purchases:\n", "purchases:\n    was: orders\n")
     applied_project.declare("sales", extra=moved)
@@ -102,7 +102,7 @@ def test_connections_of_users_block_a_removal(applied_project: AppliedProject) -
     assert applied_project.server.writes[before:] == []
 
 
-def test_fivetrans_own_connection_goes_only_where_the_tombstone_says_so(
+def test_the_platform_connection_is_deleted_only_if_the_removal_permits_it(
     applied_project: AppliedProject,
 ) -> None:
     id = applied_project.find_id("orders")
@@ -147,7 +147,7 @@ def test_a_change_of_too_many_objects_is_refused(project: Project, server: Emula
 
 
 @pytest.mark.parametrize("how", ["project", "remembered"])
-def test_what_is_protected_is_not_deleted(applied_project: AppliedProject, how: str) -> None:
+def test_a_protected_entry_is_not_deleted(applied_project: AppliedProject, how: str) -> None:
     id = applied_project.find_id("orders")
     removed = f"  - {{group: orders, id: {id}}}\n"
     if how == "project":
@@ -164,8 +164,8 @@ def test_what_is_protected_is_not_deleted(applied_project: AppliedProject, how: 
     assert applied_project.server.writes[before:] == []
 
 
-def test_another_key_is_no_way_around_protection(applied_project: AppliedProject) -> None:
-    """Forgotten first, and then removed under a key that no pattern of the project covers."""
+def test_another_key_does_not_bypass_protection(applied_project: AppliedProject) -> None:
+    """The entry is forgotten first and then removed under a key that no pattern of the project covers."""
     id, settings = applied_project.find_id("orders"), "protected: ['ord*']\n"
     applied_project.declare(
         "sales", removed=f"  - {{group: orders, id: {id}, forget: true}}\n", settings=settings
@@ -178,7 +178,7 @@ def test_another_key_is_no_way_around_protection(applied_project: AppliedProject
     assert (result.exit, get_error_code(result)) == (3, "protected")
 
 
-def test_protection_ends_with_a_change_that_does_nothing_else(applied_project: AppliedProject) -> None:
+def test_protection_ends_only_with_a_separate_change(applied_project: AppliedProject) -> None:
     id = applied_project.find_id("orders")
     protected = PAIR.format(key="orders") + "      lifecycle: {protected: true}\n"
     applied_project.declare("sales", extra=protected)
@@ -192,7 +192,7 @@ def test_protection_ends_with_a_change_that_does_nothing_else(applied_project: A
     assert len(applied_project.list_apply_writes()) == 2
 
 
-def test_deletions_are_held_back_when_something_before_them_fails(applied_project: AppliedProject) -> None:
+def test_deletions_are_held_after_a_failed_change(applied_project: AppliedProject) -> None:
     id = applied_project.find_id("orders")
     applied_project.declare("sales", "new", removed=f"  - {{group: orders, id: {id}}}\n")
     applied_project.add_faults("POST /v1/destinations times 1 status 400")
@@ -218,7 +218,7 @@ def test_deletions_are_held_back_when_something_before_them_fails(applied_projec
         ("  - {group: gone, id: ID, nmae: orders}\n", "unknown-key"),
     ],
 )
-def test_a_removal_that_contradicts_something_is_an_error_in_the_spec(
+def test_a_contradictory_removal_is_an_error_in_the_spec(
     applied_project: AppliedProject, removed: str, code: str
 ) -> None:
     applied_project.declare(
@@ -238,7 +238,7 @@ def test_a_removal_that_contradicts_something_is_an_error_in_the_spec(
         ("    was: orders\n    name: orders\n", ", only: destination"),
     ],
 )
-def test_what_an_entry_of_another_key_stands_for_is_not_deleted(
+def test_an_object_declared_under_another_key_is_not_deleted(
     applied_project: AppliedProject, lines: str, extent: str
 ) -> None:
     id = applied_project.find_id("orders")
@@ -251,14 +251,14 @@ def test_what_an_entry_of_another_key_stands_for_is_not_deleted(
     assert applied_project.server.writes == before
 
 
-def test_a_former_key_that_is_in_use_is_an_error(applied_project: AppliedProject) -> None:
+def test_a_former_key_in_use_is_an_error(applied_project: AppliedProject) -> None:
     moved = PAIR.format(key="purchases").replace("purchases:\n", "purchases:\n    was: orders\n    name: p\n")
     applied_project.declare("orders", "sales", extra=moved)
     result = applied_project.project.run("validate")
     assert (result.exit, get_error_code(result)) == (1, "was-in-use")
 
 
-def test_a_field_that_is_ignored_is_sent_on_creation_only(applied_project: AppliedProject) -> None:
+def test_an_ignored_field_is_sent_on_create_only(applied_project: AppliedProject) -> None:
     ignoring = PAIR.format(key="new") + "      lifecycle: {ignore_changes: [config.project_id]}\n"
     applied_project.declare("orders", "sales", extra=ignoring)
     applied_project.list_apply_writes()

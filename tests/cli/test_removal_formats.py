@@ -1,5 +1,5 @@
-"""What is deleted, replaced or given up is named in every format as people know it at Fivetran: name, service,
-connections. What is shown is what is done."""
+"""Every format names deleted, replaced and forgotten objects by their live name, service and connections at Fivetran,
+and apply deletes the shown objects."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ NAMED = (
 
 @dataclass
 class Removals:
-    """`orders` is removed with Fivetran's own connection, after a user has renamed it; `lake` is replaced, `sales` is
-    given up."""
+    """`orders` is removed with its platform connection, after a user has renamed it; `lake` is replaced, `sales` is
+    forgotten."""
 
     applied_project: AppliedProject
     ids: dict[str, str]
 
     def list_missing(self, text: str) -> set[str]:
-        """The names and ids that a text leaves out."""
+        """List the names and ids missing in a text."""
         ids = {"web_prod_id": self.ids["orders"], "log_id": self.ids["log"], "lake_id": self.ids["lake"]}
         return {ids.get(each, each) for each in NAMED if ids.get(each, each) not in text}
 
@@ -72,7 +72,7 @@ def removals(project: Project, server: EmulatedFivetran) -> Removals:
 
 
 def build_live(removals: Removals, *, first: bool = True) -> dict[str, Any]:
-    """The live facts of `orders`. Its connection is deleted before its destination."""
+    """Build the live facts of `orders`. Its connection is deleted before its destination."""
     log = {"id": removals.ids["log"], "service": "fivetran_log", "deleted_first": True}
     return {
         "name": "Web prod",
@@ -84,7 +84,7 @@ def build_live(removals: Removals, *, first: bool = True) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_plan_names_it(form: str, removals: Removals, tmp_path: Path) -> None:
+def test_every_plan_format_names_removed_objects(form: str, removals: Removals, tmp_path: Path) -> None:
     summary = tmp_path / "summary.md"
     environ = {"GITHUB_STEP_SUMMARY": str(summary), "GITHUB_OUTPUT": str(tmp_path / "outputs")}
     result = removals.applied_project.run("plan", "--out", "plan.json", "--format", form, **environ)
@@ -97,7 +97,7 @@ def test_a_plan_names_it(form: str, removals: Removals, tmp_path: Path) -> None:
     assert removals.list_missing(shown.stdout) == set(), "a saved plan too"
 
 
-def test_the_numbers_of_gitlab_name_nothing(removals: Removals) -> None:
+def test_the_gitlab_format_names_no_objects(removals: Removals) -> None:
     assert json.loads(removals.applied_project.plan("--format", "gitlab").stdout) == {
         "create": 1,
         "update": 0,
@@ -106,17 +106,17 @@ def test_the_numbers_of_gitlab_name_nothing(removals: Removals) -> None:
 
 
 @pytest.mark.parametrize("form", ["sarif", "json", "gitlab"])
-def test_what_stands_in_the_way_of_a_deletion_names_it(form: str, removals: Removals) -> None:
+def test_a_blocked_deletion_names_its_objects(form: str, removals: Removals) -> None:
     applied_project, id = removals.applied_project, removals.ids["orders"]
     applied_project.dashboard.add_connection(id, "salesforce", "crm")
     result = applied_project.plan("--format", form)
     assert result.exit == 3
-    told = result.stdout + result.stderr
-    assert f"at Fivetran it is `Web prod` (`{id}`, big_query)" in told
-    assert "salesforce" in told
+    printed = result.stdout + result.stderr
+    assert f"at Fivetran it is `Web prod` (`{id}`, big_query)" in printed
+    assert "salesforce" in printed
 
 
-def test_the_text_of_a_plan(removals: Removals) -> None:
+def test_the_text_format_describes_removals(removals: Removals) -> None:
     lines = removals.applied_project.plan().stdout.splitlines()
     ids = removals.ids
     start = next(number for number, line in enumerate(lines) if line.startswith("- destination.orders "))
@@ -133,7 +133,7 @@ def test_the_text_of_a_plan(removals: Removals) -> None:
     assert f'. group.sales        {ids["sales"]}  "sales"' in lines
 
 
-def test_the_document_of_a_plan(removals: Removals) -> None:
+def test_the_json_format_describes_removals(removals: Removals) -> None:
     document = removals.applied_project.plan("--format", "json").document
     live = {each["address"]: each["live"] for each in (*document["changes"], *document["forgotten"])}
     assert live["destination.orders"] == build_live(removals)
@@ -142,7 +142,7 @@ def test_the_document_of_a_plan(removals: Removals) -> None:
     assert live["group.sales"]["name"] == "sales"
 
 
-def test_terraforms_document_has_it_as_what_is_there_before(removals: Removals) -> None:
+def test_the_terraform_format_has_live_facts_as_before_values(removals: Removals) -> None:
     document = removals.applied_project.plan("--format", "terraform-json").document
     own = document["variables"]["x_reconciler"]["value"]["changes"]
     assert own["fivetran_destination.orders"]["live"] == build_live(removals)
@@ -151,17 +151,17 @@ def test_terraforms_document_has_it_as_what_is_there_before(removals: Removals) 
     assert before["fivetran_destination.orders"]["service"] == "big_query"
 
 
-def test_junit_has_it_beside_the_entry(removals: Removals) -> None:
+def test_the_junit_format_names_the_object_beside_the_entry(removals: Removals) -> None:
     root = ElementTree.fromstring(removals.applied_project.plan("--format", "junit").stdout)
-    told = {case.get("name"): case.findtext("system-out") for case in root.iter("testcase")}
-    assert "Web prod" in (told["group.orders"] or "")
-    assert "Data lake" in (told["destination.lake"] or "")
-    assert told["group.lake"] is None
+    printed = {case.get("name"): case.findtext("system-out") for case in root.iter("testcase")}
+    assert "Web prod" in (printed["group.orders"] or "")
+    assert "Data lake" in (printed["destination.lake"] or "")
+    assert printed["group.lake"] is None
 
 
 @pytest.mark.parametrize("form", ["text", "json", "github"])
 @pytest.mark.parametrize("fails", [False, True])
-def test_the_result_of_an_apply_names_what_went_also_where_the_rest_stayed(
+def test_apply_results_name_deleted_objects_also_after_a_partial_failure(
     form: str, fails: bool, removals: Removals, tmp_path: Path
 ) -> None:
     applied_project, summary = removals.applied_project, tmp_path / "summary.md"
@@ -198,8 +198,8 @@ def test_the_result_of_an_apply_names_what_went_also_where_the_rest_stayed(
     assert ended["deleted_first"] == [{"id": removals.ids["log"], "service": "fivetran_log"}]
 
 
-def test_what_is_shown_is_what_is_done(removals: Removals) -> None:
-    """The connections of a plan are those that are deleted, and a plan with others is another plan."""
+def test_the_shown_connections_are_the_deleted_connections(removals: Removals) -> None:
+    """Apply deletes the connections of the plan, and a plan with other connections is stale."""
     applied_project, id = removals.applied_project, removals.ids["orders"]
     assert applied_project.plan("--out", "plan.json").exit == 0
     other = applied_project.dashboard.add_connection(id, "fivetran_log", "fivetran_metadata_2")
@@ -212,14 +212,14 @@ def test_what_is_shown_is_what_is_done(removals: Removals) -> None:
     }
 
 
-def test_a_graph_names_it(removals: Removals) -> None:
+def test_graph_names_removed_objects(removals: Removals) -> None:
     nodes = removals.applied_project.run("graph", "--format", "json").document["nodes"]
     titles = {node["address"]: node["title"] for node in nodes}
     assert (titles["group.orders"], titles["destination.orders"]) == ("Web prod", "big_query")
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_name_does_no_harm_wherever_it_is_shown(
+def test_a_hostile_name_is_escaped_in_every_format(
     form: str, project: Project, server: EmulatedFivetran
 ) -> None:
     applied_project = apply_pairs(project, server)

@@ -1,4 +1,4 @@
-"""S-17: a `removed:` entry reaches the object that it means. What fails sends nothing and forgets nothing."""
+"""S-17: a `removed:` entry deletes the identified object only. A refused removal sends nothing and forgets nothing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EXTENTS = pytest.mark.parametrize("extent", ["", ", only: destination", ", forge
 
 @pytest.fixture
 def applied_project(project: Project, server: EmulatedFivetran) -> AppliedProject:
-    """Two applied pairs, `orders` and `sales`, beside `payroll` of another team."""
+    """Two applied pairs, `orders` and `sales`, beside `payroll` of another project."""
     applied_project = apply_pairs(project, server)
     payroll = server.app.dashboard.add_group("payroll")
     server.app.dashboard.add_destination(payroll, "snowflake", config={"database": "PAYROLL"})
@@ -31,7 +31,7 @@ def format_removal(key: str, id: str, more: str = "") -> str:
 
 
 def declare_removal(applied_project: AppliedProject, removed: str, extra: str = "") -> None:
-    """`orders` is removed; where only its destination is, its group stays."""
+    """Declare the removal of `orders`; its group stays if only its destination is removed."""
     applied_project.declare(
         "sales", extra=extra or ("  orders: {}\n" if "only:" in removed else ""), removed=removed
     )
@@ -42,7 +42,7 @@ def list_error_codes(result: CommandResult) -> list[str]:
 
 
 def check_refused(applied_project: AppliedProject, *expected: str) -> str:
-    """Plan and apply end with these errors, and leave everything as it was; the messages of the last run."""
+    """Assert that plan and apply fail with these errors and change nothing; return the messages of the last run."""
     before, writes = applied_project.read_state(), len(applied_project.server.writes)
     for result in (
         applied_project.plan(),
@@ -57,14 +57,14 @@ def check_refused(applied_project: AppliedProject, *expected: str) -> str:
 
 
 def paste_offered_line(applied_project: AppliedProject, stderr: str) -> None:
-    """Put the line that a message offers into the specs, in place of all others below `removed:`."""
+    """Replace all entries below `removed:` by the line that a message suggests."""
     found = re.search(r"write `(- \{.*?\})`", stderr)
     assert found is not None, stderr
     declare_removal(applied_project, f"  {found[1]}\n")
 
 
 @EXTENTS
-def test_the_id_of_somebody_else_is_refused_and_the_right_line_offered(
+def test_an_id_of_another_entry_is_refused_and_the_right_line_suggested(
     applied_project: AppliedProject, extent: str
 ) -> None:
     orders, payroll = applied_project.find_id("orders"), applied_project.find_id("payroll")
@@ -78,10 +78,8 @@ def test_the_id_of_somebody_else_is_refused_and_the_right_line_offered(
 
 
 @EXTENTS
-def test_a_slip_in_an_id_gives_nothing_up_not_even_what_is_protected(
-    applied_project: AppliedProject, extent: str
-) -> None:
-    """It was taken for something that is gone already."""
+def test_a_misspelled_id_is_refused_and_forgets_nothing(applied_project: AppliedProject, extent: str) -> None:
+    """Regression: the id counted as that of a deleted object."""
     applied_project.declare("sales", extra=PAIR.format(key="orders") + "      lifecycle: {protected: true}\n")
     assert applied_project.list_apply_writes() == []
     declare_removal(
@@ -92,7 +90,7 @@ def test_a_slip_in_an_id_gives_nothing_up_not_even_what_is_protected(
 
 
 @EXTENTS
-def test_what_nobody_remembers_needs_its_name_too(applied_project: AppliedProject, extent: str) -> None:
+def test_an_unrecorded_object_needs_id_and_name(applied_project: AppliedProject, extent: str) -> None:
     orders = applied_project.find_id("orders")
     applied_project.dashboard.rename_group(orders, 'No.  1: "Orders"')
     applied_project.state_file.unlink()
@@ -111,7 +109,7 @@ def test_what_nobody_remembers_needs_its_name_too(applied_project: AppliedProjec
 
 
 @EXTENTS
-def test_an_id_of_another_account_is_an_error_that_says_what_to_do(
+def test_an_id_of_another_account_is_an_error_with_advice(
     applied_project: AppliedProject, extent: str
 ) -> None:
     orders = applied_project.find_id("orders")
@@ -125,7 +123,7 @@ def test_an_id_of_another_account_is_an_error_that_says_what_to_do(
 
 
 def test_all_problems_are_reported_at_once(applied_project: AppliedProject) -> None:
-    """Two entries with each other's ids, one of nobody, and a group that merely vanished."""
+    """Covers two entries with swapped ids, an entry with an unknown id, and a group missing in the specs."""
     applied_project.declare("orders", "sales", "stock", "ops", extra="  spare: {}\n")
     applied_project.list_apply_writes()
     removed = format_removal("orders", applied_project.find_id("sales")) + format_removal(
@@ -146,7 +144,7 @@ def test_all_problems_are_reported_at_once(applied_project: AppliedProject) -> N
 
 
 @EXTENTS
-def test_a_group_that_was_renamed_outside_is_shown_so_and_removed(
+def test_a_group_renamed_outside_is_shown_with_its_live_name_and_removed(
     applied_project: AppliedProject, extent: str
 ) -> None:
     orders = applied_project.find_id("orders")
@@ -163,7 +161,7 @@ def test_a_group_that_was_renamed_outside_is_shown_so_and_removed(
     assert ("forget" in extent) == (orders in applied_project.server.list_ids("destinations"))
 
 
-def test_a_group_that_was_made_again_is_not_the_one_of_an_old_entry(applied_project: AppliedProject) -> None:
+def test_a_recreated_group_is_not_matched_by_an_old_removal(applied_project: AppliedProject) -> None:
     old = applied_project.find_id("orders")
     for kind in (Kind.DESTINATION, Kind.GROUP):
         applied_project.dashboard.remove(kind, old)
@@ -174,14 +172,14 @@ def test_a_group_that_was_made_again_is_not_the_one_of_an_old_entry(applied_proj
     assert new in check_refused(applied_project, "removal-other-id")
 
 
-# What is gone already
+# Deleted objects
 
 
 @pytest.mark.parametrize(("extent", "kinds"), [("", 2), (", only: destination", 1)])
-def test_what_is_gone_is_given_up_and_stays_done(
+def test_a_deleted_object_is_forgotten_and_stays_done(
     applied_project: AppliedProject, extent: str, kinds: int
 ) -> None:
-    """One read of the one object, as long as the line stands there."""
+    """Each plan reads the object once as long as the removal is declared."""
     orders = applied_project.find_id("orders")
     for kind in (Kind.DESTINATION, Kind.GROUP)[:kinds]:
         applied_project.dashboard.remove(kind, orders)
@@ -200,7 +198,7 @@ def test_what_is_gone_is_given_up_and_stays_done(
 
 @pytest.mark.parametrize("remembered", ["record", "removal"])
 @pytest.mark.parametrize("kind", ["destinations", "groups"])
-def test_what_may_not_be_seen_is_not_gone(
+def test_an_invisible_object_does_not_count_as_deleted(
     applied_project: AppliedProject, kind: str, remembered: str
 ) -> None:
     orders, extent = (
@@ -222,7 +220,9 @@ def test_what_may_not_be_seen_is_not_gone(
 
 
 @pytest.mark.parametrize("path", ["/v1/groups", "/v1/destinations"])
-def test_a_list_that_leaves_it_out_is_no_proof(applied_project: AppliedProject, path: str) -> None:
+def test_a_list_without_the_object_does_not_prove_its_deletion(
+    applied_project: AppliedProject, path: str
+) -> None:
     orders = applied_project.find_id("orders")
     declare_removal(applied_project, format_removal("orders", orders))
     applied_project.add_faults(f"GET {path} empty-list")
@@ -231,10 +231,10 @@ def test_a_list_that_leaves_it_out_is_no_proof(applied_project: AppliedProject, 
     assert "removal-done" not in plan.stderr
 
 
-def test_a_destination_that_is_not_listed_goes_before_its_group_all_the_same(
+def test_an_unlisted_destination_is_deleted_before_its_group(
     applied_project: AppliedProject,
 ) -> None:
-    """Fivetran may take both along, and nobody would have seen it in the plan."""
+    """Fivetran may delete both with the group, without a line in the plan."""
     orders = applied_project.find_id("orders")
     applied_project.state_file.unlink()
     declare_removal(applied_project, format_removal("orders", orders, ", name: orders"))
@@ -243,7 +243,7 @@ def test_a_destination_that_is_not_listed_goes_before_its_group_all_the_same(
 
 
 @pytest.mark.parametrize("stale", ["/v1/groups", "/v1/destinations", "/v1/groups /v1/destinations"])
-def test_a_list_that_still_shows_it_is_no_proof_either(applied_project: AppliedProject, stale: str) -> None:
+def test_a_stale_list_does_not_prove_existence(applied_project: AppliedProject, stale: str) -> None:
     orders = applied_project.find_id("orders")
     declare_removal(applied_project, format_removal("orders", orders))
     applied_project.list_apply_writes()
@@ -255,10 +255,10 @@ def test_a_list_that_still_shows_it_is_no_proof_either(applied_project: AppliedP
 
 
 @pytest.mark.parametrize(("extent", "kind"), [("", "groups"), (", only: destination", "destinations")])
-def test_a_read_that_still_shows_it_is_looked_at_again(
+def test_a_stale_read_of_a_deleted_object_is_repeated(
     applied_project: AppliedProject, extent: str, kind: str
 ) -> None:
-    """Its connections are asked for too, and these two answers cannot both be right."""
+    """Its connections are read too, and the two answers contradict each other."""
     orders = applied_project.find_id("orders")
     declare_removal(applied_project, format_removal("orders", orders, extent))
     applied_project.list_apply_writes()
@@ -271,11 +271,11 @@ def test_a_read_that_still_shows_it_is_looked_at_again(
     assert "warning[removal-done]" in plan.stderr
 
 
-# What was carried out is remembered as long as its line stands
+# Finished removals are recorded as long as they are declared
 
 
-def test_an_object_that_is_there_again_is_deleted_again(applied_project: AppliedProject) -> None:
-    """A backup of Fivetran's, or a deletion that was carried out at another place only."""
+def test_a_restored_object_is_deleted_again(applied_project: AppliedProject) -> None:
+    """The object may come from a backup of Fivetran, or its deletion from another replica."""
     orders = applied_project.find_id("orders")
     declare_removal(applied_project, format_removal("orders", orders))
     state = applied_project.read_state()
@@ -290,7 +290,7 @@ def test_an_object_that_is_there_again_is_deleted_again(applied_project: Applied
     ]
 
 
-def test_what_was_only_given_up_is_not_deleted_without_its_name(applied_project: AppliedProject) -> None:
+def test_a_forgotten_object_is_not_deleted_without_its_name(applied_project: AppliedProject) -> None:
     orders = applied_project.find_id("orders")
     declare_removal(applied_project, format_removal("orders", orders, ", forget: true"))
     assert applied_project.list_apply_writes() == []
@@ -301,7 +301,7 @@ def test_what_was_only_given_up_is_not_deleted_without_its_name(applied_project:
     assert len(applied_project.list_apply_writes()) == 2
 
 
-def test_it_is_forgotten_with_its_line(applied_project: AppliedProject) -> None:
+def test_a_finished_removal_is_forgotten_with_its_spec_line(applied_project: AppliedProject) -> None:
     orders = applied_project.find_id("orders")
     declare_removal(applied_project, format_removal("orders", orders))
     applied_project.list_apply_writes()
@@ -317,7 +317,7 @@ def test_it_is_forgotten_with_its_line(applied_project: AppliedProject) -> None:
     assert "delete this entry" in check_refused(applied_project, "removal-unknown-id")
 
 
-def test_a_lost_state_says_to_delete_the_line(applied_project: AppliedProject) -> None:
+def test_a_lost_state_advises_to_delete_the_removal(applied_project: AppliedProject) -> None:
     declare_removal(applied_project, format_removal("orders", applied_project.find_id("orders")))
     applied_project.list_apply_writes()
     applied_project.state_file.unlink()
@@ -326,9 +326,9 @@ def test_a_lost_state_says_to_delete_the_line(applied_project: AppliedProject) -
     )
 
 
-def test_an_old_line_does_not_stop_what_is_made_anew(applied_project: AppliedProject) -> None:
-    """Only its destination was given up; then the group is deleted outside, and made again by the same apply that still
-    reads the line."""
+def test_an_old_removal_does_not_stop_a_new_create(applied_project: AppliedProject) -> None:
+    """Only the destination was forgotten; then the group is deleted outside and recreated by an apply that still reads
+    the removal."""
     orders = applied_project.find_id("orders")
     declare_removal(applied_project, format_removal("orders", orders, ", only: destination"))
     applied_project.list_apply_writes()
@@ -338,8 +338,8 @@ def test_an_old_line_does_not_stop_what_is_made_anew(applied_project: AppliedPro
     assert (plan.exit, list_error_codes(plan)) == (0, [])
 
 
-def test_a_line_that_never_had_anything_to_do_is_remembered_as_done(applied_project: AppliedProject) -> None:
-    """As above, of a group that never had a destination."""
+def test_a_removal_without_effect_is_recorded_as_done(applied_project: AppliedProject) -> None:
+    """As above, for a group that never had a destination."""
     applied_project.declare("orders", "sales", extra="  bare: {}\n")
     applied_project.list_apply_writes()
     bare = applied_project.find_id("bare")
@@ -351,10 +351,10 @@ def test_a_line_that_never_had_anything_to_do_is_remembered_as_done(applied_proj
     assert applied_project.plan("--detailed-exitcode").exit == 0
 
 
-def test_a_line_with_nothing_to_do_is_remembered_as_done_without_a_memory_too(
+def test_a_removal_without_effect_is_recorded_as_done_without_a_state(
     applied_project: AppliedProject,
 ) -> None:
-    """Its group was renamed outside, so that the entry stands for no group any more, and one is made."""
+    """The group was renamed outside, so the entry matches no group any more and creates one."""
     applied_project.declare("orders", "sales", extra="  bare: {}\n")
     applied_project.list_apply_writes()
     bare = applied_project.find_id("bare")
@@ -367,7 +367,7 @@ def test_a_line_with_nothing_to_do_is_remembered_as_done_without_a_memory_too(
     assert applied_project.plan("--detailed-exitcode").exit == 0
 
 
-def test_a_memory_that_is_corrected_by_hand_counts_as_none(applied_project: AppliedProject) -> None:
+def test_a_removal_after_state_forget_needs_its_name(applied_project: AppliedProject) -> None:
     orders = applied_project.find_id("orders")
     assert applied_project.project.run("state", "forget", "orders", "--auto-approve").exit == 0
     declare_removal(applied_project, format_removal("orders", orders))
@@ -385,10 +385,10 @@ def test_a_state_of_an_earlier_version_is_read(applied_project: AppliedProject) 
     assert applied_project.read_state()["format"] == 2
 
 
-# What it costs
+# Number of requests
 
 
-def test_one_list_of_connections_for_each_and_one_read_for_what_is_gone(
+def test_a_removal_reads_one_list_of_connections_and_a_missing_object_once(
     applied_project: AppliedProject,
 ) -> None:
     """S-22."""
@@ -405,12 +405,14 @@ def test_one_list_of_connections_for_each_and_one_read_for_what_is_gone(
     ]
 
 
-# What was reviewed
+# Reviewed plans
 
 
 @pytest.mark.parametrize("how", ["saved", "expected"])
-def test_a_rename_between_review_and_apply_is_a_new_plan(applied_project: AppliedProject, how: str) -> None:
-    """Whoever renamed it may mean to keep it."""
+def test_a_rename_between_review_and_apply_makes_the_plan_stale(
+    applied_project: AppliedProject, how: str
+) -> None:
+    """The user who renamed the group may want to keep it."""
     orders = applied_project.find_id("orders")
     declare_removal(applied_project, format_removal("orders", orders))
     assert applied_project.plan("--out", "plan.json").exit == 0
@@ -428,8 +430,8 @@ def test_a_rename_between_review_and_apply_is_a_new_plan(applied_project: Applie
     assert len(applied_project.list_apply_writes(*options)) == 2
 
 
-def test_another_destination_in_the_same_group_is_a_new_plan(applied_project: AppliedProject) -> None:
-    """It has the same id."""
+def test_another_destination_in_the_same_group_makes_the_plan_stale(applied_project: AppliedProject) -> None:
+    """The new destination has the same id."""
     orders = applied_project.find_id("orders")
     declare_removal(applied_project, format_removal("orders", orders))
     assert applied_project.plan("--out", "plan.json").exit == 0
@@ -440,7 +442,7 @@ def test_another_destination_in_the_same_group_is_a_new_plan(applied_project: Ap
     assert "it is of another service now" in result.stderr
 
 
-def test_a_removal_by_name_of_a_group_that_was_renamed_since_is_stale(
+def test_a_removal_by_name_is_stale_after_a_rename(
     applied_project: AppliedProject,
 ) -> None:
     orders = applied_project.find_id("orders")
@@ -465,10 +467,10 @@ LAKE = """\
 """
 
 
-def test_a_plan_that_renames_what_it_replaces_goes_on_where_it_stopped(
+def test_a_stopped_plan_with_a_rename_and_a_replacement_is_resumed(
     applied_project: AppliedProject,
 ) -> None:
-    """The other name is its own work."""
+    """The new name is the work of the plan itself."""
     before, after = (LAKE.replace("NAME", each).replace("BUCKET", each) for each in ("first", "second"))
     applied_project.declare("orders", "sales", extra=before)
     applied_project.list_apply_writes()
@@ -485,7 +487,7 @@ def test_a_plan_that_renames_what_it_replaces_goes_on_where_it_stopped(
     ]
 
 
-def test_a_plan_that_an_earlier_version_saved_is_still_applied(applied_project: AppliedProject) -> None:
+def test_a_plan_saved_by_an_earlier_version_is_applied(applied_project: AppliedProject) -> None:
     declare_removal(applied_project, format_removal("orders", applied_project.find_id("orders")))
     assert applied_project.plan("--out", "plan.json").exit == 0
     file = applied_project.folder / "plan.json"

@@ -1,4 +1,4 @@
-"""What cannot be changed in place is replaced only where a person allowed it and nobody loses anything."""
+"""Replacement of a destination: only if the entry allows it and no connection uses the destination."""
 
 from __future__ import annotations
 
@@ -20,46 +20,48 @@ ALLOWED = "      lifecycle: {allow_replace: true}\n"
 
 
 @pytest.fixture
-def lake(project: Project, server: EmulatedFivetran) -> Project:
+def lake_project(project: Project, server: EmulatedFivetran) -> Project:
     """A project with an applied lake in the bucket `first`."""
-    settings(project, server)
+    write_settings(project, server)
     project.write_groups(LAKE.replace("BUCKET", "first"))
     assert project.run_against(server, "apply", "--auto-approve").exit == 0
     return project
 
 
-def settings(project: Project, server: EmulatedFivetran, more: str = "") -> None:
+def write_settings(project: Project, server: EmulatedFivetran, more: str = "") -> None:
     project.write(
         "specs/reconciler.yaml",
         f"version: 1\naccount_id: {server.account_id}\nspecs: ['groups/*.yaml']\n{more}",
     )
 
 
-def the_error(result: CommandResult) -> str:
+def get_error_code(result: CommandResult) -> str:
     [line] = [line for line in result.stderr.splitlines() if line.startswith("error[")]
     return line.removeprefix("error[").partition("]")[0]
 
 
-def test_an_immutable_change_is_refused_and_names_the_field(lake: Project, server: EmulatedFivetran) -> None:
-    lake.write_groups(LAKE.replace("BUCKET", "second"))
+def test_an_immutable_change_is_refused_and_names_the_field(
+    lake_project: Project, server: EmulatedFivetran
+) -> None:
+    lake_project.write_groups(LAKE.replace("BUCKET", "second"))
     before = len(server.writes)
-    result = lake.run_against(server, "apply", "--auto-approve")
-    assert (result.exit, the_error(result)) == (3, "replace-refused")
+    result = lake_project.run_against(server, "apply", "--auto-approve")
+    assert (result.exit, get_error_code(result)) == (3, "replace-refused")
     assert "`config.bucket`" in result.stderr
     assert "`first` in Fivetran" in result.stderr
     assert server.writes[before:] == []
 
 
-def test_an_allowed_replacement_deletes_and_creates_in_the_same_group(
-    lake: Project, server: EmulatedFivetran
+def test_an_allowed_replacement_deletes_and_creates_within_the_same_group(
+    lake_project: Project, server: EmulatedFivetran
 ) -> None:
-    lake.write_groups(LAKE.replace("BUCKET", "second") + ALLOWED)
-    plan = lake.run_against(server, "plan")
+    lake_project.write_groups(LAKE.replace("BUCKET", "second") + ALLOWED)
+    plan = lake_project.run_against(server, "plan")
     assert "-/+ destination.lake" in plan.stdout
     assert '"first" -> "second"   forces the replacement' in plan.stdout
     assert "Plan: 1 to add, 0 to change, 1 to destroy." in plan.stdout.splitlines()
     before = len(server.writes)
-    result = lake.run_against(server, "apply", "--auto-approve")
+    result = lake_project.run_against(server, "apply", "--auto-approve")
     assert result.exit == 0, result.stdout + result.stderr
     [id] = server.list_ids("groups")
     assert server.writes[before:] == [
@@ -68,90 +70,90 @@ def test_an_allowed_replacement_deletes_and_creates_in_the_same_group(
         f"POST /v1/destinations/{id}/test",
     ]
     assert server.get(f"/destinations/{id}")["config"]["bucket"] == "second"
-    assert lake.run_against(server, "plan", "--detailed-exitcode").exit == 0
+    assert lake_project.run_against(server, "plan", "--detailed-exitcode").exit == 0
 
 
-def test_another_service_is_a_replacement_too(lake: Project, server: EmulatedFivetran) -> None:
-    lake.write_groups(
+def test_another_service_is_a_replacement(lake_project: Project, server: EmulatedFivetran) -> None:
+    lake_project.write_groups(
         "  lake:\n    destination:\n      service: big_query\n      time_zone_offset: '0'\n"
         "      config: {project_id: acme, data_set_location: US}\n" + ALLOWED
     )
-    result = lake.run_against(server, "apply", "--auto-approve")
+    result = lake_project.run_against(server, "apply", "--auto-approve")
     assert result.exit == 0, result.stdout + result.stderr
     [id] = server.list_ids("destinations")
     assert server.get(f"/destinations/{id}")["service"] == "big_query"
-    assert lake.run_against(server, "plan", "--detailed-exitcode").exit == 0
+    assert lake_project.run_against(server, "plan", "--detailed-exitcode").exit == 0
 
 
 @pytest.mark.parametrize("service", ["salesforce", "fivetran_metadata"])
 def test_a_destination_in_use_is_never_replaced(
-    lake: Project, server: EmulatedFivetran, service: str
+    lake_project: Project, server: EmulatedFivetran, service: str
 ) -> None:
     [id] = server.list_ids("groups")
     server.app.dashboard.add_connection(id, service, "s")
-    lake.write_groups(LAKE.replace("BUCKET", "second") + ALLOWED)
+    lake_project.write_groups(LAKE.replace("BUCKET", "second") + ALLOWED)
     before = len(server.writes)
-    result = lake.run_against(server, "apply", "--auto-approve")
-    assert (result.exit, the_error(result)) == (3, "has-connections")
+    result = lake_project.run_against(server, "apply", "--auto-approve")
+    assert (result.exit, get_error_code(result)) == (3, "has-connections")
     assert service in result.stderr
     assert server.writes[before:] == []
 
 
-def test_what_is_protected_is_never_replaced(lake: Project, server: EmulatedFivetran) -> None:
-    settings(lake, server, "protected: [lake]\n")
-    lake.write_groups(LAKE.replace("BUCKET", "second") + ALLOWED)
-    result = lake.run_against(server, "apply", "--auto-approve")
-    assert (result.exit, the_error(result)) == (3, "protected")
+def test_a_protected_entry_is_never_replaced(lake_project: Project, server: EmulatedFivetran) -> None:
+    write_settings(lake_project, server, "protected: [lake]\n")
+    lake_project.write_groups(LAKE.replace("BUCKET", "second") + ALLOWED)
+    result = lake_project.run_against(server, "apply", "--auto-approve")
+    assert (result.exit, get_error_code(result)) == (3, "protected")
 
 
-def test_a_creation_that_fails_after_the_deletion_is_made_up_for(
-    lake: Project, server: EmulatedFivetran
+def test_a_create_that_fails_after_the_deletion_is_retried_by_the_next_run(
+    lake_project: Project, server: EmulatedFivetran
 ) -> None:
     from reconciler.emulator.fault_text import parse_fault
 
-    lake.write_groups(LAKE.replace("BUCKET", "second") + ALLOWED)
+    lake_project.write_groups(LAKE.replace("BUCKET", "second") + ALLOWED)
     server.app.faults.add(parse_fault("POST /v1/destinations times 1 status 400"))
-    assert lake.run_against(server, "apply", "--auto-approve").exit == 6
+    assert lake_project.run_against(server, "apply", "--auto-approve").exit == 6
     server.app.faults.clear()
-    assert lake.run_against(server, "apply", "--auto-approve").exit == 0
+    assert lake_project.run_against(server, "apply", "--auto-approve").exit == 0
     [id] = server.list_ids("destinations")
     assert server.get(f"/destinations/{id}")["config"]["bucket"] == "second"
 
 
-def test_a_refused_replacement_says_what_loads_into_the_destination(
-    lake: Project, server: EmulatedFivetran
+def test_a_refused_replacement_names_the_connections_of_the_destination(
+    lake_project: Project, server: EmulatedFivetran
 ) -> None:
     [id] = server.list_ids("groups")
     connection = server.app.dashboard.add_connection(id, "salesforce", "s")
-    lake.write_groups(LAKE.replace("BUCKET", "second"))
-    result = lake.run_against(server, "plan")
-    assert (result.exit, the_error(result)) == (3, "replace-refused")
+    lake_project.write_groups(LAKE.replace("BUCKET", "second"))
+    result = lake_project.run_against(server, "plan")
+    assert (result.exit, get_error_code(result)) == (3, "replace-refused")
     assert f"`{connection}` (salesforce)" in result.stderr
     assert f"GET /v1/groups/{id}/connections" in server.calls
 
 
-def test_json_says_which_change_is_blocked_by_what(lake: Project, server: EmulatedFivetran) -> None:
-    settings(lake, server, "protected: [lake]\n")
-    lake.write_groups(LAKE.replace("BUCKET", "second") + ALLOWED)
-    result = lake.run_against(server, "plan", "--format", "json")
+def test_json_names_the_blockers_of_each_change(lake_project: Project, server: EmulatedFivetran) -> None:
+    write_settings(lake_project, server, "protected: [lake]\n")
+    lake_project.write_groups(LAKE.replace("BUCKET", "second") + ALLOWED)
+    result = lake_project.run_against(server, "plan", "--format", "json")
     assert [change["blocked_by"] for change in result.document["changes"]] == [["protected"]]
 
 
 @pytest.mark.parametrize("refused", ["DELETE /v1/destinations/*", "POST /v1/destinations"])
-def test_what_failed_half_way_does_not_explain_a_later_absence(
-    lake: Project, server: EmulatedFivetran, refused: str
+def test_a_failed_replacement_does_not_explain_a_later_absence(
+    lake_project: Project, server: EmulatedFivetran, refused: str
 ) -> None:
-    """Whatever comes of a replacement that failed: once all is in effect, a destination that is gone is an error."""
+    """After a failed replacement and a complete apply, a deleted destination is an error."""
     from reconciler.emulator.fault_text import parse_fault
 
-    lake.write_groups(LAKE.replace("BUCKET", "second") + ALLOWED)
+    lake_project.write_groups(LAKE.replace("BUCKET", "second") + ALLOWED)
     server.app.faults.add(parse_fault(f"{refused} times 1 status 400"))
-    assert lake.run_against(server, "apply", "--auto-approve").exit == 6
+    assert lake_project.run_against(server, "apply", "--auto-approve").exit == 6
     server.app.faults.clear()
     bucket = "first" if refused.startswith("DELETE") else "second"
-    lake.write_groups(LAKE.replace("BUCKET", bucket) + ALLOWED)
-    assert lake.run_against(server, "apply", "--auto-approve").exit == 0
+    lake_project.write_groups(LAKE.replace("BUCKET", bucket) + ALLOWED)
+    assert lake_project.run_against(server, "apply", "--auto-approve").exit == 0
     [id] = server.list_ids("destinations")
     server.app.dashboard.remove("destination", id)
-    result = lake.run_against(server, "plan")
-    assert (result.exit, the_error(result)) == (1, "gone-or-hidden")
+    result = lake_project.run_against(server, "plan")
+    assert (result.exit, get_error_code(result)) == (1, "gone-or-hidden")

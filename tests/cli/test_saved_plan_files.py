@@ -1,4 +1,4 @@
-"""A saved plan as a file: who may read it, what it never holds, what signs it, and the options that go with it."""
+"""A saved plan as a file: permissions, redaction, signatures and options."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def saved_project(project: Project, tmp_path_factory: pytest.TempPathFactory) ->
     ],
     ids=lambda options: options[0],
 )
-def test_what_a_plan_says_itself_is_no_option_beside_it(
+def test_options_contained_in_a_saved_plan_are_wrong_usage(
     saved_project: SavedPlanProject, options: tuple[str, ...]
 ) -> None:
     before = len(saved_project.server.calls)
@@ -75,7 +75,7 @@ def test_what_a_plan_says_itself_is_no_option_beside_it(
     ],
     ids=lambda each: " ".join(each) if isinstance(each, tuple) else None,
 )
-def test_options_that_make_no_sense_are_wrong_usage(
+def test_meaningless_options_are_wrong_usage(
     saved_project: SavedPlanProject, arguments: tuple[str, ...], says: str
 ) -> None:
     before = len(saved_project.server.calls)
@@ -89,24 +89,24 @@ def test_options_that_make_no_sense_are_wrong_usage(
 # The file
 
 
-def mode(file: Path) -> int:
+def get_mode(file: Path) -> int:
     return file.stat().st_mode & 0o777
 
 
-def test_only_its_owner_reads_a_plan_also_where_everybody_could_before(
+def test_a_saved_plan_is_private_also_over_a_public_file(
     saved_project: SavedPlanProject,
 ) -> None:
     saved_project.plan_file.write_text("something that everybody may read")
     saved_project.plan_file.chmod(0o644)
     result = saved_project.plan()
-    assert mode(saved_project.plan_file) == 0o600
+    assert get_mode(saved_project.plan_file) == 0o600
     assert result.stdout.splitlines()[-1] == (
         "Saved to plan.json. Apply exactly this plan with: reconciler apply plan.json"
     )
     assert not [each for each in saved_project.folder.iterdir() if each.name.endswith(".new")]
 
 
-def test_a_file_that_cannot_be_written_is_told_and_nothing_is_left(saved_project: SavedPlanProject) -> None:
+def test_an_unwritable_plan_file_is_reported_and_leaves_no_file(saved_project: SavedPlanProject) -> None:
     folder = saved_project.folder
     (folder / "folder").mkdir()
     os.mkfifo(folder / "pipe")
@@ -130,17 +130,17 @@ def test_a_file_that_cannot_be_written_is_told_and_nothing_is_left(saved_project
     assert (folder / "pipe").is_fifo()
 
 
-def test_a_link_is_followed_for_reading_and_for_writing(saved_project: SavedPlanProject) -> None:
+def test_a_symbolic_link_is_followed_for_reading_and_writing(saved_project: SavedPlanProject) -> None:
     (saved_project.folder / "plans").mkdir()
     (saved_project.folder / "link.json").symlink_to("plans/of_today.json")
     assert saved_project.run("plan", "--out", "link.json").exit == 0
     assert (saved_project.folder / "link.json").is_symlink()
-    assert mode(saved_project.folder / "plans/of_today.json") == 0o600
+    assert get_mode(saved_project.folder / "plans/of_today.json") == 0o600
     assert saved_project.run("show", "link.json").exit == 0
     assert saved_project.run("apply", "link.json").exit == 0
 
 
-def test_what_is_no_plan_is_refused_without_a_request(
+def test_a_file_that_is_no_plan_is_refused_without_a_request(
     saved_project: SavedPlanProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = saved_project.folder
@@ -167,7 +167,7 @@ def test_what_is_no_plan_is_refused_without_a_request(
     assert saved_project.server.calls[before:] == []
 
 
-def test_a_plan_in_which_nothing_is_to_be_done_can_be_saved_and_applied(
+def test_an_empty_plan_can_be_saved_and_applied(
     saved_project: SavedPlanProject,
 ) -> None:
     options = ("--target", "other")
@@ -180,10 +180,10 @@ def test_a_plan_in_which_nothing_is_to_be_done_can_be_saved_and_applied(
     assert saved_project.server.writes[before:] == []
 
 
-def test_a_group_that_never_had_a_destination_is_deleted_by_a_saved_plan(
+def test_a_saved_plan_deletes_a_group_without_destination(
     saved_project: SavedPlanProject,
 ) -> None:
-    """Regression: its removal was out of the plan's own scope, and the plan counted as in effect."""
+    """Regression: the removal was outside the scope of the plan, which counted as applied."""
     id = saved_project.find_id("half")
     saved_project.edit_file(
         MAIN_FILE,
@@ -198,8 +198,8 @@ def test_a_group_that_never_had_a_destination_is_deleted_by_a_saved_plan(
     assert saved_project.server.writes[before:] == [f"DELETE /v1/groups/{id}"]
 
 
-def untimed(text: str) -> str:
-    """A plan for people without how long it took."""
+def remove_durations(text: str) -> str:
+    """Remove durations from the text of a plan."""
     return re.sub(r" in \d+\.\d s", "", text)
 
 
@@ -215,7 +215,9 @@ def test_the_streams_are_kept_apart(saved_project: SavedPlanProject) -> None:
     assert shown.document["changes"] == planned.document["changes"]
     assert shown.document["saved"]["is_expired"] is False
     markdown = saved_project.run("show", "plan.json", "--format", "markdown")
-    assert untimed(markdown.stdout) == untimed(saved_project.run("plan", "--format", "markdown").stdout)
+    assert remove_durations(markdown.stdout) == remove_durations(
+        saved_project.run("plan", "--format", "markdown").stdout
+    )
     applied = saved_project.apply("--format", "json")
     assert (applied.exit, applied.stderr) == (0, "")
     assert applied.document["plan"]["digest"] == planned.document["digest"]
@@ -224,7 +226,7 @@ def test_the_streams_are_kept_apart(saved_project: SavedPlanProject) -> None:
 # Blockers
 
 
-def test_a_plan_that_is_refused_is_saved_shown_and_refused_again(saved_project: SavedPlanProject) -> None:
+def test_a_refused_plan_is_saved_shown_and_refused_again(saved_project: SavedPlanProject) -> None:
     saved_project.edit_file(PROJECT_FILE, "version: 1\n", "version: 1\nprotected: [old]\n")
     planned = saved_project.plan()
     assert planned.exit == 3
@@ -243,15 +245,15 @@ def test_a_plan_that_is_refused_is_saved_shown_and_refused_again(saved_project: 
     assert saved_project.server.writes[before:] == []
 
 
-def test_a_limit_is_raised_by_whoever_applies(saved_project: SavedPlanProject) -> None:
+def test_a_limit_is_raised_by_an_option_of_apply(saved_project: SavedPlanProject) -> None:
     saved_project.edit_file(PROJECT_FILE, "limits: {", "limits: {deletes: 0, ")
     assert saved_project.plan().exit == 3
     assert saved_project.apply().exit == 3
     assert saved_project.apply("--allow", "deletes=1", "--reason", "as agreed").exit == 0
 
 
-def test_what_was_blocked_later_is_refused_as_such(saved_project: SavedPlanProject) -> None:
-    """Connections of users stop a deletion, also one that was reviewed."""
+def test_a_change_blocked_after_review_is_refused_as_blocked(saved_project: SavedPlanProject) -> None:
+    """User connections block a deletion, also a reviewed deletion."""
     saved_project.plan()
     saved_project.dashboard.add_connection(saved_project.old, "github", "github")
     before = len(saved_project.server.writes)
@@ -275,7 +277,7 @@ def test_a_plan_is_signed_and_checked_with_a_key_from_the_environment_or_a_file(
     assert saved_project.run("show", "plan.json", *file).exit == 0
     assert saved_project.run("show", "plan.json").exit == 0
     assert saved_project.apply(*file, "--require-signature").exit == 0
-    (saved_project.folder / "key").unlink()  # the canaries would find it
+    (saved_project.folder / "key").unlink()  # the leak detector would find it
 
 
 @pytest.mark.parametrize(
@@ -293,7 +295,7 @@ def test_a_plan_is_signed_and_checked_with_a_key_from_the_environment_or_a_file(
         ("", "is no reference"),
     ],
 )
-def test_a_key_that_cannot_be_used_is_told_before_any_request(
+def test_an_unusable_signature_key_is_reported_before_any_request(
     saved_project: SavedPlanProject, reference: str, says: str
 ) -> None:
     saved_project.plan(*KEY)
@@ -312,29 +314,29 @@ def test_a_key_that_cannot_be_used_is_told_before_any_request(
 # Secrets
 
 
-def scrubbed(content: bytes) -> str:
-    """A plan file without what may differ: seal, digests, fingerprints and times."""
+def remove_variable_parts(content: bytes) -> str:
+    """Remove the variable parts of a plan file: seal, digests, fingerprints and times."""
     text = re.sub(rb'^\{"seal": "[0-9a-f]{64}"', b"", content).decode()
     text = re.sub(r'"[0-9a-f]{8}:[0-9a-f]{64}:', '"…:', text)
     text = re.sub(r'"digest": "[0-9a-f]{64}"', '"digest"', text)
     return re.sub(r'("(?:created_at|expires_at)": )"[^"]*"|("seconds": )[0-9.e-]+', r"\1\2…", text)
 
 
-def test_two_plans_that_differ_in_values_of_secrets_are_the_same(saved_project: SavedPlanProject) -> None:
-    """S-42: not the length, not the beginning, not the former value."""
+def test_two_plans_that_differ_in_secret_values_look_alike(saved_project: SavedPlanProject) -> None:
+    """S-42: neither length, prefix nor old value is visible."""
     contents = []
     for sales, fresh in (("s", "f"), ("a-very-long-secret-of-sales" * 9, '{"k": "\n…"}'), ("s", "s")):
         saved_project.environ |= {"SALES_PASSWORD": sales, "FRESH_PASSWORD": fresh}
         assert saved_project.plan().exit == 0
         contents.append(saved_project.plan_file.read_bytes())
     assert len(set(contents)) == 3
-    assert len(set(map(scrubbed, contents))) == 1
-    assert len(set(map(len, map(scrubbed, contents)))) == 1
+    assert len(set(map(remove_variable_parts, contents))) == 1
+    assert len(set(map(len, map(remove_variable_parts, contents)))) == 1
     digests = {json.loads(each)["content"]["plan"]["digest"] for each in contents}
     assert len(digests) == 1
 
 
-def test_one_secret_in_two_places_does_not_show_as_such(saved_project: SavedPlanProject) -> None:
+def test_one_secret_used_twice_is_not_recognisable(saved_project: SavedPlanProject) -> None:
     saved_project.environ["FRESH_PASSWORD"] = saved_project.environ["SALES_PASSWORD"]
     saved_project.plan()
     fingerprints = [
@@ -345,7 +347,7 @@ def test_one_secret_in_two_places_does_not_show_as_such(saved_project: SavedPlan
     assert len(fingerprints) == len(set(fingerprints)) >= 3
 
 
-def test_a_plan_made_without_a_look_at_secrets_is_applied_without_one(
+def test_a_plan_made_without_secrets_is_applied_without_secrets(
     saved_project: SavedPlanProject,
 ) -> None:
     saved_project.plan("--secrets", "skip", "--exclude", "fresh")
@@ -355,7 +357,7 @@ def test_a_plan_made_without_a_look_at_secrets_is_applied_without_one(
     assert not [call for call in list_sent(saved_project, before) if "sales" in call or "fresh" in call]
 
 
-def test_a_secret_that_was_to_be_sent_again_is_sent_again(saved_project: SavedPlanProject) -> None:
+def test_a_planned_resend_of_a_secret_is_applied(saved_project: SavedPlanProject) -> None:
     saved_project.plan("--resend-secret", "destination.orders", "--target", "orders")
     before = len(saved_project.server.writes)
     assert saved_project.apply().exit == 0
@@ -369,12 +371,12 @@ def test_a_secret_that_was_to_be_sent_again_is_sent_again(saved_project: SavedPl
 # Digests
 
 
-def digest_of(saved_project: SavedPlanProject, *options: str) -> str:
+def get_digest(saved_project: SavedPlanProject, *options: str) -> str:
     return str(saved_project.run("plan", "--format", "json", *options).document["digest"])
 
 
-def test_an_approved_digest_is_applied_without_a_question(saved_project: SavedPlanProject) -> None:
-    digest = digest_of(saved_project)
+def test_an_approved_digest_is_applied_without_a_prompt(saved_project: SavedPlanProject) -> None:
+    digest = get_digest(saved_project)
     before = len(saved_project.server.writes)
     result = saved_project.run("apply", "--expect", digest)
     assert result.exit == 0, result.stderr
@@ -386,7 +388,7 @@ def test_an_approved_digest_is_applied_without_a_question(saved_project: SavedPl
 
 @pytest.mark.parametrize("what", ["digest", "specs", "account", "scope"])
 def test_another_plan_than_the_approved_one_is_refused(saved_project: SavedPlanProject, what: str) -> None:
-    digest = digest_of(saved_project)
+    digest = get_digest(saved_project)
     options: tuple[str, ...] = ()
     if what == "digest":
         digest = "0" * 64
@@ -405,8 +407,8 @@ def test_another_plan_than_the_approved_one_is_refused(saved_project: SavedPlanP
     assert saved_project.server.writes[before:] == []
 
 
-def test_an_approved_digest_that_stopped_goes_on(saved_project: SavedPlanProject) -> None:
-    digest = digest_of(saved_project)
+def test_a_stopped_approved_digest_is_resumed(saved_project: SavedPlanProject) -> None:
+    digest = get_digest(saved_project)
     saved_project.add_faults("POST /v1/destinations #1 status 400")
     assert saved_project.run("apply", "--expect", digest, "--parallelism", "1").exit == 6
     saved_project.server.app.faults.clear()
@@ -420,8 +422,8 @@ def test_an_approved_digest_that_stopped_goes_on(saved_project: SavedPlanProject
     }
 
 
-def test_an_approved_digest_that_stopped_goes_on_with_nothing_else(saved_project: SavedPlanProject) -> None:
-    digest = digest_of(saved_project)
+def test_a_stopped_approved_digest_resumes_its_own_changes_only(saved_project: SavedPlanProject) -> None:
+    digest = get_digest(saved_project)
     saved_project.add_faults("POST /v1/destinations #1 status 400")
     assert saved_project.run("apply", "--expect", digest, "--parallelism", "1").exit == 6
     saved_project.server.app.faults.clear()

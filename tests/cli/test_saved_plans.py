@@ -1,5 +1,5 @@
-"""What was reviewed is what is applied, or nothing is: everything that makes a saved plan void, by name (S-51, R44),
-and what does not."""
+"""Apply of a saved plan: the causes that make a plan stale, each with its code (S-51, R44), and the changes that
+leave a plan valid."""
 
 from __future__ import annotations
 
@@ -42,54 +42,58 @@ def saved_project(project: Project, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @dataclass(frozen=True)
-class Row:
-    """One thing that makes a saved plan void: how it comes about, the code that names it, and what is said of it.
-    `options` are those of the plan and of the apply."""
+class StaleCase:
+    """A cause that makes a saved plan stale, with its code and the messages of the refusal. `plan` and `apply` are the
+    options of these commands."""
 
-    comes: Callable[[SavedPlanProject, pytest.MonkeyPatch], object]
+    cause: Callable[[SavedPlanProject, pytest.MonkeyPatch], object]
     code: str
-    says: tuple[str, ...]
+    messages: tuple[str, ...]
     plan: tuple[str, ...] = ()
     apply: tuple[str, ...] = ()
     is_shown: bool = True
 
 
-ROWS: dict[str, Row] = {}
+STALE_CASES: dict[str, StaleCase] = {}
 
 
-def row(name: str, code: str, *says: str, **more: Any) -> Callable[[Callable[..., object]], None]:
-    """Tells how the function below makes a plan void."""
+def register_case(
+    name: str, code: str, *messages: str, **more: Any
+) -> Callable[[Callable[..., object]], None]:
+    """Register the decorated function as a cause of a stale plan."""
 
-    def enter(comes: Callable[..., object]) -> None:
-        assert name not in ROWS
-        ROWS[name] = Row(comes, code, says, **more)
+    def register(cause: Callable[..., object]) -> None:
+        assert name not in STALE_CASES
+        STALE_CASES[name] = StaleCase(cause, code, messages, **more)
 
-    return enter
+    return register
 
 
-def edit(name: str, file: str, old: str, new: str, *says: str) -> None:
-    """A row for one edit of the specs."""
-    ROWS[name] = Row(
-        lambda saved_project, _: saved_project.edit_file(file, old, new), "plan-spec-changed", says
+def register_spec_edit(name: str, file: str, old: str, new: str, *messages: str) -> None:
+    """Register one edit of the specs as a cause."""
+    STALE_CASES[name] = StaleCase(
+        lambda saved_project, _: saved_project.edit_file(file, old, new), "plan-spec-changed", messages
     )
 
 
 # The file
 
 
-@row("altered", "plan-altered", "its content does not match its seal", is_shown=False)
+@register_case("altered", "plan-altered", "its content does not match its seal", is_shown=False)
 def _(saved_project: SavedPlanProject, _: pytest.MonkeyPatch) -> None:
     saved_project.plan_file.write_bytes(
         saved_project.plan_file.read_bytes().replace(b"AWS_US_WEST_2", b"AWS_US_WEST_1")
     )
 
 
-@row("no plan at all", "plan-altered", "it is not a plan that `reconciler plan --out` wrote", is_shown=False)
+@register_case(
+    "not a plan", "plan-altered", "it is not a plan that `reconciler plan --out` wrote", is_shown=False
+)
 def _(saved_project: SavedPlanProject, _: pytest.MonkeyPatch) -> None:
     saved_project.plan_file.write_text("[]\n")
 
 
-@row(
+@register_case(
     "signed with another key",
     "plan-signature",
     "it was signed with another key",
@@ -100,7 +104,7 @@ def _(saved_project: SavedPlanProject, _: pytest.MonkeyPatch) -> None:
     pass
 
 
-@row(
+@register_case(
     "signature taken from another plan",
     "plan-signature",
     "it was signed with another key",
@@ -115,8 +119,8 @@ def _(saved_project: SavedPlanProject, _: pytest.MonkeyPatch) -> None:
     )
 
 
-@row(
-    "not signed where it must be",
+@register_case(
+    "unsigned despite a signature key",
     "plan-signature",
     "it is not signed",
     apply=("--signature-key", "env:PLAN_KEY", "--require-signature"),
@@ -125,27 +129,27 @@ def _(saved_project: SavedPlanProject, _: pytest.MonkeyPatch) -> None:
     pass
 
 
-@row("expired", "plan-expired", "this plan was valid until", plan=("--expires", "1m"))
+@register_case("expired", "plan-expired", "this plan was valid until", plan=("--expires", "1m"))
 def _(saved_project: SavedPlanProject, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(HastyClock, "ahead", timedelta(seconds=61))
 
 
-@row("already applied", "plan-applied", "everything in this plan is in effect already")
+@register_case("already applied", "plan-applied", "everything in this plan is in effect already")
 def _(saved_project: SavedPlanProject, _: pytest.MonkeyPatch) -> None:
     assert saved_project.apply().exit == 0
 
 
-@row("incomplete", "plan-incomplete", "not everything that this plan is about could be read")
+@register_case("incomplete", "plan-incomplete", "this plan was made without some of its objects")
 def _(saved_project: SavedPlanProject, _: pytest.MonkeyPatch) -> None:
     saved_project.forge_plan(lambda content: content.update(complete=False))
 
 
-@row("other format", "plan-format", "it has format `2`, and this version reads 1", is_shown=False)
+@register_case("other format", "plan-format", "it has format `2`, and this version reads 1", is_shown=False)
 def _(saved_project: SavedPlanProject, _: pytest.MonkeyPatch) -> None:
     saved_project.forge_plan(lambda content: content.update(format=2, plan={"all": "new"}))
 
 
-@row(
+@register_case(
     "other account",
     "plan-other-account",
     "this plan is for account `fjord_zephyr`, these credentials are for `pastel_crystal`",
@@ -156,85 +160,85 @@ def _(saved_project: SavedPlanProject, _: pytest.MonkeyPatch) -> None:
 
 # The specs
 
-edit(
-    "a field that is to change was edited",
+register_spec_edit(
+    "a changed field was edited",
     MAIN_FILE,
     "AWS_US_WEST_2",
     "AWS_EU_WEST_1",
     '`region`: reviewed "AWS_US_EAST_1" -> "AWS_US_WEST_2", now "AWS_US_EAST_1" -> "AWS_EU_WEST_1"',
 )
-edit(
-    "a field that was to stay was edited",
+register_spec_edit(
+    "an unchanged field was edited",
     MAIN_FILE,
     "orders.example",
     "orders-2.example",
     '`config.host`: reviewed no change, now "orders.example" -> "orders-2.example"',
 )
-edit(
-    "a field of something new was edited",
+register_spec_edit(
+    "a field of a new entry was edited",
     MAIN_FILE,
     "fresh.example",
     "fresh-2.example",
     '`config.host`: reviewed "fresh.example", now "fresh-2.example"',
 )
-edit(
+register_spec_edit(
     "a field was added",
     MAIN_FILE,
     "host: half.example",
     "host: half.example, user: loader",
     '`config.user`: reviewed no change, now "loader"',
 )
-edit(
-    "a field was taken out",
+register_spec_edit(
+    "a field was deleted",
     MAIN_FILE,
     "      region: AWS_US_WEST_2\n      config:\n        host: orders.example\n",
     "      region: AWS_US_WEST_2\n      config:\n",
-    "`config.host`: edited since this was reviewed",
+    "`config.host`: edited since the review",
 )
-edit(
-    "a change was taken back",
+register_spec_edit(
+    "a change was reverted",
     MAIN_FILE,
     "      region: AWS_US_WEST_2\n",
     "",
     '`region`: reviewed "AWS_US_EAST_1" -> "AWS_US_WEST_2", now no change',
 )
-edit(
+register_spec_edit(
     "a name was given",
     MAIN_FILE,
     "  orders:\n",
     "  orders:\n    name: Orders of today\n",
     "destination.orders is not as it was reviewed",
-    "`name`: edited since this was reviewed",
+    "`name`: edited since the review",
 )
-edit(
-    "a name of something new was edited",
+register_spec_edit(
+    "the name of a new entry was edited",
     MAIN_FILE,
     "  fresh:\n",
     "  fresh:\n    name: Fresh\n",
     '`name`: reviewed "fresh", now "Fresh"',
 )
-edit(
+register_spec_edit(
     "the trust was edited",
     MAIN_FILE,
     "      region: AWS_US_WEST_2\n",
     "      region: AWS_US_WEST_2\n      trust: {certificates: any}\n",
-    "`trust`: edited since this was reviewed",
+    "`trust`: edited since the review",
 )
-edit(
+register_spec_edit(
     "the setup tests were edited",
     MAIN_FILE,
     "      region: AWS_US_WEST_2\n",
     "      region: AWS_US_WEST_2\n      setup_tests: {run: false}\n",
-    "`setup_tests`: edited since this was reviewed",
+    "`setup_tests`: edited since the review",
 )
-edit(
+register_spec_edit(
     "the lifecycle was edited",
     MAIN_FILE,
     "      region: AWS_US_WEST_2\n",
     "      region: AWS_US_WEST_2\n      lifecycle: {protected: true}\n",
-    "`lifecycle`: edited since this was reviewed",
+    "`lifecycle`: edited since the review",
 )
-edit(
+register_spec_edit(
     "a profile was edited",
     PROFILES_FILE,
     "port: 5432",
@@ -242,37 +246,37 @@ edit(
     "`config.port`: reviewed no change, now 5432 -> 5433",
     "`config.port`: reviewed 5432, now 5433",
 )
-edit(
+register_spec_edit(
     "the defaults were edited",
     PROJECT_FILE,
     'time_zone_offset: "0"',
     'time_zone_offset: "+1"',
     '`time_zone_offset`: reviewed no change, now "0" -> "+1"',
 )
-edit(
+register_spec_edit(
     "defaults of tests were edited",
     PROJECT_FILE,
     'time_zone_offset: "0"',
     'time_zone_offset: "0", setup_tests: {on_failure: warn}',
-    "`setup_tests`: edited since this was reviewed",
+    "`setup_tests`: edited since the review",
 )
-edit(
+register_spec_edit(
     "a reference was edited",
     MAIN_FILE,
     "env:SALES_PASSWORD",
     "env:OTHER_PASSWORD",
     "`config.password`: reviewed the secret `env:SALES_PASSWORD`, now the secret `env:OTHER_PASSWORD`",
 )
-edit(
+register_spec_edit(
     "the service was edited",
     MAIN_FILE,
     "      region: AWS_US_WEST_2\n",
     "      region: AWS_US_WEST_2\n      service: snowflake\n",
     "destination.orders is not as it was reviewed: its spec was edited",
-    "`service`: edited since this was reviewed",
+    "`service`: edited since the review",
 )
-edit(
-    "an entry went",
+register_spec_edit(
+    "an entry was deleted",
     MAIN_FILE,
     "  half:\n    destination:\n      profile: postgres\n      config:\n        host: half.example\n".replace(
         "config:\n        host: half.example", "config: {host: half.example}"
@@ -280,7 +284,7 @@ edit(
     "  half: {}\n",
     "destination.half is not as it was reviewed: the specs do not declare it any more",
 )
-edit(
+register_spec_edit(
     "an entry was given another key",
     MAIN_FILE,
     "  sales:\n",
@@ -289,8 +293,8 @@ edit(
 )
 
 
-@row(
-    "an entry vanished",
+@register_case(
+    "an entry is missing",
     "plan-spec-changed",
     "destination.sales is not as it was reviewed: the specs do not declare it any more",
 )
@@ -300,7 +304,7 @@ def _(saved_project: SavedPlanProject, _: pytest.MonkeyPatch) -> None:
     saved_project.edit_file(MAIN_FILE, entry, "")
 
 
-def _give_up(saved_project: SavedPlanProject, more: str) -> None:
+def _remove_sales(saved_project: SavedPlanProject, more: str) -> None:
     text = (saved_project.folder / MAIN_FILE).read_text()
     entry = text[text.index("  sales:\n") : text.index("removed:\n")]
     saved_project.edit_file(MAIN_FILE, entry, "")
@@ -308,33 +312,33 @@ def _give_up(saved_project: SavedPlanProject, more: str) -> None:
     saved_project.edit_file(MAIN_FILE, "removed:\n", f"removed:\n  - {{group: sales, id: {id}{more}}}\n")
 
 
-@row(
-    "an entry was given up",
+@register_case(
+    "an entry was removed",
     "plan-spec-changed",
     "destination.sales is not as it was reviewed: the specs delete it now",
 )
 def _(saved_project: SavedPlanProject, _: pytest.MonkeyPatch) -> None:
-    _give_up(saved_project, "")
+    _remove_sales(saved_project, "")
 
 
-@row(
-    "an entry was let go",
+@register_case(
+    "an entry was forgotten",
     "plan-spec-changed",
     "destination.sales is not as it was reviewed: the specs do not declare it any more",
 )
 def _(saved_project: SavedPlanProject, _: pytest.MonkeyPatch) -> None:
-    _give_up(saved_project, ", forget: true")
+    _remove_sales(saved_project, ", forget: true")
 
 
-edit(
-    "a removal lets go instead",
+register_spec_edit(
+    "a removal became a forget",
     MAIN_FILE,
     "with_platform_connection: true",
     "forget: true",
     "destination.old is not as it was reviewed: the specs do not delete it any more",
     "group.old is not as it was reviewed: the specs do not delete it any more",
 )
-edit(
+register_spec_edit(
     "a removal keeps the group",
     MAIN_FILE,
     "with_platform_connection: true",
@@ -343,8 +347,8 @@ edit(
 )
 
 
-@row(
-    "a removal was taken back",
+@register_case(
+    "a removal was reverted",
     "plan-spec-changed",
     "destination.old is not as it was reviewed: the specs do not delete it any more",
 )
@@ -355,10 +359,10 @@ def _(saved_project: SavedPlanProject, _: pytest.MonkeyPatch) -> None:
     saved_project.edit_file(MAIN_FILE, "  orders:\n", f"{old}  orders:\n")
 
 
-@row(
+@register_case(
     "a visible value behind a reference changed",
     "plan-spec-changed",
-    "its spec refers to a value that is another one",
+    "its spec refers to a value that has changed",
     '`config.user`: reviewed no change, now "loader_of_orders" -> "another_loader"',
 )
 def _(saved_project: SavedPlanProject, _: pytest.MonkeyPatch) -> None:
@@ -368,38 +372,38 @@ def _(saved_project: SavedPlanProject, _: pytest.MonkeyPatch) -> None:
 # Secrets
 
 
-@row(
-    "a secret that is to be sent changed",
+@register_case(
+    "a planned secret changed",
     "plan-secret-changed",
-    "destination.sales is not as it was reviewed: its secret is another one",
-    "`config.password`: behind `env:SALES_PASSWORD` is another value than when this was reviewed",
+    "destination.sales is not as it was reviewed: its secret has changed",
+    "`config.password`: the value of `env:SALES_PASSWORD` has changed since the review",
 )
 def _(saved_project: SavedPlanProject, _: pytest.MonkeyPatch) -> None:
     saved_project.environ["SALES_PASSWORD"] = "nobody-sees-newest-sales"
 
 
-@row(
-    "a secret of something new changed",
+@register_case(
+    "a secret of a new entry changed",
     "plan-secret-changed",
-    "destination.fresh is not as it was reviewed: its secret is another one",
+    "destination.fresh is not as it was reviewed: its secret has changed",
 )
 def _(saved_project: SavedPlanProject, _: pytest.MonkeyPatch) -> None:
     saved_project.environ["FRESH_PASSWORD"] = "nobody-sees-fresher"
 
 
-@row(
-    "a secret that was unchanged when reviewed changed",
+@register_case(
+    "a secret unchanged at review changed",
     "plan-secret-changed",
-    "destination.orders is not as it was reviewed: its secret is another one",
+    "destination.orders is not as it was reviewed: its secret has changed",
 )
 def _(saved_project: SavedPlanProject, _: pytest.MonkeyPatch) -> None:
     saved_project.environ["ORDERS_PASSWORD"] = "nobody-sees-newer-orders"
 
 
-@row(
-    "a secret was put back",
+@register_case(
+    "a secret was reverted",
     "plan-secret-changed",
-    "destination.sales is not as it was reviewed: its secret is another one",
+    "destination.sales is not as it was reviewed: its secret has changed",
 )
 def _(saved_project: SavedPlanProject, _: pytest.MonkeyPatch) -> None:
     saved_project.environ["SALES_PASSWORD"] = "nobody-sees-older-sales"
@@ -408,87 +412,87 @@ def _(saved_project: SavedPlanProject, _: pytest.MonkeyPatch) -> None:
 # The account
 
 
-def drift(name: str, comes: Callable[[SavedPlanProject], object], *says: str) -> None:
-    """A row for something that happens at Fivetran."""
-    ROWS[name] = Row(lambda saved_project, _: comes(saved_project), "plan-stale", says)
+def register_drift(name: str, cause: Callable[[SavedPlanProject], object], *messages: str) -> None:
+    """Register a change at Fivetran as a cause."""
+    STALE_CASES[name] = StaleCase(lambda saved_project, _: cause(saved_project), "plan-stale", messages)
 
 
-drift(
-    "a field that is to change has changed",
+register_drift(
+    "a changed field drifted",
     lambda saved_project: change_live(saved_project, "orders", region="GCP_US_EAST4"),
     "destination.orders is not as it was reviewed: it was changed at Fivetran",
     '`region`: reviewed "AWS_US_EAST_1" -> "AWS_US_WEST_2", now "GCP_US_EAST4" -> "AWS_US_WEST_2"',
 )
-drift(
-    "a field that was to stay has changed",
+register_drift(
+    "an unchanged field drifted",
     lambda saved_project: change_live(saved_project, "sales", config={"port": 6000}),
     "destination.sales is not as it was reviewed: it was changed at Fivetran",
     "`config.port`: reviewed no change, now 6000 -> 5432",
 )
-drift(
-    "somebody made a group of that name",
+register_drift(
+    "a group of that name was created",
     lambda saved_project: saved_project.dashboard.add_group("fresh"),
-    "group.fresh is not as it was reviewed: somebody else has made one since",
-    "destination.fresh is not as it was reviewed: somebody has made group.fresh since",
+    "group.fresh is not as it was reviewed: another user has created it since",
+    "destination.fresh is not as it was reviewed: another user has created group.fresh since",
 )
-drift(
-    "somebody made two groups of that name",
+register_drift(
+    "two groups of that name were created",
     lambda saved_project: [saved_project.dashboard.add_group("fresh") for _ in "12"],
     "group.fresh is not as it was reviewed: several groups have its name now",
 )
-drift(
-    "somebody made a destination in that group",
+register_drift(
+    "a destination was created in that group",
     lambda saved_project: add_postgres(saved_project, saved_project.find_id("half"), "theirs.example"),
-    "destination.half is not as it was reviewed: somebody else has made one since",
+    "destination.half is not as it was reviewed: another user has created it since",
     '`config.host`: reviewed "half.example", now "theirs.example" -> "half.example"',
 )
-drift(
-    "somebody made that destination as it was planned",
+register_drift(
+    "the planned destination was created outside",
     lambda saved_project: add_postgres(saved_project, saved_project.find_id("half"), "half.example"),
-    "destination.half is not as it was reviewed: somebody else has made one since",
+    "destination.half is not as it was reviewed: another user has created it since",
 )
-drift(
-    "somebody made a destination of another service in that group",
+register_drift(
+    "a destination of another service was created in that group",
     lambda saved_project: saved_project.dashboard.add_destination(saved_project.find_id("half"), "snowflake"),
     "destination.half is not as it was reviewed: something else is in its place now",
 )
-drift(
-    "a destination vanished",
+register_drift(
+    "a destination was deleted",
     lambda saved_project: remove_objects(saved_project, "orders", Kind.DESTINATION),
     "destination.orders is not as it was reviewed: it is gone from Fivetran, or hidden from these credentials",
 )
-drift(
-    "a group vanished",
+register_drift(
+    "a group was deleted",
     lambda saved_project: remove_objects(saved_project, "orders", Kind.DESTINATION, Kind.GROUP),
     "group.orders is not as it was reviewed: it is gone from Fivetran, or hidden from these credentials",
 )
-drift(
-    "the group of something new vanished",
+register_drift(
+    "the group of a new destination was deleted",
     lambda saved_project: remove_objects(saved_project, "half", Kind.GROUP),
     "group.half is not as it was reviewed: it is gone from Fivetran, or hidden from these credentials",
 )
-drift(
+register_drift(
     "a pair was recreated",
     lambda saved_project: recreate_orders(saved_project, "AWS_US_EAST_1"),
     "group.orders is not as it was reviewed: it is gone from Fivetran, or hidden from these credentials",
 )
-drift(
-    "a pair was recreated, and the former one forgotten",
+register_drift(
+    "a pair was recreated, and its old record forgotten",
     lambda saved_project: [
         recreate_orders(saved_project, "AWS_US_EAST_1"),
         forget_pair(saved_project, "orders"),
     ],
     "destination.orders is not as it was reviewed: it is another object now",
 )
-drift(
-    "a pair was recreated as it was planned, and the former one forgotten",
+register_drift(
+    "a pair was recreated as planned, and its old record forgotten",
     lambda saved_project: [
         recreate_orders(saved_project, "AWS_US_WEST_2"),
         forget_pair(saved_project, "orders"),
     ],
     "destination.orders is not as it was reviewed: it is another object now",
 )
-drift(
+register_drift(
     "a destination was recreated as another service",
     lambda saved_project: [
         remove_objects(saved_project, "orders", Kind.DESTINATION),
@@ -497,8 +501,8 @@ drift(
     "destination.orders is not as it was reviewed: something else is in its place now",
     "changing `service` would destroy and recreate destination.orders",
 )
-drift(
-    "a connection would go with it",
+register_drift(
+    "a connection would be deleted too",
     lambda saved_project: saved_project.dashboard.add_connection(
         saved_project.find_id("old"), "fivetran_log", "fivetran_log"
     ),
@@ -507,37 +511,39 @@ drift(
 
 
 @pytest.mark.sampled(every=5)
-@pytest.mark.parametrize("name", ROWS)
-def test_a_plan_is_void(name: str, saved_project: SavedPlanProject, monkeypatch: pytest.MonkeyPatch) -> None:
-    """S-51: exit 4, a reason of its own, nothing is changed; R44: it can still be looked at."""
-    row = ROWS[name]
-    planned = saved_project.plan(*row.plan)
+@pytest.mark.parametrize("name", STALE_CASES)
+def test_a_stale_plan_is_refused(
+    name: str, saved_project: SavedPlanProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S-51: exit 4, a specific code, no change; R44: the plan can still be shown."""
+    case = STALE_CASES[name]
+    planned = saved_project.plan(*case.plan)
     assert planned.exit == 0, planned.stderr
     shown = saved_project.run("show", "plan.json").stdout
-    row.comes(saved_project, monkeypatch)
+    case.cause(saved_project, monkeypatch)
     before = len(saved_project.server.writes)
     state = (saved_project.folder / "specs/.reconciler/state.json").read_bytes()
-    result = saved_project.apply(*row.apply)
+    result = saved_project.apply(*case.apply)
     assert (result.exit, result.stdout) == (4, ""), result.stderr
-    told = {line.partition("]")[0] for line in result.stderr.splitlines() if line.startswith("error[")}
-    assert told == {f"error[{row.code}"}
-    for each in row.says:
+    headers = {line.partition("]")[0] for line in result.stderr.splitlines() if line.startswith("error[")}
+    assert headers == {f"error[{case.code}"}
+    for each in case.messages:
         assert each in result.stderr
-    document = saved_project.apply("--format", "json", *row.apply)
+    document = saved_project.apply("--format", "json", *case.apply)
     assert (document.exit, document.stderr) == (4, "")
     assert document.document["exit"] == {"code": 4, "reason": "plan-refused"}
-    assert {each["code"] for each in document.document["diagnostics"]} == {row.code}
-    for each in row.says:
+    assert {each["code"] for each in document.document["diagnostics"]} == {case.code}
+    for each in case.messages:
         assert each in json.dumps(document.document, ensure_ascii=False).replace('\\"', '"')
     assert saved_project.server.writes[before:] == []
     assert (saved_project.folder / "specs/.reconciler/state.json").read_bytes() == state
-    if row.is_shown:
+    if case.is_shown:
         again = saved_project.run("show", "plan.json")
         assert again.exit == 0
         assert again.stdout.partition("\n")[2] == shown.partition("\n")[2]
 
 
-def test_a_saved_plan_is_carried_out_as_it_was_reviewed(saved_project: SavedPlanProject) -> None:
+def test_a_saved_plan_is_applied_as_reviewed(saved_project: SavedPlanProject) -> None:
     assert saved_project.plan().exit == 0
     assert [
         f"{each['action']} {each['address']}" for each in saved_project.read_plan()["expected"]
@@ -550,8 +556,8 @@ def test_a_saved_plan_is_carried_out_as_it_was_reviewed(saved_project: SavedPlan
     assert saved_project.run("plan", "--detailed-exitcode").exit == 0
 
 
-def reordered(saved_project: SavedPlanProject) -> None:
-    """The same entries in another order, with comments, in other files, without anchors to lines."""
+def reorder_entries(saved_project: SavedPlanProject) -> None:
+    """Write the same entries in another order, with comments, in other files."""
     removed = (saved_project.folder / MAIN_FILE).read_text().partition("removed:\n")[2]
     saved_project.project.write(MAIN_FILE, f"# Who removes what.\nversion: 1\nremoved:\n{removed}")
     saved_project.project.write(
@@ -584,14 +590,14 @@ version: 1
     )
 
 
-def serial_moved(saved_project: SavedPlanProject) -> None:
-    """Somebody applies something else."""
+def advance_serial(saved_project: SavedPlanProject) -> None:
+    """Apply an unrelated change."""
     saved_project.edit_file(OTHER_FILE, "other.example", "other-2.example")
     assert saved_project.run("apply", "--auto-approve", "--target", "other").exit == 0
 
 
-def id_vanished(saved_project: SavedPlanProject) -> None:
-    """Another entry is bound to an object that somebody deletes."""
+def delete_bound_object(saved_project: SavedPlanProject) -> None:
+    """Bind another entry to an object and delete the object."""
     saved_project.edit_file(OTHER_FILE, "  other:\n", f"  other:\n    id: {saved_project.find_id('other')}\n")
     remove_objects(saved_project, "other", Kind.DESTINATION, Kind.GROUP)
 
@@ -607,12 +613,12 @@ UNRELATED: dict[str, Callable[[SavedPlanProject], object]] = {
     "another entry appeared": lambda saved_project: saved_project.edit_file(
         OTHER_FILE, "groups:\n", "groups:\n  one_more: {}\n"
     ),
-    "another entry went": lambda saved_project: saved_project.edit_file(
+    "another entry was deleted": lambda saved_project: saved_project.edit_file(
         OTHER_FILE,
         (saved_project.folder / OTHER_FILE).read_text().partition("groups:\n")[2],
         "  one_more: {}\nremoved:\n  - {group: other, id: " + saved_project.find_id("other") + "}\n",
     ),
-    "entries were put in another order": reordered,
+    "entries were put in another order": reorder_entries,
     "the secret of another entry changed": lambda saved_project: saved_project.environ.update(
         OTHER_PASSWORD="nobody-sees-2"
     ),
@@ -620,23 +626,23 @@ UNRELATED: dict[str, Callable[[SavedPlanProject], object]] = {
     "another destination drifted": lambda saved_project: change_live(
         saved_project, "other", region="GCP_US_EAST4"
     ),
-    "another destination vanished": lambda saved_project: remove_objects(
+    "another destination was deleted": lambda saved_project: remove_objects(
         saved_project, "other", Kind.DESTINATION
     ),
     "another group was renamed": lambda saved_project: saved_project.dashboard.rename_group(
         saved_project.find_id("other"), "theirs"
     ),
-    "another pair vanished": lambda saved_project: remove_objects(
+    "another pair was deleted": lambda saved_project: remove_objects(
         saved_project, "other", Kind.DESTINATION, Kind.GROUP
     ),
-    "groups were made that nobody declares": lambda saved_project: [
+    "undeclared groups were created": lambda saved_project: [
         saved_project.dashboard.add_group(name) for name in ("hackathon", "hackathon")
     ],
     "a connection appeared": lambda saved_project: saved_project.dashboard.add_connection(
         saved_project.find_id("orders"), "github", "github"
     ),
-    "another entry has an id that vanished": id_vanished,
-    "the state moved on": serial_moved,
+    "another entry has the id of a deleted object": delete_bound_object,
+    "the state has a newer serial": advance_serial,
     "another limit changed": lambda saved_project: saved_project.edit_file(
         PROJECT_FILE, "limits: {", "limits: {replacements: 3, "
     ),
@@ -644,7 +650,7 @@ UNRELATED: dict[str, Callable[[SavedPlanProject], object]] = {
 
 
 @pytest.mark.parametrize("name", UNRELATED)
-def test_a_plan_stays_valid_whatever_happens_elsewhere(name: str, saved_project: SavedPlanProject) -> None:
+def test_a_plan_stays_valid_after_unrelated_changes(name: str, saved_project: SavedPlanProject) -> None:
     assert saved_project.plan().exit == 0
     UNRELATED[name](saved_project)
     before = len(saved_project.server.writes)

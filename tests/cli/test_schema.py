@@ -1,4 +1,4 @@
-"""`reconciler schema`: what editors check specs with."""
+"""`reconciler schema`: JSON schemas for editors."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ SPEC = Draft202012Validator(build_schema("spec"))
 PROJECT = Draft202012Validator(build_schema("project"))
 
 
-def spec_of(text: str) -> Any:
+def parse_spec(text: str) -> Any:
     return to_plain(parse(text, "spec.yaml"))
 
 
-def entry(destination: str) -> Any:
-    return spec_of(f"version: 1\ngroups:\n  one:\n    destination: {destination}\n")
+def build_entry(destination: str) -> Any:
+    return parse_spec(f"version: 1\ngroups:\n  one:\n    destination: {destination}\n")
 
 
 @pytest.mark.parametrize("kind", ["spec", "project"])
-def test_schemas_are_valid_schemas(kind: str) -> None:
+def test_schemas_are_valid_json_schemas(kind: str) -> None:
     Draft202012Validator.check_schema(build_schema(kind))
 
 
@@ -40,21 +40,21 @@ EXAMPLES = sorted(
 
 
 @pytest.mark.parametrize("file", [*DEMO, *EXAMPLES], ids=lambda file: str(file.relative_to(ROOT)))
-def test_the_demo_account_and_the_examples_fit(file: Path) -> None:
-    data = spec_of(file.read_text())
+def test_the_demo_account_and_the_examples_match_the_schema(file: Path) -> None:
+    data = parse_spec(file.read_text())
     (PROJECT if "specs" in data else SPEC).validate(data)
 
 
 @pytest.mark.parametrize(("port", "fits"), [(0, False), (1, True), (65535, True), (65536, False)])
-def test_numbers_have_their_bounds(port: int, fits: bool) -> None:
-    assert SPEC.is_valid(entry("{service: snowflake, config: {port: " + str(port) + "}}")) is fits
+def test_numbers_have_bounds_in_the_schema(port: int, fits: bool) -> None:
+    assert SPEC.is_valid(build_entry("{service: snowflake, config: {port: " + str(port) + "}}")) is fits
 
 
 @pytest.mark.parametrize("name", load_service_names())
-def test_the_example_of_every_service_fits(name: str) -> None:
+def test_the_example_of_every_service_matches_the_schema(name: str) -> None:
     service = load_service(name)
     assert service is not None
-    SPEC.validate(spec_of(render_example(service)))
+    SPEC.validate(parse_spec(render_example(service)))
 
 
 SNOWFLAKE = "service: snowflake, config: "
@@ -87,8 +87,8 @@ SNOWFLAKE = "service: snowflake, config: "
         "{setup_tests: {unset: true}}",
     ],
 )
-def test_what_validate_accepts_fits(destination: str) -> None:
-    SPEC.validate(entry(destination))
+def test_specs_accepted_by_validate_match_the_schema(destination: str) -> None:
+    SPEC.validate(build_entry(destination))
 
 
 @pytest.mark.parametrize(
@@ -116,14 +116,14 @@ def test_what_validate_accepts_fits(destination: str) -> None:
         "[]",
     ],
 )
-def test_what_is_wrong_by_itself_does_not_fit(destination: str) -> None:
-    assert not SPEC.is_valid(entry(destination))
+def test_a_wrong_destination_does_not_match_the_schema(destination: str) -> None:
+    assert not SPEC.is_valid(build_entry(destination))
 
 
-def test_removals_fit() -> None:
+def test_removals_match_the_schema() -> None:
     more = ("", ', name: " two  blanks"', ", name: x, only: destination", ", forget: true")
     entries = "".join(f"  - {{group: one, id: x{each}}}\n" for each in more)
-    SPEC.validate(spec_of(f"version: 1\nremoved:\n{entries}"))
+    SPEC.validate(parse_spec(f"version: 1\nremoved:\n{entries}"))
 
 
 @pytest.mark.parametrize(
@@ -140,8 +140,8 @@ def test_removals_fit() -> None:
         "version: 1\nprofiles:\n  one: {service: snowflake, config: {databse: x}}\n",
     ],
 )
-def test_a_wrong_skeleton_does_not_fit(text: str) -> None:
-    assert not SPEC.is_valid(spec_of(text))
+def test_a_wrong_structure_does_not_match_the_schema(text: str) -> None:
+    assert not SPEC.is_valid(parse_spec(text))
 
 
 @pytest.mark.parametrize(
@@ -152,11 +152,11 @@ def test_a_wrong_skeleton_does_not_fit(text: str) -> None:
         "version: 1\nspecs: [a.yaml]\ndefaults: {destination: {regoin: x}}\n",
     ],
 )
-def test_a_wrong_project_file_does_not_fit(text: str) -> None:
-    assert not PROJECT.is_valid(spec_of(text))
+def test_a_wrong_project_file_does_not_match_the_schema(text: str) -> None:
+    assert not PROJECT.is_valid(parse_spec(text))
 
 
-def test_outdated_services_and_fields_are_marked() -> None:
+def test_deprecated_services_and_fields_are_marked() -> None:
     definitions = build_schema("spec")["$defs"]
     conditions = definitions["config_by_service"]["allOf"]
     marked = {
@@ -172,7 +172,7 @@ def test_outdated_services_and_fields_are_marked() -> None:
     assert old["deprecated"] is True
 
 
-def test_fields_are_described_where_an_editor_looks() -> None:
+def test_fields_have_descriptions_for_editors() -> None:
     definitions = build_schema("spec")["$defs"]
     assert definitions["config_of_snowflake"]["properties"]["host"]["description"].startswith(
         "Host of the account."
@@ -184,12 +184,12 @@ def test_fields_are_described_where_an_editor_looks() -> None:
     assert len(services["enumDescriptions"]) == len(services["enum"])
 
 
-def test_without_options_the_schema_of_spec_files_is_printed(project: Project) -> None:
+def test_schema_without_options_prints_the_schema_of_spec_files(project: Project) -> None:
     assert json.loads(project.run("schema").stdout) == build_schema("spec")
     assert json.loads(project.run("schema", "project").stdout) == build_schema("project")
 
 
-def test_write_puts_both_beside_the_project_and_says_what_to_write(project: Project) -> None:
+def test_write_saves_both_schemas_and_prints_the_editor_lines(project: Project) -> None:
     project.write_groups("  one: {}\n")
     result = project.run("schema", "--write")
     assert result.exit == 0
@@ -206,14 +206,14 @@ def test_write_puts_both_beside_the_project_and_says_what_to_write(project: Proj
     )
 
 
-def test_write_takes_a_folder_of_your_own(project: Project) -> None:
+def test_write_accepts_another_folder(project: Project) -> None:
     result = project.run("schema", "--write", "editor")
     assert result.exit == 0
     assert (project.folder / "editor/spec.json").exists()
     assert "$schema=../../editor/spec.json" in result.stdout
 
 
-def test_a_folder_that_cannot_be_written_is_told(project: Project) -> None:
+def test_an_unwritable_folder_is_reported(project: Project) -> None:
     project.write("taken", "a file\n")
     result = project.run("schema", "--write", "taken")
     assert result.exit == 1

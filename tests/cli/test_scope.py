@@ -1,4 +1,4 @@
-"""A run can be narrowed to some entries, and reads no more than it needs."""
+"""Scope of a run: filters limit the planned entries and the number of reads."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ KEYS = ("orders", "sales_eu", "sales_us")
 
 
 @pytest.fixture
-def team(project: Project, server: EmulatedFivetran) -> Project:
-    """Three applied pairs, all of them changed in the specs since."""
+def edited_project(project: Project, server: EmulatedFivetran) -> Project:
+    """Three applied pairs, each with a spec edit since."""
     project.write(
         "specs/reconciler.yaml",
         f"version: 1\naccount_id: {server.account_id}\nspecs: ['groups/*.yaml']\n",
@@ -32,9 +32,9 @@ def team(project: Project, server: EmulatedFivetran) -> Project:
     return project
 
 
-def planned(team: Project, server: EmulatedFivetran, *options: str) -> list[str]:
-    """The addresses that a plan would change."""
-    document = team.run_against(server, "plan", "--format", "json", *options).document
+def list_planned(edited_project: Project, server: EmulatedFivetran, *options: str) -> list[str]:
+    """List the addresses of the changes in a plan."""
+    document = edited_project.run_against(server, "plan", "--format", "json", *options).document
     return [change["address"] for change in document["changes"]]
 
 
@@ -51,16 +51,16 @@ def planned(team: Project, server: EmulatedFivetran, *options: str) -> list[str]
     ],
 )
 def test_only_what_is_in_scope_is_planned(
-    team: Project, server: EmulatedFivetran, options: tuple[str, ...], expected: list[str]
+    edited_project: Project, server: EmulatedFivetran, options: tuple[str, ...], expected: list[str]
 ) -> None:
-    assert planned(team, server, *options) == expected
+    assert list_planned(edited_project, server, *options) == expected
 
 
-def test_a_target_costs_one_read_however_large_the_account_is(
-    team: Project, server: EmulatedFivetran
+def test_a_target_needs_one_read_whatever_the_size_of_the_account(
+    edited_project: Project, server: EmulatedFivetran
 ) -> None:
     before = len(server.calls)
-    planned(team, server, "--target", "orders")
+    list_planned(edited_project, server, "--target", "orders")
     [id] = server.app.dashboard.find_group_ids("orders")
     assert server.calls[before:] == [
         "GET /v1/account/info",
@@ -70,20 +70,22 @@ def test_a_target_costs_one_read_however_large_the_account_is(
     ]
 
 
-def test_apply_leaves_alone_what_is_out_of_scope(team: Project, server: EmulatedFivetran) -> None:
+def test_apply_leaves_entries_out_of_scope_unchanged(
+    edited_project: Project, server: EmulatedFivetran
+) -> None:
     before = len(server.writes)
-    assert team.run_against(server, "apply", "--auto-approve", "--target", "orders").exit == 0
+    assert edited_project.run_against(server, "apply", "--auto-approve", "--target", "orders").exit == 0
     [id] = server.app.dashboard.find_group_ids("orders")
     assert server.writes[before:] == [f"PATCH /v1/destinations/{id}", f"POST /v1/destinations/{id}/test"]
-    assert planned(team, server) == ["destination.sales_eu", "destination.sales_us"]
+    assert list_planned(edited_project, server) == ["destination.sales_eu", "destination.sales_us"]
 
 
 @pytest.mark.parametrize("option", ["--target", "--exclude"])
 def test_a_filter_that_matches_nothing_is_an_error(
-    team: Project, server: EmulatedFivetran, option: str
+    edited_project: Project, server: EmulatedFivetran, option: str
 ) -> None:
     before = len(server.calls)
-    result = team.run_against(server, "plan", option, "destination.order")
+    result = edited_project.run_against(server, "plan", option, "destination.order")
     assert result.exit == 1
     assert "error[unknown-target]" in result.stderr
     assert "did you mean `destination.orders`?" in result.stderr
@@ -105,46 +107,44 @@ def test_a_filter_that_matches_nothing_is_an_error(
         (("--changed-since", "HEAD", "--exclude", "*"), "every entry of the specs"),
     ],
 )
-def test_selectors_that_leave_nothing_are_wrong_usage(
-    team: Project, server: EmulatedFivetran, command: str, options: tuple[str, ...], what: str
+def test_selectors_without_remaining_entries_are_wrong_usage(
+    edited_project: Project, server: EmulatedFivetran, command: str, options: tuple[str, ...], what: str
 ) -> None:
     if "--changed-since" in options:
-        commit(team.folder, "here")
+        commit(edited_project.folder, "here")
     before = len(server.calls)
     approved = ("--auto-approve",) if command == "apply" else ()
-    result = team.run_against(server, command, *approved, *options)
+    result = edited_project.run_against(server, command, *approved, *options)
     assert (result.exit, result.stdout) == (64, "")
-    told = f"error[nothing-selected]: `--exclude` takes away {what}, so nothing is left to look at"
-    assert told in result.stderr
+    message = f"error[nothing-selected]: `--exclude` excludes {what}, so no entry is left"
+    assert message in result.stderr
     assert server.calls[before:] == []
 
 
-def test_programs_are_told_of_wrong_usage_too(team: Project, server: EmulatedFivetran) -> None:
-    result = team.run_against(server, "plan", "--exclude", "*", "--format", "json")
+def test_wrong_usage_is_reported_in_json(edited_project: Project, server: EmulatedFivetran) -> None:
+    result = edited_project.run_against(server, "plan", "--exclude", "*", "--format", "json")
     assert result.exit == 64
     assert result.document["exit"] == {"code": 64, "reason": "usage"}
 
 
-def test_a_key_that_moved_elsewhere_stays_remembered_as_it_is(
-    team: Project, server: EmulatedFivetran
-) -> None:
-    """Only a run that is about the entry follows its `was:`."""
+def test_a_moved_key_out_of_scope_keeps_its_record(edited_project: Project, server: EmulatedFivetran) -> None:
+    """Only a run with the entry in its scope follows its `was:`."""
     pairs = "".join(PAIR.format(key=key, project="acme") for key in KEYS[1:])
-    team.write_groups(
+    edited_project.write_groups(
         pairs + PAIR.format(key="shop", project="acme").replace("shop:\n", "shop:\n    was: orders\n")
     )
-    file = team.folder / "specs/.reconciler/state.json"
+    file = edited_project.folder / "specs/.reconciler/state.json"
     for options, key in ((("--target", "sales_*"), "orders"), (("--target", "shop"), "shop")):
-        assert team.run_against(server, "apply", "--auto-approve", *options).exit == 0
+        assert edited_project.run_against(server, "apply", "--auto-approve", *options).exit == 0
         assert f"destination.{key}" in json.loads(file.read_text())["records"]
 
 
-def test_a_removal_out_of_scope_deletes_nothing(team: Project, server: EmulatedFivetran) -> None:
+def test_a_removal_out_of_scope_deletes_nothing(edited_project: Project, server: EmulatedFivetran) -> None:
     [id] = server.app.dashboard.find_group_ids("orders")
     pairs = "".join(PAIR.format(key=key, project="acme") for key in KEYS[1:])
-    team.write_groups(pairs + f"removed:\n  - {{group: orders, id: {id}}}\n")
+    edited_project.write_groups(pairs + f"removed:\n  - {{group: orders, id: {id}}}\n")
     before = len(server.writes)
-    assert team.run_against(server, "apply", "--auto-approve", "--exclude", "orders").exit == 0
+    assert edited_project.run_against(server, "apply", "--auto-approve", "--exclude", "orders").exit == 0
     assert server.writes[before:] == []
-    assert team.run_against(server, "apply", "--auto-approve", "--target", "orders").exit == 0
+    assert edited_project.run_against(server, "apply", "--auto-approve", "--target", "orders").exit == 0
     assert server.writes[before:] == [f"DELETE /v1/destinations/{id}", f"DELETE /v1/groups/{id}"]

@@ -29,8 +29,8 @@ SNOWFLAKE = """\
 """
 
 
-def pair(**config: str) -> str:
-    """A Postgres pair with more config lines."""
+def build_pair(**config: str) -> str:
+    """Build a Postgres pair with more config lines."""
     lines = "".join(f"        {name}: {value}\n" for name, value in config.items())
     return f"""\
   orders:
@@ -46,15 +46,15 @@ def pair(**config: str) -> str:
 PLAIN = {"host": "orders.example", "port": "5432", "user": "loader"}
 
 
-def secrets(project: Project, server: EmulatedFivetran, block: str) -> None:
+def write_secret_rules(project: Project, server: EmulatedFivetran, block: str) -> None:
     project.write(
         "specs/reconciler.yaml",
         f"version: 1\naccount_id: {server.account_id}\nspecs: ['groups/*.yaml']\nsecrets:\n{block}",
     )
 
 
-def forms(canary: str) -> list[str]:
-    """A text as it is, and in the disguises in which it could slip through."""
+def list_encodings(canary: str) -> list[str]:
+    """List a text in all encodings in which it could leak."""
     return [
         canary,
         json.dumps(canary)[1:-1],
@@ -65,18 +65,20 @@ def forms(canary: str) -> list[str]:
     ]
 
 
-def test_a_command_and_a_vault_give_what_is_sent_and_nothing_is_shown(
+def test_secrets_of_a_command_and_a_vault_are_sent_and_not_shown(
     project: Project, server: EmulatedFivetran
 ) -> None:
     program = project.write(
         "specs/bin/show.py", f"print({json.dumps({'user': 'loader', 'password': CANARY})!r})"
     )
     command = json.dumps([sys.executable, str(program)])
-    secrets(project, server, f'  allow: ["command:*", "vault:kv/*"]\n  commands:\n    show: {command}\n')
+    write_secret_rules(
+        project, server, f'  allow: ["command:*", "vault:kv/*"]\n  commands:\n    show: {command}\n'
+    )
     body = json.dumps({"data": {"data": {"host": "orders.example"}, "metadata": {}}}).encode()
     with serve_script(lambda wire, _: wire.send(build_response(body))) as vault:
         project.write_groups(
-            pair(
+            build_pair(
                 host='{value: "vault:kv/orders#host"}',
                 port="5432",
                 user='{value: "command:show#user"}',
@@ -99,7 +101,7 @@ def test_a_command_and_a_vault_give_what_is_sent_and_nothing_is_shown(
     config = sent["config"]
     assert (config["host"], config["user"], config["password"]) == ("orders.example", "loader", CANARY)
     printed = "".join(each.stdout + each.stderr for each in results)
-    assert [form for form in forms(CANARY) if form in printed] == []
+    assert [form for form in list_encodings(CANARY) if form in printed] == []
     assert "command:show#password" in printed
 
 
@@ -108,16 +110,18 @@ def test_a_command_and_a_vault_give_what_is_sent_and_nothing_is_shown(
     "failure",
     ["sys.exit(CANARY)", "print(CANARY); sys.exit(3)", "raise ValueError(CANARY)", "print([CANARY])"],
 )
-def test_a_command_that_fails_shows_nothing_of_what_it_said(
+def test_a_failed_secret_command_shows_none_of_its_output(
     failure: str, command: list[str], project: Project, server: EmulatedFivetran
 ) -> None:
     program = project.write("specs/show.py", f"import sys\nCANARY = {CANARY!r}\n{failure}\n")
-    secrets(project, server, f"  commands: {{show: {json.dumps([sys.executable, str(program)])}}}\n")
-    project.write_groups(pair(**PLAIN, password='{secret: "command:show#password"}'))
+    write_secret_rules(
+        project, server, f"  commands: {{show: {json.dumps([sys.executable, str(program)])}}}\n"
+    )
+    project.write_groups(build_pair(**PLAIN, password='{secret: "command:show#password"}'))
     result = project.run_against(server, *command)
     assert result.exit == 1
     assert "error[secret-unavailable]" in result.stderr
-    assert [form for form in forms(CANARY) if form in result.stdout + result.stderr] == []
+    assert [form for form in list_encodings(CANARY) if form in result.stdout + result.stderr] == []
     assert server.writes == []
 
 
@@ -140,12 +144,14 @@ def test_a_command_that_fails_shows_nothing_of_what_it_said(
         ('  allow: ["vualt:*"]\n', "env:X", "bad-allow", "did you mean `vault`?"),
     ],
 )
-def test_what_no_run_could_resolve_is_found_by_validate(
+def test_validate_reports_unresolvable_references(
     block: str, reference: str, code: str, words: str, project: Project
 ) -> None:
     project.write("specs/reconciler.yaml", f"version: 1\nspecs: ['groups/*.yaml']\nsecrets:\n{block}")
     project.write_groups(
-        pair(**{**PLAIN, "password": f'{{secret: "{reference}"}}', "host": f'{{secret: "{reference}"}}'})
+        build_pair(
+            **{**PLAIN, "password": f'{{secret: "{reference}"}}', "host": f'{{secret: "{reference}"}}'}
+        )
     )
     result = project.run("validate")
     assert result.exit == 1
@@ -154,16 +160,18 @@ def test_what_no_run_could_resolve_is_found_by_validate(
     assert "missing-field" not in result.stderr
 
 
-def test_a_reference_with_an_error_in_it_is_no_missing_field_as_well(project: Project) -> None:
+def test_an_invalid_reference_is_not_also_a_missing_field(project: Project) -> None:
     project.write_groups(SNOWFLAKE.replace("acme.snowflakecomputing.com", '{value: "dungeon:host"}'))
     result = project.run("validate")
     assert "error[bad-reference]" in result.stderr
     assert result.stderr.rstrip().endswith("1 error")
 
 
-def test_the_place_of_a_reference_is_told(project: Project, server: EmulatedFivetran) -> None:
-    secrets(project, server, "  allow: []\n")
-    project.write_groups(pair(**PLAIN, password='{secret: "env:ORDERS_PASSWORD"}'))
+def test_an_unresolved_reference_is_reported_with_its_location(
+    project: Project, server: EmulatedFivetran
+) -> None:
+    write_secret_rules(project, server, "  allow: []\n")
+    project.write_groups(build_pair(**PLAIN, password='{secret: "env:ORDERS_PASSWORD"}'))
     assert "specs/groups/main.yaml:13:28" in project.run("validate").stderr
 
 
@@ -171,7 +179,7 @@ def test_names_in_fivetrans_secrets_manager_are_sent_beside_config(
     project: Project, server: EmulatedFivetran
 ) -> None:
     project.write_groups(SNOWFLAKE)
-    secrets(project, server, "  timeout: 5\n")
+    write_secret_rules(project, server, "  timeout: 5\n")
     first = project.run_against(server, "apply", "--auto-approve")
     assert first.exit == 0, first.stderr
     [body] = server.list_bodies("POST", "/v1/destinations")
@@ -182,9 +190,9 @@ def test_names_in_fivetrans_secrets_manager_are_sent_beside_config(
     assert (again.exit, server.calls.count("POST /v1/destinations")) == (0, 1), again.stdout
 
 
-def test_another_manager_is_told_all_names_again(project: Project, server: EmulatedFivetran) -> None:
+def test_another_secrets_manager_gets_all_names_again(project: Project, server: EmulatedFivetran) -> None:
     project.write_groups(SNOWFLAKE)
-    secrets(project, server, "  timeout: 5\n")
+    write_secret_rules(project, server, "  timeout: 5\n")
     project.run_against(server, "apply", "--auto-approve")
     project.write_groups(SNOWFLAKE.replace("esm_one", "esm_two"))
     assert project.run_against(server, "apply", "--auto-approve").exit == 0
@@ -198,7 +206,7 @@ def test_another_manager_is_told_all_names_again(project: Project, server: Emula
 def test_a_change_under_an_old_field_name_leaves_other_secrets_alone(
     project: Project, server: EmulatedFivetran
 ) -> None:
-    secrets(project, server, "  timeout: 5\n")
+    write_secret_rules(project, server, "  timeout: 5\n")
     old = SNOWFLAKE.replace(
         "external_secrets_manager_id: esm_one",
         "external_secrets_manager_id: esm_one\n      local_processing_agent_id: one",
@@ -213,10 +221,8 @@ def test_a_change_under_an_old_field_name_leaves_other_secrets_alone(
     assert body == {"hybrid_deployment_agent_id": "two", "run_setup_tests": False}
 
 
-def test_a_secret_that_is_an_object_at_fivetran_is_sent_as_one(
-    project: Project, server: EmulatedFivetran
-) -> None:
-    secrets(project, server, "  timeout: 5\n")
+def test_a_secret_of_object_type_is_sent_as_object(project: Project, server: EmulatedFivetran) -> None:
+    write_secret_rules(project, server, "  timeout: 5\n")
     project.write_groups(SNOWFLAKE + '        gcs_service_account_credentials: {secret: "env:GCS_KEY"}\n')
     result = project.run_against(
         server, "apply", "--auto-approve", environ={"GCS_KEY": '{"private_key_id": "x", "n": 1}'}
@@ -255,47 +261,47 @@ SANDBOX = """\
 """
 
 
-def test_a_sandbox_makes_up_values_that_fit_their_fields(project: Project, server: EmulatedFivetran) -> None:
-    secrets(project, server, "  commands: {show: [no-such-program]}\n")
+def test_a_sandbox_invents_values_valid_for_their_fields(project: Project, server: EmulatedFivetran) -> None:
+    write_secret_rules(project, server, "  commands: {show: [no-such-program]}\n")
     project.write_groups(SANDBOX)
     result = project.run("apply", "--sandbox", "--auto-approve")
     assert result.exit == 0, result.stderr
     assert project.run("plan", "--sandbox", "--detailed-exitcode").exit == 0
 
 
-def test_a_plan_that_may_not_read_secrets_needs_none_and_is_the_same_plan(
+def test_a_plan_without_access_to_secrets_has_the_same_digest(
     project: Project, server: EmulatedFivetran
 ) -> None:
-    """A job that comments on pull requests plans new entries and changes without any secret; its digest is what the
-    job with the secrets applies."""
+    """A job that comments on pull requests plans new entries and changes without any secret; the job with the secrets
+    applies the same digest."""
     project.write(
         "specs/reconciler.yaml",
         f"version: 1\naccount_id: {server.account_id}\nspecs: ['groups/*.yaml']\n"
         'fingerprint_key: {secret: "env:FINGERPRINT_KEY"}\n',
     )
-    secrets = {"ORDERS_PASSWORD": CANARY, "FINGERPRINT_KEY": "key-of-the-fingerprints"}
+    environ = {"ORDERS_PASSWORD": CANARY, "FINGERPRINT_KEY": "key-of-the-fingerprints"}
     password = '{secret: "env:ORDERS_PASSWORD"}'
-    moved = {**PLAIN, "host": "moved.example"}  # brings the password with it
+    moved = {**PLAIN, "host": "moved.example"}  # sends the password with it
     for fields, first in ((PLAIN, "+ destination.orders"), (moved, "~ destination.orders")):
-        project.write_groups(pair(**fields, password=password))
-        told = project.run_against(server, "plan", "--secrets", "skip")
-        assert told.exit == 0, told.stderr
-        assert first in told.stdout
+        project.write_groups(build_pair(**fields, password=password))
+        planned = project.run_against(server, "plan", "--secrets", "skip")
+        assert planned.exit == 0, planned.stderr
+        assert first in planned.stdout
         digest = project.run_against(server, "plan", "--secrets", "skip", "--format", "json").document[
             "digest"
         ]
-        applied = project.run_against(server, "apply", "--expect", digest, environ=secrets)
+        applied = project.run_against(server, "apply", "--expect", digest, environ=environ)
         assert applied.exit == 0, applied.stdout + applied.stderr
-        assert "No changes." in project.run_against(server, "plan", environ=secrets).stdout
+        assert "No changes." in project.run_against(server, "plan", environ=environ).stdout
     [created] = server.list_bodies("POST", "/v1/destinations")
     assert created["config"]["password"] == CANARY
 
 
-def test_an_apply_that_compares_no_secrets_still_sends_those_of_what_is_new(
+def test_an_apply_without_secret_comparison_sends_secrets_of_new_entries(
     project: Project, server: EmulatedFivetran
 ) -> None:
-    secrets(project, server, "  timeout: 30\n")
-    project.write_groups(pair(**PLAIN, password='{secret: "env:ORDERS_PASSWORD"}'))
+    write_secret_rules(project, server, "  timeout: 30\n")
+    project.write_groups(build_pair(**PLAIN, password='{secret: "env:ORDERS_PASSWORD"}'))
     refused = project.run_against(server, "apply", "--auto-approve", "--secrets", "skip")
     assert refused.exit == 1
     assert "error[secret-unavailable]" in refused.stderr
@@ -310,12 +316,12 @@ def test_an_apply_that_compares_no_secrets_still_sends_those_of_what_is_new(
 
 @pytest.mark.parametrize("action", ["create", "replace"])
 @pytest.mark.parametrize("compares", [True, False])
-def test_secrets_of_what_an_interrupted_run_made_do_not_stay_unknown(
+def test_secrets_of_an_interrupted_create_become_known(
     project: Project, server: EmulatedFivetran, action: str, compares: bool
 ) -> None:
-    """As a state looks after a death, also one that an earlier version wrote."""
-    secrets(project, server, '  allow: ["env:*"]\n')
-    project.write_groups(pair(**PLAIN, password='{secret: "env:PASSWORD"}'))
+    """The state is that of a killed run, also of an earlier version."""
+    write_secret_rules(project, server, '  allow: ["env:*"]\n')
+    project.write_groups(build_pair(**PLAIN, password='{secret: "env:PASSWORD"}'))
     assert project.run_against(server, "apply", "--auto-approve", environ={"PASSWORD": CANARY}).exit == 0
     file = project.folder / "specs" / ".reconciler" / "state.json"
     state = json.loads(file.read_text())
@@ -323,7 +329,7 @@ def test_secrets_of_what_an_interrupted_run_made_do_not_stay_unknown(
     record |= {"intent": {"action": action, "name": "orders"}, "applied": {}, "fingerprints": {}}
     record["id"] = None if action == "create" else record["id"]
     file.write_text(json.dumps(state))
-    if not compares:  # whoever looks at no secret does not make the answer final
+    if not compares:  # a run without secrets leaves the answer open
         skipping = project.run_against(server, "apply", "--auto-approve", "--secrets", "skip")
         assert skipping.exit == 0, skipping.stdout + skipping.stderr
         state = json.loads(file.read_text())

@@ -1,6 +1,6 @@
 """Every command with and without `--secrets skip`, for each kind of state and of change.
 
-A run without access to secrets still plans them: it leaves open only the comparisons that need their values.
+A run without access to secrets still plans them: only comparisons that need their values stay open.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ FINGERPRINT_KEY = {"FINGERPRINT_KEY": "a-key-that-the-team-shares"}
 
 
 @dataclass(frozen=True)
-class Situation:
+class SpecChange:
     """New specs beside the applied ones, their symbol in plans and their class in graphs, and the new secrets."""
 
     groups: str
@@ -49,27 +49,27 @@ class Situation:
     applied_before: str = PAIR
 
 
-SITUATIONS = {
-    "create": Situation(PAIR, "+", ":::create", SECRETS, applied_before="  other: {}\n"),
-    "replace": Situation(
+SPEC_CHANGES = {
+    "create": SpecChange(PAIR, "+", ":::create", SECRETS, applied_before="  other: {}\n"),
+    "replace": SpecChange(
         PAIR.replace("snowflake", "redshift").replace("        auth: PASSWORD\n", "        port: 5439\n")
         + "      lifecycle: {allow_replace: true}\n",
         "-/+",
         ":::replace",
         ROTATED,
     ),
-    "update": Situation(PAIR.replace("database: ORDERS", "database: SALES"), "~", ":::update", ROTATED),
-    # Another login sends its secret with it, whether it can be compared or not.
-    "login": Situation(PAIR.replace(PASSWORD, KEY), "~", ":::update", ROTATED),
-    "unchanged": Situation(PAIR, "", "flowchart", SECRETS),
+    "update": SpecChange(PAIR.replace("database: ORDERS", "database: SALES"), "~", ":::update", ROTATED),
+    # A change of the login sends its secret too, whether the secret can be compared or not.
+    "login": SpecChange(PAIR.replace(PASSWORD, KEY), "~", ":::update", ROTATED),
+    "unchanged": SpecChange(PAIR, "", "flowchart", SECRETS),
 }
 
 
 class SecretsProject(AppliedProject):
-    """A project that is applied once, whose runs have different secrets."""
+    """A project applied once, whose runs have different secrets."""
 
     def must_run(self, *arguments: str, environ: Mapping[str, str], code: int = 0) -> str:
-        """Run a command that has to end with this code; its standard output."""
+        """Run a command, assert its exit code, and return its standard output."""
         result = self.run(*arguments, **environ)
         assert result.exit == code, (arguments, result.exit, result.stdout, result.stderr)
         assert "Traceback" not in result.stderr
@@ -77,7 +77,7 @@ class SecretsProject(AppliedProject):
 
 
 class SandboxProject(SecretsProject):
-    """A project of the sandbox, without the account of a server."""
+    """A project in the sandbox, without an account on a server."""
 
     def write_settings(self, settings: str = "") -> None:
         self.project.write("specs/reconciler.yaml", f"version: 1\nspecs: ['groups/*.yaml']\n{settings}")
@@ -95,7 +95,7 @@ PROJECTS = {"emulator": SecretsProject, "sandbox": SandboxProject}
 
 
 def keep_state(_: SecretsProject) -> None:
-    """The state as the apply has left it."""
+    """Keep the state of the apply."""
 
 
 def lose_key(applied_project: SecretsProject) -> None:
@@ -109,7 +109,7 @@ def lose_state(applied_project: SecretsProject) -> None:
 
 @dataclass(frozen=True)
 class StateCase:
-    """The settings of a state, and its damage before anything is planned."""
+    """The settings of a state, and the damage to it before the plan."""
 
     settings: str = ""
     damage: Callable[[SecretsProject], None] = keep_state
@@ -122,59 +122,59 @@ STATES = {
     "fingerprint-key": StateCase('fingerprint_key: {secret: "env:FINGERPRINT_KEY"}\n'),
     "git": StateCase(f"state: git:origin/{BRANCH}\n"),
 }
-IN_SANDBOX = ("absent", "with-key", "without-key")  # which knows no other state
+IN_SANDBOX = ("absent", "with-key", "without-key")  # the sandbox has no other state
 ROWS = (*product(["emulator"], STATES), *product(["sandbox"], IN_SANDBOX))
 CASES = [
     (place, state, name, mode)
-    for (place, state), name, mode in product(ROWS, SITUATIONS, ["resolve", "skip"])
-    # Git is slow, and has no key as other states have none; a secret that is sent there is the case of its own.
+    for (place, state), name, mode in product(ROWS, SPEC_CHANGES, ["resolve", "skip"])
+    # Git is slow, and a missing key is covered by other states; one case sends a secret there.
     if state != "git" or name == "login"
 ]
 NOTICED_LATER = {("emulator", "with-key"), ("emulator", "fingerprint-key")}
 """States by which the next run that reads secrets notices a rotated secret."""
 
 
-@pytest.mark.sampled(every=5)
+@pytest.mark.sampled(every=9)
 @pytest.mark.parametrize("case", CASES, ids="-".join)
-def test_every_command_ends_with_its_exit_code(
+def test_every_command_exits_with_the_expected_code(
     case: tuple[str, str, str, str], project: Project, server: EmulatedFivetran, tmp_path: Path
 ) -> None:
     place, state, name, mode = case
-    situation, state_case = SITUATIONS[name], STATES[state]
+    spec_change, state_case = SPEC_CHANGES[name], STATES[state]
     if state_case.settings.startswith("state:"):
         BareRepository(tmp_path / "upstream.git").clone(project.folder)
     applied_project = PROJECTS[place](project, server)
     applied_project.write_settings(state_case.settings)
     environ = {**SECRETS, **FINGERPRINT_KEY}
-    project.write_groups(situation.applied_before)
+    project.write_groups(spec_change.applied_before)
     applied_project.must_run("apply", "--auto-approve", environ=environ)
     state_case.damage(applied_project)
     project.write_groups(
-        situation.groups if name != "create" else situation.applied_before + situation.groups
+        spec_change.groups if name != "create" else spec_change.applied_before + spec_change.groups
     )
-    environ |= situation.secrets
-    reads = environ if mode == "resolve" else {}  # a job for comments has no secret but that of Fivetran
-    changes = 2 if situation.symbol else 0
-    line = f"{situation.symbol} destination.orders" if situation.symbol else "No changes."
+    environ |= spec_change.secrets
+    reads = environ if mode == "resolve" else {}  # a comment job has no secret but the Fivetran key
+    changes = 2 if spec_change.symbol else 0
+    line = f"{spec_change.symbol} destination.orders" if spec_change.symbol else "No changes."
 
     plan = ("plan", "--secrets", mode, "--out", "saved", "--detailed-exitcode")
     assert line in applied_project.must_run(*plan, environ=reads, code=changes)
     document = json.loads(
         applied_project.must_run("plan", "--secrets", mode, "--format", "json", environ=reads)
     )
-    assert bool(document["changes"]) == bool(situation.symbol)
+    assert bool(document["changes"]) == bool(spec_change.symbol)
     applied_project.must_run("drift", environ={})
-    assert situation.action in applied_project.must_run("graph", "--secrets", mode, environ=reads)
+    assert spec_change.action in applied_project.must_run("graph", "--secrets", mode, environ=reads)
     applied_project.must_run("graph", "--offline", environ={})
     applied_project.must_run("validate", environ={})
     assert line in applied_project.must_run("show", "saved", environ={})
     known = 1 if state == "absent" else 0
     applied_project.must_run("state", "list", environ={}, code=known)
     applied_project.must_run(
-        "state", "show", situation.applied_before.strip(" ").partition(":")[0], environ={}, code=known
+        "state", "show", spec_change.applied_before.strip(" ").partition(":")[0], environ={}, code=known
     )
 
-    if situation.symbol:
+    if spec_change.symbol:
         applied_project.must_run("apply", "saved", environ=environ)
         applied_project.must_run("apply", "saved", environ=environ, code=4)
     applied_project.must_run("apply", "--auto-approve", "--secrets", mode, environ=environ)

@@ -1,4 +1,4 @@
-"""However the work of a command ends, there is an exit code and nothing leaks."""
+"""Ends of a command: each has an exit code, and no secret leaks."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ def run_work(form: str, work: Callable[[CommandContext], ExitCode]) -> ExitCode:
     return run_command(settings, OutputOptions(no_color=True), form, work)
 
 
-def bug(session: CommandContext) -> ExitCode:
+def raise_bug(session: CommandContext) -> ExitCode:
     raise ValueError("hunter2")
 
 
-def bug_behind_a_bug(session: CommandContext) -> ExitCode:
+def raise_chained_bug(session: CommandContext) -> ExitCode:
     try:
-        return bug(session)
+        return raise_bug(session)
     except ValueError as error:
         raise RuntimeError("also hunter2") from error
 
 
-def interrupted(session: CommandContext) -> ExitCode:
+def raise_interrupt(session: CommandContext) -> ExitCode:
     raise KeyboardInterrupt
 
 
-def refused(session: CommandContext) -> ExitCode:
+def raise_errors(session: CommandContext) -> ExitCode:
     raise ReconcilerError(
         [
             Diagnostic("replace-refused", "no", span=Span("spec.yaml", 2, 3, 2, 6)),
@@ -44,8 +44,8 @@ def refused(session: CommandContext) -> ExitCode:
     )
 
 
-@pytest.mark.parametrize("work", [bug, bug_behind_a_bug])
-def test_a_bug_shows_where_it_is_and_never_its_message(
+@pytest.mark.parametrize("work", [raise_bug, raise_chained_bug])
+def test_a_bug_reports_its_location_without_its_message(
     work: Callable[[CommandContext], ExitCode], capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert run_work("text", work) is ExitCode.BUG
@@ -59,30 +59,31 @@ def test_a_bug_shows_where_it_is_and_never_its_message(
 
 
 def test_an_interrupt_has_its_own_exit_code(capfd: pytest.CaptureFixture[str]) -> None:
-    assert run_work("text", interrupted) is ExitCode.INTERRUPTED
+    assert run_work("text", raise_interrupt) is ExitCode.INTERRUPTED
     assert capfd.readouterr().err == "Interrupted before anything was changed.\n"
 
 
 @pytest.mark.parametrize(
-    ("work", "code"), [(bug, ExitCode.BUG), (interrupted, ExitCode.INTERRUPTED), (refused, ExitCode.REFUSED)]
+    ("work", "code"),
+    [(raise_bug, ExitCode.BUG), (raise_interrupt, ExitCode.INTERRUPTED), (raise_errors, ExitCode.REFUSED)],
 )
-def test_with_json_every_end_is_one_document(
+def test_every_end_with_json_is_one_document(
     work: Callable[[CommandContext], ExitCode], code: ExitCode, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert run_work("json", work) is code
     data = json.loads(capfd.readouterr().out)
     assert data["exit"] == {"code": int(code), "reason": code.reason}
-    wanted = {bug: "bug", interrupted: "interrupted", refused: "replace-refused"}[work]
+    wanted = {raise_bug: "bug", raise_interrupt: "interrupted", raise_errors: "replace-refused"}[work]
     assert {each["code"] for each in data["diagnostics"]} == {wanted}
     assert "hunter2" not in str(data)
 
 
-def test_people_get_all_findings_with_their_excerpts_on_stderr(
+def test_text_diagnostics_are_written_with_excerpts_to_stderr(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "spec.yaml").write_bytes(b"a: 1\r\n  bad: 2\r\n")
-    assert run_work("text", refused) is ExitCode.REFUSED
+    assert run_work("text", raise_errors) is ExitCode.REFUSED
     printed = capfd.readouterr()
     assert printed.out == ""
     assert printed.err == (
@@ -98,15 +99,15 @@ def test_people_get_all_findings_with_their_excerpts_on_stderr(
     )
 
 
-def test_concise_has_one_line_each(capfd: pytest.CaptureFixture[str]) -> None:
-    run_work("concise", refused)
+def test_concise_diagnostics_have_one_line_each(capfd: pytest.CaptureFixture[str]) -> None:
+    run_work("concise", raise_errors)
     assert capfd.readouterr().err == (
         "spec.yaml:2:3: error[replace-refused]: no\nerror[replace-refused]: never\n"
     )
 
 
 @pytest.mark.parametrize("line", [0, 3, 10**9])
-def test_a_line_that_is_not_there_has_no_excerpt(line: int, tmp_path: Path) -> None:
+def test_a_missing_line_has_no_excerpt(line: int, tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("one\ntwo")
     lines = SourceLines(tmp_path)
     assert lines("a.yaml", 2) == "two"

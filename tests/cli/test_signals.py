@@ -25,7 +25,7 @@ BARE = "  {key}: {{}}\n"
 
 
 class InterruptedProject(AppliedProject):
-    """A project without entries, and a real process that applies it."""
+    """A project without entries, applied by a real process."""
 
     def declare_groups(self, *names: str, form: str = BARE) -> None:
         self.project.write_groups("".join(form.format(key=name) for name in names))
@@ -46,8 +46,8 @@ class InterruptedProject(AppliedProject):
             yield process, gate
 
     def check_next_apply(self, *, waits: bool = False) -> None:
-        """The next apply starts at once, ends well, and leaves nothing to do and nothing twice. If a request for a
-        create may still take effect, the next apply `waits` with that create."""
+        """Assert that the next apply starts at once, succeeds, converges and duplicates nothing. If a create may still
+        take effect, the next apply `waits` with it."""
         self.server.app.faults.clear()
         if waits:
             held = self.run(*APPLY)
@@ -70,24 +70,24 @@ def interrupted_project(project: Project, server: EmulatedFivetran) -> Interrupt
 
 
 def parse_results(finished: ProcessResult) -> dict[str, str]:
-    """The words of the result lines, by address."""
+    """Parse the result words by address."""
     lines = finished.out.partition("digest ")[2].splitlines()
     found = (line.split() for line in lines if line.startswith(("  + ", "  ~ ", "  ? ", "  - ")))
     return {parts[1]: parts[2] for parts in found}
 
 
 def list_summary(finished: ProcessResult) -> list[str]:
-    """The last lines, from `Applied:` on."""
+    """List the lines of the summary, from `Applied:` on."""
     return ("Applied:" + finished.out.rpartition("\nApplied:")[2]).splitlines()
 
 
-INTERRUPTED = "Interrupted. Run apply again to go on: what is done is found and not done twice."
+INTERRUPTED = "Interrupted. Run apply again to continue: finished changes are not repeated."
 
 
 @pytest.mark.parametrize(
     ("number", "phase"), [(signal.SIGINT, "before-effect"), (signal.SIGTERM, "after-effect")]
 )
-def test_a_write_that_hangs_is_abandoned_in_time_and_reported_as_unknown(
+def test_a_hanging_write_is_abandoned_in_time_and_reported_as_unknown(
     number: int, phase: str, interrupted_project: InterruptedProject
 ) -> None:
     interrupted_project.declare_groups("first", "second", form=PAIR)
@@ -98,7 +98,7 @@ def test_a_write_that_hangs_is_abandoned_in_time_and_reported_as_unknown(
         ended = process.wait_for_exit()
     assert process.seconds_since_signal < 7, "CI runners kill after ten seconds"
     assert ended.code == 6
-    assert "Stopping: what is in flight has a few seconds to end." in ended.err
+    assert "Stopping: calls in flight have a few seconds to end." in ended.err
     assert parse_results(ended) == {
         "group.first": "unknown",
         "destination.first": "cancelled",
@@ -120,7 +120,7 @@ def test_a_write_that_hangs_is_abandoned_in_time_and_reported_as_unknown(
 
 
 @SIGNALS
-def test_what_is_in_flight_ends_and_what_waits_does_not_begin(
+def test_requests_in_flight_finish_and_waiting_changes_do_not_start(
     number: int, interrupted_project: InterruptedProject
 ) -> None:
     interrupted_project.declare_groups("east", "north", "south", "west")
@@ -143,7 +143,7 @@ def test_what_is_in_flight_ends_and_what_waits_does_not_begin(
     assert interrupted_project.server.writes == ["POST /v1/groups"] * 4
 
 
-def test_a_document_reports_the_same(interrupted_project: InterruptedProject) -> None:
+def test_an_interrupted_apply_reports_outcomes_in_json(interrupted_project: InterruptedProject) -> None:
     interrupted_project.declare_groups("first", "second")
     with interrupted_project.start("--parallelism", "1", "--format", "json", is_released=False) as (
         process,
@@ -163,7 +163,7 @@ def test_a_document_reports_the_same(interrupted_project: InterruptedProject) ->
 
 
 @pytest.mark.long
-def test_tests_that_hang_leave_what_is_written_and_the_next_plan_runs_them(
+def test_hanging_setup_tests_keep_the_destination_and_are_repeated_by_the_next_plan(
     interrupted_project: InterruptedProject,
 ) -> None:
     interrupted_project.declare_groups("first", form=PAIR)
@@ -191,7 +191,8 @@ def test_tests_that_hang_leave_what_is_written_and_the_next_plan_runs_them(
     assert interrupted_project.server.writes[2:] == [f"POST /v1/destinations/{id}/test"] * 2
 
 
-def test_a_check_that_hangs_delays_no_exit(interrupted_project: InterruptedProject) -> None:
+@pytest.mark.long
+def test_a_hanging_convergence_check_delays_no_exit(interrupted_project: InterruptedProject) -> None:
     interrupted_project.declare_groups("first")
     interrupted_project.add_faults("GET /v1/account/info #2 hang 60")
     with interrupted_project.start(should_block=lambda method, path: path.endswith("/info")) as (
@@ -204,7 +205,7 @@ def test_a_check_that_hangs_delays_no_exit(interrupted_project: InterruptedProje
     assert process.seconds_since_signal < 7
     assert ended.code == 6
     assert list_summary(ended)[1:] == [
-        "Interrupted. All of it was applied; run plan to see whether anything is left."
+        "Interrupted. All changes were applied; run plan to see whether any are left."
     ]
     assert interrupted_project.server.writes == ["POST /v1/groups"]
     interrupted_project.check_next_apply()
@@ -219,9 +220,7 @@ def test_a_check_that_hangs_delays_no_exit(interrupted_project: InterruptedProje
     ],
     ids=["a pause", "a retry"],
 )
-def test_a_run_that_only_waits_ends_at_once(
-    faults: tuple[str, ...], interrupted_project: InterruptedProject
-) -> None:
+def test_a_waiting_run_ends_at_once(faults: tuple[str, ...], interrupted_project: InterruptedProject) -> None:
     interrupted_project.declare_groups("first", "second")
     interrupted_project.add_faults(*faults)
     with interrupted_project.start("--parallelism", "1", "-v") as (process, gate):
@@ -238,14 +237,14 @@ def test_a_run_that_only_waits_ends_at_once(
 
 
 @pytest.mark.long
-def test_a_budget_that_is_spent_is_not_waited_for(interrupted_project: InterruptedProject) -> None:
+def test_a_signal_ends_the_wait_for_a_spent_quota(interrupted_project: InterruptedProject) -> None:
     settings = interrupted_project.folder / "specs" / "reconciler.yaml"
     interrupted_project.project.write(
         "specs/reconciler.yaml", settings.read_text() + "budget: {setup_tests_per_minute: 1}\n"
     )
     interrupted_project.declare_groups("first", "second", form=PAIR)
     with interrupted_project.start("--parallelism", "1") as (process, _):
-        process.wait_for("no setup tests left for now: going on in ")
+        process.wait_for("no setup tests left for now: continuing in ")
         process.signal(signal.SIGINT)
         ended = process.wait_for_exit()
     assert process.seconds_since_signal < 4
@@ -258,7 +257,7 @@ def test_a_budget_that_is_spent_is_not_waited_for(interrupted_project: Interrupt
 
 
 @SIGNALS
-def test_a_second_signal_leaves_at_once_with_everything_on_disk(
+def test_a_second_signal_exits_at_once_with_the_state_on_disk(
     number: int, interrupted_project: InterruptedProject
 ) -> None:
     interrupted_project.declare_groups("first", "second", "third")
@@ -266,12 +265,12 @@ def test_a_second_signal_leaves_at_once_with_everything_on_disk(
     with interrupted_project.start("--parallelism", "2") as (process, gate):
         gate.await_arrivals(2)
         process.signal(number)
-        process.wait_for("Once more leaves at once.")
+        process.wait_for("Ctrl-C again stops at once.")
         process.signal(number)
         ended = process.wait_for_exit()
     assert process.seconds_since_signal < 4
     assert ended.code == 6
-    assert "Left at once: what was being changed may or may not have happened." in ended.err
+    assert "Stopped at once: changes in flight may or may not be in effect." in ended.err
     journal = interrupted_project.state_file.with_name("state.json.journal").read_text()
     assert all(f"group.{name}" in journal for name in ("first", "second", "third"))
     listed = interrupted_project.project.run("state", "list").stdout
@@ -290,7 +289,7 @@ def test_a_second_signal_leaves_at_once_with_everything_on_disk(
         (signal.SIGINT, ("drift",), "text"),
     ],
 )
-def test_before_anything_was_sent_a_signal_is_an_exit_of_its_own(
+def test_a_signal_before_the_first_write_has_its_own_exit_code(
     number: int, command: tuple[str, ...], form: str, interrupted_project: InterruptedProject
 ) -> None:
     interrupted_project.declare_groups("first")
@@ -319,16 +318,16 @@ def test_before_anything_was_sent_a_signal_is_an_exit_of_its_own(
     interrupted_project.check_next_apply()
 
 
-def test_a_signal_behind_the_last_change_is_none_before_the_first(
+def test_a_signal_after_the_last_change_is_not_reported_as_no_changes(
     interrupted_project: InterruptedProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    really = EventLog.close
+    original = EventLog.close
 
-    def late(log: EventLog) -> None:
-        really(log)
+    def signal_afterwards(log: EventLog) -> None:
+        original(log)
         os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr(EventLog, "close", late)
+    monkeypatch.setattr(EventLog, "close", signal_afterwards)
     interrupted_project.declare_groups("first")
     result = interrupted_project.run(*APPLY)
     assert result.exit == 0
@@ -336,7 +335,7 @@ def test_a_signal_behind_the_last_change_is_none_before_the_first(
     assert "before anything was changed" not in result.stderr
 
 
-def test_a_rehearsal_passes_sigterm_on_and_ends_as_its_command_does(
+def test_emulate_forwards_sigterm_and_exits_with_the_code_of_its_command(
     interrupted_project: InterruptedProject,
 ) -> None:
     interrupted_project.declare_groups("first")
@@ -350,7 +349,7 @@ def test_a_rehearsal_passes_sigterm_on_and_ends_as_its_command_does(
     assert ended.code == 128 + signal.SIGTERM
 
 
-def test_sigterm_ends_an_emulator_in_order(interrupted_project: InterruptedProject) -> None:
+def test_sigterm_shuts_an_emulator_down_cleanly(interrupted_project: InterruptedProject) -> None:
     with BackgroundProcess("emulate", "--port", "0", directory=interrupted_project.folder) as process:
         process.wait_for("export FIVETRAN_APIKEY")
         process.signal(signal.SIGTERM)

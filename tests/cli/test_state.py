@@ -95,7 +95,7 @@ def test_an_interrupted_and_untested_record_is_marked(applied_project: StateProj
     assert record["marks"] == ["protected", "unverified", "interrupted"]
 
 
-def test_a_secret_without_a_fingerprint_is_called_so(applied_project: StateProject) -> None:
+def test_a_secret_without_a_fingerprint_is_marked(applied_project: StateProject) -> None:
     state = applied_project.read_state()
     state["records"]["destination.orders"]["fingerprints"]["config"] = {
         "secret_key": "",
@@ -108,7 +108,7 @@ def test_a_secret_without_a_fingerprint_is_called_so(applied_project: StateProje
     assert "fingerprint present" not in shown
 
 
-def test_all_is_shown_of_an_address_but_no_secret(applied_project: StateProject) -> None:
+def test_show_prints_a_record_without_secrets(applied_project: StateProject) -> None:
     result = applied_project.run_state("show", "destination.orders")
     assert result.exit == 0
     values = dict(line.split(maxsplit=1) for line in result.stdout.splitlines()[1:])
@@ -148,7 +148,7 @@ def test_a_pair_moves_together_and_the_next_plan_is_empty(
     result = applied_project.run_state("move", *names)
     assert result.exit == 0, result.stderr
     assert applied_project.addresses == {"group.purchases", "destination.purchases"}
-    assert "group.orders is remembered as group.purchases now." in result.stdout
+    assert "group.orders is recorded as group.purchases now." in result.stdout
     applied_project.project.write_groups(
         PAIR.format(key="purchases").replace("  purchases:", "  purchases:\n    name: orders")
     )
@@ -169,7 +169,7 @@ def test_a_moved_secret_is_still_compared(applied_project: StateProject) -> None
     assert "config.secret_key" in plan.stdout
 
 
-def test_nothing_moves_onto_what_is_remembered(applied_project: StateProject) -> None:
+def test_a_move_onto_a_recorded_address_is_refused(applied_project: StateProject) -> None:
     state = applied_project.read_state()
     state["records"]["destination.sales"] = {"id": "sunny_vole"}
     applied_project.state_file.write_text(json.dumps(state))
@@ -180,7 +180,7 @@ def test_nothing_moves_onto_what_is_remembered(applied_project: StateProject) ->
 
 
 @pytest.mark.parametrize("target", ["Purchases", "connection.purchases", "destination.purchases", "group."])
-def test_an_impossible_address_is_no_target(applied_project: StateProject, target: str) -> None:
+def test_an_invalid_address_is_refused_as_target(applied_project: StateProject, target: str) -> None:
     before = applied_project.state_file.read_bytes()
     result = applied_project.run_state("move", "group.orders", target)
     assert (result.exit, get_error_code(result)) == (1, "invalid-address")
@@ -188,7 +188,7 @@ def test_an_impossible_address_is_no_target(applied_project: StateProject, targe
 
 
 @pytest.mark.parametrize("arguments", [("show", "ordres"), ("move", "ordres", "x"), ("forget", "ordres")])
-def test_an_unknown_address_gets_the_nearest(
+def test_an_unknown_address_gets_a_suggestion(
     applied_project: StateProject, arguments: tuple[str, ...]
 ) -> None:
     options = ("--auto-approve",) if arguments[0] == "forget" else ()
@@ -197,7 +197,7 @@ def test_an_unknown_address_gets_the_nearest(
     assert "did you mean `orders`?" in result.stderr
 
 
-def test_all_unknown_addresses_are_told_and_nothing_is_forgotten(applied_project: StateProject) -> None:
+def test_all_unknown_addresses_are_reported_and_nothing_is_forgotten(applied_project: StateProject) -> None:
     result = applied_project.run_state("forget", "orders", "group.x", "group.y", "--auto-approve")
     assert result.exit == 1
     assert result.stderr.count("error[unknown-address]") == 2
@@ -218,7 +218,7 @@ def test_a_group_is_forgotten_with_its_destination_and_found_again(
     assert f"<- group.orders        {applied_project.id}" in plan.stdout
 
 
-def test_a_destination_is_forgotten_alone(applied_project: StateProject) -> None:
+def test_a_destination_is_forgotten_without_its_group(applied_project: StateProject) -> None:
     document = applied_project.run_state(
         "forget", "destination.orders", "--auto-approve", "--format", "json"
     ).document
@@ -234,7 +234,7 @@ def test_forgetting_without_a_terminal_is_refused(applied_project: StateProject)
 
 
 @pytest.mark.parametrize("arguments", [("move", "orders", "x"), ("forget", "orders", "--auto-approve")])
-def test_a_command_that_writes_does_not_wait_for_a_lock(
+def test_a_state_command_does_not_wait_for_a_lock(
     applied_project: StateProject, arguments: tuple[str, ...]
 ) -> None:
     before = applied_project.state_file.read_bytes()
@@ -246,7 +246,7 @@ def test_a_command_that_writes_does_not_wait_for_a_lock(
 
 
 @pytest.mark.parametrize("arguments", [("list",), ("show", "orders"), ("move", "orders", "x")])
-def test_a_damaged_state_is_named(applied_project: StateProject, arguments: tuple[str, ...]) -> None:
+def test_a_damaged_state_is_an_error(applied_project: StateProject, arguments: tuple[str, ...]) -> None:
     applied_project.state_file.write_text("{")
     result = applied_project.run_state(*arguments)
     assert (result.exit, get_error_code(result)) == (1, "state-damaged")
@@ -254,9 +254,7 @@ def test_a_damaged_state_is_named(applied_project: StateProject, arguments: tupl
 
 
 @pytest.mark.parametrize("arguments", [("list",), ("show", "orders"), ("move", "orders", "x")])
-def test_a_state_that_is_not_there_is_named_and_not_made(
-    project: Project, arguments: tuple[str, ...]
-) -> None:
+def test_a_missing_state_is_reported_and_not_created(project: Project, arguments: tuple[str, ...]) -> None:
     result = project.run("state", *arguments)
     assert (result.exit, get_error_code(result)) == (1, "no-state")
     assert "specs/.reconciler/state.json" in result.stderr
@@ -265,7 +263,7 @@ def test_a_state_that_is_not_there_is_named_and_not_made(
     assert [each["code"] for each in document["diagnostics"]] == ["no-state"]
 
 
-def test_the_sandbox_has_a_memory_of_its_own(project: Project) -> None:
+def test_the_sandbox_has_its_own_state(project: Project) -> None:
     project.write_groups(PAIR.format(key="orders"))
     assert project.run("apply", "--sandbox", "--auto-approve").exit == 0
     assert project.run("state", "list").exit == 1
@@ -279,7 +277,7 @@ def test_the_sandbox_has_a_memory_of_its_own(project: Project) -> None:
 @pytest.mark.parametrize(
     ("arguments", "missing"), [(["show"], "ADDR"), (["move", "orders"], "TO"), (["forget"], "ADDR")]
 )
-def test_what_is_missing_is_called_as_the_help_calls_it(
+def test_a_missing_argument_is_named_as_in_the_help(
     project: Project, arguments: list[str], missing: str
 ) -> None:
     result = project.run("state", *arguments)
@@ -287,12 +285,12 @@ def test_what_is_missing_is_called_as_the_help_calls_it(
     assert f"`{missing}` is missing" in result.stderr
 
 
-def test_broken_specs_do_not_matter(applied_project: StateProject) -> None:
+def test_state_commands_ignore_invalid_specs(applied_project: StateProject) -> None:
     applied_project.project.write("specs/groups/main.yaml", "version: [")
     assert applied_project.run_state("list").exit == 0
 
 
-def test_a_key_that_moves_by_its_spec_takes_its_secrets_along(applied_project: StateProject) -> None:
+def test_a_key_moved_by_its_spec_keeps_its_secrets(applied_project: StateProject) -> None:
     applied_project.project.write_groups(
         PAIR.format(key="purchases").replace(
             "  purchases:", "  purchases:\n    name: orders\n    was: orders"
@@ -302,7 +300,7 @@ def test_a_key_that_moves_by_its_spec_takes_its_secrets_along(applied_project: S
 
 
 @pytest.mark.parametrize(("answer", "code", "left"), [("yes\n", 0, 0), ("y\n", 1, 2), ("\x04", 1, 2)])
-def test_a_person_is_asked_before_anything_is_forgotten(
+def test_forget_prompts_before_the_state_is_changed(
     project: Project, answer: str, code: int, left: int
 ) -> None:
     project.write_groups(PAIR.format(key="orders"))

@@ -1,4 +1,4 @@
-"""A saved plan that stopped part-way is applied again: what is in effect is skipped, the rest is what was reviewed."""
+"""Resume of a stopped saved plan: applied changes are skipped, and the rest must match the review."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def saved_project(project: Project, tmp_path_factory: pytest.TempPathFactory) ->
     yield from prepare_project(project, tmp_path_factory)
 
 
-def refuse(saved_project: SavedPlanProject, path: str) -> None:
+def add_refusal(saved_project: SavedPlanProject, path: str) -> None:
     saved_project.add_faults(f"{path} status 400")
 
 
@@ -59,10 +59,10 @@ STOPS = {
 DELETIONS = {"DELETE /v1/destinations/old", "DELETE /v1/groups/old"}
 
 
-def stopped(saved_project: SavedPlanProject, fault: str) -> None:
-    """A plan of which one thing did not work, and with it the deletions."""
+def stop_plan(saved_project: SavedPlanProject, fault: str) -> None:
+    """Apply a plan in which one change fails and the deletions are held."""
     assert saved_project.plan().exit == 0
-    refuse(
+    add_refusal(
         saved_project,
         fault.replace("ORDERS", saved_project.orders).replace("SALES", saved_project.find_id("sales")),
     )
@@ -71,9 +71,11 @@ def stopped(saved_project: SavedPlanProject, fault: str) -> None:
 
 
 @pytest.mark.parametrize("stop", STOPS)
-def test_a_plan_that_stopped_goes_on_with_the_rest(stop: str, saved_project: SavedPlanProject) -> None:
+def test_a_stopped_plan_resumes_with_its_remaining_changes(
+    stop: str, saved_project: SavedPlanProject
+) -> None:
     fault, rest = STOPS[stop]
-    stopped(saved_project, fault)
+    stop_plan(saved_project, fault)
     before = len(saved_project.server.writes)
     result = saved_project.apply()
     assert result.exit == 0, result.stdout + result.stderr
@@ -95,34 +97,34 @@ CHANGES_OF_THE_REST: dict[str, tuple[str, Callable[[SavedPlanProject], object]]]
         "plan-secret-changed",
         lambda saved_project: saved_project.environ.update(FRESH_PASSWORD="nobody-sees-2"),
     ),
-    "somebody made it": (
+    "the object was created outside": (
         "plan-stale",
         lambda saved_project: add_postgres(saved_project, saved_project.find_id("fresh"), "fresh.example"),
     ),
-    "its group was made again": (
+    "its group was recreated": (
         "plan-stale",
         lambda saved_project: [
             remove_objects(saved_project, "fresh", Kind.GROUP),
             saved_project.dashboard.add_group("fresh"),
         ],
     ),
-    "what is done has drifted": (
+    "an applied entry drifted": (
         "plan-stale",
         lambda saved_project: change_live(saved_project, "orders", region="GCP_US_EAST4"),
     ),
-    "what is done was edited": (
+    "an applied entry was edited": (
         "plan-spec-changed",
         lambda saved_project: saved_project.edit_file(MAIN_FILE, "orders.example", "orders-2.example"),
     ),
-    "what is done has another secret": (
+    "an applied entry has another secret": (
         "plan-secret-changed",
         lambda saved_project: saved_project.environ.update(SALES_PASSWORD="nobody-sees-3"),
     ),
-    "what is done was made and has drifted": (
+    "a created entry drifted": (
         "plan-stale",
         lambda saved_project: change_live(saved_project, "half", config={"host": "theirs.example"}),
     ),
-    "the deletion was taken back": (
+    "the deletion was reverted": (
         "plan-spec-changed",
         lambda saved_project: saved_project.edit_file(MAIN_FILE, "with_platform_connection", "forget"),
     ),
@@ -130,8 +132,10 @@ CHANGES_OF_THE_REST: dict[str, tuple[str, Callable[[SavedPlanProject], object]]]
 
 
 @pytest.mark.parametrize("name", CHANGES_OF_THE_REST)
-def test_the_rest_of_a_plan_must_be_what_was_reviewed(name: str, saved_project: SavedPlanProject) -> None:
-    stopped(saved_project, "POST /v1/destinations #1")
+def test_remaining_changes_of_a_plan_must_match_the_review(
+    name: str, saved_project: SavedPlanProject
+) -> None:
+    stop_plan(saved_project, "POST /v1/destinations #1")
     code, change = CHANGES_OF_THE_REST[name]
     change(saved_project)
     before = len(saved_project.server.writes)
@@ -144,7 +148,7 @@ def test_the_rest_of_a_plan_must_be_what_was_reviewed(name: str, saved_project: 
     assert saved_project.run("show", "plan.json").exit == 0
 
 
-def test_tests_that_failed_are_run_again_and_nothing_else(saved_project: SavedPlanProject) -> None:
+def test_failed_setup_tests_are_repeated_alone(saved_project: SavedPlanProject) -> None:
     assert saved_project.plan().exit == 0
     failure = SetupTest("Host Connection", "FAILED", "no route to fresh.example")
     saved_project.dashboard.script_setup_tests(group_name="fresh", finally_always=[failure])
@@ -159,8 +163,8 @@ def test_tests_that_failed_are_run_again_and_nothing_else(saved_project: SavedPl
 @pytest.mark.sampled(every=5)
 @pytest.mark.parametrize("tests", ["true", "false"])
 @pytest.mark.parametrize("call", ["POST /v1/groups", "POST /v1/destinations", "PATCH /v1/destinations/"])
-def test_a_run_that_was_killed_goes_on(saved_project: SavedPlanProject, call: str, tests: str) -> None:
-    """Whatever a killed run has sent takes effect behind its back."""
+def test_a_killed_run_is_resumed(saved_project: SavedPlanProject, call: str, tests: str) -> None:
+    """Requests of a killed run still take effect."""
     saved_project.edit_file(
         PROJECT_FILE, 'time_zone_offset: "0"', f'time_zone_offset: "0", setup_tests: {{run: {tests}}}'
     )
@@ -173,10 +177,10 @@ def test_a_run_that_was_killed_goes_on(saved_project: SavedPlanProject, call: st
     assert saved_project.plan().exit == 0
     method, _, path = call.partition(" ")
 
-    def holds(asked: str, at: str) -> bool:
+    def is_held(asked: str, at: str) -> bool:
         return asked == method and (at.startswith(path) if path.endswith("/") else at == path)
 
-    with serve_blocking(saved_project.server, holds) as (gate, url):
+    with serve_blocking(saved_project.server, is_held) as (gate, url):
         process = subprocess.Popen(
             [*COMMAND, "apply", "plan.json", "--parallelism", "1"],
             cwd=saved_project.folder,

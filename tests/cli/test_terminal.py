@@ -1,4 +1,4 @@
-"""What a person at a terminal meets: the question, live progress, Ctrl-C."""
+"""Terminal sessions: prompts, live progress, Ctrl-C."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ENTRIES = "version: 1\ngroups:\n  first: {}\n  second: {}\n"
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A project of two groups that does not say which account it is for."""
+    """A project of two groups without an account id."""
     (tmp_path / "specs/groups").mkdir(parents=True)
     (tmp_path / "specs/reconciler.yaml").write_text(PROJECT)
     (tmp_path / "specs/groups/main.yaml").write_text(ENTRIES)
@@ -33,8 +33,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 @dataclass
-class Gate:
-    """A Fivetran that keeps every write waiting until somebody opens."""
+class BlockingServer:
+    """A server that holds every write until the test releases it."""
 
     app: Any
     reached: threading.Event = field(default_factory=threading.Event)
@@ -49,15 +49,15 @@ class Gate:
 
 
 @pytest.fixture
-def gate(server: EmulatedFivetran) -> Iterator[tuple[Gate, str]]:
-    """A gate before the account of `server`, with its address."""
-    gate = Gate(server.app)
-    with serve_in_thread(gate) as url:
-        yield gate, url
-        gate.opened.set()
+def blocking_server(server: EmulatedFivetran) -> Iterator[tuple[BlockingServer, str]]:
+    """A blocking server before the account of `server`, with its address."""
+    blocking_server = BlockingServer(server.app)
+    with serve_in_thread(blocking_server) as url:
+        yield blocking_server, url
+        blocking_server.opened.set()
 
 
-def test_yes_applies(folder: Path) -> None:
+def test_the_answer_yes_applies_the_plan(folder: Path) -> None:
     with TerminalProcess("apply", "--sandbox", directory=folder) as terminal:
         terminal.wait_for(QUESTION)
         assert "Plan: 2 to add, 0 to change, 0 to destroy." in terminal.output
@@ -69,7 +69,7 @@ def test_yes_applies(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("file", ["out", "err"])
-def test_nobody_is_asked_about_a_plan_that_nobody_sees(file: str, folder: Path) -> None:
+def test_an_invisible_plan_is_refused_without_a_prompt(file: str, folder: Path) -> None:
     number = {"out": "", "err": "2"}[file]
     command = f"{shlex.join(COMMAND)} apply --sandbox {number}> redirected"
     with TerminalProcess(directory=folder, command=["sh", "-c", command]) as terminal:
@@ -93,8 +93,8 @@ groups:
 
 
 @dataclass
-class Destruction:
-    """A folder whose specs destroy what exists: pairs that were never applied from here, and a data lake."""
+class DestructiveProject:
+    """A folder whose specs delete or replace existing objects: pairs of other projects, and a data lake."""
 
     folder: Path
     server: EmulatedFivetran
@@ -119,8 +119,8 @@ class Destruction:
         specs = bucket + (f"removed:\n{lines}" if lines else "")
         (self.folder / "specs/groups/main.yaml").write_text(specs)
 
-    def asked(self, answer: str, *options: str) -> tuple[int, str]:
-        """Exit code and question of an apply that gets this answer, on one line."""
+    def apply_with_answer(self, answer: str, *options: str) -> tuple[int, str]:
+        """Apply with this answer at the prompt; return the exit code and the prompt on one line."""
         environ = build_credentials(self.server.url)
         with TerminalProcess("apply", *options, directory=self.folder, **environ) as terminal:
             terminal.wait_for(" to go on: ")
@@ -130,63 +130,70 @@ class Destruction:
 
 
 @pytest.fixture
-def destruction(folder: Path, server: EmulatedFivetran) -> Destruction:
-    return Destruction(folder, server)
+def destructive_project(folder: Path, server: EmulatedFivetran) -> DestructiveProject:
+    return DestructiveProject(folder, server)
 
 
 @pytest.mark.long
-def test_what_destroys_one_entry_asks_for_its_key(destruction: Destruction) -> None:
-    """A group and its destination are one."""
-    destruction.declare("a", replaced=False)
-    id = destruction.ids["a"]
+def test_the_removal_of_one_entry_prompts_for_its_key(destructive_project: DestructiveProject) -> None:
+    """A group and its destination count as one entry."""
+    destructive_project.declare("a", replaced=False)
+    id = destructive_project.ids["a"]
     for answer in ("yes\n", "1\n", "A\n", "\n", "\x04"):
-        code, question = destruction.asked(answer)
+        code, question = destructive_project.apply_with_answer(answer)
         assert code == 1
         assert (
             f'? This deletes group.a ("a prod", id {id}) and its destination (snowflake). Type its key, a,'
             in question
         )
-        assert destruction.server.writes == []
-    assert destruction.asked("a\n")[0] == 0
-    assert f"DELETE /v1/groups/{id}" in destruction.server.writes
+        assert destructive_project.server.writes == []
+    assert destructive_project.apply_with_answer("a\n")[0] == 0
+    assert f"DELETE /v1/groups/{id}" in destructive_project.server.writes
 
 
-def test_what_replaces_one_entry_asks_for_its_key(destruction: Destruction) -> None:
-    destruction.declare("", replaced=True)
-    code, question = destruction.asked("yes\n")
-    assert (code, destruction.server.writes) == (1, [])
-    shown = f'This replaces destination.lake ("Data lake", id {destruction.ids["lake"]}, managed_data_lake).'
+def test_the_replacement_of_one_entry_prompts_for_its_key(destructive_project: DestructiveProject) -> None:
+    destructive_project.declare("", replaced=True)
+    code, question = destructive_project.apply_with_answer("yes\n")
+    assert (code, destructive_project.server.writes) == (1, [])
+    shown = f'This replaces destination.lake ("Data lake", id {destructive_project.ids["lake"]}, managed_data_lake).'
     assert f"{shown} Type its key, lake, to go on:" in question
-    destruction.asked("lake\n")
-    assert destruction.server.writes[0] == f"DELETE /v1/destinations/{destruction.ids['lake']}"
+    destructive_project.apply_with_answer("lake\n")
+    assert (
+        destructive_project.server.writes[0] == f"DELETE /v1/destinations/{destructive_project.ids['lake']}"
+    )
 
 
 @pytest.mark.long
-def test_what_destroys_several_entries_asks_how_many(destruction: Destruction) -> None:
-    destruction.declare("ab", replaced=True)
+def test_the_removal_of_several_entries_prompts_for_their_number(
+    destructive_project: DestructiveProject,
+) -> None:
+    destructive_project.declare("ab", replaced=True)
     for answer in ("yes\n", "a\n", "5\n", "2\n"):
-        code, question = destruction.asked(answer)
-        assert (code, destruction.server.writes) == (1, [])
+        code, question = destructive_project.apply_with_answer(answer)
+        assert (code, destructive_project.server.writes) == (1, [])
     assert "This deletes 2 and replaces 1 entries: " in question
     assert all(
-        each in question for each in ('"a prod"', '"b prod"', '"Data lake"', *destruction.ids.values())
+        each in question
+        for each in ('"a prod"', '"b prod"', '"Data lake"', *destructive_project.ids.values())
     )
     assert "Type their number, 3, to go on:" in question
-    destruction.asked("3\n")
-    assert len([call for call in destruction.server.writes if call.startswith("DELETE")]) == 5
+    destructive_project.apply_with_answer("3\n")
+    assert len([call for call in destructive_project.server.writes if call.startswith("DELETE")]) == 5
 
 
-def test_what_is_approved_already_is_only_asked_about_its_account(destruction: Destruction) -> None:
-    destruction.declare("a", replaced=False)
-    environ = build_credentials(destruction.server.url)
-    with TerminalProcess("apply", "--auto-approve", directory=destruction.folder, **environ) as terminal:
+def test_an_approved_plan_prompts_for_its_account_only(destructive_project: DestructiveProject) -> None:
+    destructive_project.declare("a", replaced=False)
+    environ = build_credentials(destructive_project.server.url)
+    with TerminalProcess(
+        "apply", "--auto-approve", directory=destructive_project.folder, **environ
+    ) as terminal:
         terminal.wait_for(QUESTION)
         terminal.type("yes\n")
         assert terminal.wait_for_exit() == 0
 
 
 @pytest.mark.parametrize("answer", ["no\n", "y\n", "YES\n", "\n", "\x04"])
-def test_everything_but_yes_applies_nothing(answer: str, folder: Path) -> None:
+def test_every_answer_but_yes_applies_nothing(answer: str, folder: Path) -> None:
     with TerminalProcess("apply", "--sandbox", directory=folder) as terminal:
         terminal.wait_for(QUESTION)
         terminal.type(answer)
@@ -195,7 +202,7 @@ def test_everything_but_yes_applies_nothing(answer: str, folder: Path) -> None:
         assert run("plan", "--sandbox", "--detailed-exitcode", directory=folder).code == 2
 
 
-def test_ctrl_c_at_the_question_sends_nothing(folder: Path, server: EmulatedFivetran) -> None:
+def test_ctrl_c_at_the_prompt_sends_nothing(folder: Path, server: EmulatedFivetran) -> None:
     with TerminalProcess("apply", directory=folder, **build_credentials(server.url)) as terminal:
         terminal.wait_for(QUESTION)
         terminal.signal(signal.SIGINT)
@@ -204,9 +211,7 @@ def test_ctrl_c_at_the_question_sends_nothing(folder: Path, server: EmulatedFive
         assert server.writes == []
 
 
-def test_the_question_names_an_account_that_the_project_does_not(
-    folder: Path, server: EmulatedFivetran
-) -> None:
+def test_the_prompt_names_an_account_missing_in_the_project(folder: Path, server: EmulatedFivetran) -> None:
     account = server.app.dashboard.identity
     with TerminalProcess(
         "apply", "--auto-approve", directory=folder, **build_credentials(server.url)
@@ -218,7 +223,7 @@ def test_the_question_names_an_account_that_the_project_does_not(
         assert server.writes == []
 
 
-def test_without_a_terminal_an_unknown_account_is_refused_before_anything_is_sent(
+def test_without_a_terminal_an_unconfirmed_account_is_refused_before_any_request(
     folder: Path, server: EmulatedFivetran
 ) -> None:
     done = run("apply", "--auto-approve", directory=folder, **build_credentials(server.url))
@@ -228,7 +233,7 @@ def test_without_a_terminal_an_unknown_account_is_refused_before_anything_is_sen
     assert server.calls == []
 
 
-def test_without_a_terminal_and_without_approval_nothing_is_even_read(
+def test_without_a_terminal_and_without_approval_no_request_is_sent(
     folder: Path, server: EmulatedFivetran
 ) -> None:
     done = run("apply", directory=folder, stdin="yes\n", **build_credentials(server.url))
@@ -238,14 +243,14 @@ def test_without_a_terminal_and_without_approval_nothing_is_even_read(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_first_signal_lets_what_is_in_flight_end(
-    number: int, folder: Path, server: EmulatedFivetran, gate: tuple[Gate, str]
+def test_a_first_signal_lets_requests_in_flight_finish(
+    number: int, folder: Path, server: EmulatedFivetran, blocking_server: tuple[BlockingServer, str]
 ) -> None:
-    held, url = gate
-    with _applying(folder, server, url) as terminal:
+    held, url = blocking_server
+    with _start_apply(folder, server, url) as terminal:
         assert held.reached.wait(PROCESS_TIMEOUT)
         terminal.signal(number)
-        terminal.wait_for("what is in flight has a few seconds to end")
+        terminal.wait_for("calls in flight have a few seconds to end")
         held.opened.set()
         assert terminal.wait_for_exit() == 6
         assert server.writes == ["POST /v1/groups"]
@@ -253,22 +258,22 @@ def test_a_first_signal_lets_what_is_in_flight_end(
         assert "Not applied: 1 cancelled." in terminal.text
 
 
-def test_a_second_signal_leaves_at_once(
-    folder: Path, server: EmulatedFivetran, gate: tuple[Gate, str]
+def test_a_second_signal_exits_at_once(
+    folder: Path, server: EmulatedFivetran, blocking_server: tuple[BlockingServer, str]
 ) -> None:
-    held, url = gate
-    with _applying(folder, server, url) as terminal:
+    held, url = blocking_server
+    with _start_apply(folder, server, url) as terminal:
         assert held.reached.wait(PROCESS_TIMEOUT)
         terminal.signal(signal.SIGINT)
-        terminal.wait_for("Once more leaves at once.")
+        terminal.wait_for("Ctrl-C again stops at once.")
         terminal.signal(signal.SIGINT)
         assert terminal.wait_for_exit() == 6
-        assert "Left at once" in terminal.output
+        assert "Stopped at once" in terminal.output
         assert terminal.output.count("\x1b[?25l") == terminal.output.count("\x1b[?25h"), "the cursor is back"
 
 
-def _applying(folder: Path, server: EmulatedFivetran, url: str) -> TerminalProcess:
-    """An apply at a terminal that was told yes."""
+def _start_apply(folder: Path, server: EmulatedFivetran, url: str) -> TerminalProcess:
+    """Start an apply at a terminal and answer yes."""
     identity = server.app.dashboard.identity.account_id
     (folder / "specs/reconciler.yaml").write_text(f"{PROJECT}account_id: {identity}\n")
     return TerminalProcess(
@@ -280,7 +285,7 @@ def _applying(folder: Path, server: EmulatedFivetran, url: str) -> TerminalProce
     ("arguments", "environ"),
     [(["--no-color"], {}), ([], {"NO_COLOR": "1"}), ([], {"TERM": "dumb"})],
 )
-def test_colours_can_be_turned_off(arguments: list[str], environ: dict[str, str], folder: Path) -> None:
+def test_colours_can_be_switched_off(arguments: list[str], environ: dict[str, str], folder: Path) -> None:
     with TerminalProcess("plan", "--sandbox", "-q", *arguments, directory=folder, **environ) as terminal:
         assert terminal.wait_for_exit() == 0
         assert "\x1b" not in terminal.output
@@ -293,7 +298,7 @@ def test_a_terminal_gets_colours_and_a_pipe_does_not(folder: Path) -> None:
         assert "\x1b" not in run("plan", "--sandbox", directory=folder).out
 
 
-def test_a_full_disk_is_told_and_an_apply_goes_on(folder: Path, server: EmulatedFivetran) -> None:
+def test_a_full_disk_is_reported_and_apply_continues(folder: Path, server: EmulatedFivetran) -> None:
     (folder / "specs/reconciler.yaml").write_text(
         f"{PROJECT}account_id: {server.app.dashboard.identity.account_id}\n"
     )

@@ -1,4 +1,4 @@
-"""One plan is made, many tools get theirs: Terraform's JSON and words, GitLab's counts, JUnit, of `plan` and `show`."""
+"""Formats of `plan` and `show` for other tools: Terraform's JSON and text, GitLab's counts, JUnit."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ def orders(project: Project, server: EmulatedFivetran) -> Project:
     return project
 
 
-def plan(project: Project, server: EmulatedFivetran, form: str, *options: str) -> CommandResult:
+def run_plan(project: Project, server: EmulatedFivetran, form: str, *options: str) -> CommandResult:
     return project.run_against(server, "plan", "-q", "--format", form, *options, environ=KEYS)
 
 
-def timeless(form: str, text: str) -> Any:
-    """What must be the same of a plan and of the plan that was saved."""
+def remove_times(form: str, text: str) -> Any:
+    """Remove times from output, so that a plan and its saved copy compare equal."""
     if form == "terraform-json":
         document = json.loads(text)
         return {
@@ -70,38 +70,38 @@ def timeless(form: str, text: str) -> Any:
 
 
 @pytest.mark.parametrize("form", list_formats(Document.PLAN))
-def test_a_saved_plan_shows_what_the_plan_has_shown(
+def test_show_of_a_saved_plan_equals_the_output_of_plan(
     form: str, orders: Project, server: EmulatedFivetran
 ) -> None:
-    made = plan(orders, server, form, "--out", "plan.json")
+    made = run_plan(orders, server, form, "--out", "plan.json")
     assert made.exit == 0
     shown = orders.run("show", "plan.json", "--format", form)
     assert shown.exit == 0
-    assert timeless(form, shown.stdout) == timeless(form, made.stdout)
+    assert remove_times(form, shown.stdout) == remove_times(form, made.stdout)
 
 
 @pytest.mark.parametrize("form", list_formats(Document.PLAN))
-def test_no_form_shows_what_nobody_may_see(form: str, orders: Project, server: EmulatedFivetran) -> None:
-    def told() -> str:
-        made = plan(orders, server, form, "--out", "plan.json")
+def test_no_format_shows_hidden_values(form: str, orders: Project, server: EmulatedFivetran) -> None:
+    def collect_output() -> str:
+        made = run_plan(orders, server, form, "--out", "plan.json")
         saved = (orders.folder / "plan.json").read_text()
         shown = orders.run("show", "plan.json", "--format", form)
         return "".join([made.stdout, made.stderr, saved, shown.stdout, shown.stderr])
 
-    before = told()
+    before = collect_output()
     assert orders.run_against(server, "apply", "--auto-approve", environ=KEYS).exit == 0
     orders.write_groups(ENTRY.replace("project_id: acme", "project_id: other"))
-    changed = told()
+    changed = collect_output()
     [id] = server.app.dashboard.find_group_ids("orders")
     orders.write("specs/groups/main.yaml", f"version: 1\nremoved:\n  - {{group: orders, id: {id}}}\n")
-    for text in (before, changed, told()):
+    for text in (before, changed, collect_output()):
         assert not any(unseen in text for unseen in UNSEEN)
 
 
-def test_the_document_has_the_settings_that_the_provider_knows(
+def test_the_terraform_document_has_the_settings_of_the_provider(
     orders: Project, server: EmulatedFivetran
 ) -> None:
-    document = plan(orders, server, "terraform-json").document
+    document = run_plan(orders, server, "terraform-json").document
     assert find_violations(document) == []
     values = document["planned_values"]["root_module"]["resources"][1]["values"]
     assert values == {
@@ -112,7 +112,7 @@ def test_the_document_has_the_settings_that_the_provider_knows(
             "project_id": "acme",
             "data_set_location": "US",
             "secret_key": "(sensitive value)",
-            "new_at_fivetran": "(sensitive value)",  # as of a secret: that it is set
+            "new_at_fivetran": "(sensitive value)",  # as of a secret: whether it is set
         },
         "run_setup_tests": True,
         "trust_certificates": True,
@@ -122,15 +122,15 @@ def test_the_document_has_the_settings_that_the_provider_knows(
     assert mask == {"config": {"secret_key": True, "new_at_fivetran": True}}
 
 
-def edited(project: Project, change: Callable[[Any], None]) -> None:
-    """Another program writes the plan."""
+def edit_plan_file(project: Project, change: Callable[[Any], None]) -> None:
+    """Change the saved plan as another program would."""
     file = project.folder / "plan.json"
     content = json.loads(file.read_bytes())["content"]
     change(content)
     file.write_bytes(seal_content(content))
 
 
-def test_a_plan_of_an_earlier_version_is_shown_with_what_it_has(
+def test_a_plan_of_an_earlier_version_is_shown_with_its_own_data(
     orders: Project, server: EmulatedFivetran
 ) -> None:
     def without_whole_objects(content: Any) -> None:
@@ -138,8 +138,8 @@ def test_a_plan_of_an_earlier_version_is_shown_with_what_it_has(
             del change["other_values"], change["applied"]
         del content["plan"]["judgements"]
 
-    assert plan(orders, server, "text", "--out", "plan.json").exit == 0
-    edited(orders, without_whole_objects)
+    assert run_plan(orders, server, "text", "--out", "plan.json").exit == 0
+    edit_plan_file(orders, without_whole_objects)
     document = orders.run("show", "plan.json", "--format", "terraform-json").document
     assert find_violations(document) == []
     values = document["planned_values"]["root_module"]["resources"][1]["values"]
@@ -160,52 +160,50 @@ STRANGE: list[Any] = [
 
 
 @pytest.mark.parametrize("form", list_formats(Document.PLAN))
-def test_whatever_somebody_writes_beside_what_a_plan_does_is_no_bug(
+def test_altered_unchanged_entries_of_a_plan_cause_no_bug(
     form: str, orders: Project, server: EmulatedFivetran
 ) -> None:
-    """What stays as it is has no part in what is applied, so nothing is held against it."""
+    """Unchanged entries are not applied, so their data is not checked."""
     orders.run_against(server, "apply", "--auto-approve", environ=KEYS)
-    assert plan(orders, server, "text", "--out", "plan.json").exit == 0
+    assert run_plan(orders, server, "text", "--out", "plan.json").exit == 0
     content = (orders.folder / "plan.json").read_bytes()
     for values in STRANGE:
 
-        def strange(content: Any, values: Any = values) -> None:
+        def add_unknown_values(content: Any, values: Any = values) -> None:
             for change in content["plan"]["changes"]:
                 change |= {"other_values": values, "applied": values}
             content["plan"]["changes"][0]["address"] = {"kind": "\x1b", "key": "\n# y will be created"}
 
         (orders.folder / "plan.json").write_bytes(content)
-        edited(orders, strange)
+        edit_plan_file(orders, add_unknown_values)
         shown = orders.run("show", "plan.json", "--format", form)
         assert shown.exit == 0, shown.stderr
-        if form not in {"text", "markdown", "github"}:  # whose addresses are of an engine
+        if form not in {"text", "markdown", "github"}:  # with internal addresses
             assert "\x1b" not in shown.stdout
 
 
-def test_gitlab_gets_its_three_numbers_and_nothing_else(orders: Project, server: EmulatedFivetran) -> None:
-    result = plan(orders, server, "gitlab")
+def test_the_gitlab_format_has_three_counts_only(orders: Project, server: EmulatedFivetran) -> None:
+    result = run_plan(orders, server, "gitlab")
     assert result.stdout == '{"create": 2, "update": 0, "delete": 0}\n'
     assert result.stderr == ""
 
 
-def test_gitlab_gets_nothing_of_a_plan_that_could_not_be_made(
-    orders: Project, server: EmulatedFivetran
-) -> None:
+def test_the_gitlab_format_is_empty_for_a_failed_plan(orders: Project, server: EmulatedFivetran) -> None:
     orders.write_groups(WRONG)
-    result = plan(orders, server, "gitlab")
+    result = run_plan(orders, server, "gitlab")
     assert (result.exit, result.stdout) == (1, "")
     assert "error[unknown-service]" in result.stderr
 
 
-def test_gitlab_leaves_findings_to_people(orders: Project, server: EmulatedFivetran) -> None:
-    refused(orders, server)
-    result = plan(orders, server, "gitlab")
+def test_the_gitlab_format_writes_diagnostics_to_stderr(orders: Project, server: EmulatedFivetran) -> None:
+    write_blocked_removal(orders, server)
+    result = run_plan(orders, server, "gitlab")
     assert result.exit == 3
     assert json.loads(result.stdout) == {"create": 2, "update": 0, "delete": 1}
     assert "error[has-connections]" in result.stderr
 
 
-def refused(project: Project, server: EmulatedFivetran) -> None:
+def write_blocked_removal(project: Project, server: EmulatedFivetran) -> None:
     other = server.app.dashboard.add_group("old")
     server.app.dashboard.add_connection(other, "salesforce", "crm")
     project.write(
@@ -214,9 +212,11 @@ def refused(project: Project, server: EmulatedFivetran) -> None:
     )
 
 
-def test_a_refused_plan_is_not_applyable(orders: Project, server: EmulatedFivetran) -> None:
-    refused(orders, server)
-    result = plan(orders, server, "terraform-json")
+def test_a_refused_plan_is_not_applyable_in_the_terraform_format(
+    orders: Project, server: EmulatedFivetran
+) -> None:
+    write_blocked_removal(orders, server)
+    result = run_plan(orders, server, "terraform-json")
     assert result.exit == 3
     document = result.document
     assert find_violations(document) == []
@@ -224,9 +224,9 @@ def test_a_refused_plan_is_not_applyable(orders: Project, server: EmulatedFivetr
     assert get_own_data(document)["exit"] == {"code": 3, "reason": "refused"}
 
 
-def test_a_plan_that_could_not_be_made_is_errored(orders: Project, server: EmulatedFivetran) -> None:
+def test_a_failed_plan_is_errored_in_the_terraform_format(orders: Project, server: EmulatedFivetran) -> None:
     orders.write_groups(WRONG)
-    result = plan(orders, server, "terraform-json")
+    result = run_plan(orders, server, "terraform-json")
     assert result.exit == 1
     document = result.document
     assert find_violations(document) == []
@@ -236,9 +236,9 @@ def test_a_plan_that_could_not_be_made_is_errored(orders: Project, server: Emula
     assert "error[unknown-service]" in result.stderr
 
 
-def test_tfcmt_reads_a_failure_as_one(orders: Project, server: EmulatedFivetran) -> None:
+def test_tfcmt_reads_a_failure_as_failure(orders: Project, server: EmulatedFivetran) -> None:
     orders.write_groups(WRONG)
-    result = plan(orders, server, "terraform")
+    result = run_plan(orders, server, "terraform")
     assert (result.exit, result.stdout) == (1, "")
     read = tfcmt.parse_log(result.stderr)
     assert read.failed
@@ -248,8 +248,8 @@ def test_tfcmt_reads_a_failure_as_one(orders: Project, server: EmulatedFivetran)
 def test_tfcmt_reads_a_refused_plan_as_a_failure_with_its_changes(
     orders: Project, server: EmulatedFivetran
 ) -> None:
-    refused(orders, server)
-    result = plan(orders, server, "terraform")
+    write_blocked_removal(orders, server)
+    result = run_plan(orders, server, "terraform")
     read = tfcmt.parse_log(result.stdout + result.stderr)
     assert tfcmt.FAIL.search(result.stderr)
     assert read.resources["deleted"] == ["fivetran_group.old"]
@@ -259,10 +259,10 @@ def test_tfcmt_reads_a_refused_plan_as_a_failure_with_its_changes(
 def test_junit_has_a_test_for_each_change_and_for_each_failure(
     orders: Project, server: EmulatedFivetran
 ) -> None:
-    made = ElementTree.fromstring(plan(orders, server, "junit").stdout)
+    made = ElementTree.fromstring(run_plan(orders, server, "junit").stdout)
     assert [case.get("name") for case in made.iter("testcase")] == ["group.orders", "destination.orders"]
     orders.write_groups(WRONG)
-    result = plan(orders, server, "junit")
+    result = run_plan(orders, server, "junit")
     failed = ElementTree.fromstring(result.stdout)
     assert [(case.get("name"), case.get("classname")) for case in failed.iter("testcase")] == [
         ("destination.orders", "specs/groups/main.yaml")
@@ -271,7 +271,7 @@ def test_junit_has_a_test_for_each_change_and_for_each_failure(
     assert "error[unknown-service]" in result.stderr
 
 
-def test_junit_of_validation(orders: Project) -> None:
+def test_validate_renders_junit(orders: Project) -> None:
     orders.write_groups(ENTRY.replace("orders", "sales").replace("      extra", "      #"), file="sales")
     right = ElementTree.fromstring(orders.run("validate", "--format", "junit").stdout)
     assert [(case.get("name"), case.get("classname")) for case in right.iter("testcase")] == [
@@ -294,7 +294,7 @@ def test_junit_of_validation(orders: Project) -> None:
 POLICY = "policies:\n  - allowed-regions: [AWS_US_EAST_1]\n"
 
 
-def test_a_policy_that_refuses_is_a_test_that_fails_and_entries_are_still_listed(orders: Project) -> None:
+def test_junit_has_a_failed_test_for_a_violated_policy_beside_all_entries(orders: Project) -> None:
     file = orders.folder / "specs/reconciler.yaml"
     orders.write("specs/reconciler.yaml", file.read_text() + POLICY)
     result = orders.run("validate", "--format", "junit")
@@ -305,7 +305,7 @@ def test_a_policy_that_refuses_is_a_test_that_fails_and_entries_are_still_listed
     assert suites["policies"].get("failures") == "1"
 
 
-def test_programs_get_the_policies_also_where_one_refuses(orders: Project) -> None:
+def test_json_has_all_policies_also_if_one_is_violated(orders: Project) -> None:
     file = orders.folder / "specs/reconciler.yaml"
     orders.write("specs/reconciler.yaml", file.read_text() + POLICY)
     result = orders.run("validate", "--format", "json")
@@ -320,10 +320,10 @@ def test_programs_get_the_policies_also_where_one_refuses(orders: Project) -> No
 
 
 @pytest.mark.parametrize("form", ["markdown", "terraform", "terraform-json", "gitlab", "junit"])
-def test_forms_of_whole_plans_are_not_for_drift_alone(
+def test_formats_of_whole_plans_are_refused_for_drift(
     form: str, orders: Project, server: EmulatedFivetran
 ) -> None:
-    result = plan(orders, server, form, "--drift-only")
+    result = run_plan(orders, server, form, "--drift-only")
     assert result.exit == 64
     assert f"`--format {form}` is for whole plans" in result.stderr
 
@@ -384,7 +384,7 @@ def test_tfcmt_reads_an_incomplete_apply_as_a_failure(orders: Project, server: E
 
 
 @pytest.mark.parametrize("groups", [WRONG, ENTRY], ids=["no plan", "no secret"])
-def test_tfcmt_reads_an_apply_that_could_not_start(
+def test_tfcmt_reads_an_apply_that_cannot_start(
     groups: str, orders: Project, server: EmulatedFivetran
 ) -> None:
     orders.write_groups(groups)

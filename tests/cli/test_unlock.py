@@ -1,4 +1,4 @@
-"""One writer at a time: who waits, who is told what, and how a lock is freed whose holder is gone."""
+"""Locking: one writer at a time, messages for waiting runs, and `state unlock` of abandoned locks."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from reconciler.model.lock_info import LockInfo
 
 pytestmark = pytest.mark.sampled(every=6)
 
-HERE = platform.node()
-HOLD = """\
+THIS_HOST = platform.node()
+HOLD_PROGRAM = """\
 import sys
 from pathlib import Path
 from reconciler.model.lock_info import LockInfo
@@ -36,12 +36,12 @@ with LocalLock(Path(path), "the state").hold(holder):
     print("held", flush=True)
     sys.stdin.read()
 """
-GONE = 2**22 + 1
+DEAD_PID = 2**22 + 1
 """A number that no process has."""
 
 
 @pytest.fixture
-def team(project: Project, server: EmulatedFivetran) -> Project:
+def group_project(project: Project, server: EmulatedFivetran) -> Project:
     """A project of one group, for the account of the server."""
     project.write(
         "specs/reconciler.yaml",
@@ -51,19 +51,19 @@ def team(project: Project, server: EmulatedFivetran) -> Project:
     return project
 
 
-def lock_of(project: Project) -> Path:
+def get_lock_file(project: Project) -> Path:
     return project.folder / "specs" / ".reconciler" / "state.json.lock"
 
 
-def sidecar_of(project: Project) -> Path:
-    return lock_of(project).with_name("state.json.lock.holder")
+def get_lock_info_file(project: Project) -> Path:
+    return get_lock_file(project).with_name("state.json.lock.holder")
 
 
 @contextmanager
-def somebody(project: Project, host: str = HERE, pid: int = 0) -> Iterator[subprocess.Popen[str]]:
-    """A process that holds the lock, and says that it is on `host` with this `pid` (0: the true one)."""
+def hold_lock(project: Project, host: str = THIS_HOST, pid: int = 0) -> Iterator[subprocess.Popen[str]]:
+    """Hold the lock in a process that reports this `host` and `pid` (0: the real pid)."""
     process = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(lock_of(project)), host, str(pid)],
+        [sys.executable, "-c", HOLD_PROGRAM, str(get_lock_file(project)), host, str(pid)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -81,7 +81,7 @@ def somebody(project: Project, host: str = HERE, pid: int = 0) -> Iterator[subpr
         process.stdout.close()
 
 
-def the_error(result: CommandResult) -> str:
+def get_error_code(result: CommandResult) -> str:
     [line] = [line for line in result.stderr.splitlines() if line.startswith("error[")]
     return line.removeprefix("error[").partition("]")[0]
 
@@ -91,10 +91,10 @@ def apply(project: Project, server: EmulatedFivetran) -> CommandResult:
 
 
 @contextmanager
-def waiting_apply(
+def start_waiting_apply(
     project: Project, server: EmulatedFivetran, *options: str
 ) -> Iterator[tuple[subprocess.Popen[bytes], BlockingServer]]:
-    """A real apply that holds the lock and waits for the answer to its first write."""
+    """Start an apply that holds the lock and waits for the answer to its first write."""
     with serve_blocking(server) as (gate, url):
         process = subprocess.Popen(
             [*COMMAND, "apply", "--auto-approve", *options],
@@ -112,15 +112,15 @@ def waiting_apply(
             process.communicate()
 
 
-def test_of_two_applies_one_goes_on_and_the_other_is_told_who_is_first(
-    team: Project, server: EmulatedFivetran
+def test_of_two_applies_one_continues_and_the_other_names_the_lock_holder(
+    group_project: Project, server: EmulatedFivetran
 ) -> None:
-    with waiting_apply(team, server) as (first, gate):
+    with start_waiting_apply(group_project, server) as (first, gate):
         before = len(server.calls)
-        second = apply(team, server)
-        assert (second.exit, the_error(second)) == (5, "locked")
+        second = apply(group_project, server)
+        assert (second.exit, get_error_code(second)) == (5, "locked")
         assert (
-            f"`reconciler apply` by {json.loads(sidecar_of(team).read_text())['user']} on {HERE}"
+            f"`reconciler apply` by {json.loads(get_lock_info_file(group_project).read_text())['user']} on {THIS_HOST}"
             in second.stderr
         )
         assert f"(process {first.pid})" in second.stderr
@@ -129,150 +129,158 @@ def test_of_two_applies_one_goes_on_and_the_other_is_told_who_is_first(
         gate.released.set()
         assert first.wait(PROCESS_TIMEOUT) == 0
     assert server.writes == ["POST /v1/groups"]
-    assert apply(team, server).exit == 0
+    assert apply(group_project, server).exit == 0
 
 
-def test_an_apply_whose_lock_was_broken_starts_nothing_new_and_says_so(
-    team: Project, server: EmulatedFivetran
+def test_an_apply_with_a_broken_lock_starts_nothing_new_and_reports_it(
+    group_project: Project, server: EmulatedFivetran
 ) -> None:
-    team.write_groups("  alpha: {}\n  beta: {}\n  gamma: {}\n")
-    with waiting_apply(team, server, "--parallelism", "1", "--format", "json") as (first, gate):
-        lock_of(team).unlink()
-        with FileLock(lock_of(team)):
+    group_project.write_groups("  alpha: {}\n  beta: {}\n  gamma: {}\n")
+    with start_waiting_apply(group_project, server, "--parallelism", "1", "--format", "json") as (
+        first,
+        gate,
+    ):
+        get_lock_file(group_project).unlink()
+        with FileLock(get_lock_file(group_project)):
             gate.released.set()
-            told, _ = first.communicate(timeout=PROCESS_TIMEOUT)
+            output, _ = first.communicate(timeout=PROCESS_TIMEOUT)
     assert first.returncode == 6
-    applied = json.loads(told)["applied"]
+    applied = json.loads(output)["applied"]
     assert [each["status"] for each in applied["outcomes"]] == ["done", "cancelled", "cancelled"]
     assert "lease-lost" in {each["code"] for each in applied["problems"]}
     assert server.writes == ["POST /v1/groups"]
-    # The one that was made is found by its name.
-    assert apply(team, server).exit == 0
+    # The created group is found by its name.
+    assert apply(group_project, server).exit == 0
     assert len(server.list_ids("groups")) == 3
 
 
-def test_the_lock_of_a_killed_apply_is_free_at_once_and_its_name_confuses_nobody(
-    team: Project, server: EmulatedFivetran
-) -> None:
-    with waiting_apply(team, server) as (first, _):
+def test_the_lock_of_a_killed_apply_is_free_at_once(group_project: Project, server: EmulatedFivetran) -> None:
+    with start_waiting_apply(group_project, server) as (first, _):
         first.send_signal(signal.SIGKILL)
         first.wait(PROCESS_TIMEOUT)
-        assert json.loads(sidecar_of(team).read_text())["pid"] == first.pid
-    result = apply(team, server)
+        assert json.loads(get_lock_info_file(group_project).read_text())["pid"] == first.pid
+    result = apply(group_project, server)
     assert result.exit == 0, result.stderr
-    assert not sidecar_of(team).exists()
+    assert not get_lock_info_file(group_project).exists()
     assert len(server.list_ids("groups")) == 1
 
 
-def test_whoever_holds_the_lock_behind_the_name_of_a_dead_process_is_not_called_by_it(
-    team: Project, server: EmulatedFivetran
+def test_a_lock_holder_is_not_reported_under_the_name_of_a_dead_process(
+    group_project: Project, server: EmulatedFivetran
 ) -> None:
-    dead = LockInfo(GONE, HERE, "ci", "2026-11-23T10:00:00+00:00", "reconciler apply")
-    with somebody(team):
-        sidecar_of(team).write_text(json.dumps(asdict(dead)))
-        result = apply(team, server)
-    assert (result.exit, the_error(result)) == (5, "locked")
-    assert str(GONE) not in result.stderr
+    dead = LockInfo(DEAD_PID, THIS_HOST, "ci", "2026-11-23T10:00:00+00:00", "reconciler apply")
+    with hold_lock(group_project):
+        get_lock_info_file(group_project).write_text(json.dumps(asdict(dead)))
+        result = apply(group_project, server)
+    assert (result.exit, get_error_code(result)) == (5, "locked")
+    assert str(DEAD_PID) not in result.stderr
     assert "the holder of the lock is not known yet" in result.stderr
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_a_lock_that_nobody_holds_needs_no_breaking(team: Project, form: str) -> None:
-    result = team.run("state", "unlock", "--format", form)
+def test_a_free_lock_needs_no_unlock(group_project: Project, form: str) -> None:
+    result = group_project.run("state", "unlock", "--format", form)
     assert result.exit == 0
     if form == "text":
-        assert result.stdout == "Nobody holds the lock of specs/.reconciler/state.json.\n"
+        assert result.stdout == "The lock of specs/.reconciler/state.json is free.\n"
     else:
         assert result.document["lock"] == {
             "place": "specs/.reconciler/state.json",
             "broken": False,
             "holder": None,
         }
-    assert not lock_of(team).parent.exists(), "nothing is made only to be looked at"
+    assert not get_lock_file(group_project).parent.exists(), "nothing is made only to be looked at"
 
 
-def test_what_a_killed_holder_left_is_told_and_removed(team: Project) -> None:
-    with somebody(team) as process:
+def test_unlock_reports_and_removes_the_lock_info_of_a_killed_holder(group_project: Project) -> None:
+    with hold_lock(group_project) as process:
         process.kill()
         process.wait(PROCESS_TIMEOUT)
-        assert sidecar_of(team).exists()
-        result = team.run("state", "unlock")
+        assert get_lock_info_file(group_project).exists()
+        result = group_project.run("state", "unlock")
         assert result.exit == 0
-        assert "Nobody holds the lock" in result.stdout
+        assert "The lock of" in result.stdout and " is free." in result.stdout
         assert f"(process {process.pid})" in result.stdout
-        assert not sidecar_of(team).exists()
-    assert "ended without" not in team.run("state", "unlock").stdout
+        assert not get_lock_info_file(group_project).exists()
+    assert "ended without" not in group_project.run("state", "unlock").stdout
 
 
 @pytest.mark.parametrize("options", [(), ("--auto-approve",)])
-def test_the_lock_of_a_process_that_runs_here_is_never_broken(
-    team: Project, options: tuple[str, ...]
+def test_the_lock_of_a_live_local_process_is_never_broken(
+    group_project: Project, options: tuple[str, ...]
 ) -> None:
-    with somebody(team) as process:
-        result = team.run("state", "unlock", *options)
-        assert (result.exit, the_error(result)) == (5, "locked")
+    with hold_lock(group_project) as process:
+        result = group_project.run("state", "unlock", *options)
+        assert (result.exit, get_error_code(result)) == (5, "locked")
         assert (
-            f"`reconciler apply` by ci on {HERE} (process {process.pid}), since 2026-11-23" in result.stderr
+            f"`reconciler apply` by ci on {THIS_HOST} (process {process.pid}), since 2026-11-23"
+            in result.stderr
         )
         assert f"stop process {process.pid}" in result.stderr
-        assert team.run("state", "unlock", *options, "--format", "json").exit == 5
-        assert lock_of(team).exists()
-        assert sidecar_of(team).exists()
+        assert group_project.run("state", "unlock", *options, "--format", "json").exit == 5
+        assert get_lock_file(group_project).exists()
+        assert get_lock_info_file(group_project).exists()
 
 
 @pytest.mark.parametrize(
     ("host", "pid", "doubt"),
     [
-        ("runner-7", 4711, "that is another host: look there whether process 4711 of runner-7 still runs"),
-        (HERE, GONE, f"no process {GONE} is on this host"),
+        (
+            "runner-7",
+            4711,
+            "the holder is on another host: check whether process 4711 of runner-7 still runs",
+        ),
+        (THIS_HOST, DEAD_PID, f"this host has no process {DEAD_PID}"),
     ],
     ids=["another host", "no such process"],
 )
-def test_a_lock_of_doubt_is_broken_when_somebody_says_so(
-    team: Project, server: EmulatedFivetran, host: str, pid: int, doubt: str
+def test_a_lock_of_an_unverifiable_holder_is_broken_on_request(
+    group_project: Project, server: EmulatedFivetran, host: str, pid: int, doubt: str
 ) -> None:
-    with somebody(team, host, pid) as holder:
-        refused = team.run("state", "unlock")
-        assert (refused.exit, the_error(refused)) == (64, "no-terminal")
-        assert team.run("state", "unlock", "--format", "json").exit == 64
-        locked = apply(team, server)
+    with hold_lock(group_project, host, pid) as holder:
+        refused = group_project.run("state", "unlock")
+        assert (refused.exit, get_error_code(refused)) == (64, "no-terminal")
+        assert group_project.run("state", "unlock", "--format", "json").exit == 64
+        locked = apply(group_project, server)
         assert locked.exit == 5
         assert "`reconciler state unlock` breaks the lock" in locked.stderr
-        broken = team.run("state", "unlock", "--auto-approve")
+        broken = group_project.run("state", "unlock", "--auto-approve")
         assert broken.exit == 0, broken.stderr
         assert (
             f"`reconciler apply` by ci on {host} (process {pid}), since 2026-11-23T10:00:00" in broken.stdout
         )
         assert f"  ! {doubt}" in broken.stdout
         assert "is broken." in broken.stdout
-        assert not lock_of(team).exists()
-        assert apply(team, server).exit == 0
-        with FileLock(lock_of(team)):
-            sidecar_of(team).write_text("{}")  # of a next one, whose name the first must not take away
+        assert not get_lock_file(group_project).exists()
+        assert apply(group_project, server).exit == 0
+        with FileLock(get_lock_file(group_project)):
+            get_lock_info_file(group_project).write_text(
+                "{}"
+            )  # the next holder, whose lock info the first holder must not remove
             assert holder.stdin is not None
             holder.stdin.close()
             assert holder.wait(PROCESS_TIMEOUT) == 0
-            assert sidecar_of(team).exists()
+            assert get_lock_info_file(group_project).exists()
 
 
-def test_a_lock_without_a_name_can_be_broken_too(team: Project) -> None:
-    with somebody(team):
-        sidecar_of(team).write_text('{"pid": "x"')
-        result = team.run("state", "unlock", "--auto-approve", "--format", "json")
+def test_a_lock_without_lock_info_can_be_broken(group_project: Project) -> None:
+    with hold_lock(group_project):
+        get_lock_info_file(group_project).write_text('{"pid": "x"')
+        result = group_project.run("state", "unlock", "--auto-approve", "--format", "json")
     assert result.exit == 0
     assert result.document["lock"] == {
         "place": "specs/.reconciler/state.json",
         "broken": True,
         "holder": None,
     }
-    assert not lock_of(team).exists()
+    assert not get_lock_file(group_project).exists()
 
 
 @pytest.mark.parametrize(("answer", "code"), [("yes\n", 0), ("y\n", 1), ("\x04", 1)])
-def test_a_person_is_shown_who_holds_it_and_is_asked(team: Project, answer: str, code: int) -> None:
+def test_unlock_shows_the_lock_holder_and_prompts(group_project: Project, answer: str, code: int) -> None:
     with (
-        somebody(team, "runner-7", 4711),
-        TerminalProcess("state", "unlock", directory=team.folder) as terminal,
+        hold_lock(group_project, "runner-7", 4711),
+        TerminalProcess("state", "unlock", directory=group_project.folder) as terminal,
     ):
         terminal.wait_for('Only "yes" is accepted: ')
         shown = " ".join(terminal.text.split())
@@ -280,68 +288,68 @@ def test_a_person_is_shown_who_holds_it_and_is_asked(team: Project, answer: str,
         assert "Break this lock?" in terminal.text
         terminal.type(answer)
         assert terminal.wait_for_exit() == code
-        assert ("The lock was left as it is." in terminal.text) is (code == 1)
-        assert lock_of(team).exists() is (code == 1)
+        assert ("The lock was not changed." in terminal.text) is (code == 1)
+        assert get_lock_file(group_project).exists() is (code == 1)
 
 
-def test_a_lock_that_changed_hands_during_the_question_is_not_broken(team: Project) -> None:
+def test_a_lock_taken_over_during_the_prompt_is_not_broken(group_project: Project) -> None:
     with (
-        somebody(team, "runner-7", 4711),
-        TerminalProcess("state", "unlock", directory=team.folder) as terminal,
+        hold_lock(group_project, "runner-7", 4711),
+        TerminalProcess("state", "unlock", directory=group_project.folder) as terminal,
     ):
         terminal.wait_for('Only "yes" is accepted: ')
         other = LockInfo(os.getpid(), "runner-8", "ci", "2026-11-23T11:00:00+00:00", "reconciler apply")
-        sidecar_of(team).write_text(json.dumps(asdict(other)))
+        get_lock_info_file(group_project).write_text(json.dumps(asdict(other)))
         terminal.type("yes\n")
         assert terminal.wait_for_exit() == 5
         assert "runner-8" in terminal.text
-        assert lock_of(team).exists()
+        assert get_lock_file(group_project).exists()
 
 
-def test_a_lock_that_became_free_during_the_question_stays_where_it_is(team: Project) -> None:
+def test_a_lock_released_during_the_prompt_is_left_alone(group_project: Project) -> None:
     with (
-        somebody(team, "runner-7", 4711) as process,
-        TerminalProcess("state", "unlock", directory=team.folder) as terminal,
+        hold_lock(group_project, "runner-7", 4711) as process,
+        TerminalProcess("state", "unlock", directory=group_project.folder) as terminal,
     ):
         terminal.wait_for('Only "yes" is accepted: ')
         process.kill()
         process.wait(PROCESS_TIMEOUT)
         terminal.type("yes\n")
         assert terminal.wait_for_exit() == 0
-        assert lock_of(team).exists()
-        assert not sidecar_of(team).exists()
+        assert get_lock_file(group_project).exists()
+        assert not get_lock_info_file(group_project).exists()
 
 
-def test_the_sandbox_has_a_lock_of_its_own(team: Project) -> None:
-    with somebody(team):
-        assert team.run("state", "unlock", "--sandbox").exit == 0
-        assert team.run("state", "unlock").exit == 5
+def test_the_sandbox_has_its_own_lock(group_project: Project) -> None:
+    with hold_lock(group_project):
+        assert group_project.run("state", "unlock", "--sandbox").exit == 0
+        assert group_project.run("state", "unlock").exit == 5
 
 
-def test_the_number_of_a_lock_may_be_that_of_whoever_looks(team: Project) -> None:
-    """In containers the first process has the same number each time."""
-    with somebody(team, HERE, os.getpid()):
-        result = team.run("state", "unlock", "--auto-approve")
+def test_a_lock_with_the_pid_of_this_process_belongs_to_another_container(group_project: Project) -> None:
+    """In containers the first process always has the same pid."""
+    with hold_lock(group_project, THIS_HOST, os.getpid()):
+        result = group_project.run("state", "unlock", "--auto-approve")
         assert result.exit == 0, result.stderr
-        told = " ".join(result.stdout.split())
-        assert f"process {os.getpid()} is this one, so its holder was in another container" in told
-        assert not lock_of(team).exists()
+        output = " ".join(result.stdout.split())
+        assert f"process {os.getpid()} is this process, so the holder ran in another container" in output
+        assert not get_lock_file(group_project).exists()
 
 
-def test_whoever_breaks_a_lock_is_told_what_that_means(team: Project) -> None:
-    with somebody(team, "runner-7", 4711):
-        result = team.run("state", "unlock", "--auto-approve")
-    told = " ".join(result.stdout.split())
-    assert "it starts nothing new some seconds after another one got the lock at the latest" in told
-    assert "unless it is cut off from the state; until then two may work at once" in told
+def test_the_unlock_prompt_explains_the_consequences(group_project: Project) -> None:
+    with hold_lock(group_project, "runner-7", 4711):
+        result = group_project.run("state", "unlock", "--auto-approve")
+    output = " ".join(result.stdout.split())
+    assert "two runs may work at once until it notices the loss of its lock: within some seconds" in output
+    assert "unless it cannot reach the state" in output
 
 
-def test_a_plan_beside_an_apply_on_this_host_says_so(team: Project, server: EmulatedFivetran) -> None:
-    with waiting_apply(team, server) as (first, gate):
-        plan = team.run_against(server, "plan")
+def test_a_plan_beside_a_local_apply_warns(group_project: Project, server: EmulatedFivetran) -> None:
+    with start_waiting_apply(group_project, server) as (first, gate):
+        plan = group_project.run_against(server, "plan")
         assert plan.exit == 0
         assert "warning[state-in-use]" in plan.stderr
         assert f"(process {first.pid})" in plan.stderr
         gate.released.set()
         assert first.wait(PROCESS_TIMEOUT) == 0
-    assert "state-in-use" not in team.run_against(server, "plan").stderr
+    assert "state-in-use" not in group_project.run_against(server, "plan").stderr

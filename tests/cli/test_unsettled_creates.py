@@ -1,4 +1,4 @@
-"""A create whose answer was lost: what plan and apply say and do until it is settled, and `--resend-create`."""
+"""A create without an answer: plan and apply within the settle time, and `--resend-create`."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class UnsettledProject(AppliedProject):
     """A project with one pair, whose group is created by a request without an answer."""
 
     def lose_create(self, *, path: str = "/v1/groups", late: float | None = None) -> CommandResult:
-        """An apply in which the answer to a create is lost, with an effect some seconds later, or with none."""
+        """Apply with a lost answer to a create that takes effect some seconds later, or never."""
         effect = "" if late is None else f" effect-after={late}"
         self.add_faults(f"POST {path} #1 before-effect close{effect}")
         lost = self.apply()
@@ -62,17 +62,19 @@ def get_change(result: CommandResult) -> Any:
     return change
 
 
-def test_the_run_that_sent_it_looks_and_does_not_send_it_again(unsettled_project: UnsettledProject) -> None:
+def test_the_sending_run_searches_and_does_not_repeat_the_create(unsettled_project: UnsettledProject) -> None:
     lost = unsettled_project.lose_create()
     assert unsettled_project.count_posts() == 1
     assert "group.orders        unknown" in lost.stdout
     assert "error[outcome-unknown]: group.orders: Fivetran cannot be reached" in lost.stdout
-    assert "what does not is created once `settle` has passed" in lost.stdout
-    assert "Checked: a new plan still wants group.orders, destination.orders." in lost.stdout
-    assert "Some answers never came. Run apply again" in lost.stdout
+    assert "a missing object is created once `settle` has passed" in lost.stdout
+    assert "Checked: a new plan still has changes of group.orders, destination.orders." in lost.stdout
+    assert "Some responses were lost. Run apply again" in lost.stdout
 
 
-def test_until_it_is_settled_an_apply_does_all_but_that(unsettled_project: UnsettledProject) -> None:
+def test_an_apply_within_the_settle_time_applies_other_changes_only(
+    unsettled_project: UnsettledProject,
+) -> None:
     unsettled_project.lose_create()
     unsettled_project.project.write_groups(PAIR.format("orders") + PAIR.format("sales"))
     for minutes in (0, 1, 13):
@@ -87,9 +89,10 @@ def test_until_it_is_settled_an_apply_does_all_but_that(unsettled_project: Unset
         assert (
             "destination.orders  skipped    not tried, because group.orders did not come about" in held.stdout
         )
-        assert "Checked: a new plan still wants group.orders, destination.orders." in held.stdout
+        assert "Checked: a new plan still has changes of group.orders, destination.orders." in held.stdout
         assert re.search(
-            rf"\nRequests of an earlier run may still take effect\. Run apply again after {SENT}: it looks first,",
+            rf"\nRequests of an earlier run may still take effect\. Run apply again after {SENT}:"
+            " it looks for the objects first,",
             held.stdout,
         )
         assert unsettled_project.dashboard.find_group_ids("sales")
@@ -104,7 +107,9 @@ def test_until_it_is_settled_an_apply_does_all_but_that(unsettled_project: Unset
 
 
 @pytest.mark.parametrize("path", ["/v1/groups", "/v1/destinations"])
-def test_what_has_come_by_then_is_found(unsettled_project: UnsettledProject, path: str) -> None:
+def test_an_object_created_within_the_settle_time_is_recovered(
+    unsettled_project: UnsettledProject, path: str
+) -> None:
     unsettled_project.lose_create(path=path, late=60)
     assert unsettled_project.apply().exit == 6
     unsettled_project.project.advance_time(timedelta(seconds=61))
@@ -123,7 +128,9 @@ SHOWN: dict[str, str] = {
 
 
 @pytest.mark.parametrize("form", SHOWN)
-def test_a_plan_shows_it_with_the_time(unsettled_project: UnsettledProject, form: str) -> None:
+def test_a_plan_shows_a_waiting_create_with_its_settle_time(
+    unsettled_project: UnsettledProject, form: str
+) -> None:
     unsettled_project.lose_create()
     summary = unsettled_project.folder / "summary.md"
     environ = {"GITHUB_STEP_SUMMARY": str(summary), "GITHUB_WORKSPACE": ""}
@@ -135,7 +142,7 @@ def test_a_plan_shows_it_with_the_time(unsettled_project: UnsettledProject, form
     assert shown.count("may still take effect") == 1, "the destination waits for its group only"
 
 
-def test_documents_have_the_time(unsettled_project: UnsettledProject) -> None:
+def test_json_has_the_settle_time(unsettled_project: UnsettledProject) -> None:
     unsettled_project.lose_create()
     [sent] = [each.at for each in unsettled_project.server.app.read_history() if each.method == "POST"]
     change = get_change(unsettled_project.run("plan", "--format", "json"))
@@ -158,7 +165,7 @@ def test_documents_have_the_time(unsettled_project: UnsettledProject) -> None:
     assert re.search(rf"apply again after {UNTIL}", diagnostic["help"])
 
 
-def test_the_log_of_events_has_the_time(unsettled_project: UnsettledProject) -> None:
+def test_the_event_log_has_the_settle_time(unsettled_project: UnsettledProject) -> None:
     unsettled_project.lose_create()
     unsettled_project.apply("--events", "events.jsonl")
     lines = [
@@ -172,7 +179,7 @@ def test_the_log_of_events_has_the_time(unsettled_project: UnsettledProject) -> 
     assert [each["code"] for each in ended["diagnostics"]] == ["create-unsettled"]
 
 
-def test_an_operator_may_have_the_create_sent_again(unsettled_project: UnsettledProject) -> None:
+def test_an_operator_can_resend_the_create(unsettled_project: UnsettledProject) -> None:
     unsettled_project.lose_create()
     applied = unsettled_project.apply("--resend-create", "group.orders", *REASON, "--events", "events.jsonl")
     assert applied.exit == 0, applied.stdout + applied.stderr
@@ -192,7 +199,7 @@ def test_an_operator_may_have_the_create_sent_again(unsettled_project: Unsettled
     [planned] = [each for each in lines if each["event"] == "planned"]
     assert (planned["resent"], planned["reason"]) == (["group.orders"], REASON[1])
     assert planned["changes"][0]["held_until"] is None
-    # The first request has no effect any more, and no run asks about it.
+    # The first request has no effect any more, and no run searches for it.
     unsettled_project.project.advance_time()
     plan = unsettled_project.run("plan", "--detailed-exitcode")
     assert (plan.exit, plan.stderr) == (0, "")
@@ -212,14 +219,15 @@ def test_a_late_effect_is_reported_with_both_ids(unsettled_project: UnsettledPro
         plan.stderr,
     )
     assert (
-        f"managed is `{second}`; new since that request, under the name `orders`, is `{first}`" in plan.stderr
+        f"the managed group is `{second}`; since that request, the name `orders` also has `{first}`"
+        in plan.stderr
     )
-    assert "delete the one that is not needed in Fivetran" in plan.stderr
+    assert "delete the group that is not needed in Fivetran" in plan.stderr
     sarif = unsettled_project.run("plan", "--format", "sarif").document
     assert "late-twin" in json.dumps(sarif)
 
 
-def test_two_effects_without_an_answer_are_ambiguous(unsettled_project: UnsettledProject) -> None:
+def test_two_objects_of_unanswered_creates_are_ambiguous(unsettled_project: UnsettledProject) -> None:
     unsettled_project.lose_create(late=60)
     unsettled_project.add_faults("POST /v1/groups #1 before-effect close effect-after=60")
     assert unsettled_project.apply("--resend-create", "orders", *REASON).exit == 6
@@ -231,7 +239,7 @@ def test_two_effects_without_an_answer_are_ambiguous(unsettled_project: Unsettle
 
 
 @pytest.mark.parametrize("selector", ["group.orders", "orders", "group.*", "*"])
-def test_what_is_sent_again_is_named_as_targets_are(
+def test_resend_create_accepts_selectors_of_targets(
     unsettled_project: UnsettledProject, selector: str
 ) -> None:
     unsettled_project.lose_create()
@@ -247,7 +255,7 @@ def test_what_is_sent_again_is_named_as_targets_are(
         (REASON, "or a create sent again", "or `--resend-create`"),
     ],
 )
-def test_it_needs_a_reason(
+def test_resend_create_needs_a_reason(
     unsettled_project: UnsettledProject, options: tuple[str, ...], message: str, advice: str
 ) -> None:
     unsettled_project.lose_create()
@@ -283,7 +291,7 @@ def refuse_create(unsettled_project: UnsettledProject) -> None:
     [apply_without_loss, lose_and_find, lose_and_settle, refuse_create],
     ids=lambda each: each.__name__,
 )
-def test_what_waits_for_nothing_cannot_be_sent_again(
+def test_a_create_that_is_not_waiting_cannot_be_resent(
     unsettled_project: UnsettledProject, before: Callable[[UnsettledProject], None]
 ) -> None:
     before(unsettled_project)
@@ -293,19 +301,19 @@ def test_what_waits_for_nothing_cannot_be_sent_again(
     assert (
         "error[nothing-unsettled]: `--resend-create group.orders` names no create that waits" in result.stderr
     )
-    assert "none waits" in result.stderr
+    assert "no create waits" in result.stderr
 
 
-def test_a_slip_is_not_taken_for_what_was_meant(unsettled_project: UnsettledProject) -> None:
+def test_a_misspelled_resend_target_is_an_error(unsettled_project: UnsettledProject) -> None:
     unsettled_project.lose_create()
     result = unsettled_project.apply("--resend-create", "ordres", "--resend-create", "orders", *REASON)
     assert (result.exit, unsettled_project.count_posts()) == (1, 1)
-    assert "waiting is `group.orders`" in result.stderr
+    assert "the waiting creates are `group.orders`" in result.stderr
     assert "did you mean `orders`?" in result.stderr
 
 
 @pytest.mark.parametrize("approval", ["plan.json", "--expect"])
-def test_a_plan_that_was_reviewed_waits_and_goes_on(
+def test_a_reviewed_plan_waits_for_the_create_and_is_resumed(
     unsettled_project: UnsettledProject, approval: str
 ) -> None:
     unsettled_project.lose_create()
@@ -323,7 +331,7 @@ def test_a_plan_that_was_reviewed_waits_and_goes_on(
 
 
 @pytest.mark.parametrize("approval", ["plan.json", "--expect"])
-def test_a_create_can_be_sent_again_beside_a_plan_that_was_reviewed(
+def test_a_create_can_be_resent_with_a_reviewed_plan(
     unsettled_project: UnsettledProject, approval: str
 ) -> None:
     made = unsettled_project.run("plan", "--out", "plan.json", "--format", "json")
@@ -336,10 +344,10 @@ def test_a_create_can_be_sent_again_beside_a_plan_that_was_reviewed(
     assert unsettled_project.count_posts() == 2
 
 
-def test_a_plan_without_changes_is_not_one_with_a_create_that_waits(
+def test_an_apply_with_a_waiting_create_alone_is_incomplete(
     unsettled_project: UnsettledProject,
 ) -> None:
-    """Also where nothing else is left to do."""
+    """Holds also if no other change is left."""
     unsettled_project.project.write_groups("  orders: {}\n")
     unsettled_project.lose_create()
     held = unsettled_project.apply("--format", "json")
@@ -347,7 +355,7 @@ def test_a_plan_without_changes_is_not_one_with_a_create_that_waits(
     assert held.document["applied"]["remaining"] == ["group.orders"]
 
 
-def test_a_change_cannot_shorten_its_own_wait(unsettled_project: UnsettledProject) -> None:
+def test_a_change_cannot_shorten_its_own_settle_time(unsettled_project: UnsettledProject) -> None:
     commit(unsettled_project.folder, "base")
     unsettled_project.lose_create()
     unsettled_project.write_settings("settle: 0s\n")
@@ -356,8 +364,8 @@ def test_a_change_cannot_shorten_its_own_wait(unsettled_project: UnsettledProjec
     assert unsettled_project.apply().exit == 0
 
 
-def test_a_state_of_the_earlier_release_is_read_with_care(unsettled_project: UnsettledProject) -> None:
-    """It has the start of its run, and no time of a request."""
+def test_a_state_of_an_earlier_release_uses_the_start_of_its_run(unsettled_project: UnsettledProject) -> None:
+    """Such a state has the start of its run, and no time of a request."""
     unsettled_project.lose_create()
     file = unsettled_project.state_file
     state = unsettled_project.read_state()
@@ -377,10 +385,10 @@ def test_a_state_of_the_earlier_release_is_read_with_care(unsettled_project: Uns
     assert unsettled_project.count_posts() == 2
 
 
-def test_the_clock_of_another_machine_may_be_wrong(
+def test_a_wrong_clock_of_another_machine_is_tolerated(
     unsettled_project: UnsettledProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The next runner is an hour ahead; Fivetran is not."""
+    """The clock of the next runner is an hour ahead of Fivetran's."""
     unsettled_project.lose_create()
     server = unsettled_project.server.app.behaviour
     monkeypatch.setattr(HastyClock, "ahead", timedelta(hours=1))

@@ -28,30 +28,30 @@ NO_WORKSPACE = {"GITHUB_WORKSPACE": ""}
 
 
 @pytest.fixture
-def mixed(project: Project) -> Project:
+def mixed_project(project: Project) -> Project:
     project.write_groups(WRONG, "wrong")
     project.write_groups(RIGHT, "right")
     project.write_groups(UNCHECKED, "odd")
     return project
 
 
-def test_with_a_path_only_findings_there_count(mixed: Project) -> None:
-    result = mixed.run("validate", "specs/groups/right.yaml")
+def test_validate_with_a_path_reports_findings_of_that_path_only(mixed_project: Project) -> None:
+    result = mixed_project.run("validate", "specs/groups/right.yaml")
     assert result.exit == 0
     assert result.stdout == "Valid: 1 group, 1 destination in 1 file.\n"
     assert result.stderr == "3 findings in other files not shown.\n"
 
 
-def test_errors_in_a_named_file_are_told(mixed: Project) -> None:
-    result = mixed.run("validate", "specs/groups/right.yaml", "specs/groups/wrong.yaml")
+def test_errors_in_a_named_file_are_reported(mixed_project: Project) -> None:
+    result = mixed_project.run("validate", "specs/groups/right.yaml", "specs/groups/wrong.yaml")
     assert result.exit == 1
     assert "specs/groups/wrong.yaml:4" in result.stderr
     assert "odd.yaml" not in result.stderr
 
 
-def test_a_folder_means_the_files_of_the_project_below_it(mixed: Project) -> None:
-    mixed.write("specs/groups/notes.txt", "not a spec\n")
-    result = mixed.run("validate", "specs/groups", "--format", "json")
+def test_a_folder_selects_project_files_below_it(mixed_project: Project) -> None:
+    mixed_project.write("specs/groups/notes.txt", "not a spec\n")
+    result = mixed_project.run("validate", "specs/groups", "--format", "json")
     assert result.exit == 1
     assert {each["code"] for each in result.document["diagnostics"]} == {
         "unknown-service",
@@ -60,17 +60,19 @@ def test_a_folder_means_the_files_of_the_project_below_it(mixed: Project) -> Non
     }
 
 
-def test_an_error_elsewhere_that_keeps_a_file_from_being_checked_is_told(mixed: Project) -> None:
-    mixed.write("specs/groups/wrong.yaml", "version: 1\ngroups: [\n")
-    result = mixed.run("validate", "specs/groups/right.yaml")
+def test_an_error_elsewhere_that_prevents_the_check_is_reported(mixed_project: Project) -> None:
+    mixed_project.write("specs/groups/wrong.yaml", "version: 1\ngroups: [\n")
+    result = mixed_project.run("validate", "specs/groups/right.yaml")
     assert result.exit == 1
     assert "specs/groups/wrong.yaml" in result.stderr
 
 
-def test_a_path_outside_the_project_is_an_error(mixed: Project) -> None:
-    mixed.write("other/right.yaml", "version: 1\n")
-    mixed.write("empty/.keep", "")
-    result = mixed.run("validate", "other/right.yaml", "empty", "specs/groups/rihgt.yaml", "--format", "json")
+def test_a_path_outside_the_project_is_an_error(mixed_project: Project) -> None:
+    mixed_project.write("other/right.yaml", "version: 1\n")
+    mixed_project.write("empty/.keep", "")
+    result = mixed_project.run(
+        "validate", "other/right.yaml", "empty", "specs/groups/rihgt.yaml", "--format", "json"
+    )
     assert result.exit == 1
     assert [each["message"] for each in result.document["diagnostics"]] == [
         "`empty` holds no file of this project",
@@ -80,11 +82,11 @@ def test_a_path_outside_the_project_is_an_error(mixed: Project) -> None:
     assert result.document["diagnostics"][2]["help"] == "did you mean `specs/groups/right.yaml`?"
 
 
-def test_the_project_file_is_a_file_of_the_project(mixed: Project) -> None:
-    assert mixed.run("validate", "specs/reconciler.yaml").exit == 0
+def test_the_project_file_can_be_selected(mixed_project: Project) -> None:
+    assert mixed_project.run("validate", "specs/reconciler.yaml").exit == 0
 
 
-def test_what_cannot_be_checked_is_a_warning_and_with_strict_an_error(project: Project) -> None:
+def test_an_unknown_service_is_a_warning_and_an_error_with_strict(project: Project) -> None:
     project.write_groups(UNCHECKED)
     loose = project.run("validate", "--format", "json")
     assert loose.exit == 0
@@ -97,7 +99,7 @@ def test_what_cannot_be_checked_is_a_warning_and_with_strict_an_error(project: P
     )
 
 
-def test_strict_is_not_about_other_warnings(project: Project) -> None:
+def test_strict_leaves_other_warnings_as_warnings(project: Project) -> None:
     project.write_groups(RIGHT.replace("big_query", "panoply"))
     result = project.run("validate", "--strict", "--format", "json")
     assert result.exit == 0
@@ -105,7 +107,7 @@ def test_strict_is_not_about_other_warnings(project: Project) -> None:
 
 
 @pytest.mark.parametrize("command", [["plan"], ["apply", "--auto-approve"]])
-def test_strict_stops_plan_and_apply_before_anything_is_sent(
+def test_strict_stops_plan_and_apply_before_any_request(
     project: Project, server: EmulatedFivetran, command: list[str]
 ) -> None:
     project.write_groups(UNCHECKED)
@@ -115,8 +117,8 @@ def test_strict_stops_plan_and_apply_before_anything_is_sent(
     assert server.calls == []
 
 
-def test_github_gets_annotations_on_stdout_and_people_the_full_text(mixed: Project) -> None:
-    result = mixed.run("validate", "--format", "github", environ=NO_WORKSPACE)
+def test_github_annotations_go_to_stdout_and_full_text_to_stderr(mixed_project: Project) -> None:
+    result = mixed_project.run("validate", "--format", "github", environ=NO_WORKSPACE)
     assert result.exit == 1
     assert [line.partition(",")[0] for line in result.stdout.splitlines()] == [
         "::error file=specs/groups/wrong.yaml",
@@ -126,26 +128,26 @@ def test_github_gets_annotations_on_stdout_and_people_the_full_text(mixed: Proje
     assert "  --> specs/groups/wrong.yaml:4:28" in result.stderr
 
 
-def test_github_paths_start_at_the_workspace(mixed: Project) -> None:
-    result = mixed.run(
-        "validate", "--format", "github", environ={"GITHUB_WORKSPACE": str(mixed.folder.parent)}
+def test_github_paths_are_relative_to_the_workspace(mixed_project: Project) -> None:
+    result = mixed_project.run(
+        "validate", "--format", "github", environ={"GITHUB_WORKSPACE": str(mixed_project.folder.parent)}
     )
-    assert f"file={mixed.folder.name}/specs/groups/wrong.yaml," in result.stdout
+    assert f"file={mixed_project.folder.name}/specs/groups/wrong.yaml," in result.stdout
 
 
-def test_sarif_is_one_document_whether_valid_or_not(mixed: Project) -> None:
-    failed = mixed.run("validate", "--format", "sarif")
+def test_sarif_is_one_document_for_valid_and_invalid_specs(mixed_project: Project) -> None:
+    failed = mixed_project.run("validate", "--format", "sarif")
     assert failed.exit == 1
     assert failed.stderr == ""
     [run] = failed.document["runs"]
     assert [each["level"] for each in run["results"]] == ["error", "warning", "warning"]
     assert run["invocations"] == [{"executionSuccessful": False, "exitCode": 1}]
-    passed = mixed.run("validate", "--format", "sarif", "specs/groups/odd.yaml")
+    passed = mixed_project.run("validate", "--format", "sarif", "specs/groups/odd.yaml")
     assert passed.exit == 0
     assert [each["level"] for each in passed.document["runs"][0]["results"]] == ["warning", "warning"]
 
 
-def test_plan_annotates_too(project: Project) -> None:
+def test_plan_writes_github_annotations(project: Project) -> None:
     project.write_groups(UNCHECKED)
     github = project.run("plan", "--sandbox", "--format", "github", environ=NO_WORKSPACE)
     assert github.exit == 0

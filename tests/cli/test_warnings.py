@@ -16,7 +16,7 @@ ENTRY = "  a:\n    destination: {service: nobody_knows_it, time_zone_offset: '0'
         (["apply", "--sandbox", "--auto-approve"], "Plan: 2 to add, 0 to change, 0 to destroy."),
     ],
 )
-def test_warnings_stand_on_stderr_and_end_with_an_empty_line(
+def test_warnings_are_written_to_stderr_before_an_empty_line(
     arguments: list[str], result: str, project: Project
 ) -> None:
     project.write_groups(ENTRY)
@@ -28,7 +28,7 @@ def test_warnings_stand_on_stderr_and_end_with_an_empty_line(
 
 
 @pytest.mark.parametrize("arguments", [["plan"], ["apply", "--auto-approve"]])
-def test_in_json_warnings_stay_inside_the_plan(arguments: list[str], project: Project) -> None:
+def test_json_has_warnings_inside_the_plan(arguments: list[str], project: Project) -> None:
     project.write_groups(ENTRY)
     printed = project.run(*arguments, "--sandbox", "--format", "json")
     plan = printed.document.get("plan", printed.document)

@@ -1,4 +1,4 @@
-"""Fixtures of the contract tests: accounts that must never answer 500."""
+"""Create accounts for contract tests, and check that no account answers 500."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from emulated_account import EmulatedAccount
 
 @pytest.fixture
 def account_with() -> Iterator[Callable[..., EmulatedAccount]]:
-    """Makes accounts with switches set."""
+    """Return a function that creates an account with these switches."""
     accounts: list[EmulatedAccount] = []
 
     def make(**behaviour: Any) -> EmulatedAccount:
@@ -26,5 +26,5 @@ def account_with() -> Iterator[Callable[..., EmulatedAccount]]:
 
 @pytest.fixture
 def account(account_with: Callable[..., EmulatedAccount]) -> EmulatedAccount:
-    """An account with every switch at its default."""
+    """Create an account with default switches."""
     return account_with()

@@ -1,4 +1,4 @@
-"""Whatever is sent, the answer is an envelope and never a 500."""
+"""Check that any input to groups and destinations is answered with an envelope and never with a 500."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ bodies = values | st.dictionaries(st.sampled_from(TOP), values, max_size=6).flat
     few=25,
     many=150,
 )
-def test_any_body_is_answered(method: str, path: str, body: Any) -> None:
+def test_any_body_gets_an_envelope(method: str, path: str, body: Any) -> None:
     account = EmulatedAccount()
     identifier = account.must_create("snowflake", SNOWFLAKE)
     answer = account.send(method, path.format(id=identifier), body)

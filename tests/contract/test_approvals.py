@@ -1,4 +1,4 @@
-"""Certificates and fingerprints of destinations: list, read, approve, revoke."""
+"""Check that certificates and fingerprints can be listed, read, approved and revoked."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from reconciler.emulator.key_material import generate_chain, generate_host_key, 
 Make = Callable[..., EmulatedAccount]
 CERTIFICATE = generate_chain("orders")[0]
 HOST_KEY = generate_host_key("orders").public_key
-AWKWARD = "/a+b//c+/d=/"  # base64 has slashes and plus signs; here they are everywhere
+SPECIAL_HASH = "/a+b//c+/d=/"  # has the special characters of base64 at every position
 
 
 @dataclass(frozen=True)
-class Sort:
-    """One of the two things that can be approved."""
+class ApprovalKind:
+    """Certificate or fingerprint: names and messages of the API."""
 
     plural: str
     entity: str
@@ -30,11 +30,11 @@ class Sort:
     approved: str
     revoked: str
 
-    def body(self, given_hash: str = AWKWARD) -> dict[str, Any]:
+    def build_body(self, given_hash: str = SPECIAL_HASH) -> dict[str, Any]:
         return {"hash": given_hash, self.field: self.value}
 
 
-CERTIFICATES = Sort(
+CERTIFICATES = ApprovalKind(
     plural="certificates",
     entity="Certificate",
     field="encoded_cert",
@@ -42,7 +42,7 @@ CERTIFICATES = Sort(
     approved="The certificate has been approved.",
     revoked="Certificate '{hash}' has been revoked for destination '{id}'",
 )
-FINGERPRINTS = Sort(
+FINGERPRINTS = ApprovalKind(
     plural="fingerprints",
     entity="Fingerprint",
     field="public_key",
@@ -50,36 +50,36 @@ FINGERPRINTS = Sort(
     approved="The fingerprint has been approved.",
     revoked="Fingerprint with hash = '{hash}' has been revoked for destination id = '{id}'",
 )
-both = pytest.mark.parametrize("sort", [CERTIFICATES, FINGERPRINTS], ids=lambda sort: sort.plural)
+both_kinds = pytest.mark.parametrize("kind", [CERTIFICATES, FINGERPRINTS], ids=lambda kind: kind.plural)
 
 
-def _path(account: EmulatedAccount, sort: Sort) -> str:
-    return f"/v1/destinations/{account.must_create('postgres_warehouse', POSTGRES)}/{sort.plural}"
+def _create_approvals_path(account: EmulatedAccount, kind: ApprovalKind) -> str:
+    return f"/v1/destinations/{account.must_create('postgres_warehouse', POSTGRES)}/{kind.plural}"
 
 
-def _hashes(account: EmulatedAccount, path: str) -> list[str]:
+def _list_hashes(account: EmulatedAccount, path: str) -> list[str]:
     return [item["hash"] for item in account.get(path).data["items"]]
 
 
-@both
-def test_an_approval_shows_in_the_list_and_by_itself(account: EmulatedAccount, sort: Sort) -> None:
-    path = _path(account, sort)
+@both_kinds
+def test_an_approval_is_listed_and_readable(account: EmulatedAccount, kind: ApprovalKind) -> None:
+    path = _create_approvals_path(account, kind)
     assert account.get(path).data == {"items": []}
-    answer = account.post(path, sort.body())
-    assert (answer.status, answer.json["code"], answer.json["message"]) == (201, "Success", sort.approved)
-    assert answer.data["id"] == urlsafe_b64encode(AWKWARD.encode()).decode().rstrip("=")
-    assert answer.data["hash"] == AWKWARD
+    answer = account.post(path, kind.build_body())
+    assert (answer.status, answer.json["code"], answer.json["message"]) == (201, "Success", kind.approved)
+    assert answer.data["id"] == urlsafe_b64encode(SPECIAL_HASH.encode()).decode().rstrip("=")
+    assert answer.data["hash"] == SPECIAL_HASH
     assert answer.data["validated_date"].endswith("Z")
     listed = account.get(path)
-    assert listed.json["message"] == f"Destination {sort.plural} retrieved successfully"
+    assert listed.json["message"] == f"Destination {kind.plural} retrieved successfully"
     assert listed.data["items"] == [answer.data]
     shown = account.get(f"{path}/{answer.data['id']}")
     assert shown.data == answer.data
-    assert shown.json["message"].startswith(f"Destination {sort.entity.lower()} details")
+    assert shown.json["message"].startswith(f"Destination {kind.entity.lower()} details")
 
 
-def test_a_certificate_is_told_by_its_content(account: EmulatedAccount) -> None:
-    data = account.post(_path(account, CERTIFICATES), CERTIFICATES.body()).data
+def test_an_approved_certificate_shows_its_parsed_content(account: EmulatedAccount) -> None:
+    data = account.post(_create_approvals_path(account, CERTIFICATES), CERTIFICATES.build_body()).data
     known = read_certificate(CERTIFICATE)
     assert list(data) == [
         "id",
@@ -96,166 +96,172 @@ def test_a_certificate_is_told_by_its_content(account: EmulatedAccount) -> None:
     assert (data["sha1"], data["sha256"], data["public_key"]) == (known.sha1, known.sha256, known.public_key)
 
 
-def test_a_fingerprint_has_the_key_as_it_was_given(account: EmulatedAccount) -> None:
-    data = account.post(_path(account, FINGERPRINTS), FINGERPRINTS.body()).data
+def test_an_approved_fingerprint_echoes_its_key(account: EmulatedAccount) -> None:
+    data = account.post(_create_approvals_path(account, FINGERPRINTS), FINGERPRINTS.build_body()).data
     assert list(data) == ["id", "hash", "public_key", "validated_date", "validated_by"]
     assert data["public_key"] == HOST_KEY
 
 
-@both
-def test_nothing_that_is_given_is_checked(account: EmulatedAccount, sort: Sort) -> None:
-    path = f"/v1/destinations/{account.must_create('snowflake', {})}/{sort.plural}"
-    assert account.post(path, {"hash": "h", sort.field: "nonsense"}).status == 201
+@both_kinds
+def test_an_approval_with_invalid_content_is_accepted(account: EmulatedAccount, kind: ApprovalKind) -> None:
+    path = f"/v1/destinations/{account.must_create('snowflake', {})}/{kind.plural}"
+    assert account.post(path, {"hash": "h", kind.field: "nonsense"}).status == 201
 
 
-@both
+@both_kinds
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
-@pytest.mark.parametrize("given_hash", [AWKWARD, "r+u4QL4MGvZe/w==", "plain", "über", "a?b#c%2F"])
-def test_a_hash_is_found_raw_and_by_its_id(
-    account: EmulatedAccount, sort: Sort, method: str, given_hash: str
+@pytest.mark.parametrize("given_hash", [SPECIAL_HASH, "r+u4QL4MGvZe/w==", "plain", "über", "a?b#c%2F"])
+def test_an_approval_is_found_by_hash_and_by_id(
+    account: EmulatedAccount, kind: ApprovalKind, method: str, given_hash: str
 ) -> None:
-    path = _path(account, sort)
-    identifier = account.post(path, sort.body(given_hash)).data["id"]
+    path = _create_approvals_path(account, kind)
+    identifier = account.post(path, kind.build_body(given_hash)).data["id"]
     for name in (quote(given_hash, safe=""), identifier, identifier + "=="):
         assert account.send(method, f"{path}/{name}").status == 200, name
-        account.post(path, sort.body(given_hash))
+        account.post(path, kind.build_body(given_hash))
 
 
-@both
-def test_a_revoked_hash_is_gone(account: EmulatedAccount, sort: Sort) -> None:
-    path = _path(account, sort)
-    for given_hash in ("one", AWKWARD):
-        account.post(path, sort.body(given_hash))
-    answer = account.delete(f"{path}/{quote(AWKWARD, safe='')}")
-    message = sort.revoked.format(hash=AWKWARD, id=path.split("/")[3])
+@both_kinds
+def test_a_revoked_hash_is_deleted(account: EmulatedAccount, kind: ApprovalKind) -> None:
+    path = _create_approvals_path(account, kind)
+    for given_hash in ("one", SPECIAL_HASH):
+        account.post(path, kind.build_body(given_hash))
+    answer = account.delete(f"{path}/{quote(SPECIAL_HASH, safe='')}")
+    message = kind.revoked.format(hash=SPECIAL_HASH, id=path.split("/")[3])
     assert (answer.status, answer.json) == (200, {"code": "Success", "message": message})
-    assert _hashes(account, path) == ["one"]
-    assert account.delete(f"{path}/{quote(AWKWARD, safe='')}").error == (404, f"NotFound_{sort.entity}")
+    assert _list_hashes(account, path) == ["one"]
+    assert account.delete(f"{path}/{quote(SPECIAL_HASH, safe='')}").error == (404, f"NotFound_{kind.entity}")
 
 
-@both
-def test_what_is_missing_is_not_found(account: EmulatedAccount, sort: Sort) -> None:
-    path = _path(account, sort)
-    assert account.get(f"{path}/none").error == (404, f"NotFound_{sort.entity}")
-    lost = f"/v1/destinations/no_such/{sort.plural}"
-    for answer in (account.get(lost), account.post(lost, sort.body()), account.get(f"{lost}/h")):
+@both_kinds
+def test_a_missing_approval_or_destination_is_404(account: EmulatedAccount, kind: ApprovalKind) -> None:
+    path = _create_approvals_path(account, kind)
+    assert account.get(f"{path}/none").error == (404, f"NotFound_{kind.entity}")
+    lost = f"/v1/destinations/no_such/{kind.plural}"
+    for answer in (account.get(lost), account.post(lost, kind.build_body()), account.get(f"{lost}/h")):
         assert answer.error == (404, "NotFound_Destination")
 
 
-@both
+@both_kinds
 @pytest.mark.parametrize("field", ["hash", "value"])
-def test_both_fields_are_required(account: EmulatedAccount, sort: Sort, field: str) -> None:
-    name = sort.field if field == "value" else "hash"
-    answer = account.post(_path(account, sort), {**sort.body(), name: None})
+def test_both_fields_are_required(account: EmulatedAccount, kind: ApprovalKind, field: str) -> None:
+    name = kind.field if field == "value" else "hash"
+    answer = account.post(_create_approvals_path(account, kind), {**kind.build_body(), name: None})
     assert answer.error == (400, "InvalidInput")
     assert answer.json["message"] == f"Field '{name}' is required"
 
 
-@both
-def test_approvals_come_in_pages(account: EmulatedAccount, sort: Sort) -> None:
-    path = _path(account, sort)
+@both_kinds
+def test_approvals_are_paged(account: EmulatedAccount, kind: ApprovalKind) -> None:
+    path = _create_approvals_path(account, kind)
     for number in range(3):
-        account.post(path, sort.body(f"h{number}"))
+        account.post(path, kind.build_body(f"h{number}"))
     first = account.get(f"{path}?limit=2").data
     assert [item["hash"] for item in first["items"]] == ["h0", "h1"]
     second = account.get(f"{path}?limit=2&cursor={first['next_cursor']}").data
     assert [item["hash"] for item in second["items"]] == ["h2"]
 
 
-@both
-def test_an_approval_holds_for_one_destination(account: EmulatedAccount, sort: Sort) -> None:
-    account.post(_path(account, sort), sort.body())
-    assert _hashes(account, _path(account, sort)) == []
+@both_kinds
+def test_an_approval_holds_for_one_destination(account: EmulatedAccount, kind: ApprovalKind) -> None:
+    account.post(_create_approvals_path(account, kind), kind.build_body())
+    assert _list_hashes(account, _create_approvals_path(account, kind)) == []
 
 
-@both
-def test_a_deleted_destination_takes_its_approvals_along(account: EmulatedAccount, sort: Sort) -> None:
-    path = _path(account, sort)
-    account.post(path, sort.body())
+@both_kinds
+def test_a_deleted_destination_loses_its_approvals(account: EmulatedAccount, kind: ApprovalKind) -> None:
+    path = _create_approvals_path(account, kind)
+    account.post(path, kind.build_body())
     destination = path.rpartition("/")[0]
     account.delete(destination)
     assert account.get(path).error == (404, "NotFound_Destination")
     group = destination.rpartition("/")[2]
     account.post("/v1/destinations", {"group_id": group, "service": "snowflake", "time_zone_offset": "0"})
-    assert _hashes(account, path) == []
+    assert _list_hashes(account, path) == []
 
 
-@both
-def test_a_deleted_group_takes_them_along_too(account_with: Make, sort: Sort) -> None:
+@both_kinds
+def test_a_deleted_group_loses_its_approvals(account_with: Make, kind: ApprovalKind) -> None:
     account = account_with(group_with_destination="deleted")
-    path = _path(account, sort)
-    account.post(path, sort.body())
+    path = _create_approvals_path(account, kind)
+    account.post(path, kind.build_body())
     identifier = path.split("/")[3]
     account.delete(f"/v1/groups/{identifier}")
     account.dashboard.add_group("again", identifier)
     account.dashboard.add_destination(identifier, "snowflake")
-    assert _hashes(account, path) == []
+    assert _list_hashes(account, path) == []
 
 
-@both
+@both_kinds
 @pytest.mark.parametrize(("switch", "status"), [("created", 201), ("ok", 200)])
-def test_an_approval_may_be_answered_as_documented(
-    account_with: Make, sort: Sort, switch: str, status: int
+def test_an_approval_may_be_answered_200_or_201(
+    account_with: Make, kind: ApprovalKind, switch: str, status: int
 ) -> None:
     account = account_with(approval_status=switch)
-    assert account.post(_path(account, sort), sort.body()).status == status
+    assert account.post(_create_approvals_path(account, kind), kind.build_body()).status == status
 
 
-@both
-def test_whoever_approves_is_named_or_numbered(account_with: Make, sort: Sort) -> None:
+@both_kinds
+def test_the_approver_is_shown_by_name_or_by_id(account_with: Make, kind: ApprovalKind) -> None:
     account = account_with(approver="name")
     owner = account.get("/v1/users").data["items"][0]
-    data = account.post(_path(account, sort), sort.body()).data
+    data = account.post(_create_approvals_path(account, kind), kind.build_body()).data
     assert data["validated_by"] == f"{owner['given_name']} {owner['family_name']}"
     account = account_with(approver="user-id")
-    data = account.post(_path(account, sort), sort.body()).data
+    data = account.post(_create_approvals_path(account, kind), kind.build_body()).data
     assert data["validated_by"] == account.dashboard.identity.user_id
 
 
-@both
-def test_approving_again_changes_nothing(account_with: Make, sort: Sort) -> None:
+@both_kinds
+def test_a_repeated_approval_changes_nothing(account_with: Make, kind: ApprovalKind) -> None:
     account = account_with(repeated_approval="idempotent")
-    path = _path(account, sort)
-    first = account.post(path, sort.body())
-    again = account.post(path, sort.body())
+    path = _create_approvals_path(account, kind)
+    first = account.post(path, kind.build_body())
+    again = account.post(path, kind.build_body())
     assert (again.status, again.data) == (first.status, first.data)
-    assert _hashes(account, path) == [AWKWARD]
+    assert _list_hashes(account, path) == [SPECIAL_HASH]
 
 
-@both
-def test_approving_again_may_be_a_conflict(account_with: Make, sort: Sort) -> None:
+@both_kinds
+def test_a_repeated_approval_may_be_a_conflict(account_with: Make, kind: ApprovalKind) -> None:
     account = account_with(repeated_approval="conflict")
-    path = _path(account, sort)
-    account.post(path, sort.body())
-    assert account.post(path, sort.body()).error == (409, "Conflict")
-    assert _hashes(account, path) == [AWKWARD]
+    path = _create_approvals_path(account, kind)
+    account.post(path, kind.build_body())
+    assert account.post(path, kind.build_body()).error == (409, "Conflict")
+    assert _list_hashes(account, path) == [SPECIAL_HASH]
 
 
-@both
-def test_the_old_form_approves_without_data(account: EmulatedAccount, sort: Sort) -> None:
-    path = _path(account, sort)
-    body = {**sort.body(), "destination_id": path.split("/")[3]}
-    answer = account.post(f"/v1/{sort.plural}", body)
+@both_kinds
+def test_the_deprecated_endpoint_answers_without_data(account: EmulatedAccount, kind: ApprovalKind) -> None:
+    path = _create_approvals_path(account, kind)
+    body = {**kind.build_body(), "destination_id": path.split("/")[3]}
+    answer = account.post(f"/v1/{kind.plural}", body)
     assert answer.status == 200
     assert "data" not in answer.json
-    assert _hashes(account, path) == [AWKWARD]
+    assert _list_hashes(account, path) == [SPECIAL_HASH]
 
 
-@both
-def test_the_old_form_also_takes_connections(account: EmulatedAccount, sort: Sort) -> None:
+@both_kinds
+def test_the_deprecated_endpoint_accepts_connections(account: EmulatedAccount, kind: ApprovalKind) -> None:
     connection = account.dashboard.add_connection(account.create_group(), "postgres", "crm")
-    path = f"/v1/{sort.plural}"
-    assert account.post(path, {**sort.body(), "connection_id": connection}).status == 200
-    assert account.post(path, {**sort.body(), "connection_id": "no"}).error == (404, "NotFound_Connection")
-    assert account.post(path, {**sort.body(), "destination_id": "no"}).error == (404, "NotFound_Destination")
-    assert account.post(path, sort.body()).error == (400, "InvalidInput")
+    path = f"/v1/{kind.plural}"
+    assert account.post(path, {**kind.build_body(), "connection_id": connection}).status == 200
+    assert account.post(path, {**kind.build_body(), "connection_id": "no"}).error == (
+        404,
+        "NotFound_Connection",
+    )
+    assert account.post(path, {**kind.build_body(), "destination_id": "no"}).error == (
+        404,
+        "NotFound_Destination",
+    )
+    assert account.post(path, kind.build_body()).error == (400, "InvalidInput")
 
 
-@both
-def test_the_history_tells_approvals(account: EmulatedAccount, sort: Sort) -> None:
-    path = _path(account, sort)
-    account.post(path, sort.body("h"))
+@both_kinds
+def test_the_history_lists_approvals(account: EmulatedAccount, kind: ApprovalKind) -> None:
+    path = _create_approvals_path(account, kind)
+    account.post(path, kind.build_body("h"))
     account.delete(f"{path}/h")
     effects = [str(effect) for exchange in account.emulator.read_history() for effect in exchange.effects]
     key = f"{path.split('/')[3]}/h"
-    assert effects[-2:] == [f"approved {sort.entity.lower()} {key}", f"revoked {sort.entity.lower()} {key}"]
+    assert effects[-2:] == [f"approved {kind.entity.lower()} {key}", f"revoked {kind.entity.lower()} {key}"]

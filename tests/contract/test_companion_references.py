@@ -1,4 +1,4 @@
-"""Destinations that name agents, links and managers, which may or may not exist."""
+"""Check destinations with references to existing and missing agents, links and managers."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ MISSING = {
 
 
 @pytest.mark.parametrize("name", MISSING)
-def test_references_may_lead_nowhere(account_with: Make, name: str) -> None:
+def test_references_to_missing_objects_may_be_accepted(account_with: Make, name: str) -> None:
     account = account_with(companion_references="unchecked")
     assert account.create_destination("snowflake", SNOWFLAKE, **{name: "no_such"}).status == 201
 
 
 @pytest.mark.parametrize(("name", "code"), MISSING.items())
-def test_references_may_have_to_exist(account_with: Make, name: str, code: str) -> None:
+def test_references_to_missing_objects_may_be_404(account_with: Make, name: str, code: str) -> None:
     account = account_with(companion_references="checked")
     assert account.create_destination("snowflake", SNOWFLAKE, **{name: "no_such"}).error == (404, code)
     identifier = account.must_create("snowflake", SNOWFLAKE)
@@ -34,7 +34,7 @@ def test_references_may_have_to_exist(account_with: Make, name: str, code: str) 
     assert account.patch(path, {name: ""}).status == 200
 
 
-def test_references_that_exist_are_taken(account_with: Make) -> None:
+def test_references_to_existing_objects_are_accepted(account_with: Make) -> None:
     account = account_with(companion_references="checked")
     agent = {
         "display_name": "a",
@@ -56,7 +56,7 @@ def test_references_that_exist_are_taken(account_with: Make) -> None:
     assert account.create_destination("snowflake", SNOWFLAKE, **fields).status == 201
 
 
-def test_a_reference_that_was_there_before_is_not_looked_at(account_with: Make) -> None:
+def test_an_unchanged_reference_is_not_checked(account_with: Make) -> None:
     account = account_with(companion_references="checked")
     group = account.create_group()
     account.dashboard.add_destination(group, "snowflake", proxy_agent_id="gone")

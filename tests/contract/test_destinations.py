@@ -1,4 +1,4 @@
-"""Creating, reading, listing and deleting destinations, against the facts."""
+"""Check create, read, list and delete of destinations against the documented behaviour."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ OPTIONAL = {
 }
 
 
-def refused(account: EmulatedAccount, message: str | None = None, **body: Any) -> None:
-    """The body, laid over a good one, is answered 400, and nothing is made of it."""
+def check_refused(account: EmulatedAccount, message: str | None = None, **body: Any) -> None:
+    """Check that a valid body with these changes is answered 400 without effect."""
     group = account.create_group()
     good = {"group_id": group, "service": "snowflake", "time_zone_offset": "0", "config": SNOWFLAKE}
     answer = account.post("/v1/destinations", {**good, **body})
@@ -76,14 +76,14 @@ def test_a_new_destination_has_the_id_of_its_group(account: EmulatedAccount) -> 
     }
 
 
-def test_what_is_not_sent_gets_its_documented_default(account: EmulatedAccount) -> None:
+def test_absent_fields_get_their_documented_defaults(account: EmulatedAccount) -> None:
     data = account.create_destination("snowflake", SNOWFLAKE).data
     assert data["region"] == "GCP_US_EAST4"
     assert data["networking_method"] == "Directly"
     assert data["daylight_saving_time_enabled"] is False
 
 
-def test_reading_answers_what_creating_answered(account: EmulatedAccount) -> None:
+def test_a_read_answers_like_the_create(account: EmulatedAccount) -> None:
     created = account.create_destination("snowflake", SNOWFLAKE)
     answer = account.get(f"/v1/destinations/{created.data['id']}")
     assert answer.status == 200
@@ -118,7 +118,7 @@ def test_absent_ids_are_absent_keys_or_nulls(account_with: Make) -> None:
     assert set(null.get("/v1/destinations").data["items"][0]) == BASE | OPTIONAL
 
 
-def test_ids_that_are_set_are_answered(account: EmulatedAccount) -> None:
+def test_set_ids_are_answered(account: EmulatedAccount) -> None:
     links = {"private_link_id": "pl_1", "proxy_agent_id": "px_1", "external_secrets_manager_id": "esm_1"}
     data = account.create_destination("snowflake", SNOWFLAKE, networking_method="PrivateLink", **links).data
     assert {key: data[key] for key in links} == links
@@ -135,7 +135,7 @@ def test_hybrid_destinations_have_no_region(account: EmulatedAccount, name: str)
     assert "region" not in account.get("/v1/destinations").data["items"][0]
 
 
-def test_a_networking_method_may_never_have_been_chosen(account_with: Make) -> None:
+def test_a_networking_method_may_be_unset(account_with: Make) -> None:
     absent, null = account_with(), account_with(optional_ids="null")
     for account in (absent, null):
         account.dashboard.add_destination(account.create_group(), "snowflake", networking_method=None)
@@ -143,7 +143,7 @@ def test_a_networking_method_may_never_have_been_chosen(account_with: Make) -> N
     assert null.get("/v1/destinations").data["items"][0]["networking_method"] is None
 
 
-def test_an_old_service_can_still_be_created_or_not(account_with: Make) -> None:
+def test_an_outdated_service_is_accepted_or_refused(account_with: Make) -> None:
     legacy = {
         name
         for name in load_service_names()
@@ -173,7 +173,7 @@ def test_every_service_of_the_catalogue_can_be_created_and_read(
 
 @pytest.mark.parametrize("service", ["snowflakes", "SNOWFLAKE", "../services/snowflake", "ü", "a/b"])
 def test_an_unknown_service_is_named_in_the_refusal(account: EmulatedAccount, service: str) -> None:
-    refused(account, f"Unsupported service '{service}'", service=service)
+    check_refused(account, f"Unsupported service '{service}'", service=service)
 
 
 @pytest.mark.parametrize("field", ["group_id", "service", "time_zone_offset"])
@@ -194,8 +194,8 @@ def test_a_required_field_is_named_in_the_refusal(
 
 
 @pytest.mark.parametrize("offset", ["1", "+0", "-12", "+13", "+5.5", "UTC", 3, True, ["0"]])
-def test_an_offset_that_is_not_in_the_list_is_refused(account: EmulatedAccount, offset: object) -> None:
-    refused(account, time_zone_offset=offset)
+def test_an_unknown_offset_is_refused(account: EmulatedAccount, offset: object) -> None:
+    check_refused(account, time_zone_offset=offset)
 
 
 @pytest.mark.parametrize(
@@ -209,11 +209,11 @@ def test_an_offset_is_echoed_as_text(account: EmulatedAccount, sent: object, ans
 
 
 def test_an_empty_region_is_refused(account: EmulatedAccount) -> None:
-    refused(account, "region cannot be empty", region="")
+    check_refused(account, "region cannot be empty", region="")
 
 
-def test_an_unknown_region_is_refused_or_taken(account_with: Make) -> None:
-    refused(account_with(), region="MARS_NORTH_1")
+def test_an_unknown_region_is_refused_or_accepted(account_with: Make) -> None:
+    check_refused(account_with(), region="MARS_NORTH_1")
     account = account_with(unknown_region="accepted")
     assert (
         account.create_destination("snowflake", SNOWFLAKE, region="MARS_NORTH_1").data["region"]
@@ -221,14 +221,14 @@ def test_an_unknown_region_is_refused_or_taken(account_with: Make) -> None:
     )
 
 
-def test_a_region_known_from_proxy_agents_is_taken(account: EmulatedAccount) -> None:
+def test_a_region_of_proxy_agents_is_accepted(account: EmulatedAccount) -> None:
     assert (
         account.create_destination("snowflake", SNOWFLAKE, region="AWS_EU_NORTH_1").data["region"]
         == "AWS_EU_NORTH_1"
     )
 
 
-def test_an_old_region_name_is_expanded_or_echoed(account_with: Make) -> None:
+def test_a_former_region_name_is_expanded_or_echoed(account_with: Make) -> None:
     assert (
         account_with().create_destination("snowflake", SNOWFLAKE, region="US").data["region"]
         == "GCP_US_EAST4"
@@ -240,7 +240,7 @@ def test_an_old_region_name_is_expanded_or_echoed(account_with: Make) -> None:
 
 @pytest.mark.parametrize("method", ["SSHTunnel", "PRIVATE_LINK", "directly", 1])
 def test_networking_methods_are_case_sensitive(account: EmulatedAccount, method: object) -> None:
-    refused(account, networking_method=method)
+    check_refused(account, networking_method=method)
 
 
 @pytest.mark.parametrize(
@@ -248,7 +248,7 @@ def test_networking_methods_are_case_sensitive(account: EmulatedAccount, method:
 )
 @pytest.mark.parametrize("value", ["yes", "", 1, [], {}])
 def test_a_flag_is_a_boolean(account: EmulatedAccount, flag: str, value: object) -> None:
-    refused(account, **{flag: value})
+    check_refused(account, **{flag: value})
 
 
 @pytest.mark.parametrize(
@@ -291,10 +291,10 @@ def test_unknown_fields_beside_the_config_are_ignored(account: EmulatedAccount) 
         ("confluent_cloud_wh", {"bootstrap_servers": ["one", 2]}),
     ],
 )
-def test_a_config_that_cannot_be_read_is_refused_without_detail(
+def test_an_unreadable_config_is_refused_without_detail(
     account: EmulatedAccount, service: str, config: object
 ) -> None:
-    refused(account, "Invalid 'config' object", service=service, config=config)
+    check_refused(account, "Invalid 'config' object", service=service, config=config)
 
 
 @pytest.mark.parametrize(
@@ -311,7 +311,7 @@ def test_a_config_that_cannot_be_read_is_refused_without_detail(
 def test_credentials_of_another_method_are_refused(
     account: EmulatedAccount, service: str, config: object
 ) -> None:
-    refused(account, service=service, config=config)
+    check_refused(account, service=service, config=config)
 
 
 @pytest.mark.parametrize(
@@ -324,7 +324,9 @@ def test_credentials_of_another_method_are_refused(
         ("redshift", {"auth_type": "IAM", "role_arn": "arn:aws:iam::1:role/x"}),
     ],
 )
-def test_credentials_of_one_method_are_taken(account: EmulatedAccount, service: str, config: object) -> None:
+def test_credentials_of_one_method_are_accepted(
+    account: EmulatedAccount, service: str, config: object
+) -> None:
     assert account.create_destination(service, config).status == 201
 
 
@@ -351,14 +353,14 @@ def test_unknown_config_is_echoed_dropped_or_refused(account_with: Make) -> None
     assert (*refusal.error, refusal.json["message"]) == (400, "InvalidInput", "Invalid 'config' object")
 
 
-def test_a_partner_service_takes_any_config_and_masks_what_sounds_secret(account_with: Make) -> None:
+def test_a_partner_service_accepts_any_config_and_masks_secret_names(account_with: Make) -> None:
     account = account_with(unknown_config="refused")
     config = {"database": "md:acme", "motherduck_token": "t", "threads": 4}
     answered = account.create_destination("motherduck", config).data["config"]
     assert answered == {"database": "md:acme", "motherduck_token": "******", "threads": 4}
 
 
-def test_a_missing_group_is_404_with_one_code_or_the_other(account_with: Make) -> None:
+def test_a_missing_group_is_404_with_either_code(account_with: Make) -> None:
     body = {"group_id": "no_such", "service": "snowflake", "time_zone_offset": "0", "config": SNOWFLAKE}
     assert account_with().post("/v1/destinations", body).error == (404, "NotFound_Group")
     documented = account_with(missing_group="plain-code").post("/v1/destinations", body)
@@ -405,14 +407,14 @@ def test_deleting_a_destination_leaves_its_group(account: EmulatedAccount) -> No
     assert (again.status, again.data["id"], again.data["setup_status"]) == (201, identifier, "incomplete")
 
 
-def test_a_destination_with_connections_stays(account: EmulatedAccount) -> None:
+def test_a_destination_with_connections_cannot_be_deleted(account: EmulatedAccount) -> None:
     identifier = account.must_create("snowflake", SNOWFLAKE)
     account.dashboard.add_connection(identifier, "salesforce", "crm")
     assert account.delete(f"/v1/destinations/{identifier}").error == (409, "Conflict")
     assert account.get(f"/v1/destinations/{identifier}").status == 200
 
 
-def test_fivetran_may_put_its_own_connection_beside_a_destination(account_with: Make) -> None:
+def test_fivetran_may_add_its_platform_connection(account_with: Make) -> None:
     account = account_with(platform_connection="created")
     identifier = account.must_create("snowflake", SNOWFLAKE)
     (connection,) = account.get(f"/v1/groups/{identifier}/connections").data["items"]
@@ -432,7 +434,7 @@ def test_the_code_of_a_201_may_be_created(account_with: Make) -> None:
     assert account.get("/v1/groups").json["code"] == "Success"
 
 
-def test_the_list_may_forget_daylight_saving(account_with: Make) -> None:
+def test_the_list_may_show_false_for_daylight_saving(account_with: Make) -> None:
     for switch, listed in (("true-to-state", True), ("always-false", False)):
         account = account_with(listed_daylight_saving=switch)
         identifier = account.must_create("snowflake", SNOWFLAKE, daylight_saving_time_enabled=True)
@@ -440,7 +442,7 @@ def test_the_list_may_forget_daylight_saving(account_with: Make) -> None:
         assert account.get(f"/v1/destinations/{identifier}").data["daylight_saving_time_enabled"] is True
 
 
-def test_a_service_that_the_catalogue_does_not_know_can_be_read_and_patched(account: EmulatedAccount) -> None:
+def test_a_service_outside_the_catalogue_can_be_read_and_patched(account: EmulatedAccount) -> None:
     identifier = account.dashboard.add_group("new")
     account.dashboard.add_destination(identifier, "quantum_db", config={"qubits": 7, "api_token": "t"})
     path = f"/v1/destinations/{identifier}"
@@ -458,7 +460,7 @@ def test_a_service_that_the_catalogue_does_not_know_can_be_read_and_patched(acco
         ("big_query", BIG_QUERY),
     ],
 )
-def test_a_refused_request_leaves_nothing_behind(account: EmulatedAccount, service: str, config: Any) -> None:
+def test_a_refused_request_has_no_effect(account: EmulatedAccount, service: str, config: Any) -> None:
     identifier = account.must_create(service, config)
     before = account.get(f"/v1/destinations/{identifier}").data
     bad = {

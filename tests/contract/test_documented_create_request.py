@@ -1,4 +1,4 @@
-"""The documented request and answer of "create a destination", field by field, for the service it documents."""
+"""Check each field of the documented request and answer of "create a destination"."""
 
 from __future__ import annotations
 
@@ -74,8 +74,8 @@ REFERENCES = {
 
 
 @pytest.fixture
-def applied(project: Project, server: EmulatedFivetran) -> EmulatedFivetran:
-    """The demo's `adls` entry, applied over HTTP."""
+def apply_adls_entry(project: Project, server: EmulatedFivetran) -> EmulatedFivetran:
+    """Apply the `adls` entry of the demo over HTTP."""
     folder = project.folder / "specs" / "groups"
     folder.mkdir(parents=True)
     shutil.copy(ROOT / "specs" / "groups" / "lake.yaml", folder)
@@ -84,15 +84,17 @@ def applied(project: Project, server: EmulatedFivetran) -> EmulatedFivetran:
         f"version: 1\naccount_id: {server.account_id}\nspecs: ['groups/*.yaml']\n"
         'defaults: {destination: {time_zone_offset: "0"}}\n',
     )
-    allow_values(REFERENCES["LAKE_ARCHIVE_OAUTH_CLIENT"])  # a name, which the spec gives by `{value: …}`
-    allow_values(REFERENCES["LAKE_ARCHIVE_OAUTH_CLIENT"])  # the spec says `{value: …}`, which plans show
+    allow_values(
+        REFERENCES["LAKE_ARCHIVE_OAUTH_CLIENT"]
+    )  # a plain value, which the spec refers to by `{value: …}`
+    allow_values(REFERENCES["LAKE_ARCHIVE_OAUTH_CLIENT"])  # plans show this `{value: …}` of the spec
     result = project.run_against(server, "apply", "--auto-approve", environ=REFERENCES)
     assert result.exit == 0, result.stdout + result.stderr
     return server
 
 
-def test_the_request_carries_every_documented_field(applied: EmulatedFivetran) -> None:
-    body = _adls_request(applied)
+def test_the_request_carries_every_documented_field(apply_adls_entry: EmulatedFivetran) -> None:
+    body = _adls_request(apply_adls_entry)
     assert set(body) == REQUEST_FIELDS
     assert {field: type(value) for field, value in body["config"].items()} == CONFIG_FIELDS
     assert {field: body["config"][field] for field in SECRETS} == {
@@ -108,10 +110,10 @@ def test_the_request_carries_every_documented_field(applied: EmulatedFivetran) -
     assert body["time_zone_offset"] == "+3"
 
 
-def test_the_answer_is_parsed_with_every_documented_field(applied: EmulatedFivetran) -> None:
-    group_id = _adls_request(applied)["group_id"]
-    destination = responses.Destination.model_validate(applied.get(f"/destinations/{group_id}"))
-    # `region` is left out for destinations with a hybrid agent, `setup_tests` come with create and test only.
+def test_the_answer_is_parsed_with_every_documented_field(apply_adls_entry: EmulatedFivetran) -> None:
+    group_id = _adls_request(apply_adls_entry)["group_id"]
+    destination = responses.Destination.model_validate(apply_adls_entry.get(f"/destinations/{group_id}"))
+    # Destinations with a hybrid agent have no `region`; only the answers of create and test have `setup_tests`.
     assert set(destination.raw) >= RESPONSE_FIELDS
     assert destination.id == destination.group_id == group_id
     assert destination.setup_status == "connected"
@@ -129,15 +131,15 @@ TEST_FIELDS = {"title", "status", "message"}
 
 
 @pytest.mark.parametrize("hybrid", [False, True])
-def test_the_answer_to_the_documented_request_is_parsed_whole(
-    applied: EmulatedFivetran, hybrid: bool
+def test_the_answer_to_the_documented_request_is_parsed_completely(
+    apply_adls_entry: EmulatedFivetran, hybrid: bool
 ) -> None:
-    """One destination cannot show every field: with a hybrid agent Fivetran answers without a region."""
-    documented = _adls_request(applied)
+    """No destination shows every field: with a hybrid agent Fivetran answers without a region."""
+    documented = _adls_request(apply_adls_entry)
     body = {key: value for key, value in documented.items() if hybrid or key not in AGENT}
-    environ = build_credentials(applied.url)
+    environ = build_credentials(apply_adls_entry.url)
     key, secret = Secret(environ["FIVETRAN_APIKEY"]), Secret(environ["FIVETRAN_APISECRET"])
-    with Transport(applied.url, (key, secret), clock=SystemClock(), environ={}) as transport:
+    with Transport(apply_adls_entry.url, (key, secret), clock=SystemClock(), environ={}) as transport:
         client = Client(transport)
         group = client.create_group("another_group")
         answer = client.create_destination({**body, "group_id": group.id, "run_setup_tests": True})

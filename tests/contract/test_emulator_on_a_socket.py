@@ -1,4 +1,4 @@
-"""The emulator behind a real socket: what any HTTP client meets."""
+"""Check the emulator behind a real socket."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from emulated_account import BASIC, JSON_TYPE, EmulatedAccount
 from reconciler.emulator.serve import NotLoopbackError, serve, serve_in_thread
 
 
-def request(method: str, url: str, body: Any = None, **headers: str) -> tuple[int, Any]:
+def send_request(method: str, url: str, body: Any = None, **headers: str) -> tuple[int, Any]:
     data = None if body is None else json.dumps(body).encode()
     asked = Request(url, data=data, method=method, headers={**BASIC, **headers})
     try:
@@ -30,21 +30,23 @@ def request(method: str, url: str, body: Any = None, **headers: str) -> tuple[in
 
 def test_a_group_is_made_and_read_over_http(account: EmulatedAccount) -> None:
     with serve_in_thread(account.emulator) as url:
-        status, made = request("POST", f"{url}/groups", {"name": "over http"}, **JSON_TYPE)
+        status, made = send_request("POST", f"{url}/groups", {"name": "over http"}, **JSON_TYPE)
         assert (status, made["code"]) == (201, "Success")
-        assert request("GET", f"{url}/groups/{made['data']['id']}") == (
+        assert send_request("GET", f"{url}/groups/{made['data']['id']}") == (
             200,
             {"code": "Success", "message": "Group details retrieved successfully", "data": made["data"]},
         )
-        assert request("GET", f"{url}/groups/none")[0] == 404
-        assert request("POST", f"{url}/groups", {"name": "x"})[0] == 415
+        assert send_request("GET", f"{url}/groups/none")[0] == 404
+        assert send_request("POST", f"{url}/groups", {"name": "x"})[0] == 415
 
 
-def test_threads_never_see_half_a_request(account: EmulatedAccount) -> None:
+def test_threads_never_see_a_partial_effect(account: EmulatedAccount) -> None:
     with serve_in_thread(account.emulator) as url, ThreadPoolExecutor(8) as pool:
         answers = list(
             pool.map(
-                lambda number: request("POST", f"{url}/groups", {"name": f"group {number}"}, **JSON_TYPE),
+                lambda number: send_request(
+                    "POST", f"{url}/groups", {"name": f"group {number}"}, **JSON_TYPE
+                ),
                 range(80),
             )
         )
@@ -57,7 +59,7 @@ def test_threads_never_see_half_a_request(account: EmulatedAccount) -> None:
 @pytest.mark.parametrize(
     "sent", [b"nonsense\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"GET /" + b"x" * 70_000 + b" HTTP/1.1\r\n\r\n"]
 )
-def test_even_what_is_no_http_gets_an_envelope(account: EmulatedAccount, sent: bytes) -> None:
+def test_an_invalid_http_request_gets_an_envelope(account: EmulatedAccount, sent: bytes) -> None:
     with (
         serve_in_thread(account.emulator) as url,
         socket.create_connection(("127.0.0.1", urlsplit(url).port or 0), timeout=10) as connection,
@@ -70,34 +72,34 @@ def test_even_what_is_no_http_gets_an_envelope(account: EmulatedAccount, sent: b
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.com", ""])
-def test_it_listens_on_this_machine_alone(account: EmulatedAccount, host: str) -> None:
+def test_the_server_listens_on_loopback_only(account: EmulatedAccount, host: str) -> None:
     with pytest.raises(NotLoopbackError), serve_in_thread(account.emulator, host=host):
         pass
 
 
-def test_a_taken_port_is_an_ordinary_error(account: EmulatedAccount) -> None:
+def test_a_port_in_use_raises_an_os_error(account: EmulatedAccount) -> None:
     with serve_in_thread(account.emulator) as url:
         port = urlsplit(url).port or 0
         with pytest.raises(OSError, match="in use"):
-            serve(account.emulator, port=port, on_ready=lambda _: pytest.fail("nobody can be ready"))
+            serve(account.emulator, port=port, on_ready=lambda _: pytest.fail("on_ready was called"))
 
 
-def test_serving_tells_its_address_when_it_takes_connections(account: EmulatedAccount) -> None:
-    told: list[str] = []
+def test_the_server_reports_its_address_when_it_is_ready(account: EmulatedAccount) -> None:
+    urls: list[str] = []
     ready = threading.Event()
 
     def on_ready(url: str) -> None:
-        told.append(url)
+        urls.append(url)
         ready.set()
 
     options = {"port": 0, "on_ready": on_ready}
     threading.Thread(target=serve, args=(account.emulator,), kwargs=options, daemon=True).start()
     assert ready.wait(10)
-    assert request("GET", f"{told[0]}/account/info")[0] == 200
+    assert send_request("GET", f"{urls[0]}/account/info")[0] == 200
 
 
 def test_nothing_is_printed(account: EmulatedAccount, capfd: pytest.CaptureFixture[str]) -> None:
     with serve_in_thread(account.emulator) as url:
-        request("GET", f"{url}/groups")
-        request("GET", f"{url}/nowhere")
+        send_request("GET", f"{url}/groups")
+        send_request("GET", f"{url}/nowhere")
     assert capfd.readouterr() == ("", "")

@@ -1,4 +1,4 @@
-"""Every known endpoint answers as it is known to: status, code, message, keys and types."""
+"""Check that every known endpoint answers with its known status, code, message, keys and types."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from reconciler.emulator.switches import Behaviour
 
 @pytest.mark.sampled(every=3)
 @pytest.mark.parametrize("endpoint", ENDPOINTS, ids=str)
-def test_an_endpoint_answers_as_it_is_known_to(account: EmulatedAccount, endpoint: Endpoint) -> None:
+def test_an_endpoint_answers_as_documented(account: EmulatedAccount, endpoint: Endpoint) -> None:
     names = prepare_account(account)
     path = fill_placeholders(endpoint.path, names)
     answer = account.send(endpoint.method, path, fill_placeholders(endpoint.body, names))
@@ -26,29 +26,29 @@ def test_an_endpoint_answers_as_it_is_known_to(account: EmulatedAccount, endpoin
 
 
 @pytest.mark.parametrize("endpoint", [each for each in ENDPOINTS if each.paged], ids=str)
-def test_a_list_can_be_cut_into_pages(account: EmulatedAccount, endpoint: Endpoint) -> None:
+def test_a_list_is_paged(account: EmulatedAccount, endpoint: Endpoint) -> None:
     path = fill_placeholders(endpoint.path, prepare_account(account))
     whole = account.get(f"{path}?limit=1000").data
     assert "next_cursor" not in whole
-    pieces, cursor = [], ""
+    items, cursor = [], ""
     while cursor is not None:
-        piece = account.get(f"{path}?limit=1{cursor and '&cursor=' + cursor}").data
-        pieces += piece["items"]
-        cursor = piece.get("next_cursor")
-    assert pieces == whole["items"]
+        page = account.get(f"{path}?limit=1{cursor and '&cursor=' + cursor}").data
+        items += page["items"]
+        cursor = page.get("next_cursor")
+    assert items == whole["items"]
     for wrong in ("limit=0", "limit=1001", "limit=x", "cursor=?"):
         assert account.get(f"{path}?{wrong}").error == (400, "InvalidInput")
 
 
 def test_every_known_path_has_a_shape_and_a_request() -> None:
-    names = dict.fromkeys(prepare_names(), "x")
+    names = dict.fromkeys(list_placeholder_names(), "x")
     requests = {(each.method, fill_placeholders(each.path, names)) for each in ENDPOINTS}
-    unasked = [
+    unrequested = [
         known.path
         for known in ENDPOINT_SHAPES
         if not any(known.matches(method, path) for method, path in requests)
     ]
-    assert unasked == ["/v1/groups/{id}/connectors"]  # the former name of `connections`
+    assert unrequested == ["/v1/groups/{id}/connectors"]  # the former name of `connections`
     shapeless = [
         (method, path)
         for method, path in requests
@@ -57,10 +57,10 @@ def test_every_known_path_has_a_shape_and_a_request() -> None:
     assert shapeless == []
 
 
-def test_a_doubt_names_a_switch_that_exists() -> None:
+def test_endpoints_name_existing_switches() -> None:
     assert {each.switch for each in ENDPOINTS} - {""} <= Behaviour.model_fields.keys()
 
 
-def prepare_names() -> set[str]:
-    """The words in braces of all paths."""
+def list_placeholder_names() -> set[str]:
+    """List the placeholders of all paths."""
     return {word.split("}")[0] for each in ENDPOINTS for word in each.path.split("{")[1:]}

@@ -1,4 +1,4 @@
-"""Every known error is answered as it is known to be, and undoes whatever the request began."""
+"""Check that every known error is answered as documented and has no effect."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ Make = Callable[..., EmulatedAccount]
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=str)
-def test_an_error_is_answered_as_it_is_known_to_be(account_with: Make, error: KnownError) -> None:
+def test_an_error_is_answered_as_documented(account_with: Make, error: KnownError) -> None:
     account = account_with(**error.given, app={"quota": parse_quota(error.quota)})
     names = prepare_account(account)
     for method, path, body in error.setup_requests:
         account.send(method, fill_placeholders(path, names), fill_placeholders(body, names))
-    before = everything(account)
+    before = read_lists(account)
     path = fill_placeholders(error.path, names)
     account.emulator.faults.add(*parse_faults([error.fault]))
     answer = account.send(error.method, path, fill_placeholders(error.body, names), error.headers)
@@ -34,10 +34,10 @@ def test_an_error_is_answered_as_it_is_known_to_be(account_with: Make, error: Kn
         assert answer.json["message"] == fill_placeholders(error.message, names)
     check_response(error.method, path, answer.status, answer.json)
     account.emulator.faults.clear()
-    assert everything(account) == before
+    assert read_lists(account) == before
 
 
-def test_a_doubt_names_a_switch_that_exists() -> None:
+def test_errors_name_existing_switches() -> None:
     switches = {each.switch for each in ERRORS} | {name for each in ERRORS for name in each.given}
     assert switches - {""} <= Behaviour.model_fields.keys()
 
@@ -46,7 +46,7 @@ def test_all_documented_statuses_are_covered() -> None:
     assert {each.status for each in ERRORS} == {400, 401, 403, 404, 405, 406, 409, 415, 429, 500}
 
 
-def everything(account: EmulatedAccount) -> list[object]:
-    """What an account shows in its lists."""
+def read_lists(account: EmulatedAccount) -> list[object]:
+    """Read all lists of the account."""
     lists = ("groups", "destinations", "hybrid-deployment-agents", "proxy", "private-links")
     return [account.get(f"/v1/{each}?limit=1000").json for each in lists]

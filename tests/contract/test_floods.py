@@ -1,4 +1,4 @@
-"""A courier against an emulator that refuses, dawdles and lies: the history says what really arrived."""
+"""Check the retrying sender against faults of the emulator, whose history has the requests that arrived."""
 
 from __future__ import annotations
 
@@ -41,38 +41,38 @@ THREADS = 8
 
 
 @contextmanager
-def courier(
+def open_sender(
     url: str,
     clock: FakeClock | None = None,
     *,
     budget: Budget = PAID_ACCOUNT,
-    persistence: RetryPolicy = DEFAULT,
+    retry_policy: RetryPolicy = DEFAULT,
     **options: Any,
 ) -> Iterator[RetryingSender]:
-    """A courier with the credentials of the tests; waits take no time."""
+    """Open a sender with the credentials of the tests and a clock whose waits take no time."""
     clock = clock or HastyClock()
     credentials = (Secret(KEY), Secret(SECRET))
-    with Transport(url, credentials, clock=clock, environ={}, **options) as line:
+    with Transport(url, credentials, clock=clock, environ={}, **options) as sender:
         yield RetryingSender(
-            line, clock, cancelled=threading.Event(), budget=budget, retry_policy=persistence
+            sender, clock, cancelled=threading.Event(), budget=budget, retry_policy=retry_policy
         )
 
 
 @contextmanager
-def faulty(*faults: str) -> Iterator[EmulatedFivetran]:
+def serve_faults(*faults: str) -> Iterator[EmulatedFivetran]:
     with serve_fivetran() as server:
         server.app.faults.add(*map(parse_fault, faults))
         yield server
 
 
-def failure(line: RetryingSender, request: Request) -> ApiError:
+def send_and_fail(sender: RetryingSender, request: Request) -> ApiError:
     with pytest.raises(ApiError) as caught:
-        line.send(request)
+        sender.send(request)
     return caught.value
 
 
-def in_threads(work: Callable[[int], None]) -> None:
-    """Run `work` in all threads at once, each with its number; what goes wrong there goes wrong here."""
+def run_in_threads(work: Callable[[int], None]) -> None:
+    """Run `work` in all threads at once, with the number of each thread, and raise their errors here."""
     problems: list[BaseException] = []
 
     def run(number: int) -> None:
@@ -90,68 +90,68 @@ def in_threads(work: Callable[[int], None]) -> None:
     assert problems == []
 
 
-def statuses(server: EmulatedFivetran) -> Counter[tuple[str, int | None]]:
+def count_statuses(server: EmulatedFivetran) -> Counter[tuple[str, int | None]]:
     return Counter((each.method, each.status) for each in server.app.read_history())
 
 
 @pytest.mark.parametrize("form", ["retry-after=7", "retry-after=soon", "retry-after=-1", "body=html", ""])
-def test_a_flood_of_429s_over_eight_threads_loses_nothing_and_makes_nothing_twice(form: str) -> None:
-    with faulty(f"POST * every 3 status 429 {form}") as server, courier(server.url) as line:
-        client = Client(line)
-        in_threads(lambda number: [client.create_group(f"g_{number}_{n}") for n in range(5)] and None)
-        # Every third one of 59 is refused.
-        assert statuses(server) == {("POST", 201): 40, ("POST", 429): 19}
-        assert line.retry_count == 19
+def test_many_429s_in_eight_threads_lose_and_duplicate_nothing(form: str) -> None:
+    with serve_faults(f"POST * every 3 status 429 {form}") as server, open_sender(server.url) as sender:
+        client = Client(sender)
+        run_in_threads(lambda number: [client.create_group(f"g_{number}_{n}") for n in range(5)] and None)
+        # Every third of 59 requests is refused.
+        assert count_statuses(server) == {("POST", 201): 40, ("POST", 429): 19}
+        assert sender.retry_count == 19
         names = [group["name"] for group in server.get("/groups?limit=1000")["items"]]
         assert sorted(names) == sorted(f"g_{number}_{n}" for number in range(THREADS) for n in range(5))
 
 
-def test_a_flood_that_never_ends_ends_every_call_in_rate_limited() -> None:
-    with faulty("* * status 429") as server:
+def test_endless_429s_end_every_call_as_rate_limited() -> None:
+    with serve_faults("* * status 429") as server:
         clock = HastyClock()
-        with courier(server.url, clock, persistence=RetryPolicy(max_seconds=60)) as line:
+        with open_sender(server.url, clock, retry_policy=RetryPolicy(max_seconds=60)) as sender:
             errors: list[ApiError] = []
-            in_threads(lambda number: errors.append(failure(line, POST)))
+            run_in_threads(lambda number: errors.append(send_and_fail(sender, POST)))
             assert {type(error) for error in errors} == {RateLimited}
             assert not any(error.is_ambiguous for error in errors)
-            # 0.5 + 1 + 2 + 4 + 8 + 16 seconds, and 30 more would be too long: no more than seven each.
+            # Pauses of 0.5, 1, 2, 4, 8 and 16 seconds fit into 60 seconds, so each thread sends at most seven requests.
             assert THREADS <= len(server.calls) <= THREADS * 7
-            assert len(server.calls) == line.requests_sent
+            assert len(server.calls) == sender.requests_sent
 
 
-def test_a_pause_of_an_hour_stops_everybody_after_the_calls_that_were_under_way() -> None:
-    with faulty("* * status 429 retry-after=3600") as server, courier(server.url) as line:
-        in_threads(lambda number: [failure(line, GET) for _ in range(20)] and None)
+def test_a_retry_after_of_an_hour_stops_all_threads_after_their_open_calls() -> None:
+    with serve_faults("* * status 429 retry-after=3600") as server, open_sender(server.url) as sender:
+        run_in_threads(lambda number: [send_and_fail(sender, GET) for _ in range(20)] and None)
         assert 1 <= len(server.calls) <= THREADS
 
 
-def test_who_keeps_to_the_budget_never_meets_the_quota() -> None:
+def test_a_sender_within_its_budget_never_exceeds_the_quota() -> None:
     clock = FakeClock()
     app = create_app(credentials=(KEY, SECRET), clock=clock.now, quota=QuotaProfile(hourly=20))
     with (
         serve_in_thread(app) as url,
-        courier(url, clock, budget=Budget(requests_per_hour=20)) as line,
+        open_sender(url, clock, budget=Budget(requests_per_hour=20)) as sender,
     ):
         for _ in range(45):
-            line.send(GET)
-        assert line.limiter.count_remaining_requests() == 15
+            sender.send(GET)
+        assert sender.limiter.count_remaining_requests() == 15
         assert [each.status for each in app.read_history()] == [200] * 45
     assert clock.seconds == 2 * 3600
     app.close()
 
 
-def test_who_does_not_know_of_a_quota_is_told_by_it() -> None:
+def test_an_unknown_quota_is_learned_from_one_429() -> None:
     clock = FakeClock()
     quota = QuotaProfile(hourly=500, limits=PROFILES["trial"].limits)
     app = create_app(credentials=(KEY, SECRET), clock=clock.now, quota=quota)
-    with serve_in_thread(app) as url, courier(url, clock) as line:
-        client = Client(line)
+    with serve_in_thread(app) as url, open_sender(url, clock) as sender:
+        client = Client(sender)
         id = client.create_group("a").id
         client.create_destination(
             {"group_id": id, "service": "snowflake", "time_zone_offset": "0", "run_setup_tests": False}
             | {"config": {"host": "a.snowflakecomputing.com", "port": 443, "database": "d"}}
         )
-        for _ in range(26):  # twenty-five a minute
+        for _ in range(26):  # the limit is 25 per minute
             client.test_destination(id)
         assert [each.status for each in app.read_history()].count(429) == 1
         assert 60 <= clock.seconds < 70
@@ -159,46 +159,46 @@ def test_who_does_not_know_of_a_quota_is_told_by_it() -> None:
 
 
 @pytest.mark.parametrize("phase", ["mid-headers", "mid-body"])
-def test_an_answer_that_drips_beyond_the_deadline_makes_one_request(phase: str) -> None:
-    with faulty(f"* * {phase} drip 20") as server:
+def test_a_dripping_answer_causes_one_request(phase: str) -> None:
+    with serve_faults(f"* * {phase} drip 20") as server:
         began = time.monotonic()
-        with courier(server.url, timeouts=SHORT) as line:
-            error = failure(line, POST)
+        with open_sender(server.url, timeouts=SHORT) as sender:
+            error = send_and_fail(sender, POST)
             assert isinstance(error, Timeout)
             assert error.is_ambiguous
-            assert isinstance(failure(line, GET), Timeout)
+            assert isinstance(send_and_fail(sender, GET), Timeout)
         # A repeat would need time that the first request has used up.
         assert server.calls == ["POST /v1/groups", "GET /v1/groups"]
         assert time.monotonic() - began < 5
 
 
-def test_an_answer_that_hangs_makes_one_post() -> None:
-    with faulty("POST * hang 30") as server, courier(server.url, timeouts=SHORT) as line:
-        assert isinstance(failure(line, POST), Timeout)
+def test_a_hanging_answer_causes_one_post() -> None:
+    with serve_faults("POST * hang 30") as server, open_sender(server.url, timeouts=SHORT) as sender:
+        assert isinstance(send_and_fail(sender, POST), Timeout)
         assert server.calls == ["POST /v1/groups"]
 
 
 @pytest.mark.parametrize("kind", ["tls-garbage", "garbage", "reset", "close", "mid-body truncate"])
-def test_bytes_that_mean_nothing_make_one_post_and_five_gets(kind: str) -> None:
-    with faulty(f"* * {kind}") as server, courier(server.url) as line:
+def test_an_invalid_answer_causes_one_post_and_five_gets(kind: str) -> None:
+    with serve_faults(f"* * {kind}") as server, open_sender(server.url) as sender:
         for request in (POST, GET):
-            assert isinstance(failure(line, request), Unreachable)
+            assert isinstance(send_and_fail(sender, request), Unreachable)
         assert server.calls == ["POST /v1/groups", *["GET /v1/groups"] * 5]
 
 
-def test_connections_that_are_cut_before_anything_is_read_leave_a_post_in_doubt_if_it_left() -> None:
-    with faulty("* * at-accept reset") as server, courier(server.url) as line:
-        error = failure(line, POST)
+def test_a_reset_on_accept_makes_a_sent_post_ambiguous() -> None:
+    with serve_faults("* * at-accept reset") as server, open_sender(server.url) as sender:
+        error = send_and_fail(sender, POST)
         assert server.calls == []
         assert isinstance(error, Unreachable)
-        # Who is faster is chance: the reset, or the request. One that did not leave is tried again.
-        assert error.is_ambiguous == (line.requests_sent == 1)
-        assert line.requests_sent <= 1
+        # The reset and the request race. Only a request that was not sent is repeated.
+        assert error.is_ambiguous == (sender.requests_sent == 1)
+        assert sender.requests_sent <= 1
 
 
-def test_a_deletion_whose_answer_is_lost_is_carried_out_once_and_then_finds_nothing() -> None:
-    with faulty("DELETE * #1 after-effect reset") as server, courier(server.url) as line:
-        client = Client(line)
+def test_a_deletion_with_a_lost_answer_is_repeated_and_answered_404() -> None:
+    with serve_faults("DELETE * #1 after-effect reset") as server, open_sender(server.url) as sender:
+        client = Client(sender)
         id = client.create_group("short_lived").id
         with pytest.raises(NotFound):
             client.delete_group(id)
@@ -206,21 +206,23 @@ def test_a_deletion_whose_answer_is_lost_is_carried_out_once_and_then_finds_noth
         assert sum(len(each.effects) for each in server.app.read_history()) == 2
 
 
-def test_a_change_whose_answer_is_lost_is_sent_again_and_in_effect() -> None:
-    with faulty("PATCH * #1 before-effect reset", "PATCH * #2 after-effect status 502 body=html") as server:
-        with courier(server.url) as line:
-            client = Client(line)
+def test_a_patch_with_a_lost_answer_is_repeated_and_takes_effect() -> None:
+    with serve_faults(
+        "PATCH * #1 before-effect reset", "PATCH * #2 after-effect status 502 body=html"
+    ) as server:
+        with open_sender(server.url) as sender:
+            client = Client(sender)
             id = client.create_group("old").id
             assert client.rename_group(id, "new").name == "new"
         assert server.writes == ["POST /v1/groups", *[f"PATCH /v1/groups/{id}"] * 3]
 
 
 @pytest.mark.parametrize("method", ["POST", "GET"])
-def test_a_gzip_bomb_is_not_unpacked_and_makes_one_post_or_few_gets(method: str) -> None:
+def test_a_gzip_bomb_is_refused_after_one_post_or_two_gets(method: str) -> None:
     request, times = {"POST": (POST, 1), "GET": (GET, 2)}[method]
-    with faulty(f"{method} * gzip-bomb 50") as server:
-        with courier(server.url, persistence=TWICE, max_response_bytes=1024 * 1024) as line:
-            error = failure(line, request)
+    with serve_faults(f"{method} * gzip-bomb 50") as server:
+        with open_sender(server.url, retry_policy=TWICE, max_response_bytes=1024 * 1024) as sender:
+            error = send_and_fail(sender, request)
         assert server.calls == [f"{method} /v1/groups"] * times
     assert isinstance(error, InvalidResponseError)
     assert error.message == "the answer is too large"
@@ -229,10 +231,10 @@ def test_a_gzip_bomb_is_not_unpacked_and_makes_one_post_or_few_gets(method: str)
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 @pytest.mark.parametrize("request_", [GET, POST], ids=lambda each: each.method)
-def test_a_redirect_is_one_request_and_nobody_goes_there(request_: Request, status: int) -> None:
-    with serve_fivetran() as elsewhere:
-        fault = f"* * redirect {status} to={elsewhere.url}/groups"
-        with faulty(fault) as server, courier(server.url) as line:
-            assert isinstance(failure(line, request_), Redirected)
+def test_a_redirect_is_not_followed_and_not_repeated(request_: Request, status: int) -> None:
+    with serve_fivetran() as other_server:
+        fault = f"* * redirect {status} to={other_server.url}/groups"
+        with serve_faults(fault) as server, open_sender(server.url) as sender:
+            assert isinstance(send_and_fail(sender, request_), Redirected)
             assert server.calls == [f"{request_.method} /v1/groups"]
-        assert elsewhere.calls == []
+        assert other_server.calls == []

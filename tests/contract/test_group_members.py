@@ -1,4 +1,4 @@
-"""`/v1/groups/…/users`, the public key and the service account of a group."""
+"""Check the members, the public key and the service account of a group."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ Make = Callable[..., EmulatedAccount]
 REVIEWER = "Destination Reviewer"
 
 
-def _emails(account: EmulatedAccount, path: str) -> list[str]:
+def _list_emails(account: EmulatedAccount, path: str) -> list[str]:
     return [user["email"] for user in account.get(path).data["items"]]
 
 
-def test_whoever_makes_a_group_is_a_member_of_it(account: EmulatedAccount) -> None:
+def test_the_creator_of_a_group_is_its_member(account: EmulatedAccount) -> None:
     answer = account.get(f"/v1/groups/{account.create_group()}/users")
     assert (answer.status, answer.json["message"]) == (200, "Group users retrieved successfully")
     (member,) = answer.data["items"]
@@ -52,17 +52,17 @@ def test_adding_a_member_again_changes_the_role(account: EmulatedAccount) -> Non
     assert [member["role"] for member in account.get(path).data["items"]][1:] == ["Destination Administrator"]
 
 
-def test_members_can_be_picked_by_activity(account: EmulatedAccount) -> None:
+def test_members_are_filtered_by_activity(account: EmulatedAccount) -> None:
     path = f"/v1/groups/{account.create_group()}/users"
     account.dashboard.add_user("gone@acme.example", active=False)
     account.post(path, {"email": "gone@acme.example", "role": REVIEWER})
-    assert _emails(account, f"{path}?active=false") == ["gone@acme.example"]
-    assert len(_emails(account, f"{path}?active=true")) == 1
-    assert len(_emails(account, path)) == 2
+    assert _list_emails(account, f"{path}?active=false") == ["gone@acme.example"]
+    assert len(_list_emails(account, f"{path}?active=true")) == 1
+    assert len(_list_emails(account, path)) == 2
     assert account.get(f"{path}?active=perhaps").error == (400, "InvalidInput")
 
 
-def test_members_come_in_pages(account: EmulatedAccount) -> None:
+def test_members_are_paged(account: EmulatedAccount) -> None:
     path = f"/v1/groups/{account.create_group()}/users"
     for number in range(4):
         account.dashboard.add_user(f"u{number}@acme.example")
@@ -75,13 +75,13 @@ def test_members_come_in_pages(account: EmulatedAccount) -> None:
 
 
 @pytest.mark.parametrize("tail", ["users", "public-key", "service-account"])
-def test_a_missing_group_has_nothing_to_show(account: EmulatedAccount, tail: str) -> None:
+def test_the_members_of_a_missing_group_are_404(account: EmulatedAccount, tail: str) -> None:
     assert account.get(f"/v1/groups/no_such/{tail}").error == (404, "NotFound_Group")
 
 
-def test_users_that_are_not_there_are_not_found(account: EmulatedAccount) -> None:
+def test_a_missing_user_is_404(account: EmulatedAccount) -> None:
     path = f"/v1/groups/{account.create_group()}/users"
-    body = {"email": "nobody@acme.example", "role": REVIEWER}
+    body = {"email": "unknown@acme.example", "role": REVIEWER}
     assert account.post(path, body).error == (404, "NotFound_User")
     assert account.post("/v1/groups/no_such/users", body).error == (404, "NotFound_Group")
     outsider = account.dashboard.add_user("out@acme.example")
@@ -96,7 +96,7 @@ def test_email_and_role_are_required(account: EmulatedAccount, missing: str) -> 
     assert answer.json["message"] == f"Field '{missing}' is required"
 
 
-def test_a_new_group_under_an_old_id_has_no_old_members(account: EmulatedAccount) -> None:
+def test_a_recreated_group_has_no_former_members(account: EmulatedAccount) -> None:
     account.dashboard.add_group("a", "decent_dropsy")
     account.dashboard.add_user("ada@acme.example")
     account.post("/v1/groups/decent_dropsy/users", {"email": "ada@acme.example", "role": REVIEWER})
@@ -106,7 +106,7 @@ def test_a_new_group_under_an_old_id_has_no_old_members(account: EmulatedAccount
 
 
 @pytest.mark.parametrize(("switch", "ending"), [("newline", "\n"), ("bare", "")])
-def test_the_public_key_is_a_real_one(account_with: Make, switch: str, ending: str) -> None:
+def test_the_public_key_is_valid(account_with: Make, switch: str, ending: str) -> None:
     account = account_with(public_key_ending=switch)
     group = account.create_group()
     answer = account.get(f"/v1/groups/{group}/public-key")
@@ -128,14 +128,14 @@ def test_tunnels_of_a_destination_show_the_key_of_its_group(account_with: Make) 
     assert shown == account.get(f"/v1/groups/{identifier}/public-key").data["public_key"]
 
 
-def test_the_service_account_follows_the_id(account: EmulatedAccount) -> None:
+def test_the_service_account_is_derived_from_the_id(account: EmulatedAccount) -> None:
     account.dashboard.add_group("a", "decent_dropsy")
     answer = account.get("/v1/groups/decent_dropsy/service-account")
     assert answer.json["message"] == "Group service account retrieved successfully"
     assert answer.data == {"service_account": "g-decent-dropsy@fivetran-production.iam.gserviceaccount.com"}
 
 
-def test_members_do_not_keep_a_group_from_being_deleted(account: EmulatedAccount) -> None:
+def test_a_group_with_members_can_be_deleted(account: EmulatedAccount) -> None:
     identifier = account.must_create("snowflake", SNOWFLAKE)
     account.delete(f"/v1/destinations/{identifier}")
     assert account.delete(f"/v1/groups/{identifier}").status == 200

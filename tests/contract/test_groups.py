@@ -1,4 +1,4 @@
-"""`/v1/groups` against the facts."""
+"""Check `/v1/groups` against the documented behaviour."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from emulated_account import SNOWFLAKE, EmulatedAccount
 Make = Callable[..., EmulatedAccount]
 
 
-def test_a_group_is_made_from_a_name(account: EmulatedAccount) -> None:
+def test_a_group_is_created_from_a_name(account: EmulatedAccount) -> None:
     answer = account.post("/v1/groups", {"name": "Primary_Snowflake"})
     assert (answer.status, answer.json["code"], answer.json["message"]) == (
         201,
@@ -24,20 +24,20 @@ def test_a_group_is_made_from_a_name(account: EmulatedAccount) -> None:
     assert re.fullmatch(r"2026-03-01T12:30:15\.\d{6}Z", answer.data["created_at"])
 
 
-def test_ids_are_made_by_the_server_and_depend_on_the_seed_only() -> None:
+def test_server_ids_depend_on_the_seed_only() -> None:
     first, second = EmulatedAccount(), EmulatedAccount()
     ids = [first.create_group(str(number)) for number in range(50)]
     assert len(set(ids)) == 50
     assert [second.create_group(str(number)) for number in range(50)] == ids
 
 
-def test_reading_a_group(account: EmulatedAccount) -> None:
+def test_a_group_is_readable(account: EmulatedAccount) -> None:
     made = account.post("/v1/groups", {"name": "Staging"}).data
     answer = account.get(f"/v1/groups/{made['id']}")
     assert answer.json == {"code": "Success", "message": "Group details retrieved successfully", "data": made}
 
 
-def test_listing_groups_oldest_first(account: EmulatedAccount) -> None:
+def test_groups_are_listed_oldest_first(account: EmulatedAccount) -> None:
     ids = [account.create_group(name) for name in ("zebra", "ant", "mule")]
     answer = account.get("/v1/groups")
     assert answer.json["message"] == "Groups retrieved successfully"
@@ -60,7 +60,7 @@ def test_a_patch_without_a_name_changes_nothing(account: EmulatedAccount) -> Non
     assert account.patch(f"/v1/groups/{identifier}", {"color": "red"}).data["name"] == "Same"
 
 
-def test_deleting_a_group_answers_without_data(account: EmulatedAccount) -> None:
+def test_a_group_deletion_answers_without_data(account: EmulatedAccount) -> None:
     identifier = account.create_group()
     answer = account.delete(f"/v1/groups/{identifier}")
     assert answer.status == 200
@@ -72,7 +72,7 @@ def test_deleting_a_group_answers_without_data(account: EmulatedAccount) -> None
 @pytest.mark.parametrize(
     ("method", "suffix"), [("GET", ""), ("PATCH", ""), ("DELETE", ""), ("GET", "/connections")]
 )
-def test_a_missing_group_is_404_with_its_own_code(account: EmulatedAccount, method: str, suffix: str) -> None:
+def test_a_missing_group_is_404_with_its_code(account: EmulatedAccount, method: str, suffix: str) -> None:
     answer = account.send(method, f"/v1/groups/no_such{suffix}", {"name": "x"})
     assert answer.error == (404, "NotFound_Group")
     assert answer.json["message"] == "Cannot find entity 'Group' with id 'no_such'"
@@ -102,7 +102,7 @@ def test_names_may_be_anything_by_default(account_with: Make) -> None:
     ("name", "status"),
     [("my-group", 400), ("1st", 400), ("a b", 400), ("_Own1", 201), ("ü", 400), ("a\n", 400)],
 )
-def test_names_may_be_held_to_identifiers(account_with: Make, name: str, status: int) -> None:
+def test_names_may_be_restricted_to_identifiers(account_with: Make, name: str, status: int) -> None:
     account = account_with(group_names="identifier")
     assert account.post("/v1/groups", {"name": name}).status == status
     renamed = account.patch(f"/v1/groups/{account.create_group('other')}", {"name": name})
@@ -126,20 +126,20 @@ def test_two_groups_may_share_a_name_by_default(account: EmulatedAccount) -> Non
     assert account.create_group("same") != account.create_group("same")
 
 
-def test_a_group_with_connections_stays(account: EmulatedAccount) -> None:
+def test_a_group_with_connections_cannot_be_deleted(account: EmulatedAccount) -> None:
     identifier = account.create_group()
     account.dashboard.add_connection(identifier, "salesforce", "crm")
     assert account.delete(f"/v1/groups/{identifier}").error == (409, "Conflict")
     assert account.get(f"/v1/groups/{identifier}").status == 200
 
 
-def test_a_group_with_its_destination_stays_by_default(account: EmulatedAccount) -> None:
+def test_a_group_with_a_destination_cannot_be_deleted_by_default(account: EmulatedAccount) -> None:
     identifier = account.must_create("snowflake", SNOWFLAKE)
     assert account.delete(f"/v1/groups/{identifier}").error == (409, "Conflict")
     assert account.get(f"/v1/destinations/{identifier}").status == 200
 
 
-def test_a_group_may_take_its_destination_along(account_with: Make) -> None:
+def test_a_group_may_be_deleted_with_its_destination(account_with: Make) -> None:
     account = account_with(group_with_destination="deleted")
     identifier = account.must_create("snowflake", SNOWFLAKE)
     assert account.delete(f"/v1/groups/{identifier}").status == 200
@@ -147,7 +147,7 @@ def test_a_group_may_take_its_destination_along(account_with: Make) -> None:
 
 
 @pytest.mark.parametrize("path", ["connections", "connectors"])
-def test_listing_the_connections_of_a_group(account: EmulatedAccount, path: str) -> None:
+def test_the_connections_of_a_group_are_listed(account: EmulatedAccount, path: str) -> None:
     mine, other = account.create_group("mine"), account.create_group("other")
     first = account.dashboard.add_connection(mine, "salesforce", "crm")
     second = account.dashboard.add_connection(mine, "postgres", "shop")

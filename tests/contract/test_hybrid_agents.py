@@ -1,4 +1,4 @@
-"""`/v1/hybrid-deployment-agents`."""
+"""Check `/v1/hybrid-deployment-agents`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from emulated_account import SNOWFLAKE, EmulatedAccount
 AGENTS = "/v1/hybrid-deployment-agents"
 
 
-def _body(account: EmulatedAccount, **changes: Any) -> dict[str, Any]:
+def _build_body(account: EmulatedAccount, **changes: Any) -> dict[str, Any]:
     body = {
         "group_id": account.create_group(),
         "display_name": "on site",
@@ -22,12 +22,12 @@ def _body(account: EmulatedAccount, **changes: Any) -> dict[str, Any]:
     return {**body, **changes}
 
 
-def _agent(account: EmulatedAccount, **changes: Any) -> str:
-    return str(account.post(AGENTS, _body(account, **changes)).data["id"])
+def _create_agent(account: EmulatedAccount, **changes: Any) -> str:
+    return str(account.post(AGENTS, _build_body(account, **changes)).data["id"])
 
 
 def test_a_new_agent_is_answered_with_its_secrets(account: EmulatedAccount) -> None:
-    answer = account.post(AGENTS, _body(account))
+    answer = account.post(AGENTS, _build_body(account))
     assert (answer.status, answer.json["message"]) == (201, "Hybrid deployment agent has been created")
     assert answer.data["deployment_type"] == "DOCKER"
     assert answer.data["created_by"] == account.dashboard.identity.user_id
@@ -37,14 +37,14 @@ def test_a_new_agent_is_answered_with_its_secrets(account: EmulatedAccount) -> N
 
 
 def test_secrets_are_never_shown_again(account: EmulatedAccount) -> None:
-    agent = _agent(account)
+    agent = _create_agent(account)
     for shown in (account.get(f"{AGENTS}/{agent}").data, account.get(AGENTS).data["items"][0]):
         assert not {"files", "token"} & set(shown)
         assert shown["usage"] == []
 
 
-def test_secrets_can_be_made_anew(account: EmulatedAccount) -> None:
-    created = account.post(AGENTS, _body(account)).data
+def test_secrets_can_be_regenerated(account: EmulatedAccount) -> None:
+    created = account.post(AGENTS, _build_body(account)).data
     path = f"{AGENTS}/{created['id']}"
     again = account.patch(f"{path}/re-auth", {"auth_type": "MANUAL"})
     assert again.json["message"] == "Hybrid deployment agent re-authentication successful"
@@ -55,8 +55,8 @@ def test_secrets_can_be_made_anew(account: EmulatedAccount) -> None:
     assert len({each["token"] for each in (created, again.data, reset.data)}) == 3
 
 
-def test_a_deleted_agent_is_gone(account: EmulatedAccount) -> None:
-    agent = _agent(account)
+def test_a_deleted_agent_is_404(account: EmulatedAccount) -> None:
+    agent = _create_agent(account)
     answer = account.delete(f"{AGENTS}/{agent}")
     assert answer.json == {
         "code": "Success",
@@ -67,13 +67,13 @@ def test_a_deleted_agent_is_gone(account: EmulatedAccount) -> None:
 
 def test_agents_can_be_listed_by_group(account: EmulatedAccount) -> None:
     group = account.create_group()
-    here, elsewhere = _agent(account, group_id=group), _agent(account)
-    assert [each["id"] for each in account.get(f"{AGENTS}?groupId={group}").data["items"]] == [here]
-    assert [each["id"] for each in account.get(AGENTS).data["items"]] == [here, elsewhere]
+    first, second = _create_agent(account, group_id=group), _create_agent(account)
+    assert [each["id"] for each in account.get(f"{AGENTS}?groupId={group}").data["items"]] == [first]
+    assert [each["id"] for each in account.get(AGENTS).data["items"]] == [first, second]
 
 
-def test_usage_names_whoever_refers_to_the_agent(account: EmulatedAccount) -> None:
-    agent = _agent(account)
+def test_usage_lists_the_destinations_of_the_agent(account: EmulatedAccount) -> None:
+    agent = _create_agent(account)
     destination = account.must_create("snowflake", SNOWFLAKE, hybrid_deployment_agent_id=agent)
     connection = account.dashboard.add_connection(
         destination, "postgres", "shop", hybrid_deployment_agent_id=agent
@@ -99,17 +99,17 @@ def test_usage_names_whoever_refers_to_the_agent(account: EmulatedAccount) -> No
         {"auth_type": "SOMEHOW"},
     ],
 )
-def test_what_an_agent_cannot_be_made_of(account: EmulatedAccount, changes: dict[str, Any]) -> None:
-    assert account.post(AGENTS, _body(account, **changes)).error == (400, "InvalidInput")
+def test_an_agent_with_an_invalid_body_is_refused(account: EmulatedAccount, changes: dict[str, Any]) -> None:
+    assert account.post(AGENTS, _build_body(account, **changes)).error == (400, "InvalidInput")
     assert account.get(AGENTS).data["items"] == []
 
 
 def test_the_group_of_an_agent_must_exist(account: EmulatedAccount) -> None:
-    assert account.post(AGENTS, _body(account, group_id="no_such")).error == (404, "NotFound_Group")
+    assert account.post(AGENTS, _build_body(account, group_id="no_such")).error == (404, "NotFound_Group")
 
 
-def test_agents_go_with_their_group(account: EmulatedAccount) -> None:
+def test_agents_are_deleted_with_their_group(account: EmulatedAccount) -> None:
     group = account.create_group()
-    agent = _agent(account, group_id=group)
+    agent = _create_agent(account, group_id=group)
     account.delete(f"/v1/groups/{group}")
     assert account.get(f"{AGENTS}/{agent}").status == 404

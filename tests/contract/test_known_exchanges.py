@@ -1,6 +1,6 @@
-"""Whole exchanges that documentation and public tests show: the request, and an answer of the same build.
+"""Check complete exchanges from documentation and public tests: the request and the structure of its answer.
 
-Where a published answer is known to be wrong (a mock, an old version), the comment says what is true instead.
+If a published answer is known to be wrong (a mock, an old version), a comment gives the correct answer.
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ HEALTHY = [
 ]
 
 
-def exchanged(
+def check_exchange(
     account: EmulatedAccount, method: str, path: str, body: Any = None, *, status: int, like: Any
 ) -> dict[str, Any]:
-    """Send a request and compare its answer with a sketch of the envelope. The answer."""
+    """Send a request and compare its answer with an expected envelope. Returns the answer."""
     answer = account.send(method, path, body)
     assert (answer.status, find_differences(like, answer.json)) == (status, []), answer
     assert "canary" not in str(answer.json)
@@ -58,8 +58,8 @@ def exchanged(
     return document
 
 
-def new(account: EmulatedAccount, service: str, **fields: Any) -> dict[str, Any]:
-    """The body of a new destination in a new group."""
+def build_destination_body(account: EmulatedAccount, service: str, **fields: Any) -> dict[str, Any]:
+    """Build the body of a new destination in a new group."""
     return {
         "group_id": account.create_group("Warehouse"),
         "service": service,
@@ -72,46 +72,49 @@ def test_account_info(account: EmulatedAccount) -> None:
     data = {"account_id": str, "account_name": str, "user_id": str}
     message = "Account information retrieved successfully"
     like = {"code": "Success", "message": message, "data": data}
-    exchanged(account, "GET", "/v1/account/info", status=200, like=like)
+    check_exchange(account, "GET", "/v1/account/info", status=200, like=like)
 
 
 # Groups
 
 
-def group(name: str) -> dict[str, Any]:
+def expect_group(name: str) -> dict[str, Any]:
     return {"id": TWO_WORDS, "name": name, "created_at": TIME}
 
 
 def test_group_create(account: EmulatedAccount) -> None:
-    like = {"code": "Success", "message": "Group has been created", "data": group("Primary")}
-    exchanged(account, "POST", "/v1/groups", {"name": "Primary"}, status=201, like=like)
+    like = {"code": "Success", "message": "Group has been created", "data": expect_group("Primary")}
+    check_exchange(account, "POST", "/v1/groups", {"name": "Primary"}, status=201, like=like)
 
 
 def test_group_details(account: EmulatedAccount) -> None:
-    like = {"code": "Success", "message": str, "data": group("Staging")}
-    exchanged(account, "GET", f"/v1/groups/{account.create_group('Staging')}", status=200, like=like)
+    like = {"code": "Success", "message": str, "data": expect_group("Staging")}
+    check_exchange(account, "GET", f"/v1/groups/{account.create_group('Staging')}", status=200, like=like)
 
 
 def test_group_update(account: EmulatedAccount) -> None:
     path = f"/v1/groups/{account.create_group('Old_Name')}"
-    like = {"code": "Success", "message": "Group has been updated", "data": group("New_Name")}
-    exchanged(account, "PATCH", path, {"name": "New_Name"}, status=200, like=like)
+    like = {"code": "Success", "message": "Group has been updated", "data": expect_group("New_Name")}
+    check_exchange(account, "PATCH", path, {"name": "New_Name"}, status=200, like=like)
 
 
 def test_group_delete(account: EmulatedAccount) -> None:
     identifier = account.create_group()
     like = {"code": "Success", "message": f"Group with id '{identifier}' has been deleted"}
-    exchanged(account, "DELETE", f"/v1/groups/{identifier}", status=200, like=like)
+    check_exchange(account, "DELETE", f"/v1/groups/{identifier}", status=200, like=like)
 
 
 def test_group_list(account: EmulatedAccount) -> None:
     for name in ("Staging", "Production", "Sandbox"):
         account.create_group(name)
-    data = {"items": [group("Staging"), group("Production")], "next_cursor": "eyJza2lwIjoyfQ"}  # {"skip":2}
+    data = {
+        "items": [expect_group("Staging"), expect_group("Production")],
+        "next_cursor": "eyJza2lwIjoyfQ",
+    }  # {"skip":2}
     like = {"code": "Success", "message": str, "data": data}
-    exchanged(account, "GET", "/v1/groups?limit=2", status=200, like=like)
-    last = {"code": "Success", "message": str, "data": {"items": [group("Sandbox")]}}
-    exchanged(account, "GET", "/v1/groups?limit=2&cursor=eyJza2lwIjoyfQ", status=200, like=last)
+    check_exchange(account, "GET", "/v1/groups?limit=2", status=200, like=like)
+    last = {"code": "Success", "message": str, "data": {"items": [expect_group("Sandbox")]}}
+    check_exchange(account, "GET", "/v1/groups?limit=2&cursor=eyJza2lwIjoyfQ", status=200, like=last)
 
 
 def test_group_connections(account: EmulatedAccount) -> None:
@@ -127,7 +130,7 @@ def test_group_connections(account: EmulatedAccount) -> None:
             "schema": "crm",
             "connected_by": str,
             "created_at": TIME,
-            "succeeded_at": None,  # times in the sample, which is of a connection that has run
+            "succeeded_at": None,  # the sample has times, because its connection has run
             "failed_at": None,
             "sync_frequency": int,
             "status": PartialObject(
@@ -144,14 +147,16 @@ def test_group_connections(account: EmulatedAccount) -> None:
     )
     data = {"items": [connection], "next_cursor": CURSOR}
     like = {"code": "Success", "message": str, "data": data}
-    exchanged(account, "GET", f"/v1/groups/{identifier}/connections?limit=1", status=200, like=like)
+    check_exchange(account, "GET", f"/v1/groups/{identifier}/connections?limit=1", status=200, like=like)
 
 
 # Destinations
 
 
 def test_destination_create_snowflake(account: EmulatedAccount) -> None:
-    body = new(account, "snowflake", region="GCP_US_EAST4", config=SNOWFLAKE) | {"time_zone_offset": "-5"}
+    body = build_destination_body(account, "snowflake", region="GCP_US_EAST4", config=SNOWFLAKE) | {
+        "time_zone_offset": "-5"
+    }
     data = PartialObject(
         {
             "id": body["group_id"],
@@ -165,7 +170,7 @@ def test_destination_create_snowflake(account: EmulatedAccount) -> None:
         }
     )
     like = {"code": "Success", "message": "Destination has been created", "data": data}
-    exchanged(account, "POST", "/v1/destinations", body, status=201, like=like)
+    check_exchange(account, "POST", "/v1/destinations", body, status=201, like=like)
 
 
 def test_destination_create_adls(account: EmulatedAccount) -> None:
@@ -178,19 +183,19 @@ def test_destination_create_adls(account: EmulatedAccount) -> None:
         "prefix_path": "raw",
         "snapshot_retention_period": "ONE_WEEK",
     }
-    body = new(account, "adls", region="US", config=config)
+    body = build_destination_body(account, "adls", region="US", config=config)
     data = PartialObject(
         {
             "id": body["group_id"],
             "service": "adls",
-            "region": "GCP_US_EAST4",  # what the old name means
+            "region": "GCP_US_EAST4",  # the current name of the region
             "setup_status": "connected",
             "setup_tests": list,
             "config": PartialObject({**config, "secret_value": "******", "connection_type": "Directly"}),
         }
     )
     like = {"code": "Success", "message": "Destination has been created", "data": data}
-    exchanged(account, "POST", "/v1/destinations", body, status=201, like=like)
+    check_exchange(account, "POST", "/v1/destinations", body, status=201, like=like)
 
 
 def test_destination_create_postgres_rds(account: EmulatedAccount) -> None:
@@ -204,7 +209,7 @@ def test_destination_create_postgres_rds(account: EmulatedAccount) -> None:
     }
     flags = {"trust_certificates": True, "trust_fingerprints": True, "run_setup_tests": False}
     more = {"region": "GCP_US_EAST4", "daylight_saving_time_enabled": True, "networking_method": "Directly"}
-    body = new(account, "postgres_rds_warehouse", config=config, **flags, **more)
+    body = build_destination_body(account, "postgres_rds_warehouse", config=config, **flags, **more)
     data = {
         "id": body["group_id"],
         "group_id": body["group_id"],
@@ -217,13 +222,13 @@ def test_destination_create_postgres_rds(account: EmulatedAccount) -> None:
         "config": PartialObject({**config, "port": "5432", "password": "******"}),
     }
     like = {"code": "Success", "message": "Destination has been created", "data": data}
-    exchanged(account, "POST", "/v1/destinations", body, status=201, like=like)
+    check_exchange(account, "POST", "/v1/destinations", body, status=201, like=like)
 
 
 def test_destination_create_big_query(account_with: Make) -> None:
     account = account_with(unset_config="null", renamed_fields="both")
     config = {"project_id": "acme", "support_json_type": True, "data_set_location": "US"}
-    body = new(account, "big_query", daylight_saving_time_enabled=True, config=config)
+    body = build_destination_body(account, "big_query", daylight_saving_time_enabled=True, config=config)
     data = PartialObject(
         {
             "id": body["group_id"],
@@ -235,18 +240,18 @@ def test_destination_create_big_query(account_with: Make) -> None:
         }
     )
     like = {"code": "Success", "message": "Destination has been created", "data": data}
-    exchanged(account, "POST", "/v1/destinations", body, status=201, like=like)
+    check_exchange(account, "POST", "/v1/destinations", body, status=201, like=like)
 
 
 def test_destination_create_with_failing_setup_tests(account: EmulatedAccount) -> None:
     titles = [each["title"] for each in HEALTHY]
     account.dashboard.script_setup_tests([SetupTest(each, "FAILED", f"{each} error") for each in titles])
-    body = new(account, "snowflake", config=SNOWFLAKE)
+    body = build_destination_body(account, "snowflake", config=SNOWFLAKE)
     failed = [{"title": each, "status": "FAILED", "message": f"{each} error"} for each in titles]
-    # The sample shows the password in clear, which only a mock does.
+    # The sample shows the password in plain text, as only a mock does.
     data = PartialObject({"setup_status": "incomplete", "setup_tests": failed, "config": SNOWFLAKE_READ})
     like = {"code": "Success", "message": "Destination has been created", "data": data}
-    exchanged(account, "POST", "/v1/destinations", body, status=201, like=like)
+    check_exchange(account, "POST", "/v1/destinations", body, status=201, like=like)
 
 
 def test_destination_details_snowflake(account: EmulatedAccount) -> None:
@@ -258,12 +263,12 @@ def test_destination_details_snowflake(account: EmulatedAccount) -> None:
         "region": "GCP_US_EAST4",
         "time_zone_offset": "-5",
         "setup_status": "connected",
-        "networking_method": "Directly",  # not in the sample, which is older than the key
+        "networking_method": "Directly",  # absent from the sample, which is older than the key
         "daylight_saving_time_enabled": False,
         "config": SNOWFLAKE_READ,
     }
     like = {"code": "Success", "message": str, "data": data}
-    exchanged(account, "GET", f"/v1/destinations/{identifier}", status=200, like=like)
+    check_exchange(account, "GET", f"/v1/destinations/{identifier}", status=200, like=like)
 
 
 def test_destination_details_managed_data_lake(account_with: Make) -> None:
@@ -304,7 +309,7 @@ def test_destination_details_managed_data_lake(account_with: Make) -> None:
         }
     )
     like = {"code": "Success", "message": "Destination details retrieved successfully", "data": data}
-    exchanged(account, "GET", f"/v1/destinations/{identifier}", status=200, like=like)
+    check_exchange(account, "GET", f"/v1/destinations/{identifier}", status=200, like=like)
 
 
 def test_destination_list(account: EmulatedAccount) -> None:
@@ -324,13 +329,13 @@ def test_destination_list(account: EmulatedAccount) -> None:
         "service": "snowflake",
         "region": "GCP_US_EAST4",
         "networking_method": "Directly",
-        "setup_status": "connected",  # in capitals in the sample, which only a mock does
+        "setup_status": "connected",  # in upper case in the sample, as only a mock does
         "daylight_saving_time_enabled": True,
         "time_zone_offset": "+3",
         **links,
     }
     like = {"code": "Success", "message": str, "data": {"items": [item], "next_cursor": CURSOR}}
-    exchanged(account, "GET", "/v1/destinations?limit=1", status=200, like=like)
+    check_exchange(account, "GET", "/v1/destinations?limit=1", status=200, like=like)
 
 
 def test_destination_update_snowflake(account: EmulatedAccount) -> None:
@@ -348,13 +353,13 @@ def test_destination_update_snowflake(account: EmulatedAccount) -> None:
         }
     )
     like = {"code": "Success", "message": "Destination has been updated", "data": data}
-    exchanged(account, "PATCH", f"/v1/destinations/{identifier}", body, status=200, like=like)
+    check_exchange(account, "PATCH", f"/v1/destinations/{identifier}", body, status=200, like=like)
 
 
 def test_destination_delete(account: EmulatedAccount) -> None:
     identifier = account.must_create("snowflake", SNOWFLAKE)
     like = {"code": "Success", "message": f"Destination with id '{identifier}' has been deleted"}
-    exchanged(account, "DELETE", f"/v1/destinations/{identifier}", status=200, like=like)
+    check_exchange(account, "DELETE", f"/v1/destinations/{identifier}", status=200, like=like)
 
 
 # Approvals
@@ -379,15 +384,17 @@ FINGERPRINT_READ = {"id": CURSOR, **FINGERPRINT, "validated_date": TIME, "valida
 )
 def test_approve_and_list(account: EmulatedAccount, kind: str, sent: dict[str, str], read: Any) -> None:
     path = f"/v1/destinations/{account.must_create('postgres_warehouse', {})}/{kind}s"
-    approved = re.compile(rf"The {kind} has been approved\.?")  # seen with and without its full stop
+    approved = re.compile(
+        rf"The {kind} has been approved\.?"
+    )  # both forms are known, with and without the full stop
     like = {"code": "Success", "message": approved, "data": read}
-    made = exchanged(account, "POST", path, sent, status=201, like=like)["data"]
+    approval = check_exchange(account, "POST", path, sent, status=201, like=like)["data"]
     like = {
         "code": "Success",
         "message": f"Destination {kind}s retrieved successfully",
-        "data": {"items": [made]},
+        "data": {"items": [approval]},
     }
-    exchanged(account, "GET", path, status=200, like=like)
+    check_exchange(account, "GET", path, status=200, like=like)
 
 
 def test_setup_test_certificate_pending(account: EmulatedAccount) -> None:
@@ -398,9 +405,9 @@ def test_setup_test_certificate_pending(account: EmulatedAccount) -> None:
         "title": "Validate Certificate",
         "status": "FAILED",
         "message": "No trust anchors for this connection",
-        "details": [certificate, certificate],  # the chain; the sample shows the root of one
+        "details": [certificate, certificate],  # the whole chain; the sample shows a root certificate only
     }
-    data = approved_in_the_end(account, pending, "certificates", "encoded_cert", config={})
+    data = approve_pending_test(account, pending, "certificates", "encoded_cert", config={})
     for shown in data["details"]:
         assert b64encode(bytes.fromhex(shown["sha256"])).decode() == shown["hash"]
 
@@ -414,20 +421,22 @@ def test_setup_test_fingerprint_pending(account: EmulatedAccount) -> None:
         "details": {"hash": str, "public_key": str, "type": "ssh-rsa", "name": str},
     }
     tunnel = {"tunnel_host": "bastion.acme.example", "tunnel_port": 22, "tunnel_user": "fivetran"}
-    approved_in_the_end(
+    approve_pending_test(
         account, pending, "fingerprints", "public_key", networking_method="SshTunnel", config=tunnel
     )
 
 
-def approved_in_the_end(
+def approve_pending_test(
     account: EmulatedAccount, pending: dict[str, Any], kind: str, field: str, **fields: Any
 ) -> dict[str, Any]:
-    """Create a destination with a test that is pending, approve what its details show, test again. The
-    pending test."""
-    body = new(account, "postgres_warehouse", **fields)
+    """Create a destination with a pending test, approve the details of the test, and test again.
+
+    Returns the pending test.
+    """
+    body = build_destination_body(account, "postgres_warehouse", **fields)
     data = PartialObject({"setup_status": "incomplete", "setup_tests": list})
     like = {"code": "Success", "message": "Destination has been created", "data": data}
-    answer = exchanged(account, "POST", "/v1/destinations", body, status=201, like=like)
+    answer = check_exchange(account, "POST", "/v1/destinations", body, status=201, like=like)
     [failed] = [each for each in answer["data"]["setup_tests"] if "details" in each]
     assert find_differences(pending, failed) == []
     path = f"/v1/destinations/{body['group_id']}"
@@ -457,10 +466,10 @@ def approved_in_the_end(
     ],
 )
 def test_error_400(account: EmulatedAccount, left_out: str, changed: dict[str, Any], message: str) -> None:
-    body = {**new(account, "postgres_rds_warehouse"), **changed}
+    body = {**build_destination_body(account, "postgres_rds_warehouse"), **changed}
     body.pop(left_out, None)
     like = {"code": "InvalidInput", "message": message}
-    exchanged(account, "POST", "/v1/destinations", body, status=400, like=like)
+    check_exchange(account, "POST", "/v1/destinations", body, status=400, like=like)
 
 
 def test_error_401(account: EmulatedAccount) -> None:
@@ -471,14 +480,14 @@ def test_error_401(account: EmulatedAccount) -> None:
 @pytest.mark.parametrize("kind", ["Group", "Destination"])
 def test_error_404(account: EmulatedAccount, kind: str) -> None:
     like = {"code": f"NotFound_{kind}", "message": f"Cannot find entity '{kind}' with id 'no_such'"}
-    exchanged(account, "GET", f"/v1/{kind.lower()}s/no_such", status=404, like=like)
+    check_exchange(account, "GET", f"/v1/{kind.lower()}s/no_such", status=404, like=like)
 
 
 def test_error_409(account: EmulatedAccount) -> None:
     identifier = account.must_create("snowflake", SNOWFLAKE)
     account.dashboard.add_connection(identifier, "salesforce", "crm")
     like = {"code": "Conflict", "message": str}
-    exchanged(account, "DELETE", f"/v1/destinations/{identifier}", status=409, like=like)
+    check_exchange(account, "DELETE", f"/v1/destinations/{identifier}", status=409, like=like)
 
 
 def test_error_429(account_with: Make) -> None:

@@ -1,4 +1,4 @@
-"""Requests that are answered at once and take effect later, and the time that answers tell."""
+"""Check requests that are answered at once and take effect later, and the date of answers."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ SECONDS = 6
 
 
 @pytest.fixture
-def time() -> FakeClock:
+def clock() -> FakeClock:
     return FakeClock()
 
 
 @pytest.fixture
-def account(time: FakeClock) -> Iterator[EmulatedAccount]:
-    """An account with a group and a destination on a clock that stands still."""
-    account = EmulatedAccount(app={"clock": time})
+def account(clock: FakeClock) -> Iterator[EmulatedAccount]:
+    """Create an account with a group and a destination, on a stopped clock."""
+    account = EmulatedAccount(app={"clock": clock})
     account.must_create("snowflake", SNOWFLAKE)
     yield account
     assert account.list_failures() == []
     account.emulator.close()
 
 
-def struck(account: EmulatedAccount, fault: str, method: str, path: str, body: Any) -> int:
-    """Send a request into a fault: the status of its answer, 0 where the connection breaks."""
+def send_with_fault(account: EmulatedAccount, fault: str, method: str, path: str, body: Any) -> int:
+    """Send a request with a fault. Returns the status of the answer, or 0 if the connection breaks."""
     account.emulator.faults.add(parse_fault(fault))
     with suppress(BrokenConnectionError):
         return account.send_raw(method, path, headers={**BASIC, **JSON_TYPE}, json=body).status_code
@@ -58,30 +58,30 @@ def struck(account: EmulatedAccount, fault: str, method: str, path: str, body: A
         ("status 503 retry-after=1", 503),
         ("status 524", 524),
         ("redirect", 302),
-        ("close", 0),  # with a late effect it is the one before the effect
+        ("close", 0),  # with a late effect, the phase is before the effect
     ],
 )
-def test_the_answer_comes_at_once_and_the_effect_later(
-    account: EmulatedAccount, time: FakeClock, fault: str, status: int
+def test_a_request_is_answered_at_once_and_takes_effect_later(
+    account: EmulatedAccount, clock: FakeClock, fault: str, status: int
 ) -> None:
     text = f"POST /v1/groups #1 {fault} effect-after={SECONDS}"
-    assert struck(account, text, "POST", "/v1/groups", {"name": "late"}) == status
-    time.advance(SECONDS - 1)
+    assert send_with_fault(account, text, "POST", "/v1/groups", {"name": "late"}) == status
+    clock.advance(SECONDS - 1)
     assert account.dashboard.find_group_ids("late") == []
     assert len(account.get("/v1/groups").data["items"]) == 1
-    time.advance(2)
+    clock.advance(2)
     account.get("/v1/account/info")
-    time.advance(100)
+    clock.advance(100)
     [late] = [each for each in account.get("/v1/groups").data["items"] if each["name"] == "late"]
-    asked, came = [each for each in account.emulator.read_history() if each.body == {"name": "late"}]
+    asked, effect = [each for each in account.emulator.read_history() if each.body == {"name": "late"}]
     assert (asked.at, asked.effects, asked.effect_of) == ("2026-03-01T12:00:00.000000Z", (), 0)
-    assert (came.at, came.effect_of) == ("2026-03-01T12:00:06.000000Z", asked.sequence)
-    assert late["created_at"] == came.at, "whenever somebody looks, it came at its time"
-    assert [str(each) for each in came.effects] == [f"created group {late['id']}"]
-    assert (came.status, came.fault) == (201, str(parse_fault(text)))
+    assert (effect.at, effect.effect_of) == ("2026-03-01T12:00:06.000000Z", asked.sequence)
+    assert late["created_at"] == effect.at, "the time of the effect does not depend on the time of the read"
+    assert [str(each) for each in effect.effects] == [f"created group {late['id']}"]
+    assert (effect.status, effect.fault) == (201, str(parse_fault(text)))
 
 
-LOOKS: dict[str, Callable[[EmulatedAccount], Any]] = {
+READS: dict[str, Callable[[EmulatedAccount], Any]] = {
     "history": lambda account: account.emulator.read_history(),
     "account": lambda account: account.emulator.dump(),
     "dashboard": lambda account: account.emulator.dashboard.find_group_ids("late"),
@@ -90,18 +90,20 @@ LOOKS: dict[str, Callable[[EmulatedAccount], Any]] = {
 }
 
 
-@pytest.mark.parametrize("look", LOOKS.values(), ids=LOOKS)
-def test_whoever_looks_sees_what_is_due(
-    account: EmulatedAccount, time: FakeClock, look: Callable[[EmulatedAccount], Any]
+@pytest.mark.parametrize("read", READS.values(), ids=READS)
+def test_every_kind_of_read_applies_due_effects(
+    account: EmulatedAccount, clock: FakeClock, read: Callable[[EmulatedAccount], Any]
 ) -> None:
-    struck(account, f"POST /v1/groups close effect-after={SECONDS}", "POST", "/v1/groups", {"name": "late"})
-    time.advance(SECONDS)
-    look(account)
-    assert account.dashboard.find_group_ids("late"), "the look itself did not let it happen"
+    send_with_fault(
+        account, f"POST /v1/groups close effect-after={SECONDS}", "POST", "/v1/groups", {"name": "late"}
+    )
+    clock.advance(SECONDS)
+    read(account)
+    assert account.dashboard.find_group_ids("late"), "the read did not apply the effect"
 
 
 @pytest.mark.parametrize("method", ["POST", "PATCH", "DELETE", "test"])
-def test_every_write_can_be_late(account: EmulatedAccount, time: FakeClock, method: str) -> None:
+def test_every_write_may_take_effect_late(account: EmulatedAccount, clock: FakeClock, method: str) -> None:
     [id] = [each["id"] for each in account.get("/v1/groups").data["items"]]
     path, body, effect = {
         "POST": ("/v1/groups", {"name": "late"}, "created group"),
@@ -110,43 +112,49 @@ def test_every_write_can_be_late(account: EmulatedAccount, time: FakeClock, meth
         "test": (f"/v1/destinations/{id}/test", {}, "tested destination"),
     }[method]
     verb = "POST" if method == "test" else method
-    assert struck(account, f"{verb} {path} status 500 effect-after={SECONDS}", verb, path, body) == 500
-    time.advance(SECONDS)
-    came = account.emulator.read_history()[-1]
-    assert any(str(each).startswith(effect) for each in came.effects), came
+    assert (
+        send_with_fault(account, f"{verb} {path} status 500 effect-after={SECONDS}", verb, path, body) == 500
+    )
+    clock.advance(SECONDS)
+    late_entry = account.emulator.read_history()[-1]
+    assert any(str(each).startswith(effect) for each in late_entry.effects), late_entry
 
 
-def test_a_late_request_finds_the_account_as_it_is_by_then(account: EmulatedAccount, time: FakeClock) -> None:
+def test_a_late_request_applies_to_the_current_account(account: EmulatedAccount, clock: FakeClock) -> None:
     [id] = [each["id"] for each in account.get("/v1/groups").data["items"]]
-    struck(account, f"PATCH * close effect-after={SECONDS}", "PATCH", f"/v1/groups/{id}", {"name": "late"})
+    send_with_fault(
+        account, f"PATCH * close effect-after={SECONDS}", "PATCH", f"/v1/groups/{id}", {"name": "late"}
+    )
     account.delete(f"/v1/destinations/{id}")
     account.delete(f"/v1/groups/{id}")
-    time.advance(SECONDS)
-    came = account.emulator.read_history()[-1]
-    assert (came.status, came.code, came.effects) == (404, "NotFound_Group", ())
+    clock.advance(SECONDS)
+    effect = account.emulator.read_history()[-1]
+    assert (effect.status, effect.code, effect.effects) == (404, "NotFound_Group", ())
 
 
-def test_late_requests_come_in_the_order_of_their_times(account: EmulatedAccount, time: FakeClock) -> None:
+def test_late_effects_are_ordered_by_time(account: EmulatedAccount, clock: FakeClock) -> None:
     for seconds, name in ((9, "third"), (3, "first"), (6, "second")):
         account.emulator.faults.clear()
-        struck(account, f"POST * close effect-after={seconds}", "POST", "/v1/groups", {"name": name})
-    time.advance(60)
+        send_with_fault(account, f"POST * close effect-after={seconds}", "POST", "/v1/groups", {"name": name})
+    clock.advance(60)
     names = [each.body["name"] for each in account.emulator.read_history() if each.effect_of]
     assert names == ["first", "second", "third"]
 
 
-def test_a_read_is_never_late_and_a_reset_loses_what_was_on_its_way(
-    account: EmulatedAccount, time: FakeClock
+def test_reads_are_never_late_and_a_reset_drops_pending_effects(
+    account: EmulatedAccount, clock: FakeClock
 ) -> None:
-    struck(account, f"GET * close effect-after={SECONDS}", "GET", "/v1/groups", None)
+    send_with_fault(account, f"GET * close effect-after={SECONDS}", "GET", "/v1/groups", None)
     account.emulator.faults.clear()
-    struck(account, f"POST * close effect-after={SECONDS}", "POST", "/v1/groups", {"name": "late"})
+    send_with_fault(account, f"POST * close effect-after={SECONDS}", "POST", "/v1/groups", {"name": "late"})
     assert Client(account.emulator).post("/_emulator/reset").status_code == 200
-    time.advance(SECONDS)
+    clock.advance(SECONDS)
     assert account.emulator.read_history() == []
 
 
-def test_on_a_socket_the_connection_breaks_at_once(account: EmulatedAccount, time: FakeClock) -> None:
+def test_a_late_effect_on_a_socket_breaks_the_connection_at_once(
+    account: EmulatedAccount, clock: FakeClock
+) -> None:
     account.emulator.faults.add(parse_fault(f"POST * reset effect-after={SECONDS}"))
     content = b'{"name":"late"}'
     head = (
@@ -160,7 +168,7 @@ def test_on_a_socket_the_connection_breaks_at_once(account: EmulatedAccount, tim
             with pytest.raises(ConnectionResetError):
                 line.recv(1)
         assert account.emulator.dashboard.find_group_ids("late") == []
-        time.advance(SECONDS)
+        clock.advance(SECONDS)
         threads = [
             threading.Thread(target=account.emulator.dashboard.find_group_ids, args=("late",))
             for _ in range(4)
@@ -172,10 +180,12 @@ def test_on_a_socket_the_connection_breaks_at_once(account: EmulatedAccount, tim
         assert len(account.emulator.dashboard.find_group_ids("late")) == 1
 
 
-@pytest.mark.parametrize("sort", ["in process", "on a socket"])
-def test_an_answer_tells_the_time_of_the_server(account: EmulatedAccount, time: FakeClock, sort: str) -> None:
-    def date(path: str = "/v1/groups") -> str | None:
-        if sort == "in process":
+@pytest.mark.parametrize("transport", ["in process", "on a socket"])
+def test_an_answer_has_the_date_of_the_server(
+    account: EmulatedAccount, clock: FakeClock, transport: str
+) -> None:
+    def read_date(path: str = "/v1/groups") -> str | None:
+        if transport == "in process":
             return account.send_raw("GET", path, headers=BASIC).headers.get("Date")
         with (
             serve_in_thread(account.emulator) as url,
@@ -187,14 +197,14 @@ def test_an_answer_tells_the_time_of_the_server(account: EmulatedAccount, time: 
         assert len(dates) <= 1
         return dates[0] if dates else None
 
-    time.advance(0.9)
-    assert parsedate_to_datetime(date() or "") == START
-    assert parsedate_to_datetime(date("/v1/nowhere") or "") == START, "refusals tell it too"
+    clock.advance(0.9)
+    assert parsedate_to_datetime(read_date() or "") == START
+    assert parsedate_to_datetime(read_date("/v1/nowhere") or "") == START, "refusals have the date too"
     account.emulator.faults.add(parse_fault("GET /v1/groups status 503"))
-    assert parsedate_to_datetime(date() or "") == START
+    assert parsedate_to_datetime(read_date() or "") == START
     account.emulator.faults.clear()
     behaviour = account.emulator.behaviour
     account.emulator.behaviour = behaviour.model_copy(update={"date_skew": -90.0})
-    assert parsedate_to_datetime(date() or "") == START - timedelta(seconds=90)
+    assert parsedate_to_datetime(read_date() or "") == START - timedelta(seconds=90)
     account.emulator.behaviour = behaviour.model_copy(update={"date_header": "missing"})
-    assert date() is None
+    assert read_date() is None

@@ -1,7 +1,7 @@
-"""Thousands of requests, sensible and senseless: no answer may be a 500, break its shape, or contradict another.
+"""Check thousands of valid and invalid requests: no answer is a 500, breaks its shape or contradicts another answer.
 
-A model remembers what every group and destination must look like. The form in which values come back is worked
-out here from the facts, not with code of the emulator.
+A model holds the expected contents of every group and destination. It derives the form of answered values from the
+documented behaviour, without code of the emulator.
 """
 
 from __future__ import annotations
@@ -38,69 +38,69 @@ ports = st.integers(1, 65_535)
 numbers = ports | ports.map(str)
 
 
-def truth(value: Any) -> bool:
-    """A flag as it is answered: flags may be sent as text."""
+def parse_flag(value: Any) -> bool:
+    """Return the answered value of a flag, which may be sent as text."""
     return value if isinstance(value, bool) else value.lower() == "true"
 
 
-def snake(value: str) -> str:
-    """`PrivateLink` as lakes answer it."""
+def to_upper_snake(value: str) -> str:
+    """Convert `PrivateLink` to the form of lakes, `PRIVATE_LINK`."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", value).upper()
 
 
-def same(value: Any) -> Any:
+def keep(value: Any) -> Any:
     return value
 
 
-def masked(_: Any) -> str:
+def mask(_: Any) -> str:
     return "******"
 
 
-# For each service: the fields that any request may set, the values to set, and how they are answered.
+# Fields of each service: the values to send, and the function that gives the answered value.
 FIELDS: dict[str, dict[str, tuple[st.SearchStrategy[Any], Any]]] = {
     "snowflake": {
-        "host": (plain, same),
+        "host": (plain, keep),
         "port": (numbers, str),
-        "database": (plain, same),
-        "user": (plain, same),
-        "role": (plain, same),
-        "password": (plain, masked),
-        "is_private_key_encrypted": (flags, truth),
+        "database": (plain, keep),
+        "user": (plain, keep),
+        "role": (plain, keep),
+        "password": (plain, mask),
+        "is_private_key_encrypted": (flags, parse_flag),
     },
     "postgres_warehouse": {
-        "host": (plain, same),
+        "host": (plain, keep),
         "port": (numbers, str),
-        "user": (plain, same),
-        "password": (plain, masked),
-        "connection_type": (st.sampled_from(("Directly", "PrivateLink")), same),
+        "user": (plain, keep),
+        "password": (plain, mask),
+        "connection_type": (st.sampled_from(("Directly", "PrivateLink")), keep),
     },
     "managed_data_lake": {
         "port": (numbers, int),
-        "catalog": (plain, same),
-        "snapshot_retention_period": (st.sampled_from(("ONE_DAY", "FOUR_WEEKS")), same),
-        "databricks_connection_type": (st.sampled_from(("Directly", "PrivateLink")), snake),
-        "should_maintain_tables_in_glue": (flags, truth),
-        "oauth2_secret": (plain, masked),
+        "catalog": (plain, keep),
+        "snapshot_retention_period": (st.sampled_from(("ONE_DAY", "FOUR_WEEKS")), keep),
+        "databricks_connection_type": (st.sampled_from(("Directly", "PrivateLink")), to_upper_snake),
+        "should_maintain_tables_in_glue": (flags, parse_flag),
+        "oauth2_secret": (plain, mask),
     },
     "big_query": {
-        "project_id": (plain, same),
-        "bucket": (plain, same),
-        "data_set_location": (st.sampled_from(("US", "EU")), same),
-        "secret_key": (plain, masked),
+        "project_id": (plain, keep),
+        "bucket": (plain, keep),
+        "data_set_location": (st.sampled_from(("US", "EU")), keep),
+        "secret_key": (plain, mask),
     },
     "motherduck": {
-        "database": (plain, same),
-        "threads": (ports, same),
-        "motherduck_token": (plain, masked),
+        "database": (plain, keep),
+        "threads": (ports, keep),
+        "motherduck_token": (plain, mask),
     },
 }
 CLEARABLE = {"snowflake": ("role",), "managed_data_lake": ("catalog",), "big_query": ("bucket",)}
 ANSWERED_AS = {"data_set_location": "location"}
 SETTINGS: dict[str, tuple[st.SearchStrategy[Any], Any]] = {
-    "region": (st.sampled_from(("AWS_US_EAST_1", "GCP_US_EAST4", "AZURE_EASTUS2")), same),
-    "time_zone_offset": (st.sampled_from(("0", "-11", "+12", "+3")), same),
-    "daylight_saving_time_enabled": (flags, truth),
-    "networking_method": (st.just("Directly"), same),
+    "region": (st.sampled_from(("AWS_US_EAST_1", "GCP_US_EAST4", "AZURE_EASTUS2")), keep),
+    "time_zone_offset": (st.sampled_from(("0", "-11", "+12", "+3")), keep),
+    "daylight_saving_time_enabled": (flags, parse_flag),
+    "networking_method": (st.just("Directly"), keep),
 }
 COMPANIONS = [
     each
@@ -115,22 +115,22 @@ SENSIBLE_BODIES: dict[str, dict[str, Any]] = {
     "proxy": PROXY,
     "private-links": LINK,
     "external-secrets-managers": MANAGER,
-    "users": {"email": "nobody@acme.example", "role": "Destination Reviewer"},
+    "users": {"email": "new-user@acme.example", "role": "Destination Reviewer"},
     "{id}": {"config": {}},
 }
 KINDS = ("hybrid-deployment-agents", "proxy", "private-links", "external-secrets-managers")
 QUERIES = ("", "?limit=0", "?limit=2", "?cursor=%00", "?active=x", "?limit=1&limit=2")
 
 
-def sent_and_read(draw: Any, fields: dict[str, tuple[st.SearchStrategy[Any], Any]]) -> tuple[dict, dict]:
-    """Some of the fields with values, and how these come back."""
+def draw_fields(draw: Any, fields: dict[str, tuple[st.SearchStrategy[Any], Any]]) -> tuple[dict, dict]:
+    """Draw values of some fields. Returns the sent and the answered values."""
     chosen = draw(st.lists(st.sampled_from(sorted(fields)), unique=True))
     sent = {name: draw(fields[name][0]) for name in chosen}
     return sent, {ANSWERED_AS.get(name, name): fields[name][1](sent[name]) for name in chosen}
 
 
-class Requests(RuleBasedStateMachine):
-    """One account and what it must hold."""
+class RequestMachine(RuleBasedStateMachine):
+    """State machine of one account and its expected contents."""
 
     total = 0
 
@@ -139,24 +139,24 @@ class Requests(RuleBasedStateMachine):
         self.account = EmulatedAccount()
         self.groups: dict[str, dict[str, Any]] = {}
         self.destinations: dict[str, dict[str, Any]] = {}
-        self.gone: list[str] = []
+        self.deleted: list[str] = []
         self.seen: list[str] = []
 
     def call(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
-        """Send one request; its answer, checked for its shape."""
+        """Send one request and check the shape of its answer."""
         type(self).total += 1
         answer = self.account.send(method, path, body, headers)
         assert answer.status < 500, self.account.list_failures()
         return answer
 
-    def some_id(self, data: st.DataObject, known: dict[str, Any]) -> str:
-        """An id that is there, mostly, or one that was there, or one that never was."""
-        strangers = [*self.groups, *self.gone[-3:], "no_such", "..", "a b", "ü"]
-        pool = list(known) if known and data.draw(st.integers(0, 4)) else strangers
+    def draw_id(self, data: st.DataObject, known: dict[str, Any]) -> str:
+        """Draw an existing id in most cases, else a deleted or unknown id."""
+        other_ids = [*self.groups, *self.deleted[-3:], "no_such", "..", "a b", "ü"]
+        pool = list(known) if known and data.draw(st.integers(0, 4)) else other_ids
         return str(data.draw(st.sampled_from(pool)))
 
-    def must_be_unchanged(self, identifier: str) -> None:
-        """Reading must answer what it answered before."""
+    def check_unchanged(self, identifier: str) -> None:
+        """Check that reads answer as before."""
         for known, path in ((self.groups, "groups"), (self.destinations, "destinations")):
             answer = self.call("GET", f"/v1/{path}/{quote(identifier, safe='')}")
             if identifier in known:
@@ -165,37 +165,37 @@ class Requests(RuleBasedStateMachine):
                 assert answer.status == 404
 
     @initialize(data=st.data())
-    def move_in(self, data: st.DataObject) -> None:
-        """One destination of every service, and some groups without."""
+    def create_initial_objects(self, data: st.DataObject) -> None:
+        """Create one destination of every service, and some groups without a destination."""
         for service in (*sorted(FIELDS), None, None, None):
             group = self.call("POST", "/v1/groups", {"name": f"first {service}"}).data
             self.groups[group["id"]] = group
             if service is not None:
-                self.create(data, group["id"], service, run=False)
+                self.create_destination(data, group["id"], service, run=False)
 
     # Groups
 
     @rule(name=words | anything)
-    def make_group(self, name: Any) -> None:
+    def create_group(self, name: Any) -> None:
         answer = self.call("POST", "/v1/groups", {"name": name})
         assert answer.status == (201 if isinstance(name, str) and name else 400)
         if answer.status == 201:
             assert answer.data["name"] == name
-            assert answer.data["id"] not in {*self.groups, *self.gone}
+            assert answer.data["id"] not in {*self.groups, *self.deleted}
             self.groups[answer.data["id"]] = answer.data
 
     @rule(data=st.data(), name=words)
     def rename_group(self, data: st.DataObject, name: str) -> None:
-        identifier = self.some_id(data, self.groups)
+        identifier = self.draw_id(data, self.groups)
         answer = self.call("PATCH", f"/v1/groups/{quote(identifier, safe='')}", {"name": name})
         assert answer.status == (200 if identifier in self.groups else 404)
         if answer.status == 200:
             self.groups[identifier] = {**self.groups[identifier], "name": name}
-        self.must_be_unchanged(identifier)
+        self.check_unchanged(identifier)
 
     @rule(data=st.data())
     def delete_group(self, data: st.DataObject) -> None:
-        identifier = self.some_id(data, self.groups)
+        identifier = self.draw_id(data, self.groups)
         answer = self.call("DELETE", f"/v1/groups/{quote(identifier, safe='')}")
         if identifier not in self.groups:
             assert answer.status == 404
@@ -204,20 +204,20 @@ class Requests(RuleBasedStateMachine):
         else:
             assert answer.status == 200
             del self.groups[identifier]
-            self.gone.append(identifier)
-        self.must_be_unchanged(identifier)
+            self.deleted.append(identifier)
+        self.check_unchanged(identifier)
 
     # Destinations
 
     @rule(data=st.data(), service=st.sampled_from(sorted(FIELDS)), run=flags)
-    def make_destination(self, data: st.DataObject, service: str, run: Any) -> None:
+    def create_any_destination(self, data: st.DataObject, service: str, run: Any) -> None:
         free = {key: each for key, each in self.groups.items() if key not in self.destinations}
-        self.create(data, self.some_id(data, free), service, run)
+        self.create_destination(data, self.draw_id(data, free), service, run)
 
-    def create(self, data: st.DataObject, identifier: str, service: str, run: Any) -> None:
-        """Ask for a destination of sensible settings; it is made if its group is there and free."""
-        config, read_config = sent_and_read(data.draw, FIELDS[service])
-        fields, read_fields = sent_and_read(data.draw, SETTINGS)
+    def create_destination(self, data: st.DataObject, identifier: str, service: str, run: Any) -> None:
+        """Request a valid destination, which is created if its group exists and is free."""
+        config, read_config = draw_fields(data.draw, FIELDS[service])
+        fields, read_fields = draw_fields(data.draw, SETTINGS)
         body = {"group_id": identifier, "service": service, "time_zone_offset": "0", "run_setup_tests": run}
         answer = self.call("POST", "/v1/destinations", {**body, **fields, "config": config})
         if identifier not in self.groups:
@@ -226,23 +226,23 @@ class Requests(RuleBasedStateMachine):
             assert answer.status == 409
         else:
             assert answer.status == 201, answer
-            assert ("setup_tests" in answer.data) is truth(run)
+            assert ("setup_tests" in answer.data) is parse_flag(run)
             expected = {"id": identifier, "group_id": identifier, "service": service, **read_fields}
             assert {key: answer.data[key] for key in expected} == expected
             assert {key: answer.data["config"][key] for key in read_config} == read_config
             answer.data.pop("setup_tests", None)
             self.destinations[identifier] = answer.data
-        self.must_be_unchanged(identifier)
+        self.check_unchanged(identifier)
 
     @precondition(lambda self: self.destinations)
     @rule(data=st.data(), run=flags, version=st.sampled_from(("", ";version=2")))
     def patch_destination(self, data: st.DataObject, run: Any, version: str) -> None:
         identifier = data.draw(st.sampled_from(sorted(self.destinations)))
         before = self.destinations[identifier]
-        config, read_config = sent_and_read(data.draw, FIELDS[before["service"]])
-        fields, read_fields = sent_and_read(data.draw, SETTINGS)
+        config, read_config = draw_fields(data.draw, FIELDS[before["service"]])
+        fields, read_fields = draw_fields(data.draw, SETTINGS)
         if "connection_type" in config and not version:
-            config["connection_method"] = config.pop("connection_type")  # its name in version 1
+            config["connection_method"] = config.pop("connection_type")  # the name in version 1
         answer = self.call(
             "PATCH",
             f"/v1/destinations/{identifier}",
@@ -250,7 +250,7 @@ class Requests(RuleBasedStateMachine):
             Accept=f"application/json{version}",
         )
         assert answer.status == 200, answer
-        status = "connected" if truth(run) else before["setup_status"]
+        status = "connected" if parse_flag(run) else before["setup_status"]
         expected = {
             **before,
             **read_fields,
@@ -258,18 +258,18 @@ class Requests(RuleBasedStateMachine):
             "config": {**before["config"], **read_config},
         }
         self.destinations[identifier] = expected
-        self.must_be_unchanged(identifier)
+        self.check_unchanged(identifier)
 
     @precondition(lambda self: any(each["service"] in CLEARABLE for each in self.destinations.values()))
     @rule(data=st.data())
-    def clear_a_field(self, data: st.DataObject) -> None:
+    def clear_field(self, data: st.DataObject) -> None:
         able = sorted(key for key, each in self.destinations.items() if each["service"] in CLEARABLE)
         identifier = data.draw(st.sampled_from(able))
         name = data.draw(st.sampled_from(CLEARABLE[self.destinations[identifier]["service"]]))
         body = {"config": {name: None}, "run_setup_tests": False}
         assert self.call("PATCH", f"/v1/destinations/{identifier}", body).status == 200
         self.destinations[identifier]["config"].pop(name, None)
-        self.must_be_unchanged(identifier)
+        self.check_unchanged(identifier)
 
     @rule(
         data=st.data(),
@@ -284,24 +284,24 @@ class Requests(RuleBasedStateMachine):
         | anything,
     )
     def patch_with_anything(self, data: st.DataObject, body: Any) -> None:
-        identifier = self.some_id(data, self.destinations)
+        identifier = self.draw_id(data, self.destinations)
         answer = self.call("PATCH", f"/v1/destinations/{quote(identifier, safe='')}", body)
         assert answer.status in ({200, 400} if identifier in self.destinations else {400, 404})
         if answer.status == 200:
             answer.data.pop("setup_tests", None)
             self.destinations[identifier] = answer.data
-        self.must_be_unchanged(identifier)
+        self.check_unchanged(identifier)
 
     @rule(
         body=st.dictionaries(st.sampled_from((*SETTINGS, "config", "service", "group_id")), anything)
         | anything
     )
-    def make_anything(self, body: Any) -> None:
+    def create_from_anything(self, body: Any) -> None:
         assert self.call("POST", "/v1/destinations", body).status in {400, 404}
 
     @rule(data=st.data())
     def test_destination(self, data: st.DataObject) -> None:
-        identifier = self.some_id(data, self.destinations)
+        identifier = self.draw_id(data, self.destinations)
         answer = self.call("POST", f"/v1/destinations/{quote(identifier, safe='')}/test")
         assert answer.status == (200 if identifier in self.destinations else 404)
         if answer.status == 200:
@@ -309,29 +309,29 @@ class Requests(RuleBasedStateMachine):
             shown = {**answer.data}
             shown.pop("setup_tests")
             assert shown == self.destinations[identifier]
-        self.must_be_unchanged(identifier)
+        self.check_unchanged(identifier)
 
     @rule(data=st.data())
     def delete_destination(self, data: st.DataObject) -> None:
-        identifier = self.some_id(data, self.destinations)
+        identifier = self.draw_id(data, self.destinations)
         answer = self.call("DELETE", f"/v1/destinations/{quote(identifier, safe='')}")
         assert answer.status == (200 if identifier in self.destinations else 404)
         self.destinations.pop(identifier, None)
-        self.must_be_unchanged(identifier)
+        self.check_unchanged(identifier)
 
     # Lists
 
     @rule(limit=st.integers(1, 7))
-    def walk_the_lists(self, limit: int) -> None:
-        assert self.walked("groups", limit) == list(self.groups.values())
-        listed = {each["id"]: each for each in self.walked("destinations", limit)}
+    def check_lists(self, limit: int) -> None:
+        assert self.list_pages("groups", limit) == list(self.groups.values())
+        listed = {each["id"]: each for each in self.list_pages("destinations", limit)}
         assert listed == {
             key: {name: value for name, value in each.items() if name != "config"}
             for key, each in self.destinations.items()
         }
 
-    def walked(self, path: str, limit: int) -> list[dict[str, Any]]:
-        """All items of a list by pages, each of them once."""
+    def list_pages(self, path: str, limit: int) -> list[dict[str, Any]]:
+        """List all items page by page, and check that each item is listed once."""
         items: list[dict[str, Any]] = []
         cursor = ""
         while True:
@@ -353,19 +353,19 @@ class Requests(RuleBasedStateMachine):
         query = data.draw(st.sampled_from(QUERIES)) if endpoint.method == "GET" else ""
         body = SENSIBLE_BODIES.get(endpoint.path.rsplit("/", 1)[-1]) if sensible else data.draw(anything)
         answer = self.call(endpoint.method, path + query, body)
-        self.remember(endpoint.method, answer)
+        self.record_ids(endpoint.method, answer)
 
     @rule(data=st.data(), kind=st.sampled_from(KINDS))
-    def make_a_companion(self, data: st.DataObject, kind: str) -> None:
+    def create_companion(self, data: st.DataObject, kind: str) -> None:
         body = {**SENSIBLE_BODIES[kind]}
         if "group_id" in body:
             body["group_id"] = data.draw(st.sampled_from([*self.groups, "no_such"]))
-        for identifier in self.remember("POST", self.call("POST", f"/v1/{kind}", body)):
+        for identifier in self.record_ids("POST", self.call("POST", f"/v1/{kind}", body)):
             assert self.call("GET", f"/v1/{kind}/{identifier}").status == 200
-            self.must_be_in(f"/v1/{kind}", identifier)
+            self.check_listed(f"/v1/{kind}", identifier)
 
-    def remember(self, method: str, answer: Any) -> list[str]:
-        """Ids of what a request has made. None may be given twice."""
+    def record_ids(self, method: str, answer: Any) -> list[str]:
+        """Record the ids of objects that a request created or changed. Returns the ids of created objects."""
         shown = answer.json.get("data")
         if answer.status not in {200, 201} or method != "POST" or not isinstance(shown, dict):
             return []
@@ -373,8 +373,8 @@ class Requests(RuleBasedStateMachine):
         self.seen += made
         return made if answer.status == 201 else []
 
-    def must_be_in(self, path: str, identifier: str) -> None:
-        """A list must have an item once."""
+    def check_listed(self, path: str, identifier: str) -> None:
+        """Check that a list has an item once."""
         items = self.call("GET", f"{path}?limit=1000").data["items"]
         assert [each["id"] for each in items].count(identifier) == 1
 
@@ -406,19 +406,19 @@ class Requests(RuleBasedStateMachine):
         assert response.status_code >= 400 or method == "GET"
 
     def teardown(self) -> None:
-        """What was deleted stays so, and nobody's failure was swallowed."""
-        for identifier in self.gone:
-            self.must_be_unchanged(identifier)
-        self.walk_the_lists(limit=3)
+        """Check that deleted objects stay deleted and that no request failed inside the emulator."""
+        for identifier in self.deleted:
+            self.check_unchanged(identifier)
+        self.check_lists(limit=3)
         assert self.account.list_failures() == []
         self.account.emulator.close()
 
 
 @small_and_large(("examples", "requests"), (10, 500), (60, 5_000))
 def test_no_answer_is_a_500_or_contradicts_another(examples: int, requests: int) -> None:
-    Requests.total = 0
+    RequestMachine.total = 0
     run_state_machine_as_test(
-        Requests,
+        RequestMachine,
         settings=settings(
             max_examples=examples,
             stateful_step_count=50,
@@ -427,4 +427,4 @@ def test_no_answer_is_a_500_or_contradicts_another(examples: int, requests: int)
             suppress_health_check=list(HealthCheck),
         ),
     )
-    assert Requests.total >= requests
+    assert RequestMachine.total >= requests

@@ -1,4 +1,4 @@
-"""How answers respell what was sent: masks, types, defaults, renamed and added keys."""
+"""Check the normalisation of sent values in answers: masks, types, defaults, renamed and added keys."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from reconciler.catalogue.load import load_service, load_service_names
 Make = Callable[..., EmulatedAccount]
 
 
-def answered(account: EmulatedAccount, service: str, config: dict[str, Any], **fields: Any) -> dict[str, Any]:
+def create_and_read_config(
+    account: EmulatedAccount, service: str, config: dict[str, Any], **fields: Any
+) -> dict[str, Any]:
     created = account.create_destination(service, config, **fields)
     assert created.status == 201, created
     read: dict[str, Any] = account.get(f"/v1/destinations/{created.data['id']}").data["config"]
@@ -24,32 +26,42 @@ def answered(account: EmulatedAccount, service: str, config: dict[str, Any], **f
 
 @pytest.mark.parametrize("port", [443, "443"])
 @pytest.mark.parametrize("service", ["snowflake", "postgres_warehouse", "redshift", "oracle_warehouse"])
-def test_ports_of_databases_come_back_as_text(account: EmulatedAccount, service: str, port: object) -> None:
-    assert answered(account, service, {"host": "h", "port": port})["port"] == "443"
+def test_ports_of_databases_are_answered_as_text(
+    account: EmulatedAccount, service: str, port: object
+) -> None:
+    assert create_and_read_config(account, service, {"host": "h", "port": port})["port"] == "443"
 
 
 @pytest.mark.parametrize("port", [444, "444"])
 @pytest.mark.parametrize("service", ["managed_data_lake", "new_s3_datalake"])
-def test_ports_of_lakes_come_back_as_numbers(account: EmulatedAccount, service: str, port: object) -> None:
-    assert answered(account, service, {"port": port})["port"] == 444
+def test_ports_of_lakes_are_answered_as_numbers(account: EmulatedAccount, service: str, port: object) -> None:
+    assert create_and_read_config(account, service, {"port": port})["port"] == 444
 
 
 @pytest.mark.parametrize("port", [22, "22"])
-def test_tunnel_ports_come_back_as_text(account: EmulatedAccount, port: object) -> None:
+def test_tunnel_ports_are_answered_as_text(account: EmulatedAccount, port: object) -> None:
     config = {**POSTGRES, "connection_type": "SshTunnel", "tunnel_port": port}
-    assert answered(account, "postgres_warehouse", config)["tunnel_port"] == "22"
+    assert create_and_read_config(account, "postgres_warehouse", config)["tunnel_port"] == "22"
 
 
 @pytest.mark.parametrize("value", [True, "true", "True"])
-def test_some_booleans_come_back_as_text(account: EmulatedAccount, value: object) -> None:
+def test_some_booleans_are_answered_as_text(account: EmulatedAccount, value: object) -> None:
     assert (
-        answered(account, "databricks", {"create_external_tables": value})["create_external_tables"] == "true"
+        create_and_read_config(account, "databricks", {"create_external_tables": value})[
+            "create_external_tables"
+        ]
+        == "true"
     )
     assert (
-        answered(account, "snowflake", {"is_private_key_encrypted": value})["is_private_key_encrypted"]
+        create_and_read_config(account, "snowflake", {"is_private_key_encrypted": value})[
+            "is_private_key_encrypted"
+        ]
         is True
     )
-    assert answered(account, "big_query", {"support_json_type": value})["support_json_type"] is True
+    assert (
+        create_and_read_config(account, "big_query", {"support_json_type": value})["support_json_type"]
+        is True
+    )
 
 
 @pytest.mark.parametrize(
@@ -57,18 +69,22 @@ def test_some_booleans_come_back_as_text(account: EmulatedAccount, value: object
     [("Directly", "DIRECTLY"), ("PrivateLink", "PRIVATE_LINK"), ("SshTunnel", "SSH_TUNNEL")],
 )
 def test_lakes_answer_connection_types_in_upper_case(account: EmulatedAccount, sent: str, shown: str) -> None:
-    config = answered(account, "managed_data_lake", {**LAKE, "connection_type": sent})
+    config = create_and_read_config(account, "managed_data_lake", {**LAKE, "connection_type": sent})
     assert config["connection_type"] == shown
-    databricks = answered(account, "managed_data_lake", {**LAKE, "databricks_connection_type": sent})
+    databricks = create_and_read_config(
+        account, "managed_data_lake", {**LAKE, "databricks_connection_type": sent}
+    )
     assert databricks["databricks_connection_type"] == shown
 
 
-def test_databases_answer_connection_types_as_they_were_sent(account: EmulatedAccount) -> None:
-    config = answered(account, "postgres_warehouse", {**POSTGRES, "connection_type": "PrivateLink"})
+def test_databases_echo_connection_types(account: EmulatedAccount) -> None:
+    config = create_and_read_config(
+        account, "postgres_warehouse", {**POSTGRES, "connection_type": "PrivateLink"}
+    )
     assert config["connection_type"] == "PrivateLink"
 
 
-def test_the_networking_method_says_nothing_about_the_connection_type(account: EmulatedAccount) -> None:
+def test_the_connection_type_is_independent_of_the_networking_method(account: EmulatedAccount) -> None:
     data = account.create_destination("managed_data_lake", {**LAKE, "connection_type": "PrivateLink"}).data
     assert (data["networking_method"], data["config"]["connection_type"]) == ("Directly", "PRIVATE_LINK")
 
@@ -97,7 +113,10 @@ def test_a_lake_shows_its_defaults_and_its_catalogue(account: EmulatedAccount) -
 
 
 def test_only_lakes_on_aws_have_an_external_id(account: EmulatedAccount) -> None:
-    assert answered(account, "managed_data_lake", {"storage_provider": "ADLS"})["external_id"] == ""
+    assert (
+        create_and_read_config(account, "managed_data_lake", {"storage_provider": "ADLS"})["external_id"]
+        == ""
+    )
 
 
 @pytest.mark.parametrize(
@@ -107,7 +126,7 @@ def test_only_lakes_on_aws_have_an_external_id(account: EmulatedAccount) -> None
 def test_authentication_methods_have_a_default(
     account: EmulatedAccount, service: str, field: str, value: str
 ) -> None:
-    assert answered(account, service, {"host": "h"})[field] == value
+    assert create_and_read_config(account, service, {"host": "h"})[field] == value
 
 
 @pytest.mark.parametrize(
@@ -119,48 +138,48 @@ def test_authentication_methods_have_a_default(
         if field.sensitive and field.type == "string" and not field.read_only
     ],
 )
-def test_a_secret_is_masked_when_it_is_set_and_absent_when_not(
+def test_a_secret_is_masked_if_set_and_absent_if_unset(
     account: EmulatedAccount, service: str, field: str
 ) -> None:
     described = load_service(service)
     assert described is not None
     settings = {name: allowed[0] for name, allowed in (described.fields[field].only_when or {}).items()}
-    config = answered(account, service, {**settings, field: "canary-4711"})
+    config = create_and_read_config(account, service, {**settings, field: "canary-4711"})
     assert set(config[field]) == {"*"}
     assert len(config[field]) == 6
-    assert field not in answered(account, service, settings)
+    assert field not in create_and_read_config(account, service, settings)
 
 
-def test_a_mask_that_is_sent_back_becomes_the_secret(account: EmulatedAccount) -> None:
+def test_a_sent_mask_becomes_the_secret(account: EmulatedAccount) -> None:
     identifier = account.must_create("snowflake", SNOWFLAKE)
     account.patch(f"/v1/destinations/{identifier}", {"config": {"password": "******"}})
     assert account.dashboard.get_destination(identifier).config["password"] == "******"
 
 
 def test_big_query_answers_its_location_under_another_name(account_with: Make) -> None:
-    renamed = answered(account_with(), "big_query", BIG_QUERY)
+    renamed = create_and_read_config(account_with(), "big_query", BIG_QUERY)
     assert renamed["location"] == "EU"
     assert "data_set_location" not in renamed
-    both = answered(account_with(renamed_fields="both"), "big_query", BIG_QUERY)
+    both = create_and_read_config(account_with(renamed_fields="both"), "big_query", BIG_QUERY)
     assert (both["location"], both["data_set_location"]) == ("EU", "EU")
-    kept = answered(account_with(renamed_fields="kept"), "big_query", BIG_QUERY)
+    kept = create_and_read_config(account_with(renamed_fields="kept"), "big_query", BIG_QUERY)
     assert kept["data_set_location"] == "EU"
     assert "location" not in kept
 
 
 def test_unset_text_is_absent_null_or_empty(account_with: Make) -> None:
     config = {key: BIG_QUERY[key] for key in ("project_id", "secret_key")}
-    assert "bucket" not in answered(account_with(), "big_query", config)
-    assert answered(account_with(unset_config="null"), "big_query", config)["bucket"] is None
-    assert answered(account_with(unset_config="empty"), "big_query", config)["bucket"] == ""
+    assert "bucket" not in create_and_read_config(account_with(), "big_query", config)
+    assert create_and_read_config(account_with(unset_config="null"), "big_query", config)["bucket"] is None
+    assert create_and_read_config(account_with(unset_config="empty"), "big_query", config)["bucket"] == ""
 
 
 def test_empty_values_are_echoed_or_left_out(account_with: Make) -> None:
     config = {"schema_registry_url": "", "bootstrap_servers": []}
-    echoed = answered(account_with(), "confluent_cloud_wh", config)
+    echoed = create_and_read_config(account_with(), "confluent_cloud_wh", config)
     assert {key: echoed[key] for key in config} == config
     assert (
-        not answered(account_with(empty_config="omitted"), "confluent_cloud_wh", config).keys()
+        not create_and_read_config(account_with(empty_config="omitted"), "confluent_cloud_wh", config).keys()
         & config.keys()
     )
 
@@ -168,19 +187,25 @@ def test_empty_values_are_echoed_or_left_out(account_with: Make) -> None:
 def test_lists_keep_their_order(account: EmulatedAccount) -> None:
     servers = ["b:9092", "a:9092", "c:9092"]
     assert (
-        answered(account, "confluent_cloud_wh", {"bootstrap_servers": servers})["bootstrap_servers"]
+        create_and_read_config(account, "confluent_cloud_wh", {"bootstrap_servers": servers})[
+            "bootstrap_servers"
+        ]
         == servers
     )
 
 
 @pytest.mark.parametrize("by", ["networking_method", "connection_type"])
 def test_a_tunnel_shows_the_public_key_of_the_group(account: EmulatedAccount, by: str) -> None:
-    plain = answered(account, "postgres_warehouse", POSTGRES)
+    plain = create_and_read_config(account, "postgres_warehouse", POSTGRES)
     assert "public_key" not in plain
     if by == "networking_method":
-        tunnelled = answered(account, "postgres_warehouse", POSTGRES, networking_method="SshTunnel")
+        tunnelled = create_and_read_config(
+            account, "postgres_warehouse", POSTGRES, networking_method="SshTunnel"
+        )
     else:
-        tunnelled = answered(account, "postgres_warehouse", {**POSTGRES, "connection_type": "SshTunnel"})
+        tunnelled = create_and_read_config(
+            account, "postgres_warehouse", {**POSTGRES, "connection_type": "SshTunnel"}
+        )
     kind, blob, _ = tunnelled["public_key"].split(" ", 2)
     assert kind == "ssh-rsa"
     assert base64.b64decode(blob).startswith(
@@ -189,7 +214,7 @@ def test_a_tunnel_shows_the_public_key_of_the_group(account: EmulatedAccount, by
 
 
 def test_read_only_fields_cannot_be_set(account: EmulatedAccount) -> None:
-    config = answered(account, "big_query", {**BIG_QUERY, "location": "US"})
+    config = create_and_read_config(account, "big_query", {**BIG_QUERY, "location": "US"})
     assert config["location"] == "EU"
     created = account.create_destination("redshift", {"external_id": "mine"})
     assert created.data["config"]["external_id"] == created.data["id"]
@@ -211,6 +236,8 @@ def test_version_1_calls_the_connection_type_connection_method(account_with: Mak
 
 def test_kafka_has_a_connection_method_in_every_version(account_with: Make) -> None:
     for version in (1, 2):
-        config = answered(account_with(version=version), "aws_msk_wh", {"connection_method": "privatelink"})
+        config = create_and_read_config(
+            account_with(version=version), "aws_msk_wh", {"connection_method": "privatelink"}
+        )
         assert config["connection_method"] == "privatelink"
         assert "connection_type" not in config

@@ -1,4 +1,4 @@
-"""Patching destinations: what merges, what goes, what is refused."""
+"""Check patches of destinations: merged, removed and refused fields."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Make = Callable[..., EmulatedAccount]
 QUIET = {"run_setup_tests": False}
 
 
-def patched(account: EmulatedAccount, identifier: str, body: dict[str, Any]) -> dict[str, Any]:
+def patch(account: EmulatedAccount, identifier: str, body: dict[str, Any]) -> dict[str, Any]:
     answer = account.patch(f"/v1/destinations/{identifier}", {**QUIET, **body})
     assert (answer.status, answer.json["message"]) == (200, "Destination has been updated"), answer
     data: dict[str, Any] = answer.data
@@ -20,17 +20,17 @@ def patched(account: EmulatedAccount, identifier: str, body: dict[str, Any]) -> 
     return data
 
 
-def test_only_what_is_sent_changes(account: EmulatedAccount) -> None:
+def test_a_patch_changes_only_sent_fields(account: EmulatedAccount) -> None:
     identifier = account.must_create("snowflake", SNOWFLAKE, region="AWS_US_EAST_1")
     before = account.get(f"/v1/destinations/{identifier}").data
-    assert patched(account, identifier, {}) == before
-    after = patched(account, identifier, {"region": "GCP_AUSTRALIA_SOUTHEAST1", "time_zone_offset": "+10"})
+    assert patch(account, identifier, {}) == before
+    after = patch(account, identifier, {"region": "GCP_AUSTRALIA_SOUTHEAST1", "time_zone_offset": "+10"})
     assert after == {**before, "region": "GCP_AUSTRALIA_SOUTHEAST1", "time_zone_offset": "+10"}
 
 
 def test_config_merges_key_by_key(account: EmulatedAccount) -> None:
     identifier = account.must_create("snowflake", SNOWFLAKE)
-    config = patched(account, identifier, {"config": {"port": 444, "role": "LOADER_ROLE"}})["config"]
+    config = patch(account, identifier, {"config": {"port": 444, "role": "LOADER_ROLE"}})["config"]
     assert config["port"] == "444"
     assert config["role"] == "LOADER_ROLE"
     assert config["host"] == SNOWFLAKE["host"]
@@ -39,20 +39,20 @@ def test_config_merges_key_by_key(account: EmulatedAccount) -> None:
 
 def test_a_new_secret_is_stored_and_shown_as_a_mask(account: EmulatedAccount) -> None:
     identifier = account.must_create("snowflake", SNOWFLAKE)
-    config = patched(account, identifier, {"config": {"password": "rotated"}})["config"]
+    config = patch(account, identifier, {"config": {"password": "rotated"}})["config"]
     assert config["password"] == "******"
     assert account.dashboard.get_destination(identifier).config["password"] == "rotated"
 
 
 def test_null_removes_a_config_key(account: EmulatedAccount) -> None:
     identifier = account.must_create("snowflake", {**SNOWFLAKE, "role": "LOADER_ROLE"})
-    assert "role" not in patched(account, identifier, {"config": {"role": None}})["config"]
+    assert "role" not in patch(account, identifier, {"config": {"role": None}})["config"]
 
 
 def test_null_for_the_whole_config_changes_nothing(account: EmulatedAccount) -> None:
     identifier = account.must_create("snowflake", SNOWFLAKE)
     before = account.get(f"/v1/destinations/{identifier}").data
-    assert patched(account, identifier, {"config": None}) == before
+    assert patch(account, identifier, {"config": None}) == before
 
 
 @pytest.mark.parametrize("field", ["port", "is_private_key_encrypted", "auth"])
@@ -66,10 +66,10 @@ def test_null_for_a_field_that_cannot_be_emptied_is_refused_or_ignored(
     assert (*refused.error, refused.json["message"]) == (400, "InvalidInput", "Invalid 'config' object")
     identifier = lenient.must_create("snowflake", SNOWFLAKE)
     before = lenient.get(f"/v1/destinations/{identifier}").data
-    assert patched(lenient, identifier, {"config": {field: None}}) == before
+    assert patch(lenient, identifier, {"config": {field: None}}) == before
 
 
-def test_null_on_creation_means_not_set(account: EmulatedAccount) -> None:
+def test_null_in_a_create_leaves_the_field_unset(account: EmulatedAccount) -> None:
     config = account.create_destination("snowflake", {**SNOWFLAKE, "role": None, "port": None}).data["config"]
     assert not {"role", "port"} & config.keys()
 
@@ -77,16 +77,16 @@ def test_null_on_creation_means_not_set(account: EmulatedAccount) -> None:
 @pytest.mark.parametrize(
     "body", [{"time_zone_offset": "99"}, {"region": ""}, {"config": []}, {"config": {"auth": "password"}}]
 )
-def test_a_patch_is_checked_like_a_creation(account: EmulatedAccount, body: dict[str, Any]) -> None:
+def test_a_patch_is_validated_like_a_create(account: EmulatedAccount, body: dict[str, Any]) -> None:
     identifier = account.must_create("snowflake", SNOWFLAKE)
     assert account.patch(f"/v1/destinations/{identifier}", body).error == (400, "InvalidInput")
 
 
-def test_credentials_must_suit_the_method_in_effect(account: EmulatedAccount) -> None:
+def test_credentials_must_match_the_effective_method(account: EmulatedAccount) -> None:
     identifier = account.must_create("snowflake", SNOWFLAKE)
     path = f"/v1/destinations/{identifier}"
     assert account.patch(path, {"config": {"private_key": "-----BEGIN"}}).error == (400, "InvalidInput")
-    config = patched(account, identifier, {"config": {"auth": "KEY_PAIR", "private_key": "-----BEGIN"}})[
+    config = patch(account, identifier, {"config": {"auth": "KEY_PAIR", "private_key": "-----BEGIN"}})[
         "config"
     ]
     assert (config["auth"], config["private_key"]) == ("KEY_PAIR", "******")
@@ -96,7 +96,7 @@ def test_credentials_must_suit_the_method_in_effect(account: EmulatedAccount) ->
 def test_unknown_fields_beside_the_config_are_ignored(account: EmulatedAccount) -> None:
     identifier = account.must_create("snowflake", SNOWFLAKE)
     before = account.get(f"/v1/destinations/{identifier}").data
-    assert patched(account, identifier, {"colour": "red", "setup_status": "connected", "name": "x"}) == before
+    assert patch(account, identifier, {"colour": "red", "setup_status": "connected", "name": "x"}) == before
 
 
 @pytest.mark.parametrize(
@@ -116,13 +116,13 @@ def test_an_immutable_field_is_refused_or_ignored(account_with: Make, field: str
     assert "catalog" not in strict.get(f"/v1/destinations/{identifier}").data["config"]
     identifier = lenient.must_create("managed_data_lake", LAKE)
     before = lenient.get(f"/v1/destinations/{identifier}").data
-    after = patched(lenient, identifier, body)
+    after = patch(lenient, identifier, body)
     assert after == {**before, "config": {**before["config"], "catalog": "main"}}
 
 
 def test_an_immutable_field_may_be_sent_unchanged(account: EmulatedAccount) -> None:
     identifier = account.must_create("managed_data_lake", LAKE)
-    assert patched(account, identifier, {"config": LAKE})["config"]["bucket"] == LAKE["bucket"]
+    assert patch(account, identifier, {"config": LAKE})["config"]["bucket"] == LAKE["bucket"]
 
 
 @pytest.mark.parametrize(("field", "value"), [("service", "big_query"), ("group_id", "other_group")])
@@ -130,12 +130,11 @@ def test_service_and_group_are_ignored_or_refused(account_with: Make, field: str
     lenient, strict = account_with(), account_with(identity_change="refused")
     identifier = lenient.must_create("snowflake", SNOWFLAKE)
     before = lenient.get(f"/v1/destinations/{identifier}").data
-    assert patched(lenient, identifier, {field: value}) == before
+    assert patch(lenient, identifier, {field: value}) == before
     identifier = strict.must_create("snowflake", SNOWFLAKE)
     assert strict.patch(f"/v1/destinations/{identifier}", {field: value}).error == (400, "InvalidInput")
     assert (
-        patched(strict, identifier, {"service": "snowflake", "group_id": identifier})["service"]
-        == "snowflake"
+        patch(strict, identifier, {"service": "snowflake", "group_id": identifier})["service"] == "snowflake"
     )
 
 
@@ -147,13 +146,13 @@ LINKS = ("private_link_id", "hybrid_deployment_agent_id", "proxy_agent_id", "ext
     ("switch", "null_clears", "empty_clears"),
     [("null-or-empty", True, True), ("null", True, False), ("empty", False, True)],
 )
-def test_what_removes_an_id(
+def test_an_id_is_removed_by_null_or_empty_text(
     account_with: Make, name: str, switch: str, null_clears: bool, empty_clears: bool
 ) -> None:
     account = account_with(clearing_ids=switch)
     for value, clears in ((None, null_clears), ("", empty_clears)):
         identifier = account.must_create("snowflake", SNOWFLAKE, **{name: "some_id"})
-        assert (name in patched(account, identifier, {name: value})) is not clears
+        assert (name in patch(account, identifier, {name: value})) is not clears
 
 
 @pytest.mark.parametrize("value", [None, ""])
@@ -161,16 +160,16 @@ def test_clearing_the_networking_method_restores_the_default(account: EmulatedAc
     identifier = account.must_create(
         "snowflake", SNOWFLAKE, networking_method="PrivateLink", private_link_id="pl"
     )
-    assert patched(account, identifier, {"networking_method": value})["networking_method"] == "Directly"
+    assert patch(account, identifier, {"networking_method": value})["networking_method"] == "Directly"
 
 
 def test_region_and_time_zone_cannot_be_cleared(account: EmulatedAccount) -> None:
     identifier = account.must_create("snowflake", SNOWFLAKE, region="AWS_US_EAST_1", time_zone_offset="+3")
-    data = patched(account, identifier, {"region": None, "time_zone_offset": None})
+    data = patch(account, identifier, {"region": None, "time_zone_offset": None})
     assert (data["region"], data["time_zone_offset"]) == ("AWS_US_EAST_1", "+3")
 
 
-def test_an_agent_given_later_takes_the_region_away_and_back(account: EmulatedAccount) -> None:
+def test_a_patched_agent_removes_and_restores_the_region(account: EmulatedAccount) -> None:
     identifier = account.must_create("snowflake", SNOWFLAKE, region="AWS_US_EAST_1")
-    assert "region" not in patched(account, identifier, {"hybrid_deployment_agent_id": "agent"})
-    assert patched(account, identifier, {"hybrid_deployment_agent_id": None})["region"] == "AWS_US_EAST_1"
+    assert "region" not in patch(account, identifier, {"hybrid_deployment_agent_id": "agent"})
+    assert patch(account, identifier, {"hybrid_deployment_agent_id": None})["region"] == "AWS_US_EAST_1"

@@ -1,4 +1,4 @@
-"""`/v1/private-links`: everything about them takes time."""
+"""Check `/v1/private-links`, whose changes take time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BODY = {
 }
 
 
-def _link(account: EmulatedAccount) -> str:
+def _create_link(account: EmulatedAccount) -> str:
     return f"{LINKS}/{account.post(LINKS, BODY).data['id']}"
 
 
@@ -27,7 +27,7 @@ def _wait(account: EmulatedAccount, seconds: float = 60) -> None:
     account.clock.time += timedelta(seconds=seconds)
 
 
-def test_a_link_is_in_creation_for_a_while(account: EmulatedAccount) -> None:
+def test_a_new_link_is_in_creation_at_first(account: EmulatedAccount) -> None:
     answer = account.post(LINKS, BODY)
     assert (answer.status, answer.json["message"]) == (201, "Private link has been created")
     assert (answer.data["state"], answer.data["host"]) == ("CREATING", None)
@@ -41,13 +41,13 @@ def test_a_link_is_in_creation_for_a_while(account: EmulatedAccount) -> None:
     assert account.get(LINKS).data["items"][0]["state"] == "OK"
 
 
-def test_the_time_can_be_set(account_with: Make) -> None:
+def test_the_duration_can_be_set(account_with: Make) -> None:
     account = account_with(private_link_seconds=3600)
-    path = _link(account)
+    path = _create_link(account)
     _wait(account, 3000)
     assert account.get(path).data["state"] == "CREATING"
     account = account_with(private_link_seconds=0)
-    assert account.get(_link(account)).data["state"] == "OK"
+    assert account.get(_create_link(account)).data["state"] == "OK"
 
 
 def test_the_cloud_follows_the_service(account: EmulatedAccount) -> None:
@@ -55,13 +55,13 @@ def test_the_cloud_follows_the_service(account: EmulatedAccount) -> None:
         assert account.post(LINKS, {**BODY, "service": service}).data["cloud_provider"] == cloud
 
 
-def test_the_config_shows_in_details_only(account: EmulatedAccount) -> None:
-    assert account.get(_link(account)).data["config"] == BODY["config"]
+def test_the_config_is_in_details_only(account: EmulatedAccount) -> None:
+    assert account.get(_create_link(account)).data["config"] == BODY["config"]
     assert "config" not in account.get(LINKS).data["items"][0]
 
 
-def test_a_change_takes_time_too(account: EmulatedAccount) -> None:
-    path = _link(account)
+def test_a_change_takes_time(account: EmulatedAccount) -> None:
+    path = _create_link(account)
     _wait(account)
     answer = account.patch(path, {"config": {"vpce_id": "vpce-1"}})
     assert (answer.status, answer.json["message"]) == (200, "Private link has been updated")
@@ -72,14 +72,14 @@ def test_a_change_takes_time_too(account: EmulatedAccount) -> None:
     assert account.get(path).data["state"] == "OK"
 
 
-def test_a_link_in_creation_takes_no_change(account: EmulatedAccount) -> None:
-    path = _link(account)
+def test_a_link_in_creation_refuses_changes(account: EmulatedAccount) -> None:
+    path = _create_link(account)
     assert account.patch(path, {"config": {"vpce_id": "vpce-1"}}).error == (409, "IllegalState")
     assert account.get(path).data["config"] == BODY["config"]
 
 
-def test_a_deleted_link_goes_away_in_its_time(account: EmulatedAccount) -> None:
-    path = _link(account)
+def test_a_deleted_link_disappears_after_a_time(account: EmulatedAccount) -> None:
+    path = _create_link(account)
     identifier = path.rpartition("/")[2]
     answer = account.delete(path)
     assert answer.json == {
@@ -89,15 +89,15 @@ def test_a_deleted_link_goes_away_in_its_time(account: EmulatedAccount) -> None:
     assert account.get(path).data["state"] == "DESTROYING"
     assert account.patch(path, {"config": {}}).error == (409, "IllegalState")
     _wait(account, 40)
-    assert account.delete(path).status == 200  # does not begin anew
+    assert account.delete(path).status == 200  # a second deletion does not restart the time
     _wait(account, 40)
     assert account.get(path).error == (404, "NotFound_PrivateLink")
     assert account.get(LINKS).data["items"] == []
 
 
 @pytest.mark.parametrize("state", ["OK", "FAIL"])
-def test_the_end_can_be_brought_about(account: EmulatedAccount, state: str) -> None:
-    path = _link(account)
+def test_the_dashboard_can_finish_a_link(account: EmulatedAccount, state: str) -> None:
+    path = _create_link(account)
     account.dashboard.finish_private_link(path.rpartition("/")[2], state)
     data = account.get(path).data
     assert data["state"] == state
@@ -112,9 +112,9 @@ def test_names_are_short_identifiers(account: EmulatedAccount, name: str) -> Non
 @pytest.mark.parametrize(
     "changes", [{"region": None}, {"region": "MARS"}, {"service": None}, {"service": "x"}, {"config": "x"}]
 )
-def test_what_a_link_cannot_be_made_of(account: EmulatedAccount, changes: dict[str, Any]) -> None:
+def test_a_link_with_an_invalid_body_is_refused(account: EmulatedAccount, changes: dict[str, Any]) -> None:
     assert account.post(LINKS, {**BODY, **changes}).error == (400, "InvalidInput")
 
 
-def test_a_change_needs_a_config(account: EmulatedAccount) -> None:
-    assert account.patch(_link(account), {}).error == (400, "InvalidInput")
+def test_a_change_requires_a_config(account: EmulatedAccount) -> None:
+    assert account.patch(_create_link(account), {}).error == (400, "InvalidInput")

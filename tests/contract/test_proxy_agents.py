@@ -1,4 +1,4 @@
-"""`/v1/proxy`."""
+"""Check `/v1/proxy`."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ PROXIES = "/v1/proxy"
 BODY = {"display_name": "gate", "group_region": "GCP_US_EAST4"}
 
 
-def _proxy(account: EmulatedAccount, **changes: Any) -> str:
+def _create_proxy(account: EmulatedAccount, **changes: Any) -> str:
     return str(account.post(PROXIES, {**BODY, **changes}).data["agent_id"])
 
 
-def test_a_new_proxy_is_answered_as_its_secrets(account: EmulatedAccount) -> None:
+def test_a_new_proxy_is_answered_with_its_secrets(account: EmulatedAccount) -> None:
     answer = account.post(PROXIES, BODY)
     assert (answer.status, answer.json["message"]) == (201, "Proxy agent has been created")
     assert answer.data.keys() == {
@@ -36,7 +36,7 @@ def test_the_code_of_a_creation_varies(account_with: Make, code: str) -> None:
 
 
 def test_secrets_are_never_shown_again(account: EmulatedAccount) -> None:
-    proxy = _proxy(account)
+    proxy = _create_proxy(account)
     shown = account.get(f"{PROXIES}/{proxy}").data
     assert shown["display_name"] == "gate"
     assert shown["region"] == "GCP_US_EAST4"
@@ -45,7 +45,7 @@ def test_secrets_are_never_shown_again(account: EmulatedAccount) -> None:
     assert not {"auth_token", "client_cert", "client_private_key"} & set(shown)
 
 
-def test_secrets_can_be_made_anew(account: EmulatedAccount) -> None:
+def test_secrets_can_be_regenerated(account: EmulatedAccount) -> None:
     first = account.post(PROXIES, BODY).data
     answer = account.post(f"{PROXIES}/{first['agent_id']}/regenerate-secrets")
     assert answer.json["message"] == "Proxy agent secrets have been regenerated"
@@ -54,7 +54,7 @@ def test_secrets_can_be_made_anew(account: EmulatedAccount) -> None:
 
 
 def test_users_are_counted_and_named(account: EmulatedAccount) -> None:
-    proxy = _proxy(account)
+    proxy = _create_proxy(account)
     fields = {"networking_method": "ProxyAgent", "proxy_agent_id": proxy}
     destination = account.must_create("snowflake", SNOWFLAKE, **fields)
     connection = account.dashboard.add_connection(destination, "postgres", "shop", proxy_agent_id=proxy)
@@ -68,7 +68,7 @@ def test_users_are_counted_and_named(account: EmulatedAccount) -> None:
 
 
 def test_a_proxy_in_use_cannot_be_deleted(account: EmulatedAccount) -> None:
-    proxy = _proxy(account)
+    proxy = _create_proxy(account)
     destination = account.must_create("snowflake", SNOWFLAKE, proxy_agent_id=proxy)
     refused = account.delete(f"{PROXIES}/{proxy}")
     assert refused.error == (409, "Conflict")
@@ -78,8 +78,8 @@ def test_a_proxy_in_use_cannot_be_deleted(account: EmulatedAccount) -> None:
     assert account.get(f"{PROXIES}/{proxy}").error == (404, "NotFound")
 
 
-def test_names_are_taken_once(account: EmulatedAccount) -> None:
-    _proxy(account)
+def test_names_are_unique(account: EmulatedAccount) -> None:
+    _create_proxy(account)
     answer = account.post(PROXIES, BODY)
     assert answer.error == (409, "Conflict")
     assert answer.json["message"] == "Proxy agent with same name already exists."
@@ -93,7 +93,7 @@ def test_names_are_taken_once(account: EmulatedAccount) -> None:
         ({"group_region": "MARS"}, "Group region not supported."),
     ],
 )
-def test_what_a_proxy_cannot_be_made_of(
+def test_a_proxy_with_an_invalid_body_is_refused(
     account: EmulatedAccount, changes: dict[str, Any], message: str
 ) -> None:
     answer = account.post(PROXIES, {**BODY, **changes})
@@ -101,11 +101,11 @@ def test_what_a_proxy_cannot_be_made_of(
     assert answer.json["message"] == message
 
 
-def test_proxies_may_be_where_destinations_may_not(account: EmulatedAccount) -> None:
-    assert _proxy(account, group_region="AWS_EU_NORTH_1")
+def test_proxies_accept_regions_that_destinations_refuse(account: EmulatedAccount) -> None:
+    assert _create_proxy(account, group_region="AWS_EU_NORTH_1")
 
 
-def test_a_missing_proxy_has_no_code_of_its_own(account: EmulatedAccount) -> None:
+def test_a_missing_proxy_has_the_generic_code(account: EmulatedAccount) -> None:
     for answer in (
         account.get(f"{PROXIES}/no_such"),
         account.delete(f"{PROXIES}/no_such"),

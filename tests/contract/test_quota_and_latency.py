@@ -1,4 +1,4 @@
-"""Rate limits and durations, as a client meets them."""
+"""Check rate limits and latency as a client observes them."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from reconciler.emulator.serve import serve_in_thread
 
 
 @contextmanager
-def limited(quota: QuotaProfile, **behaviour: Any) -> Iterator[EmulatedAccount]:
+def create_limited_account(quota: QuotaProfile, **behaviour: Any) -> Iterator[EmulatedAccount]:
     account = EmulatedAccount(app={"quota": quota}, **behaviour)
     yield account
     assert account.list_failures() == []
     account.emulator.close()
 
 
-def test_an_hour_that_is_used_up_is_a_429_with_the_time_to_wait() -> None:
-    with limited(QuotaProfile(hourly=2)) as account:
+def test_an_exhausted_hourly_quota_is_a_429_with_retry_after() -> None:
+    with create_limited_account(QuotaProfile(hourly=2)) as account:
         answers = [account.get("/v1/groups") for _ in range(4)]
     assert [answer.status for answer in answers] == [200, 200, 429, 429]
     assert [answer.headers["X-Rate-Limit-Remaining"] for answer in answers] == ["1", "0", "0", "0"]
@@ -37,9 +37,9 @@ def test_an_hour_that_is_used_up_is_a_429_with_the_time_to_wait() -> None:
     assert "Retry-After" not in answers[0].headers
 
 
-def test_setup_tests_over_their_limit_leave_no_effect() -> None:
+def test_setup_tests_over_their_limit_have_no_effect() -> None:
     per_minute = replace(PROFILES["paid"], limits={("tested", "destination"): ((1, 60.0),)})
-    with limited(per_minute) as account:
+    with create_limited_account(per_minute) as account:
         first = account.must_create("snowflake", SNOWFLAKE, run_setup_tests=True)
         refused = account.create_destination("snowflake", SNOWFLAKE, run_setup_tests=True)
         assert refused.error == (429, "TooManyRequests")
@@ -52,13 +52,13 @@ def test_setup_tests_over_their_limit_leave_no_effect() -> None:
 
 
 @pytest.mark.parametrize(("form", "found"), [("missing", None), ("garbage", "soon")])
-def test_the_waiting_time_can_be_of_no_use(form: str, found: str | None) -> None:
-    with limited(QuotaProfile(hourly=1), retry_after=form) as account:
+def test_a_retry_after_may_be_unusable(form: str, found: str | None) -> None:
+    with create_limited_account(QuotaProfile(hourly=1), retry_after=form) as account:
         account.get("/v1/groups")
         assert account.get("/v1/groups").headers.get("Retry-After") == found
 
 
-def test_without_sockets_time_passes_on_the_clock_that_was_handed_in() -> None:
+def test_latency_without_sockets_advances_the_given_clock() -> None:
     waited: list[float] = []
     rules = [parse_latency("80ms"), parse_latency("POST * 2s")]
     account = EmulatedAccount(app={"latencies": rules, "wait": waited.append})
@@ -68,7 +68,7 @@ def test_without_sockets_time_passes_on_the_clock_that_was_handed_in() -> None:
     assert waited == [2.0, 0.08]
 
 
-def test_on_a_socket_the_answer_waits() -> None:
+def test_latency_on_a_socket_delays_the_answer() -> None:
     account = EmulatedAccount(app={"latencies": [parse_latency("GET /v1/groups 300ms")]})
     with serve_in_thread(account.emulator) as url:
         began = time.monotonic()

@@ -1,4 +1,4 @@
-"""`/v1/external-secrets-managers`."""
+"""Check `/v1/external-secrets-managers`."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ BODY = {
 }
 
 
-def _manager(account: EmulatedAccount) -> str:
+def _create_manager(account: EmulatedAccount) -> str:
     return str(account.post(MANAGERS, BODY).data["id"])
 
 
-def test_a_manager_is_made_read_and_listed(account: EmulatedAccount) -> None:
+def test_a_manager_is_created_read_and_listed(account: EmulatedAccount) -> None:
     answer = account.post(MANAGERS, BODY)
     assert (answer.status, answer.json["message"]) == (201, "External Secrets Manager has been created")
     assert (answer.data["type"], answer.data["is_hybrid_deployment"]) == ("AZURE_KEY_VAULT", False)
@@ -28,13 +28,13 @@ def test_a_manager_is_made_read_and_listed(account: EmulatedAccount) -> None:
     assert account.get(MANAGERS).data["items"] == [answer.data]
 
 
-def test_its_own_secrets_are_masked(account: EmulatedAccount) -> None:
-    config = account.get(f"{MANAGERS}/{_manager(account)}").data["config"]
+def test_secrets_of_a_manager_are_masked(account: EmulatedAccount) -> None:
+    config = account.get(f"{MANAGERS}/{_create_manager(account)}").data["config"]
     assert config == {"vault_url": "https://acme.vault.example", "client_secret": "******"}
 
 
 def test_a_change_merges_into_the_config(account: EmulatedAccount) -> None:
-    manager = _manager(account)
+    manager = _create_manager(account)
     answer = account.patch(f"{MANAGERS}/{manager}", {"config": {"vault_url": "https://other.example"}})
     assert answer.json["message"] == "Resource updated successfully"
     assert answer.data["config"] == {"vault_url": "https://other.example", "client_secret": "******"}
@@ -42,7 +42,7 @@ def test_a_change_merges_into_the_config(account: EmulatedAccount) -> None:
 
 
 def test_a_manager_in_use_cannot_be_deleted(account: EmulatedAccount) -> None:
-    manager = _manager(account)
+    manager = _create_manager(account)
     destination = account.must_create("snowflake", SNOWFLAKE, external_secrets_manager_id=manager)
     for schema in ("a", "b"):
         account.dashboard.add_connection(destination, "postgres", schema, external_secrets_manager_id=manager)
@@ -54,8 +54,8 @@ def test_a_manager_in_use_cannot_be_deleted(account: EmulatedAccount) -> None:
     )
 
 
-def test_an_unused_one_can(account: EmulatedAccount) -> None:
-    manager = _manager(account)
+def test_an_unused_manager_can_be_deleted(account: EmulatedAccount) -> None:
+    manager = _create_manager(account)
     answer = account.delete(f"{MANAGERS}/{manager}")
     assert answer.json["message"] == f"External Secrets Manager '{manager}' has been deleted."
     gone = account.get(f"{MANAGERS}/{manager}")
@@ -73,7 +73,7 @@ def test_an_unused_one_can(account: EmulatedAccount) -> None:
         ({"config": "x"}, "ESM config is invalid."),
     ],
 )
-def test_what_a_manager_cannot_be_made_of(
+def test_a_manager_with_an_invalid_body_is_refused(
     account: EmulatedAccount, changes: dict[str, Any], message: str
 ) -> None:
     answer = account.post(MANAGERS, {**BODY, **changes})
@@ -81,5 +81,5 @@ def test_what_a_manager_cannot_be_made_of(
     assert answer.json["message"] == message
 
 
-def test_a_change_needs_a_config(account: EmulatedAccount) -> None:
-    assert account.patch(f"{MANAGERS}/{_manager(account)}", {}).error == (400, "BadRequest")
+def test_a_change_requires_a_config(account: EmulatedAccount) -> None:
+    assert account.patch(f"{MANAGERS}/{_create_manager(account)}", {}).error == (400, "BadRequest")

@@ -1,4 +1,4 @@
-"""Values that the server answers otherwise than they were sent."""
+"""Check values that the server changes in its answers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _read(account: EmulatedAccount, identifier: str) -> Any:
     return account.get(f"/v1/destinations/{identifier}").data
 
 
-def _patched(account: EmulatedAccount, identifier: str) -> Any:
+def _patch_region(account: EmulatedAccount, identifier: str) -> Any:
     return account.patch(f"/v1/destinations/{identifier}", {"region": "AWS_US_EAST_1"}).data
 
 
@@ -29,7 +29,7 @@ def _patched(account: EmulatedAccount, identifier: str) -> Any:
         ("echoed", "acme.cloud.databricks.com"),
     ],
 )
-def test_a_private_link_may_hide_the_own_host(account_with: Make, switch: str, host: str) -> None:
+def test_a_private_link_may_rewrite_the_host(account_with: Make, switch: str, host: str) -> None:
     account = account_with(private_link_host=switch)
     identifier = account.must_create("databricks", DATABRICKS, **LINKED)
     assert _read(account, identifier)["config"]["server_host_name"] == host
@@ -39,14 +39,14 @@ def test_a_private_link_may_hide_the_own_host(account_with: Make, switch: str, h
     )
 
 
-def test_only_a_private_link_and_only_databricks_hide_it(account: EmulatedAccount) -> None:
+def test_the_host_is_rewritten_only_for_databricks_with_a_private_link(account: EmulatedAccount) -> None:
     direct = account.must_create("databricks", DATABRICKS, private_link_id="decent_dropsy")
     assert _read(account, direct)["config"]["server_host_name"] == "acme.cloud.databricks.com"
     lake = account.must_create("managed_data_lake", {**LAKE, "server_host_name": "own"}, **LINKED)
     assert _read(account, lake)["config"]["server_host_name"] == "own"
 
 
-def test_the_host_is_that_of_the_link(account: EmulatedAccount) -> None:
+def test_the_rewritten_host_is_the_host_of_the_link(account: EmulatedAccount) -> None:
     link = account.post(
         "/v1/private-links", {"name": "l", "region": "AWS_US_EAST_1", "service": "DATABRICKS_AWS"}
     ).data["id"]
@@ -57,7 +57,7 @@ def test_the_host_is_that_of_the_link(account: EmulatedAccount) -> None:
 
 
 @pytest.mark.parametrize(("switch", "cloud"), [("echoed", "AZURE"), ("always-aws", "AWS")])
-def test_databricks_may_seem_to_run_on_aws(account_with: Make, switch: str, cloud: str) -> None:
+def test_databricks_may_be_answered_as_aws(account_with: Make, switch: str, cloud: str) -> None:
     account = account_with(cloud_provider=switch)
     identifier = account.must_create("databricks", DATABRICKS)
     assert _read(account, identifier)["config"]["cloud_provider"] == cloud
@@ -68,15 +68,15 @@ def test_a_patch_may_hide_the_cluster(account_with: Make, switch: str, cluster: 
     account = account_with(cluster_id_after_update=switch)
     identifier = account.must_create("redshift", REDSHIFT)
     assert _read(account, identifier)["config"]["cluster_id"] == "c-1"
-    assert _patched(account, identifier)["config"]["cluster_id"] == cluster
+    assert _patch_region(account, identifier)["config"]["cluster_id"] == cluster
     assert _read(account, identifier)["config"]["cluster_id"] == cluster
     assert account.dashboard.get_destination(identifier).config["cluster_id"] == "c-1"
 
 
-def test_with_a_password_the_cluster_is_never_hidden(account: EmulatedAccount) -> None:
+def test_a_patch_never_hides_the_cluster_with_a_password(account: EmulatedAccount) -> None:
     identifier = account.must_create("redshift", {"host": "db", "auth_type": "PASSWORD"})
     account.dashboard.change_destination(identifier, config={"cluster_id": "c-1"})
-    assert _patched(account, identifier)["config"]["cluster_id"] == "c-1"
+    assert _patch_region(account, identifier)["config"]["cluster_id"] == "c-1"
 
 
 @pytest.mark.parametrize("ids", ["absent", "null"])
@@ -85,14 +85,14 @@ def test_a_patch_may_hide_the_agent(account_with: Make, switch: str, ids: str) -
     account = account_with(agent_id_after_update=switch, optional_ids=ids)
     identifier = account.must_create("snowflake", SNOWFLAKE, hybrid_deployment_agent_id="agent")
     assert _read(account, identifier)["hybrid_deployment_agent_id"] == "agent"
-    data = _patched(account, identifier)
+    data = _patch_region(account, identifier)
     shown = "agent" if switch == "kept" else None
     assert data.get("hybrid_deployment_agent_id") == data.get("local_processing_agent_id") == shown
     assert "region" not in data
 
 
 @pytest.mark.parametrize("ids", ["absent", "null"])
-def test_a_networking_method_that_nobody_chose_may_stay_out(account_with: Make, ids: str) -> None:
+def test_an_unset_networking_method_may_be_absent(account_with: Make, ids: str) -> None:
     account = account_with(unchosen_networking="left-out", optional_ids=ids)
     data = _read(account, account.must_create("snowflake", SNOWFLAKE))
     assert ("networking_method" in data) == (ids == "null")
@@ -101,13 +101,13 @@ def test_a_networking_method_that_nobody_chose_may_stay_out(account_with: Make, 
     assert _read(account, chosen)["networking_method"] == "Directly"
 
 
-def test_or_it_is_filled_in(account_with: Make) -> None:
+def test_an_unset_networking_method_may_get_a_default(account_with: Make) -> None:
     account = account_with(unchosen_networking="filled")
     assert account.create_destination("snowflake", SNOWFLAKE).data["networking_method"] == "Directly"
 
 
 @pytest.mark.parametrize(("switch", "method"), [("echoed", "SshTunnel"), ("directly", "Directly")])
-def test_a_tunnel_may_read_back_as_none(account_with: Make, switch: str, method: str) -> None:
+def test_a_tunnel_may_be_answered_as_direct(account_with: Make, switch: str, method: str) -> None:
     account = account_with(tunnel_networking=switch)
     data = account.create_destination("postgres_warehouse", POSTGRES, networking_method="SshTunnel").data
     assert data["networking_method"] == method
@@ -116,7 +116,7 @@ def test_a_tunnel_may_read_back_as_none(account_with: Make, switch: str, method:
     assert linked["networking_method"] == "PrivateLink"
 
 
-def test_a_lake_may_contradict_itself(account_with: Make) -> None:
+def test_networking_method_and_connection_type_may_disagree(account_with: Make) -> None:
     account = account_with(networking_and_connection_type="independent")
     data = account.create_destination("managed_data_lake", {**LAKE, "connection_type": "PrivateLink"}).data
     assert (data["networking_method"], data["config"]["connection_type"]) == ("Directly", "PRIVATE_LINK")
@@ -124,7 +124,7 @@ def test_a_lake_may_contradict_itself(account_with: Make) -> None:
     assert (data["networking_method"], data["config"]["connection_type"]) == ("PrivateLink", "Directly")
 
 
-def test_or_both_fields_agree(account_with: Make) -> None:
+def test_networking_method_and_connection_type_may_agree(account_with: Make) -> None:
     account = account_with(networking_and_connection_type="aligned")
     data = account.create_destination("managed_data_lake", {**LAKE, "connection_type": "PrivateLink"}).data
     assert (data["networking_method"], data["config"]["connection_type"]) == ("PrivateLink", "PRIVATE_LINK")

@@ -1,4 +1,4 @@
-"""Setup tests: when they run, what they answer, what they do to the status."""
+"""Check when setup tests run, their answers and their effect on the status."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_a_test_run_answers_the_destination_with_its_tests(
     assert {**read, "setup_tests": answer.data["setup_tests"]} == answer.data
 
 
-def test_a_test_run_needs_no_body_at_all(account: EmulatedAccount) -> None:
+def test_a_test_run_needs_no_body(account: EmulatedAccount) -> None:
     identifier = account.must_create("snowflake", SNOWFLAKE)
     headers = {"Authorization": "Basic YTpi", "Content-Type": "application/json"}
     assert account.send_raw("POST", f"/v1/destinations/{identifier}/test", headers=headers).status_code == 200
@@ -87,9 +87,11 @@ def test_a_test_answer_may_be_partial(account_with: Make) -> None:
     assert account.get(f"/v1/destinations/{identifier}").data["config"]["connection_type"] == "PrivateLink"
 
 
-def test_creation_succeeds_although_every_test_fails(account: EmulatedAccount) -> None:
-    titles = ("Host Connection", "Database Connection", "Permission Test")
-    account.dashboard.script_setup_tests([SetupTest(title, "FAILED", f"{title} error") for title in titles])
+def test_a_create_succeeds_if_every_test_fails(account: EmulatedAccount) -> None:
+    list_titles = ("Host Connection", "Database Connection", "Permission Test")
+    account.dashboard.script_setup_tests(
+        [SetupTest(title, "FAILED", f"{title} error") for title in list_titles]
+    )
     answer = account.create_destination("snowflake", SNOWFLAKE, run_setup_tests=True)
     assert (answer.status, answer.json["code"]) == (201, "Success")
     assert answer.data["setup_status"] == "incomplete"
@@ -124,7 +126,7 @@ def test_any_kind_of_failure_leaves_a_destination_incomplete(account: EmulatedAc
     )
 
 
-def test_a_skipped_test_is_no_failure(account: EmulatedAccount) -> None:
+def test_a_skipped_test_does_not_count_as_failed(account: EmulatedAccount) -> None:
     account.dashboard.script_setup_tests((SetupTest("Permission Test", "SKIPPED"),))
     assert (
         account.create_destination("snowflake", SNOWFLAKE, run_setup_tests=True).data["setup_status"]
@@ -133,7 +135,7 @@ def test_a_skipped_test_is_no_failure(account: EmulatedAccount) -> None:
 
 
 @pytest.mark.parametrize(("switch", "status"), [("passed", "connected"), ("failed", "incomplete")])
-def test_a_warning_counts_as_one_or_the_other(account_with: Make, switch: str, status: str) -> None:
+def test_a_warning_counts_as_passed_or_failed(account_with: Make, switch: str, status: str) -> None:
     account = account_with(warnings_count_as=switch)
     account.dashboard.script_setup_tests(WARNED)
     assert (
@@ -142,7 +144,7 @@ def test_a_warning_counts_as_one_or_the_other(account_with: Make, switch: str, s
     )
 
 
-def test_a_script_can_wait_for_a_group_of_a_name(account: EmulatedAccount) -> None:
+def test_a_script_may_wait_for_a_named_group(account: EmulatedAccount) -> None:
     account.dashboard.script_setup_tests(group_name="unlucky", finally_always=FAILED)
     for name, status in (("lucky", "connected"), ("unlucky", "incomplete")):
         group = account.create_group(name)
@@ -151,7 +153,7 @@ def test_a_script_can_wait_for_a_group_of_a_name(account: EmulatedAccount) -> No
         assert account.post(f"/v1/destinations/{group}/test").data["setup_status"] == status
 
 
-def test_the_script_of_a_destination_comes_before_that_of_all(account: EmulatedAccount) -> None:
+def test_the_script_of_a_destination_precedes_the_general_script(account: EmulatedAccount) -> None:
     identifier = account.must_create("snowflake", SNOWFLAKE)
     account.dashboard.script_setup_tests(finally_always=PASSED)
     account.dashboard.script_setup_tests(FAILED, destination=identifier)
@@ -173,17 +175,17 @@ def test_details_have_any_shape_or_are_absent(account: EmulatedAccount, details:
     assert "details" not in without
 
 
-def test_titles_follow_the_kind_of_service(account: EmulatedAccount) -> None:
-    def titles(service: str, config: object, **fields: object) -> list[str]:
+def test_titles_depend_on_the_kind_of_service(account: EmulatedAccount) -> None:
+    def list_titles(service: str, config: object, **fields: object) -> list[str]:
         data = account.create_destination(service, config, run_setup_tests=True, **fields).data
         return [test["title"] for test in data["setup_tests"]]
 
-    assert titles("managed_data_lake", LAKE) == [
+    assert list_titles("managed_data_lake", LAKE) == [
         "Input fields validation test",
         "AWS Read and write access test",
         "Fivetran Catalog Access Test",
     ]
-    tunnelled = titles("postgres_warehouse", POSTGRES, networking_method="SshTunnel")
+    tunnelled = list_titles("postgres_warehouse", POSTGRES, networking_method="SshTunnel")
     assert tunnelled[0] == "Connecting to SSH tunnel"
-    assert titles("big_query", {}) != titles("snowflake", SNOWFLAKE)
-    assert titles("motherduck", {})
+    assert list_titles("big_query", {}) != list_titles("snowflake", SNOWFLAKE)
+    assert list_titles("motherduck", {})

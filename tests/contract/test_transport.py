@@ -1,4 +1,4 @@
-"""What holds for every request: checks in their order, envelopes, headers."""
+"""Check the rules for every request: order of checks, envelopes and headers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ HTML = {"Accept": "text/html"}
 DEEP = "[" * 5_000 + "]" * 5_000
 
 
-def status(account: EmulatedAccount, method: str, path: str, headers: dict[str, str], data: str = "") -> int:
+def send_and_get_status(
+    account: EmulatedAccount, method: str, path: str, headers: dict[str, str], data: str = ""
+) -> int:
     response = account.send_raw(method, path, headers=headers, data=data)
     assert response.is_json
     assert set(response.json) == {"code", "message"}
@@ -24,7 +26,7 @@ def status(account: EmulatedAccount, method: str, path: str, headers: dict[str, 
     "authorization",
     [None, "", "Basic", "Basic !", "Basic a2V5", "Bearer abc", "Basic OnNlY3JldA==", "Basic \xff"],
 )
-def test_without_basic_credentials_nothing_is_answered(
+def test_a_request_without_basic_credentials_is_401(
     account: EmulatedAccount, authorization: str | None
 ) -> None:
     headers = {} if authorization is None else {"Authorization": authorization}
@@ -33,7 +35,7 @@ def test_without_basic_credentials_nothing_is_answered(
     assert response.json == {"code": "AuthFailed", "message": "Invalid authorization credentials"}
 
 
-def test_only_the_expected_credentials_are_let_in() -> None:
+def test_unexpected_credentials_are_401() -> None:
     clock = EmulatedAccount().clock
     client = Client(create_app(credentials=("key", "secret"), clock=clock))
     assert client.get("/v1/account/info", headers=BASIC).status_code == 200
@@ -52,17 +54,17 @@ def test_only_the_expected_credentials_are_let_in() -> None:
         ("POST /v1/groups", {**BASIC, **JSON_TYPE}, 400),
     ],
 )
-def test_checks_come_in_one_order(
+def test_checks_have_a_fixed_order(
     account: EmulatedAccount, request_line: str, headers: dict[str, str], expected: int
 ) -> None:
     method, path = request_line.split()
-    assert status(account, method, path, headers, "{") == expected
+    assert send_and_get_status(account, method, path, headers, "{") == expected
 
 
 @pytest.mark.parametrize(
     "content_type", ["application/json", "application/json; charset=utf-8", "Application/JSON"]
 )
-def test_json_is_taken_however_it_is_declared(account: EmulatedAccount, content_type: str) -> None:
+def test_every_json_content_type_is_accepted(account: EmulatedAccount, content_type: str) -> None:
     response = account.send_raw(
         "POST", "/v1/groups", headers={**BASIC, "Content-Type": content_type}, data='{"name":"a"}'
     )
@@ -75,13 +77,11 @@ def test_json_is_taken_however_it_is_declared(account: EmulatedAccount, content_
 @pytest.mark.parametrize("method", ["POST", "PATCH"])
 def test_other_content_types_are_refused(account: EmulatedAccount, method: str, content_type: str) -> None:
     headers = {**BASIC, "Content-Type": content_type}
-    assert status(account, method, "/v1/groups/x", headers, '{"name":"a"}') == 415
+    assert send_and_get_status(account, method, "/v1/groups/x", headers, '{"name":"a"}') == 415
 
 
 @pytest.mark.parametrize("headers", [BASIC, {**BASIC, **JSON_TYPE}])
-def test_where_nothing_is_sent_nothing_needs_a_type(
-    account: EmulatedAccount, headers: dict[str, str]
-) -> None:
+def test_an_empty_body_needs_no_content_type(account: EmulatedAccount, headers: dict[str, str]) -> None:
     identifier = account.must_create("snowflake", SNOWFLAKE)
     for method, path, expected in (
         ("POST", f"/v1/destinations/{identifier}/test", 200),
@@ -93,7 +93,7 @@ def test_where_nothing_is_sent_nothing_needs_a_type(
     assert account.send_raw("POST", f"/v1/destinations/{identifier}/test", headers=other).status_code == 415
 
 
-def test_reading_and_deleting_need_no_content_type(account: EmulatedAccount) -> None:
+def test_reads_and_deletions_need_no_content_type(account: EmulatedAccount) -> None:
     identifier = account.create_group()
     assert account.send_raw("GET", f"/v1/groups/{identifier}", headers=BASIC).status_code == 200
     assert account.send_raw("DELETE", f"/v1/groups/{identifier}", headers=BASIC).status_code == 200
@@ -117,8 +117,8 @@ def test_json_is_an_acceptable_answer(account: EmulatedAccount, accept: str | No
 
 
 @pytest.mark.parametrize("accept", ["text/html", "application/xml", "application/json;version=two", "json"])
-def test_other_answers_are_not_to_be_had(account: EmulatedAccount, accept: str) -> None:
-    assert status(account, "GET", "/v1/groups", {**BASIC, "Accept": accept}) == 406
+def test_other_accepted_types_are_406(account: EmulatedAccount, accept: str) -> None:
+    assert send_and_get_status(account, "GET", "/v1/groups", {**BASIC, "Accept": accept}) == 406
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_other_answers_are_not_to_be_had(account: EmulatedAccount, accept: str) 
     ],
 )
 def test_an_unknown_path_is_404(account: EmulatedAccount, path: str) -> None:
-    assert status(account, "GET", path, BASIC) == 404
+    assert send_and_get_status(account, "GET", path, BASIC) == 404
 
 
 @pytest.mark.parametrize(
@@ -149,9 +149,7 @@ def test_an_unknown_path_is_404(account: EmulatedAccount, path: str) -> None:
         ("BREW", "/v1/account/info", "GET"),
     ],
 )
-def test_a_method_that_the_path_does_not_have_is_405(
-    account: EmulatedAccount, method: str, path: str, allowed: str
-) -> None:
+def test_an_unsupported_method_is_405(account: EmulatedAccount, method: str, path: str, allowed: str) -> None:
     response = account.send_raw(method, path, headers={**BASIC, **JSON_TYPE})
     assert (response.status_code, response.json["code"]) == (405, "MethodNotAllowed")
     assert response.headers["Allow"] == allowed
@@ -181,17 +179,17 @@ def test_head_is_405_without_a_body(account: EmulatedAccount) -> None:
         '{"a":' * 200 + "1" + "}" * 200,
     ],
 )
-def test_a_body_that_is_no_json_object_is_400(account: EmulatedAccount, data: str | bytes) -> None:
+def test_a_body_other_than_a_json_object_is_400(account: EmulatedAccount, data: str | bytes) -> None:
     response = account.send_raw("POST", "/v1/groups", headers={**BASIC, **JSON_TYPE}, data=data)
     assert (response.status_code, response.json["code"]) == (400, "InvalidInput")
 
 
-def test_a_body_beyond_all_bounds_is_413(account: EmulatedAccount) -> None:
+def test_an_oversized_body_is_413(account: EmulatedAccount) -> None:
     data = b'{"name":"' + b"x" * (16 * 1024 * 1024) + b'"}'
-    assert status(account, "POST", "/v1/groups", {**BASIC, **JSON_TYPE}, data) == 413
+    assert send_and_get_status(account, "POST", "/v1/groups", {**BASIC, **JSON_TYPE}, data) == 413
 
 
-def test_half_characters_do_not_break_an_answer(account: EmulatedAccount) -> None:
+def test_lone_surrogates_do_not_break_an_answer(account: EmulatedAccount) -> None:
     response = account.send_raw(
         "POST", "/v1/groups", headers={**BASIC, **JSON_TYPE}, data=r'{"name":"a\ud800\u0000ü"}'
     )
@@ -204,23 +202,23 @@ def test_half_characters_do_not_break_an_answer(account: EmulatedAccount) -> Non
 @pytest.mark.parametrize(
     "path", ["/v1/groups/%FF", "/v1/groups/%00", "/v1/groups/a'b", "/v1/groups/%F0%9F%A6%A6"]
 )
-def test_ids_may_hold_anything(account: EmulatedAccount, path: str) -> None:
+def test_ids_may_have_any_characters(account: EmulatedAccount, path: str) -> None:
     assert account.get(path).error == (404, "NotFound_Group")
 
 
-def test_every_answer_tells_the_request_budget(account: EmulatedAccount) -> None:
+def test_every_answer_has_the_request_budget(account: EmulatedAccount) -> None:
     first = account.get("/v1/groups").headers
     second = account.send_raw("GET", "/v1/groups").headers
     assert (first["X-Rate-Limit"], first["X-Rate-Limit-Remaining"]) == ("20000", "19999")
     assert (second["X-Rate-Limit"], second["X-Rate-Limit-Remaining"]) == ("20000", "19998")
 
 
-def test_every_answer_has_a_request_id_of_its_own(account: EmulatedAccount) -> None:
+def test_every_answer_has_a_unique_request_id(account: EmulatedAccount) -> None:
     ids = [account.get("/v1/groups").headers["X-Request-Id"] for _ in range(3)]
     assert len(set(ids)) == 3
 
 
-def test_account_info_tells_who_one_is(account: EmulatedAccount) -> None:
+def test_account_info_names_account_and_user(account: EmulatedAccount) -> None:
     answer = account.get("/v1/account/info")
     assert answer.status == 200
     assert answer.json["code"] == "Success"

@@ -1,8 +1,8 @@
-"""Every console block of the README, the guides and the examples is run, in order, and must print what it shows.
+"""Every console block of the README, the guides and the examples runs in order and prints the shown output.
 
-A block is a ```console fence: lines that start with `$ ` are commands, the lines behind one are its output (both
+A block is a ```console fence: lines that start with `$ ` are commands, followed by their output (both
 streams). `...` alone on a line stands for any lines; durations are not compared. A command that ends with
-`# exit N` must end with that code, every other one with 0.
+`# exit N` must exit with that code, every other command with 0.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from cli_harness import ROOT
 
 README = ROOT / "README.md"
 GUIDES = sorted((ROOT / "reconciler" / "guides").glob("*.md"))
-FOLDERS = {  # of each page, the folder that its commands run in
+FOLDERS = {  # the working folder of the commands, by page
     README: ROOT,
     **{page: ROOT for page in GUIDES if "```console" in page.read_text()},
     **{page: page.parent for page in sorted((ROOT / "examples").glob("*/README.md"))},
@@ -29,15 +29,15 @@ FOLDERS = {  # of each page, the folder that its commands run in
 
 @dataclass(frozen=True)
 class Step:
-    """One command with what it must print."""
+    """One command with its expected output."""
 
     command: str
     exit: int
     output: list[str]
 
 
-def steps_of(page: Path) -> list[Step]:
-    """The commands of a page in reading order."""
+def parse_steps(page: Path) -> list[Step]:
+    """Parse the commands of a page in reading order."""
     steps: list[Step] = []
     for block in re.findall(r"^```console\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL):
         for line in block.splitlines():
@@ -49,15 +49,15 @@ def steps_of(page: Path) -> list[Step]:
     return steps
 
 
-def test_there_are_blocks_to_run() -> None:
-    assert len(steps_of(README)) >= 4
-    assert all(steps_of(page) for page in FOLDERS)
+def test_pages_have_console_blocks() -> None:
+    assert len(parse_steps(README)) >= 4
+    assert all(parse_steps(page) for page in FOLDERS)
     assert any(page in FOLDERS for page in GUIDES)
 
 
 @pytest.mark.sampled(every=4)
 @pytest.mark.parametrize("page", FOLDERS, ids=lambda page: str(page.relative_to(ROOT)))
-def test_the_page_shows_what_happens(page: Path, tmp_path: Path) -> None:
+def test_console_blocks_show_the_real_output(page: Path, tmp_path: Path) -> None:
     folder = tmp_path / "clone"
     shutil.copytree(FOLDERS[page], folder, ignore=shutil.ignore_patterns(".*", "tests", "reconciler"))
     environ = {
@@ -70,7 +70,7 @@ def test_the_page_shows_what_happens(page: Path, tmp_path: Path) -> None:
         "COLUMNS": "120",
         "PYTHONIOENCODING": "utf-8",
     }
-    for step in steps_of(page):
+    for step in parse_steps(page):
         done = subprocess.run(
             ["bash", "-c", step.command],
             cwd=folder,
@@ -83,23 +83,25 @@ def test_the_page_shows_what_happens(page: Path, tmp_path: Path) -> None:
         )
         assert done.returncode == step.exit, f"$ {step.command}\n{done.stdout}"
         if step.output:
-            assert matches(step.output, done.stdout.splitlines()), f"$ {step.command}\n{done.stdout}"
+            assert is_match(step.output, done.stdout.splitlines()), f"$ {step.command}\n{done.stdout}"
 
 
-def matches(expected: list[str], printed: list[str]) -> bool:
-    """Whether the printed lines are the expected ones, `...` standing for any number of them."""
+def is_match(expected: list[str], printed: list[str]) -> bool:
+    """Check printed lines against the expected lines; `...` stands for any number of lines."""
     pattern = r"\n".join(
-        r"(?:.*\n)*?.*" if line == "..." else re.escape(comparable(line)) for line in expected
+        r"(?:.*\n)*?.*" if line == "..." else re.escape(normalize_line(line)) for line in expected
     )
-    return re.fullmatch(pattern.strip(), "\n".join(comparable(line) for line in printed).strip()) is not None
+    return (
+        re.fullmatch(pattern.strip(), "\n".join(normalize_line(line) for line in printed).strip()) is not None
+    )
 
 
-def comparable(line: str) -> str:
-    """A line without what differs from run to run: durations, and the spaces that align them."""
+def normalize_line(line: str) -> str:
+    """Remove durations and their padding from a line, which differ between runs."""
     return re.sub(r"\s+", " ", re.sub(r"\d+(\.\d+)? s\b", "N s", line)).rstrip()
 
 
-def test_a_page_that_shows_something_else_fails() -> None:
-    assert matches(["a", "...", "took 0.2 s"], ["a", "b", "c", "took 11.9 s"])
-    assert not matches(["a", "...", "took 0.2 s"], ["a", "b", "took long"])
-    assert not matches(["a"], ["a", "b"])
+def test_a_wrong_console_block_fails() -> None:
+    assert is_match(["a", "...", "took 0.2 s"], ["a", "b", "c", "took 11.9 s"])
+    assert not is_match(["a", "...", "took 0.2 s"], ["a", "b", "took long"])
+    assert not is_match(["a"], ["a", "b"])

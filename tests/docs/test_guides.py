@@ -1,4 +1,4 @@
-"""README and guides together describe the whole program, and nothing that does not exist."""
+"""README and guides describe the whole program and existing features only."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ TEXT = "\n".join(page.read_text() for page in PAGES)
 BY_NAME = {"argvalues": PAGES, "ids": lambda page: page.stem}
 
 
-def commands(
+def iterate_commands(
     group: click.Command = reconciler, path: tuple[str, ...] = ()
 ) -> Iterator[tuple[str, click.Command]]:
-    """Every command by its name, such as `state list`, with the groups themselves."""
+    """Iterate over all commands by name, such as `state list`, including the groups."""
     if path:
         yield " ".join(path), group
     if isinstance(group, click.Group):
@@ -39,19 +39,19 @@ def commands(
         for name in group.list_commands(context):
             command = group.get_command(context, name)
             assert command is not None
-            yield from commands(command, (*path, name))
+            yield from iterate_commands(command, (*path, name))
 
 
-COMMANDS = dict(commands())
+COMMANDS = dict(iterate_commands())
 
 
-def options(command: click.Command) -> set[str]:
-    """All spellings of the options of a command, without `--help`."""
+def list_options(command: click.Command) -> set[str]:
+    """List all spellings of the options of a command, without `--help`."""
     return {name for each in command.params if isinstance(each, click.Option) for name in each.opts}
 
 
-def snippets(page: Path) -> Iterator[str]:
-    """Inline code, and the lines of code blocks that start the program."""
+def find_snippets(page: Path) -> Iterator[str]:
+    """Find inline code, and the lines of code blocks that start the program."""
     for token in MarkdownIt().enable("table").parse(page.read_text()):
         if token.type == "fence" and token.info in {"sh", "console"}:
             yield from (
@@ -60,9 +60,9 @@ def snippets(page: Path) -> Iterator[str]:
         yield from (each.content for each in token.children or () if each.type == "code_inline")
 
 
-def calls(page: Path) -> Iterator[tuple[str, list[str]]]:
-    """Commands with the options that the page gives to them."""
-    for snippet in snippets(page):
+def find_calls(page: Path) -> Iterator[tuple[str, list[str]]]:
+    """Find commands with their options on a page."""
+    for snippet in find_snippets(page):
         if "'" in snippet and snippet.count("'") % 2:
             continue
         words = shlex.split(snippet.partition(" > ")[0].partition(" | ")[0])
@@ -101,53 +101,53 @@ def test_every_command_is_in_the_readme_and_in_the_guide_to_commands() -> None:
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_option_of_every_command_is_described(name: str) -> None:
     assert [
-        each for each in options(COMMANDS[name]) if not re.search(rf"(?<![\w-]){each}(?![\w-])", TEXT)
+        each for each in list_options(COMMANDS[name]) if not re.search(rf"(?<![\w-]){each}(?![\w-])", TEXT)
     ] == []
 
 
 @pytest.mark.parametrize("page", **BY_NAME)
 def test_every_call_on_a_page_names_a_command_and_options_that_exist(page: Path) -> None:
-    for name, given in calls(page):
+    for name, given in find_calls(page):
         if name in {"", "COMMAND", "--help", "--version", "state …"}:
             continue
         assert name in COMMANDS, f"{page.name}: {name}"
-        assert set(given) <= options(COMMANDS[name]) | {"--help", "--"}, f"{page.name}: {name} {given}"
+        assert set(given) <= list_options(COMMANDS[name]) | {"--help", "--"}, f"{page.name}: {name} {given}"
 
 
-def test_calls_are_found() -> None:
-    found = [call for page in PAGES for call in calls(page)]
+def test_the_search_finds_calls() -> None:
+    found = [call for page in PAGES for call in find_calls(page)]
     assert len(found) > 60
     assert ("plan", ["--out"]) in found
     assert ("apply", ["--allow", "--reason"]) in found
     assert ("emulate", ["--port", "--db"]) in found
 
 
-def anchors(page: Path) -> set[str]:
-    """The anchors that GitHub gives to the headings of a page."""
+def list_anchors(page: Path) -> set[str]:
+    """List the anchors that GitHub gives to the headings of a page."""
     text = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.M | re.S)
     titles = re.findall(r"^#+ (.*)$", text, re.M)
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
 @pytest.mark.parametrize("page", [*PAGES, *EXAMPLES], ids=lambda page: str(page.relative_to(ROOT)))
-def test_every_link_leads_somewhere(page: Path) -> None:
+def test_every_link_has_a_target(page: Path) -> None:
     for target in re.findall(r"\]\(([^)]+)\)", page.read_text()):
         if target.startswith("https://"):
             continue
         path, _, anchor = target.partition("#")
         file = (page.parent / path).resolve() if path else page
         assert file.is_file(), f"{page.name}: {target}"
-        assert not anchor or anchor in anchors(file), f"{page.name}: {target}"
+        assert not anchor or anchor in list_anchors(file), f"{page.name}: {target}"
 
 
-def test_folders_and_files_that_pages_name_exist() -> None:
+def test_folders_and_files_named_on_pages_exist() -> None:
     named = set(re.findall(r"`((?:examples|specs|tests|reconciler)/[\w./-]*|\.[a-z-]+\.yaml)`", TEXT))
     assert {"examples/01-rehearse/", "specs/reconciler.yaml", ".pre-commit-hooks.yaml"} <= named
     illustrations = {"specs/.reconciler/sandbox/", "specs/prod.yaml"}
     assert [name for name in sorted(named - illustrations) if not (ROOT / name).exists()] == []
 
 
-def test_the_guide_to_exit_codes_has_them_all() -> None:
+def test_the_guide_to_exit_codes_is_complete() -> None:
     rows = re.findall(
         r"^\| (\d+) \| `([a-z-]+)` \| (.+) \|$", (ROOT / "reconciler/guides/exit-codes.md").read_text(), re.M
     )
@@ -156,7 +156,7 @@ def test_the_guide_to_exit_codes_has_them_all() -> None:
     ]
 
 
-def test_the_two_commands_are_in_the_readme_word_for_word() -> None:
+def test_the_readme_has_the_two_commands_verbatim() -> None:
     lines = README.read_text().splitlines()
     install = "python3 -m venv .venv && .venv/bin/pip install"
     assert f"{install} '.[sandbox]' && .venv/bin/reconciler apply --sandbox --auto-approve" in lines
@@ -180,11 +180,11 @@ def test_no_page_and_no_message_installs_from_a_registry() -> None:
         *(each for each in (ROOT / "examples").rglob("*") if each.is_file()),
     ]
     assert [each for each in sources if by_name.search(each.read_text())] == []
-    [warning] = by_name.findall(TEXT)  # of the guide that says what does not work
+    [warning] = by_name.findall(TEXT)  # the guide that lists limitations
     assert warning == "pip install fivetran-reconciler"
 
 
-def test_extras_are_those_of_the_package() -> None:
+def test_documented_extras_exist_in_the_package() -> None:
     declared = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"])
     described = re.findall(
         r"^\| `([a-z-]+)` \| ", (ROOT / "reconciler/guides/installation.md").read_text(), re.M
@@ -203,7 +203,7 @@ SETTINGS = re.compile(r"^(policies|secrets|limits|timeouts):", re.M)
 
 
 @pytest.mark.parametrize(("page", "number"), SPECS)
-def test_every_piece_of_yaml_is_valid(page: Path, number: int, project: Project) -> None:
+def test_every_yaml_block_is_valid(page: Path, number: int, project: Project) -> None:
     block = re.findall(r"^```yaml\n(.*?)^```$", page.read_text(), re.M | re.S)[number]
     settings = block if SETTINGS.search(block) else ""
     project.write("specs/reconciler.yaml", f"version: 1\nspecs: ['groups/*.yaml']\n{settings}")

@@ -1,4 +1,4 @@
-"""The rule of your own in the guide to policies works, in a package as the guide says."""
+"""The custom rule in the guide to policies works when packaged as described."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ GUIDE = (ROOT / "reconciler/guides/policies.md").read_text()
 
 
 @pytest.fixture
-def frozen(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+def rule_project(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     name, _, target = OFFER.partition(" = ")
     module, _, attribute = target.strip('"').partition(":")
     install_package(tmp_path / "site", monkeypatch, module, GROUP, f"{name} = {attribute}", code=CODE)
@@ -27,22 +27,22 @@ def frozen(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     return project
 
 
-def settle(project: Project, use: str) -> None:
+def write_settings(project: Project, use: str) -> None:
     project.write("specs/reconciler.yaml", f"version: 1\nspecs: ['groups/*.yaml']\npolicies:\n  {use}\n")
 
 
-def test_it_judges_entries_and_plans(frozen: Project) -> None:
-    settle(frozen, USE)
-    told = frozen.run("validate")
-    assert told.exit == 3
-    assert "destination.finance_prod: it is frozen, so protect it" in told.stderr
-    refused = frozen.run("plan", "--sandbox")
+def test_the_documented_rule_evaluates_entries_and_plans(rule_project: Project) -> None:
+    write_settings(rule_project, USE)
+    validated = rule_project.run("validate")
+    assert validated.exit == 3
+    assert "destination.finance_prod: it is frozen, so protect it" in validated.stderr
+    refused = rule_project.run("plan", "--sandbox")
     assert refused.exit == 3
     assert "destination.finance_prod: it is frozen until January" in refused.stderr
 
 
-def test_its_own_words_tell_what_is_wrong_with_its_settings(frozen: Project) -> None:
-    settle(frozen, "- freeze: {}")
-    told = frozen.run("validate")
-    assert told.exit == 1
-    assert "the rule `freeze` cannot be used: `keys` is missing" in told.stderr
+def test_the_documented_rule_reports_invalid_settings_in_its_own_words(rule_project: Project) -> None:
+    write_settings(rule_project, "- freeze: {}")
+    validated = rule_project.run("validate")
+    assert validated.exit == 1
+    assert "the rule `freeze` cannot be used: `keys` is missing" in validated.stderr

@@ -1,4 +1,4 @@
-"""S-04 to S-06: whoever does not know whether a call has made something looks, and makes nothing a second time."""
+"""Check that a create without an answer leads to a search and never to a second create (S-04 to S-06)."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ NO_ANSWER = (
     "status 520",
     "status 524",
 )
-"""What may come in place of an answer, before an effect and after it."""
+"""Faults in place of an answer, before or after the effect of the request."""
 SPOILED = (
     "mid-headers reset",
     "mid-headers close",
@@ -52,17 +52,17 @@ SPOILED = (
     "wrong-types",
     "duplicate-keys",
 )
-"""What may come of an answer that was on its way."""
+"""Faults that spoil an answer after the effect of the request."""
 LOST = (*(f"after-effect {kind}" for kind in NO_ANSWER), *SPOILED)
 NEVER_DONE = tuple(f"before-effect {kind}" for kind in NO_ANSWER)
 
 PATHS = {"group": "/v1/groups", "destination": "/v1/destinations"}
 READ_BY = {"group": "/v1/groups", "destination": "/v1/destinations/*"}
-"""Where somebody looks for what a creation has made."""
+"""Paths of the reads that find a created object."""
 STALE_READS = (0, 1, 5)
 
 KEYS = ("finance", "sales")
-"""What is to be made."""
+"""Keys of the entries to create."""
 ENTRIES: Mapping[str, Any] = {
     "finance": {"name": "Finance", "destination": BIG_QUERY},
     "sales": {"name": "Sales", "destination": BIG_QUERY},
@@ -71,9 +71,12 @@ OTHER_NAMES = ("finance", "FINANCE", " Finance", "Finance ", "Fin ance", "sales"
 
 
 @contextmanager
-def crowd(*faults: str) -> Iterator[InProcessProject]:
-    """Two pairs to make, in an account with namesakes: a group that has the very name, is another entry by its `id:`
-    and is about to be renamed, and groups whose names differ in case and spaces only."""
+def open_account_with_namesakes(*faults: str) -> Iterator[InProcessProject]:
+    """Open an account with namesakes, and declare two pairs to create.
+
+    One namesake has exactly the name `Finance`; another entry owns that group by `id:` and renames it. The names of the
+    other namesakes differ in case and spaces only.
+    """
     with open_project() as account:
         dashboard = account.app.dashboard
         namesake = dashboard.add_group("Finance")
@@ -84,8 +87,8 @@ def crowd(*faults: str) -> Iterator[InProcessProject]:
         yield account
 
 
-def made(account: InProcessProject) -> Counter[str]:
-    """How often each thing was made by a request: `group Finance`, `destination of Finance`."""
+def count_created(account: InProcessProject) -> Counter[str]:
+    """Count created objects by label: `group Finance`, `destination of Finance`."""
     count: Counter[str] = Counter()
     names: dict[str, str] = {}
     for exchange in account.history:
@@ -103,59 +106,64 @@ ALL_ONCE = Counter(
 )
 
 
-def posts(account: InProcessProject, path: str) -> int:
-    """How many creations were sent."""
+def count_create_requests(account: InProcessProject, path: str) -> int:
+    """Count the create requests to this path."""
     own = (each for each in account.history if not each.effect_of)
     return sum((each.method, each.path) == ("POST", path) for each in own)
 
 
-def creations(outcomes: tuple[Outcome, ...], *kinds: str) -> list[Outcome]:
-    """How the creations of these kinds ended."""
+def list_create_outcomes(outcomes: tuple[Outcome, ...], *kinds: str) -> list[Outcome]:
+    """List the outcomes of the creates of these kinds."""
     return [
         each for each in outcomes if each.action is Action.CREATE and each.address.kind in (kinds or PATHS)
     ]
 
 
 def check_settled(account: InProcessProject) -> None:
-    """Everything is there once and remembered, and nothing is left to do."""
+    """Check that each object exists once and that a plan is empty."""
     account.app.faults.clear()
-    assert made(account) == ALL_ONCE
+    assert count_created(account) == ALL_ONCE
     assert account.apply() == []
     assert set(list_actions(account.plan()).values()) == {Action.NO_OP}
-    assert made(account) == ALL_ONCE
+    assert count_created(account) == ALL_ONCE
 
 
-def test_there_are_enough_of_them() -> None:
+def test_the_matrix_covers_at_least_200_creates() -> None:
     assert len(LOST) * len(PATHS) * len(STALE_READS) * len(KEYS) >= 200
 
 
 @pytest.mark.sampled(every=7)
 @pytest.mark.parametrize("kind", PATHS)
 @pytest.mark.parametrize("lost", LOST)
-def test_what_was_made_without_an_answer_is_found_and_not_made_again(lost: str, kind: str) -> None:
+def test_a_create_with_a_lost_answer_is_recovered_and_not_repeated(lost: str, kind: str) -> None:
     for reads in STALE_READS:
         stale = [f"GET {READ_BY[kind]} stale {reads}"] if reads else []
-        with crowd(f"POST {PATHS[kind]} {lost}", *stale) as account:
+        with open_account_with_namesakes(f"POST {PATHS[kind]} {lost}", *stale) as account:
             applied = account.attempt()
             assert applied is not None
             assert {each.status for each in applied.outcomes} == {Status.DONE}
-            struck = [each for each in account.history if each.fault.startswith(f"POST {PATHS[kind]}")]
-            assert len(struck) == len(KEYS)
-            assert posts(account, PATHS[kind]) == len(KEYS), "sent again without need"
-            assert all(each.recovered == (each.address.kind == kind) for each in creations(applied.outcomes))
-            assert made(account) == ALL_ONCE
+            faulty_entries = [
+                each for each in account.history if each.fault.startswith(f"POST {PATHS[kind]}")
+            ]
+            assert len(faulty_entries) == len(KEYS)
+            assert count_create_requests(account, PATHS[kind]) == len(KEYS), "sent again without need"
+            assert all(
+                each.recovered == (each.address.kind == kind)
+                for each in list_create_outcomes(applied.outcomes)
+            )
+            assert count_created(account) == ALL_ONCE
             check_settled(account)
 
 
 @pytest.mark.sampled(every=5)
 @pytest.mark.parametrize("kind", PATHS)
 @pytest.mark.parametrize("never", NEVER_DONE)
-def test_what_was_not_made_is_made_once_its_request_is_settled(never: str, kind: str) -> None:
-    """The run that sent it does not send it again, and nor does any other one before `settle` has passed."""
-    with crowd(f"POST {PATHS[kind]} #1 {never}") as account:
+def test_a_create_without_effect_is_repeated_after_the_settle_time(never: str, kind: str) -> None:
+    """Neither the same run nor any run before the settle time repeats the create."""
+    with open_account_with_namesakes(f"POST {PATHS[kind]} #1 {never}") as account:
         applied = account.attempt()
         assert applied is not None
-        statuses = Counter(each.status for each in creations(applied.outcomes, kind))
+        statuses = Counter(each.status for each in list_create_outcomes(applied.outcomes, kind))
         assert statuses == {Status.UNKNOWN: 1, Status.DONE: 1}
         account.app.faults.clear()
         for pause in (0.0, 5.0, 840.0):
@@ -165,30 +173,34 @@ def test_what_was_not_made_is_made_once_its_request_is_settled(never: str, kind:
             [held] = [each for each in applied.outcomes if each.status is Status.HELD]
             assert (held.address.kind, held.action) == (kind, Action.CREATE)
             assert [each.code for each in held.diagnostics] == ["create-unsettled"]
-            assert posts(account, PATHS[kind]) == len(KEYS)
+            assert count_create_requests(account, PATHS[kind]) == len(KEYS)
         account.clock.sleep(SETTLE_TIME.total_seconds())
         account.apply()
-        assert posts(account, PATHS[kind]) == len(KEYS) + 1
+        assert count_create_requests(account, PATHS[kind]) == len(KEYS) + 1
         check_settled(account)
 
 
 @pytest.mark.parametrize("lost", ("after-effect reset", "after-effect status 502", "mid-body truncate"))
-def test_the_second_call_may_be_lost_too(lost: str) -> None:
+def test_a_repeated_create_with_a_lost_answer_is_recovered(lost: str) -> None:
     for kind, path in PATHS.items():
-        with crowd(f"POST {path} #1 before-effect reset", f"POST {path} #2.. {lost}") as account:
+        with open_account_with_namesakes(
+            f"POST {path} #1 before-effect reset", f"POST {path} #2.. {lost}"
+        ) as account:
             account.attempt()
             account.clock.sleep(SETTLE_TIME.total_seconds())
             applied = account.attempt()
             assert applied is not None
             assert {each.status for each in applied.outcomes} == {Status.DONE}, kind
-            assert posts(account, path) == len(KEYS) + 1
+            assert count_create_requests(account, path) == len(KEYS) + 1
             check_settled(account)
 
 
-def test_an_answer_about_another_group_makes_nothing_twice() -> None:
-    """Nothing in the answer to a creation says that its id is wrong. S-13: the next run does not find it, and says
-    which groups have the names."""
-    with crowd("POST /v1/groups other-id") as account:
+def test_a_create_answer_with_the_id_of_another_group_duplicates_nothing() -> None:
+    """Refuse the next plan with the ids of the groups that have the names (S-13).
+
+    Nothing in the answer to the create shows that its id is wrong.
+    """
+    with open_account_with_namesakes("POST /v1/groups other-id") as account:
         applied = account.attempt()
         assert applied is not None
         account.app.faults.clear()
@@ -206,16 +218,16 @@ def test_an_answer_about_another_group_makes_nothing_twice() -> None:
         check_settled(account)
 
 
-def test_an_answer_about_another_destination_is_not_believed() -> None:
-    with crowd("POST /v1/destinations other-id") as account:
+def test_a_create_answer_with_the_id_of_another_destination_is_ignored() -> None:
+    with open_account_with_namesakes("POST /v1/destinations other-id") as account:
         applied = account.attempt()
         assert applied is not None
-        assert all(each.recovered for each in creations(applied.outcomes, "destination"))
+        assert all(each.recovered for each in list_create_outcomes(applied.outcomes, "destination"))
         check_settled(account)
 
 
-class Rival(WsgiAdapter):
-    """A network that loses the answer to a creation of a group while somebody else makes one of that name."""
+class RivalAdapter(WsgiAdapter):
+    """Adapter that loses the answer to a create of a group while another client creates a group of that name."""
 
     def __init__(self, app: Emulator) -> None:
         super().__init__(app)
@@ -233,9 +245,9 @@ class Rival(WsgiAdapter):
         return answer
 
 
-def test_with_more_than_one_candidate_a_person_is_asked() -> None:
-    with crowd() as account:
-        account.adapter_factory = Rival
+def test_several_candidates_for_a_lost_create_are_refused_as_ambiguous() -> None:
+    with open_account_with_namesakes() as account:
+        account.adapter_factory = RivalAdapter
         applied = account.attempt()
         assert applied is not None
         ended = {str(each.address): each for each in applied.outcomes}
@@ -248,14 +260,16 @@ def test_with_more_than_one_candidate_a_person_is_asked() -> None:
         }
         candidates = account.app.dashboard.find_group_ids("Finance")
         assert len(candidates) == 2
-        [told] = ended["group.finance"].diagnostics
-        assert told.code == "ambiguous-name"
-        assert all(id in told.notes[0] for id in candidates)
-        assert posts(account, "/v1/groups") == len(KEYS)
+        [diagnostic] = ended["group.finance"].diagnostics
+        assert diagnostic.code == "ambiguous-name"
+        assert all(id in diagnostic.notes[0] for id in candidates)
+        assert count_create_requests(account, "/v1/groups") == len(KEYS)
 
         account.adapter_factory = WsgiAdapter
         before = len(account.history)
-        with pytest.raises(ReconcilerError) as refused:  # the next run does not guess either
+        with pytest.raises(
+            ReconcilerError
+        ) as refused:  # the next run does not guess between the candidates either
             account.attempt()
         assert [each.code for each in refused.value.diagnostics] == ["ambiguous-name"]
         assert {each.method for each in account.history[before:]} == {"GET"}
@@ -264,7 +278,7 @@ def test_with_more_than_one_candidate_a_person_is_asked() -> None:
             {**ENTRIES, "finance": {**ENTRIES["finance"], "id": candidates[1]}, "ledger": {"name": "Ledger"}}
         )
         account.apply()
-        assert posts(account, "/v1/groups") == len(KEYS)
+        assert count_create_requests(account, "/v1/groups") == len(KEYS)
         assert account.apply() == []
 
 
@@ -273,22 +287,24 @@ def test_with_more_than_one_candidate_a_person_is_asked() -> None:
 @pytest.mark.parametrize(
     "path", ("/v1/groups", "/v1/groups/*", "/v1/destinations", "/v1/destinations/*", "*")
 )
-def test_what_reads_do_not_show_yet_is_not_made_again(path: str, reads: int) -> None:
-    with crowd(*([f"GET {path} stale {reads}"] if reads else [])) as account:
+def test_stale_reads_cause_no_second_create(path: str, reads: int) -> None:
+    with open_account_with_namesakes(*([f"GET {path} stale {reads}"] if reads else [])) as account:
         account.attempt()
-        assert made(account) == ALL_ONCE
-        account.attempt()  # the reads are still stale: nothing was written in between
-        assert made(account) == ALL_ONCE
+        assert count_created(account) == ALL_ONCE
+        account.attempt()  # the reads are still stale, because nothing was written in between
+        assert count_created(account) == ALL_ONCE
         check_settled(account)
 
 
 @pytest.mark.parametrize("reads", range(1, 6))
-def test_what_reads_do_not_show_yet_to_whoever_has_lost_the_answer(reads: int) -> None:
-    """Every list and every read is late, and every creation is without an answer."""
-    with crowd("POST /v1/groups after-effect reset", "POST /v1/destinations after-effect reset") as account:
-        account.parallelism = 1  # reads of others would use up what is stale
+def test_stale_reads_after_lost_answers_cause_no_second_create(reads: int) -> None:
+    """Every read is stale, and every create is without an answer."""
+    with open_account_with_namesakes(
+        "POST /v1/groups after-effect reset", "POST /v1/destinations after-effect reset"
+    ) as account:
+        account.parallelism = 1  # other workers would consume the stale reads
         account.app.faults.add(parse_fault(f"GET * stale {reads}"))
         for _ in range(2):
             account.attempt()
-            assert all(count == 1 for count in made(account).values())
+            assert all(count == 1 for count in count_created(account).values())
         check_settled(account)

@@ -1,6 +1,6 @@
-"""S-10, S-11 and S-16 on real disks: full ones, vanishing ones, and output that does not get through.
+"""Check an apply on full and vanishing disks, and with output that cannot be written (S-10, S-11, S-16).
 
-Nothing is replaced here: limits are set on the real process, and files are taken away, while a write waits.
+The tests replace no part of the product: they limit or remove files of a real process while a write waits.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from reconciler.emulator.setup_tests import SetupTest
 pytestmark = pytest.mark.sampled(every=6)
 
 NO_BYTECODE = {"PYTHONDONTWRITEBYTECODE": "1"}
-"""A limit on the size of files would leave modules cut short beside the sources, for every later process."""
-TOO_LARGE = "File too large"  # what a limit on the size of files says, in place of a full disk
+"""Keeps the file size limit from leaving truncated bytecode beside the sources for later processes."""
+TOO_LARGE = "File too large"  # the error text of the file size limit, which stands for a full disk
 APPLY = ("apply", "--auto-approve", "--parallelism", "1")
 
 
 class DiskProject(AppliedProject):
-    """Three groups to be created by a real apply, whose disk fails."""
+    """Project with three groups to create, for a real apply whose disk fails."""
 
     def __init__(self, project: Project, server: EmulatedFivetran) -> None:
         super().__init__(project, server)
@@ -54,7 +54,7 @@ class DiskProject(AppliedProject):
     def start_apply(
         self, *options: str, holds: Callable[[str, str], bool] = is_write
     ) -> Iterator[tuple[BackgroundProcess, BlockingServer]]:
-        """Start a real apply, until the server holds its first request."""
+        """Start a real apply and wait until the server holds its first request."""
         with (
             serve_blocking(self.server, holds) as (gate, url),
             BackgroundProcess(
@@ -70,17 +70,17 @@ class DiskProject(AppliedProject):
             yield process, gate
 
     def list_names(self) -> list[str]:
-        """The names of all groups of the account."""
+        """List the names of all groups of the account."""
         return sorted(self.server.get(f"/groups/{id}")["name"] for id in self.server.list_ids("groups"))
 
     def list_planned(self) -> list[str]:
-        """The addresses of the changes of a plan."""
+        """List the addresses of the planned changes."""
         plan = self.plan("--format", "json")
         assert plan.exit == 0, plan.stderr
         return [change["address"] for change in plan.document["changes"]]
 
     def check_next_apply(self) -> None:
-        """The next apply creates the missing groups, and none twice."""
+        """Check that the next apply creates the missing groups, and none twice."""
         again = self.run(*APPLY)
         assert again.exit == 0, again.stdout + again.stderr
         assert self.list_names() == self.names
@@ -89,18 +89,20 @@ class DiskProject(AppliedProject):
 
 @pytest.fixture
 def disk_project(project: Project, server: EmulatedFivetran) -> DiskProject:
-    """Three groups to be created."""
+    """Create a project with three groups to create."""
     return DiskProject(project, server)
 
 
 def limit_file_size(process: BackgroundProcess, size: int) -> None:
-    """From now on no file of the process grows beyond so many bytes."""
+    """Limit all files of the process to this number of bytes."""
     resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (size, size))
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("room", [0, 300], ids=["no snapshot", "no intents"])
-def test_without_room_for_the_intents_nothing_is_sent(room: int, disk_project: DiskProject) -> None:
+def test_an_apply_sends_no_write_if_the_intents_do_not_fit_on_disk(
+    room: int, disk_project: DiskProject
+) -> None:
     with disk_project.start_apply(holds=lambda method, path: path == "/v1/groups") as (process, gate):
         limit_file_size(process, room)
         gate.released.set()
@@ -119,7 +121,9 @@ def test_without_room_for_the_intents_nothing_is_sent(room: int, disk_project: D
     assert len(disk_project.server.writes) == 3
 
 
-def test_without_room_for_the_key_nothing_is_even_read(disk_project: DiskProject) -> None:
+def test_an_apply_sends_no_request_if_the_fingerprint_key_does_not_fit_on_disk(
+    disk_project: DiskProject,
+) -> None:
     small = (
         "import resource, runpy, sys; sys.argv[0] = 'reconciler';"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10));"
@@ -143,7 +147,7 @@ def test_without_room_for_the_key_nothing_is_even_read(disk_project: DiskProject
 
 
 @pytest.mark.parametrize("in_flight", [1, 2])
-def test_a_memory_that_fails_in_the_middle_stops_what_has_not_begun(
+def test_a_failing_journal_stops_the_changes_that_have_not_started(
     in_flight: int, disk_project: DiskProject
 ) -> None:
     with disk_project.start_apply("--parallelism", str(in_flight)) as (process, gate):
@@ -152,16 +156,14 @@ def test_a_memory_that_fails_in_the_middle_stops_what_has_not_begun(
         gate.released.set()
         ended = process.wait_for_exit()
     assert ended.code == 6
-    assert disk_project.list_names() == disk_project.names[:in_flight], (
-        "what was under way is done, nothing else"
-    )
+    assert disk_project.list_names() == disk_project.names[:in_flight], "only the calls in flight took effect"
     for name in disk_project.names[:in_flight]:
         assert f"error[not-remembered]: group.{name} is written (id `" in ended.err
-    assert ended.err.count(f", but that could not be remembered: {TOO_LARGE}") == in_flight
+    assert ended.err.count(f", but that could not be recorded: {TOO_LARGE}") == in_flight
     assert "+ group.south  skipped    not tried after `not-remembered`\n" in ended.out
     assert f"Not applied: {3 - in_flight} skipped." in ended.out
     assert "Traceback" not in ended.err
-    # The snapshot at the end is smaller than the journal, and has everything.
+    # The final snapshot fits below the limit, because it is smaller than the journal.
     assert "state-not-kept" not in ended.err
     records = disk_project.read_state()["records"]
     assert sorted(records) == [f"group.{name}" for name in disk_project.names[:in_flight]]
@@ -171,8 +173,8 @@ def test_a_memory_that_fails_in_the_middle_stops_what_has_not_begun(
 
 
 @pytest.mark.long
-def test_a_create_that_cannot_be_written_down_before_is_not_sent(disk_project: DiskProject) -> None:
-    """S-11. The first one is made and remembered; the disk is full when the second one is about to leave."""
+def test_a_create_is_not_sent_if_its_record_cannot_be_written(disk_project: DiskProject) -> None:
+    """Fill the disk after the first group is created and recorded, before the second request is sent (S-11)."""
     with disk_project.start_apply() as (process, gate):
         limit_file_size(process, disk_project.journal.stat().st_size + 500)
         gate.released.set()
@@ -180,7 +182,7 @@ def test_a_create_that_cannot_be_written_down_before_is_not_sent(disk_project: D
     assert ended.code == 6
     assert disk_project.server.writes == ["POST /v1/groups"]
     assert (
-        f"error[not-remembered]: group.north was not sent, since that could not be remembered: {TOO_LARGE}"
+        f"error[not-remembered]: group.north was not sent, since that could not be recorded: {TOO_LARGE}"
         in ended.err
     )
     assert ended.err.count("error[not-remembered]") == 1
@@ -189,7 +191,8 @@ def test_a_create_that_cannot_be_written_down_before_is_not_sent(disk_project: D
     disk_project.check_next_apply()
 
 
-def test_a_document_reports_the_missing_records(disk_project: DiskProject) -> None:
+@pytest.mark.long
+def test_a_json_document_reports_the_missing_records(disk_project: DiskProject) -> None:
     with disk_project.start_apply("--format", "json") as (process, gate):
         limit_file_size(process, disk_project.journal.stat().st_size + 20)
         gate.released.set()
@@ -201,7 +204,8 @@ def test_a_document_reports_the_missing_records(disk_project: DiskProject) -> No
     assert [each["status"] for each in document["applied"]["outcomes"]] == ["done", "skipped", "skipped"]
 
 
-def test_a_state_that_cannot_be_kept_anywhere_is_found_again_by_looking(disk_project: DiskProject) -> None:
+@pytest.mark.long
+def test_created_groups_are_recovered_if_the_state_can_be_written_nowhere(disk_project: DiskProject) -> None:
     with disk_project.start_apply() as (process, gate):
         limit_file_size(process, 10)
         gate.released.set()
@@ -215,26 +219,26 @@ def test_a_state_that_cannot_be_kept_anywhere_is_found_again_by_looking(disk_pro
     assert "= note: it could not be written anywhere else" in ended.err
     assert list(disk_project.temporary.iterdir()) == []
     assert "interrupted" in disk_project.project.run("state", "list").stdout, "the intents are on disk"
-    assert disk_project.list_planned() == ["group.north", "group.south"], "the first one is found"
+    assert disk_project.list_planned() == ["group.north", "group.south"], "the first group is recovered"
     disk_project.check_next_apply()
     assert len(disk_project.server.writes) == 3
 
 
 def replace_by_folder(disk_project: DiskProject) -> None:
-    """A folder is in the place of the snapshot; the folder around it can be written."""
+    """Replace the snapshot by a folder; its parent folder stays writable."""
     disk_project.state_file.unlink()
     (disk_project.state_file / "not-empty").mkdir(parents=True)
 
 
 def remove_folder(disk_project: DiskProject) -> None:
-    """The folder of the state is gone, and cannot be created again."""
+    """Remove the folder of the state, so that it cannot be created again."""
     disk_project.state_file.parent.rename(disk_project.state_file.parent.with_name("lost"))
     disk_project.state_file.parent.write_text("")
 
 
 @pytest.mark.parametrize("damage", [replace_by_folder, remove_folder])
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_a_state_that_cannot_be_kept_in_its_place_is_rescued(
+def test_an_unwritable_state_is_saved_to_a_backup_file(
     damage: Callable[[DiskProject], None], form: str, disk_project: DiskProject
 ) -> None:
     with disk_project.start_apply("--format", form) as (process, gate):
@@ -242,7 +246,9 @@ def test_a_state_that_cannot_be_kept_in_its_place_is_rescued(
         gate.released.set()
         ended = process.wait_for_exit()
     assert ended.code == 6
-    assert disk_project.list_names() == disk_project.names, "nothing was lost but the place of the state"
+    assert disk_project.list_names() == disk_project.names, (
+        "every group is created although the state cannot be written"
+    )
     folder = disk_project.state_file.parent if damage is replace_by_folder else disk_project.temporary
     [rescued] = folder.glob("state.json.rescued-*")
     assert stat.S_IMODE(rescued.stat().st_mode) == 0o600
@@ -257,7 +263,7 @@ def test_a_state_that_cannot_be_kept_in_its_place_is_rescued(
         [problem] = json.loads(ended.out)["applied"]["problems"]
         assert problem["code"] == "state-not-kept"
         assert problem["notes"] == [f"the state of this run is written to `{rescued}`"]
-    # What the help says: correct the disk, move the file, go on.
+    # Follow the help text: repair the disk, move the backup into place, apply again.
     if damage is replace_by_folder:
         shutil.rmtree(disk_project.state_file)
     else:
@@ -276,12 +282,13 @@ def test_a_state_that_cannot_be_kept_in_its_place_is_rescued(
     )
 
 
-def test_a_log_of_events_that_is_full_stops_nothing(disk_project: DiskProject) -> None:
+@pytest.mark.long
+def test_an_apply_continues_if_the_event_log_is_full(disk_project: DiskProject) -> None:
     log = disk_project.folder / "log"
     for _ in range(12):
         disk_project.run("plan", "--events", "log")
     with disk_project.start_apply("--events", "log") as (process, gate):
-        # Much larger than the state, so that only the log meets the limit.
+        # The log is much larger than the state, so that only the log reaches the limit.
         size = log.stat().st_size + 10
         assert size > 4 * disk_project.journal.stat().st_size
         limit_file_size(process, size)
@@ -293,13 +300,13 @@ def test_a_log_of_events_that_is_full_stops_nothing(disk_project: DiskProject) -
     assert disk_project.list_names() == disk_project.names
     assert disk_project.list_planned() == []
     again = disk_project.run(*APPLY, "--events", "log")
-    assert again.exit == 0, "what is torn is left behind"
+    assert again.exit == 0, "the next run ignores the torn line"
     ends = [json.loads(line) for line in log.read_text().splitlines() if '"event": "run-' in line]
     assert [each["event"] for each in ends[-3:]] == ["run-started", "run-abandoned", "run-finished"]
     assert ends[-2]["unknown"] == ["group.east"]
 
 
-def test_all_files_are_for_their_owner_only(disk_project: DiskProject) -> None:
+def test_all_files_are_readable_by_their_owner_only(disk_project: DiskProject) -> None:
     umask = os.umask(0)
     try:
         with disk_project.start_apply("--events", "log") as (process, gate):
@@ -327,9 +334,7 @@ ODD = "l\u00fcneburg \x1b]8;;x\x07 \u202e \u2713"
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_a_terminal_that_shows_nothing_but_ascii_gets_all_it_can_show(
-    form: str, disk_project: DiskProject
-) -> None:
+def test_output_to_an_ascii_terminal_is_escaped(form: str, disk_project: DiskProject) -> None:
     disk_project.project.write_groups(
         "  east:\n    name: 'd\u00fcsseldorf \u2713'\n"
         "    destination: {service: big_query, time_zone_offset: '0', config: {project_id: acme}}\n"
@@ -338,13 +343,13 @@ def test_a_terminal_that_shows_nothing_but_ascii_gets_all_it_can_show(
     warned = [SetupTest(f"Permission {ODD}", "WARNING", f"{ODD} LONELY")]
     disk_project.dashboard.script_setup_tests(finally_always=warned)
 
-    def answer_half_a_character(
+    def answer_with_lone_surrogate(
         environ: dict[str, Any], start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
-        """Answers with half a character, which no JSON should hold and any may."""
+        """Answer with a lone surrogate, which JSON permits as an escape."""
         return [b"".join(disk_project.server.app(environ, start_response)).replace(b"LONELY", b"\\ud800")]
 
-    with serve_in_thread(answer_half_a_character) as url:
+    with serve_in_thread(answer_with_lone_surrogate) as url:
         ascii_only = {"PYTHONIOENCODING": "ascii", "LC_ALL": "C", **build_credentials(url)}
         ended = run(*APPLY, "--format", form, directory=disk_project.folder, **ascii_only)
     assert ended.code == 0, ended.err
@@ -361,7 +366,7 @@ def test_a_terminal_that_shows_nothing_but_ascii_gets_all_it_can_show(
         assert "1 warning" in ended.out
 
 
-def test_a_reader_that_goes_away_stops_no_apply(disk_project: DiskProject) -> None:
+def test_an_apply_continues_if_the_reader_closes_the_pipe(disk_project: DiskProject) -> None:
     with serve_blocking(disk_project.server) as (gate, url):
         process = subprocess.Popen(
             [*COMMAND, *APPLY],

@@ -1,4 +1,4 @@
-"""S-13: a key that sees a part of the account makes nothing again that memory or an `id:` knows."""
+"""Check that a key with access to a part of the account recreates no known object (S-13)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.sampled(every=6)
 KEYS = ("finance", "lake", "ops", "orders", "sales", "web")
 BARE = "ops"
 """A group without a destination."""
-KNOWLEDGE = ("memory", "id", "both")
+KNOWLEDGE = ("state", "id", "both")
 STATUS = {"not-found": 404, "forbidden": 403}
 LOST_ITEMS = (None, "GET /v1/groups missing-item", "GET /v1/destinations missing-item")
 WHOSE = {"user": "the API key of the user", "system": "the system key"}
@@ -33,15 +33,14 @@ WHOSE = {"user": "the API key of the user", "system": "the system key"}
 
 @dataclass
 class PartlyVisibleProject:
-    """Six applied entries, in the process of the test, with a key that sees some of them. `ids` are the ids of their
-    groups by key."""
+    """Project with six applied entries, and a key that sees some of them. `ids` holds the group ids by key."""
 
     account: InProcessProject
     ids: dict[str, str]
     with_ids: bool
 
     def declare(self, project: str = "acme") -> None:
-        """The specs; all destinations load into the same project."""
+        """Write the specs. All destinations load into the same Google Cloud project."""
         destination = with_config(BIG_QUERY, project_id=project)
         self.account.declare(
             {
@@ -52,13 +51,15 @@ class PartlyVisibleProject:
         )
 
     def show_only(self, keys: list[str] | None, **switches: Any) -> None:
-        """Use a key that sees these entries, or all."""
+        """Use a key that sees these entries, or all entries for None."""
         chosen = "all" if keys is None else ",".join(self.ids[key] for key in keys) or "0%"
         self.account.app.behaviour = Behaviour(visible_groups=chosen, **switches)
 
     def check_refused(self, *, pending: set[str]) -> list[Diagnostic]:
-        """The findings of a plan, and of an apply that sends nothing and remembers nothing. `pending` are keys of
-        entries that the plan changes all the same."""
+        """Check that an apply is refused, sends no write and keeps the state. Returns the errors of the plan.
+
+        `pending`: keys of the entries that the plan changes nevertheless.
+        """
         before, kept = self.account.history, self.account.state_text
         planned = self.account.plan()
         assert self.account.attempt() is None
@@ -86,7 +87,7 @@ def open_partly_visible(knowledge: str) -> Iterator[PartlyVisibleProject]:
         partial.declare()
         account.apply()
         partial.ids = {key: account.app.dashboard.find_group_ids(key)[0] for key in KEYS}
-        partial.with_ids = knowledge != "memory"
+        partial.with_ids = knowledge != "state"
         partial.declare()
         if knowledge == "id":
             account.lose_state()
@@ -97,7 +98,7 @@ def open_partly_visible(knowledge: str) -> Iterator[PartlyVisibleProject]:
 @pytest.mark.parametrize("whose", WHOSE)
 @pytest.mark.parametrize("answer", STATUS)
 @pytest.mark.parametrize("knowledge", KNOWLEDGE)
-def test_what_is_hidden_is_never_made_again(knowledge: str, answer: str, whose: str) -> None:
+def test_hidden_groups_are_never_recreated(knowledge: str, answer: str, whose: str) -> None:
     check_random_halves(range(3), knowledge, answer, whose)
 
 
@@ -105,7 +106,7 @@ def test_what_is_hidden_is_never_made_again(knowledge: str, answer: str, whose: 
 @pytest.mark.parametrize("whose", WHOSE)
 @pytest.mark.parametrize("answer", STATUS)
 @pytest.mark.parametrize("knowledge", KNOWLEDGE)
-def test_what_is_hidden_is_never_made_again_at_length(knowledge: str, answer: str, whose: str) -> None:
+def test_hidden_groups_are_never_recreated_in_many_samples(knowledge: str, answer: str, whose: str) -> None:
     check_random_halves(range(3, 60), knowledge, answer, whose)
 
 
@@ -129,11 +130,11 @@ def check_random_halves(seeds: Iterable[int], knowledge: str, answer: str, whose
             pending = {*seen} - {BARE}
             partial.check_refused(pending=pending)
             account.app.faults.clear()
-            narrowings = ({"excludes": tuple(hidden)}, {"targets": tuple(seen)}) if seen else ()
-            for options in narrowings:
-                narrowed = partial.plan_scope(**options).plan
-                assert narrowed.blockers == ()
-                assert {str(each.address) for each in narrowed.effective} == {
+            scopes = ({"excludes": tuple(hidden)}, {"targets": tuple(seen)}) if seen else ()
+            for options in scopes:
+                scoped = partial.plan_scope(**options).plan
+                assert scoped.blockers == ()
+                assert {str(each.address) for each in scoped.effective} == {
                     f"destination.{key}" for key in pending
                 }
             partial.declare()
@@ -143,7 +144,7 @@ def check_random_halves(seeds: Iterable[int], knowledge: str, answer: str, whose
 
 
 @pytest.mark.parametrize("knowledge", KNOWLEDGE)
-def test_the_half_that_is_seen_can_be_applied(knowledge: str) -> None:
+def test_visible_groups_can_be_applied_without_the_hidden_groups(knowledge: str) -> None:
     with open_partly_visible(knowledge) as partial:
         hidden = ("finance", "web")
         partial.show_only([key for key in KEYS if key not in hidden])
@@ -162,11 +163,10 @@ def test_the_half_that_is_seen_can_be_applied(knowledge: str) -> None:
 @pytest.mark.parametrize("answer", STATUS)
 @pytest.mark.parametrize("listed", [True, False])
 @pytest.mark.parametrize("knowledge", KNOWLEDGE)
-def test_a_hidden_destination_of_a_group_that_is_seen_is_never_made_again(
+def test_a_hidden_destination_of_a_visible_group_is_never_recreated(
     knowledge: str, answer: str, listed: bool
 ) -> None:
-    """Without memory only the answer 403 tells that there is one; after 404 and with nothing in a list, there is none
-    as far as anybody can know."""
+    """Without a state, only the answer 403 reveals the destination; after a 404, the plan creates it."""
     with open_partly_visible(knowledge) as partial:
         account, id = partial.account, partial.ids["lake"]
         code = "NotFound_Destination" if answer == "not-found" else "Forbidden"
@@ -184,14 +184,14 @@ def test_a_hidden_destination_of_a_group_that_is_seen_is_never_made_again(
         assert ("the list of destinations shows it" in finding.notes[0]) is listed
 
 
-def test_an_answer_403_about_what_no_entry_declares_still_ends_the_plan() -> None:
-    """A list that is refused, and what is to be removed: nothing is known then."""
+def test_a_403_for_an_undeclared_object_fails_the_plan() -> None:
+    """Refuse the plan if a list or the group of a removal is answered 403."""
     for path in ("/v1/groups", "/v1/destinations", "/v1/account/info"):
-        with open_partly_visible("memory") as partial:
+        with open_partly_visible("state") as partial:
             partial.account.app.faults.add(parse_fault(f"GET {path} status 403"))
             with pytest.raises(ReconcilerError, match="forbidden: "):
                 partial.account.plan()
-    with open_partly_visible("memory") as partial:
+    with open_partly_visible("state") as partial:
         kept = partial.account.state_text
         partial.show_only(["lake"], hidden_answer="forbidden")
         partial.account.declare(
@@ -202,8 +202,8 @@ def test_an_answer_403_about_what_no_entry_declares_still_ends_the_plan() -> Non
         assert partial.account.state_text == kept
 
 
-def test_looking_for_what_is_hidden_costs_no_more_than_before() -> None:
-    """S-22: one list more, and four reads of each group that neither shows; one read where it is refused."""
+def test_a_search_for_hidden_groups_stays_within_its_number_of_reads() -> None:
+    """Read one more list, and each group that no list shows four times; once if the read is refused (S-22)."""
     for answer, looks in (("not-found", 4), ("forbidden", 1)):
         with open_partly_visible("both") as partial:
             partial.show_only(["lake", "orders", "sales", "web"], hidden_answer=answer)
@@ -218,8 +218,8 @@ def test_looking_for_what_is_hidden_costs_no_more_than_before() -> None:
             assert asked == expected
 
 
-def test_what_is_neither_declared_nor_seen_stays_remembered() -> None:
-    with open_partly_visible("memory") as partial:
+def test_records_of_undeclared_hidden_groups_stay_in_the_state() -> None:
+    with open_partly_visible("state") as partial:
         before = partial.account.state
         assert before is not None
         partial.show_only(["lake", "ops", "sales", "web"])

@@ -1,4 +1,4 @@
-"""The judges condemn what they are there to condemn."""
+"""Check that each invariant check rejects a violation."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ GROUP_GONE = ("delete group.a", "deleted group")
 
 
 @pytest.mark.parametrize(
-    ("judge", "guilty", "innocent"),
+    ("check", "violation", "valid"),
     [
         (check_no_duplicates, [GROUP, DESTINATION, GROUP], [GROUP, DESTINATION]),
         (check_no_duplicates, [DESTINATION, GONE, DESTINATION], [GONE, DESTINATION]),
@@ -58,14 +58,14 @@ GROUP_GONE = ("delete group.a", "deleted group")
         ),
     ],
 )
-def test_a_judge_knows_the_guilty(
-    judge: Callable[[list[tuple[str, str]]], None],
-    guilty: list[tuple[str, str]],
-    innocent: list[tuple[str, str]],
+def test_a_check_rejects_a_violation_and_accepts_a_valid_history(
+    check: Callable[[list[tuple[str, str]]], None],
+    violation: list[tuple[str, str]],
+    valid: list[tuple[str, str]],
 ) -> None:
-    judge(innocent)
+    check(valid)
     with pytest.raises(AssertionError):
-        judge(guilty)
+        check(violation)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_a_judge_knows_the_guilty(
         ("test group.a", Record(id="x", unverified=True, intent=Intent(Action.VERIFY, "a")), True),
     ],
 )
-def test_a_call_is_announced_by_its_own_intent_alone(
+def test_a_call_is_announced_only_by_its_own_intent(
     call: str, record: Record | None, announced: bool
 ) -> None:
     records = {Address("group", "a"): record} if record is not None else {}

@@ -1,4 +1,4 @@
-"""S-13: a list that lies makes nothing be created or deleted that the memory, or the other list, knows."""
+"""Check that a wrong list never creates or deletes an object that the state or the other list knows (S-13)."""
 
 from __future__ import annotations
 
@@ -15,75 +15,73 @@ from reconciler.model.diagnostic import ReconcilerError
 pytestmark = pytest.mark.sampled(every=6)
 
 LISTS = ("/v1/groups", "/v1/destinations")
-LIES = (("#1", "creation"), ("#1..", "newest-first"))
-"""Only the first list lies, or all of them; in an order that makes the newest object, or the oldest, the last one."""
+LIST_FAULT_CASES = (("#1", "creation"), ("#1..", "newest-first"))
+"""Faulty calls and list order: only the first list or all lists, with the newest or the oldest object last."""
 REFUSALS = {FaultKind.CURSOR_LOOP: {"unintelligible-answer"}, FaultKind.EMPTY_PAGE: {"unintelligible-answer"}}
-"""A list without an end is no list. All others are believed as far as they go."""
+"""An endless list is an error. Other wrong lists are accepted."""
 
 
-def lied_to(play: ScenarioRun, lie: str) -> set[str]:
-    """One apply while a list lies. The codes with which it is refused, if it is."""
-    play.account.app.faults.add(parse_fault(lie))
+def apply_with_list_fault(run: ScenarioRun, fault: str) -> set[str]:
+    """Apply with a faulty list. Returns the codes of the refusal."""
+    run.account.app.faults.add(parse_fault(fault))
     try:
-        play.account.attempt()
+        run.account.attempt()
     except ReconcilerError as error:
         return {each.code for each in error.diagnostics}
     finally:
-        play.account.app.faults.clear()
-    assert play.account.planned is not None
-    return {each.code for each in play.account.planned.plan.blockers}
+        run.account.app.faults.clear()
+    assert run.account.planned is not None
+    return {each.code for each in run.account.planned.plan.blockers}
 
 
 @pytest.mark.sampled(every=7)
 @pytest.mark.parametrize("kind", sorted(LIST_FAULTS))
-@pytest.mark.parametrize("situation", SCENARIOS, ids=str)
-def test_a_list_that_lies_makes_and_deletes_nothing_that_is_known(
-    situation: Scenario, kind: FaultKind
-) -> None:
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
+def test_a_wrong_list_creates_and_deletes_no_known_object(scenario: Scenario, kind: FaultKind) -> None:
     for path in LISTS:
-        for calls, order in LIES:
-            with prepare_scenario(situation, list_order=order) as play:
-                codes = lied_to(play, f"GET {path} {calls} {kind}")
+        for calls, order in LIST_FAULT_CASES:
+            with prepare_scenario(scenario, list_order=order) as run:
+                codes = apply_with_list_fault(run, f"GET {path} {calls} {kind}")
                 assert codes == REFUSALS.get(kind, set()) or (calls == "#1" and not codes)
-                check_history(situation, play.history, play.names)
-                play.converge()
-                play.check_invariants(state_lost=False)
+                check_history(scenario, run.history, run.names)
+                run.converge()
+                run.check_invariants(state_lost=False)
 
 
 @pytest.mark.sampled(every=7)
 @pytest.mark.parametrize("kind", sorted(LIST_FAULTS))
-@pytest.mark.parametrize("situation", SCENARIOS, ids=str)
-def test_where_nothing_is_to_be_done_nothing_is_done(situation: Scenario, kind: FaultKind) -> None:
-    """The most dangerous moment: everything is in effect, and a list says that it is not."""
-    with prepare_scenario(situation) as play:
-        play.converge()
-        before = len(play.history)
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
+def test_a_wrong_list_changes_nothing_in_a_converged_account(scenario: Scenario, kind: FaultKind) -> None:
+    """A converged account whose list misses objects is the most dangerous state."""
+    with prepare_scenario(scenario) as run:
+        run.converge()
+        before = len(run.history)
         for path in LISTS:
-            codes = lied_to(play, f"GET {path} {kind}")
+            codes = apply_with_list_fault(run, f"GET {path} {kind}")
             assert codes == REFUSALS.get(kind, set())
-        assert [each for each in play.history[before:] if each.is_mutating] == []
-        play.converge()
-        play.check_invariants(state_lost=False)
+        assert [each for each in run.history[before:] if each.is_mutating] == []
+        run.converge()
+        run.check_invariants(state_lost=False)
 
 
 @pytest.mark.parametrize("kind", [FaultKind.MISSING_ITEM, FaultKind.EMPTY_LIST, FaultKind.ITEM_TWICE])
 @pytest.mark.parametrize("path", LISTS)
-def test_without_a_memory_the_other_list_is_enough(path: str, kind: FaultKind) -> None:
-    [situation] = [each for each in SCENARIOS if each.name == "three pairs"]
-    with prepare_scenario(situation) as play:
-        play.converge()
-        play.account.lose_state()
-        before = len(play.history)
-        assert lied_to(play, f"GET {path} {kind}") == set()
-        assert [each for each in play.history[before:] if each.is_mutating] == []
-        play.converge()
-        play.check_invariants(state_lost=True)
+def test_the_other_list_suffices_without_a_state(path: str, kind: FaultKind) -> None:
+    [scenario] = [each for each in SCENARIOS if each.name == "three pairs"]
+    with prepare_scenario(scenario) as run:
+        run.converge()
+        run.account.lose_state()
+        before = len(run.history)
+        assert apply_with_list_fault(run, f"GET {path} {kind}") == set()
+        assert [each for each in run.history[before:] if each.is_mutating] == []
+        run.converge()
+        run.check_invariants(state_lost=True)
 
 
-@pytest.mark.parametrize("forgotten", [True, False])
+@pytest.mark.parametrize("is_state_lost", [True, False])
 @pytest.mark.parametrize("kind", sorted(LIST_FAULTS))
-def test_what_an_id_names_is_asked_for_although_both_lists_lie(kind: FaultKind, forgotten: bool) -> None:
-    """Also a group without a destination, which only one of the lists could show."""
+def test_an_object_with_an_id_is_read_if_both_lists_are_wrong(kind: FaultKind, is_state_lost: bool) -> None:
+    """Includes a group without a destination, which only one of the lists can show."""
     for order in ("creation", "newest-first"):
         with open_project(list_order=order) as account:
             groups = {"finance": {}, "sales": {"destination": BIG_QUERY}}
@@ -91,7 +89,7 @@ def test_what_an_id_names_is_asked_for_although_both_lists_lie(kind: FaultKind, 
             account.apply()
             ids = {key: account.app.dashboard.find_group_ids(key)[0] for key in groups}
             account.declare({key: {**entry, "id": ids[key]} for key, entry in groups.items()})
-            if forgotten:
+            if is_state_lost:
                 account.lose_state()
             before = len(account.history)
             account.app.faults.add(*(parse_fault(f"GET {path} {kind}") for path in LISTS))
@@ -108,14 +106,14 @@ def test_what_an_id_names_is_asked_for_although_both_lists_lie(kind: FaultKind, 
 
 
 @pytest.mark.parametrize("kind", [FaultKind.MISSING_ITEM, FaultKind.EMPTY_LIST])
-def test_what_is_to_be_deleted_is_deleted_in_its_order_although_a_list_does_not_show_it(
+def test_deletions_keep_their_order_if_a_list_misses_objects(
     kind: FaultKind,
 ) -> None:
-    """A group whose destination the list leaves out is not deleted first: Fivetran may take both along."""
-    [situation] = [each for each in SCENARIOS if each.name == "removed"]
+    """A group is not deleted before its unlisted destination: Fivetran may delete both."""
+    [scenario] = [each for each in SCENARIOS if each.name == "removed"]
     for path in LISTS:
-        with prepare_scenario(situation, group_with_destination="deleted") as play:
-            lied_to(play, f"GET {path} {kind}")
-            check_history(situation, play.history, play.names)
-            play.converge()
-            check_history(situation, play.history, play.names)
+        with prepare_scenario(scenario, group_with_destination="deleted") as run:
+            apply_with_list_fault(run, f"GET {path} {kind}")
+            check_history(scenario, run.history, run.names)
+            run.converge()
+            check_history(scenario, run.history, run.names)

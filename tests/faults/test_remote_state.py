@@ -1,6 +1,6 @@
-"""S-55 for runners: a state in git or in a bucket is written by one run at a time, whatever happens to that run.
+"""Check that only one run at a time writes a state in git or in a bucket (S-55).
 
-The remote places are real: a bare repository, and an emulated S3 on a loopback socket.
+The remote backends are real: a bare repository, and an emulated S3 on a loopback socket.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 import cli_harness
@@ -23,6 +23,7 @@ from background_process import BackgroundProcess
 from blocking_server import BlockingServer, is_write, serve_blocking
 from cli_harness import SETTLE_TIME, CommandResult, EmulatedFivetran, Project, build_credentials
 from command_line import COMMAND, PROCESS_TIMEOUT, build_environment
+from emulated_objects import AzureStorage, GoogleStorage, ObjectServer, serve_objects
 from fake_clock import HastyClock
 from git_repo import run_git
 from long_runs import small_and_large
@@ -60,90 +61,136 @@ PAIR = """\
 SECRET_PAIR = PAIR.replace("US}}", 'US, secret_key: {{secret: "env:ORDERS_KEY"}}}}')
 
 
-class Place(Protocol):
-    """Where a state is, as tests see it."""
+class RemoteState(Protocol):
+    """Remote location of a state."""
 
-    text: str
-    environ: Mapping[str, str]
+    @property
+    def text(self) -> str: ...
 
-    def files(self) -> dict[str, str]:
-        """What is there."""
+    @property
+    def environ(self) -> Mapping[str, str]: ...
+
+    def read_files(self) -> dict[str, str]:
+        """Read the stored files by name."""
 
 
 @dataclass
-class InGit:
-    """A branch behind `origin`."""
+class GitState:
+    """Branch of the remote repository `origin`."""
 
     upstream: BareRepository
     text: str = f"git:origin/{BRANCH}"
     environ: Mapping[str, str] = field(default_factory=dict)
 
-    def files(self) -> dict[str, str]:
+    def read_files(self) -> dict[str, str]:
         return self.upstream.read_files()
 
 
 @dataclass
-class InS3:
-    """An object."""
+class S3State:
+    """Object in an S3 bucket."""
 
     bucket: S3Bucket
     text: str = "s3://states/state.json"
-    detour: str = ""
+    proxy_url: str = ""
 
     @property
     def environ(self) -> Mapping[str, str]:
-        return build_s3_environ(self.detour) if self.detour else self.bucket.environ
+        return build_s3_environ(self.proxy_url) if self.proxy_url else self.bucket.environ
 
-    def files(self) -> dict[str, str]:
+    @property
+    def unreachable_environ(self) -> Mapping[str, str]:
+        return {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
+
+    def read_files(self) -> dict[str, str]:
         return self.bucket.read_files()
 
+    def put(self, name: str, content: str) -> None:
+        self.bucket.put(name, content)
 
-class Runner:
-    """A checkout with the project, as every job of a CI system has one."""
 
-    def __init__(self, project: Project, server: EmulatedFivetran, place: Place) -> None:
-        self.project, self.server, self.place = project, server, place
+@dataclass
+class ObjectState:
+    """Object of another cloud. Its limit on writes is off: another module tests it, with real time."""
+
+    server: ObjectServer
+
+    def __post_init__(self) -> None:
+        self.server.write_interval = 0.0
+
+    @property
+    def text(self) -> str:
+        return f"{self.server.scheme}://states/state.json"
+
+    @property
+    def environ(self) -> Mapping[str, str]:
+        return self.server.environ
+
+    @property
+    def unreachable_environ(self) -> Mapping[str, str]:
+        variable = "GOOGLE_BASE_URL" if self.server.scheme == "gs" else "AZURE_STORAGE_ENDPOINT"
+        return {variable: "http://127.0.0.1:9"}
+
+    def read_files(self) -> dict[str, str]:
+        return self.server.read_files()
+
+    def put(self, name: str, content: str) -> None:
+        self.server.put(name, content)
+
+
+class Checkout:
+    """Checkout of the project, as in a CI job."""
+
+    def __init__(self, project: Project, server: EmulatedFivetran, remote_state: RemoteState) -> None:
+        self.project, self.server, self.remote_state = project, server, remote_state
         self.folder = project.folder
         project.write(
             "specs/reconciler.yaml",
-            f"version: 1\naccount_id: {server.account_id}\nspecs: ['groups/*.yaml']\nstate: {place.text}\n",
+            f"version: 1\naccount_id: {server.account_id}\nspecs: ['groups/*.yaml']\nstate: {remote_state.text}\n",
         )
-        if isinstance(place, InGit):
+        if isinstance(remote_state, GitState):
             run_git(self.folder, "init", "-q")
-            run_git(self.folder, "remote", "add", "origin", str(place.upstream.path))
+            run_git(self.folder, "remote", "add", "origin", str(remote_state.upstream.path))
 
-    def wants(self, *names: str, form: str = BARE) -> None:
+    def write_specs(self, *names: str, form: str = BARE) -> None:
         self.project.write_groups("".join(form.format(name) for name in names))
 
     def run(self, *arguments: str, **environ: str) -> CommandResult:
-        """A command in this process."""
-        return self.project.run_against(self.server, *arguments, environ={**self.place.environ, **environ})
+        """Run a command in this process."""
+        return self.project.run_against(
+            self.server, *arguments, environ={**self.remote_state.environ, **environ}
+        )
 
     @contextmanager
-    def running(self, url: str, *arguments: str) -> Iterator[BackgroundProcess]:
-        """A command in a process of its own, which talks to the server at `url`."""
+    def start_command(self, url: str, *arguments: str) -> Iterator[BackgroundProcess]:
+        """Start a command in another process, for the server at `url`."""
         with BackgroundProcess(
-            *(arguments or APPLY), directory=self.folder, **build_credentials(url), **self.place.environ
+            *(arguments or APPLY),
+            directory=self.folder,
+            **build_credentials(url),
+            **self.remote_state.environ,
         ) as process:
             yield process
 
     @contextmanager
-    def waiting(
-        self, holds: Callable[[str, str], bool] = is_write
+    def start_blocked_apply(
+        self, is_blocked: Callable[[str, str], bool] = is_write
     ) -> Iterator[tuple[BackgroundProcess, BlockingServer]]:
-        """An apply that waits for the answer to its first write."""
-        with serve_blocking(self.server, holds) as (gate, url), self.running(url) as process:
+        """Start an apply that waits for the answer to its first write."""
+        with serve_blocking(self.server, is_blocked) as (gate, url), self.start_command(url) as process:
             gate.await_arrivals(1)
             yield process, gate
 
     @property
     def state(self) -> Any:
-        """The state that is there."""
-        return json.loads(self.place.files()["state.json"])
+        """Read the stored state."""
+        return json.loads(self.remote_state.read_files()["state.json"])
 
-    def goes_on(self) -> None:
-        """An apply makes nothing that may still come of a run that was killed or cut off: all that it meant to make may
-        have been sent for as long as its lease ran. Then the next one does."""
+    def check_recovery(self) -> None:
+        """Check that an apply holds the creates of an interrupted run, and sends them after lease and settle time.
+
+        The interrupted run may have sent its creates at any time within its lease.
+        """
         held = self.run(*APPLY)
         assert held.exit == 6, held.stdout + held.stderr
         assert "may still take effect" in held.stdout
@@ -151,82 +198,89 @@ class Runner:
         again = self.run(*APPLY)
         assert again.exit == 0, again.stdout + again.stderr
 
-    def is_done(self) -> None:
-        """A plan is empty, nothing is there twice, and nobody holds the lock."""
+    def check_converged(self) -> None:
+        """Check that a plan is empty, no group exists twice, and the lock is free."""
         plan = self.run("plan", "--detailed-exitcode")
         assert plan.exit == 0, plan.stdout + plan.stderr
         names = [self.server.get(f"/groups/{id}")["name"] for id in self.server.list_ids("groups")]
         assert sorted(names) == sorted(set(names))
-        assert "state.json.lock" not in self.place.files()
+        assert "state.json.lock" not in self.remote_state.read_files()
 
 
 @pytest.fixture
 def upstream(tmp_path_factory: pytest.TempPathFactory) -> BareRepository:
-    """A bare repository."""
+    """Create a bare repository."""
     return BareRepository(tmp_path_factory.mktemp("server") / "upstream.git")
 
 
 @pytest.fixture
-def in_git(project: Project, server: EmulatedFivetran, upstream: BareRepository) -> Runner:
-    """A project with its state in git."""
-    return Runner(project, server, InGit(upstream))
+def git_checkout(project: Project, server: EmulatedFivetran, upstream: BareRepository) -> Checkout:
+    """Create a project with its state in git."""
+    return Checkout(project, server, GitState(upstream))
 
 
-@pytest.fixture(params=["git", "s3"])
-def anywhere(
+@pytest.fixture(
+    params=["git", "s3", *(pytest.param(scheme, marks=pytest.mark.long) for scheme in ("gs", "az"))]
+)
+def remote_checkout(
     request: pytest.FixtureRequest, project: Project, server: EmulatedFivetran, upstream: BareRepository
-) -> Iterator[Runner]:
-    """A project with its state in git, and one with it in a bucket."""
-    with ExitStack() as until_the_end:
-        place: Place = InGit(upstream)
+) -> Iterator[Checkout]:
+    """Create a project with its state in git, or in a bucket of each cloud."""
+    with ExitStack() as stack:
+        remote_state: RemoteState = GitState(upstream)
         if request.param == "s3":
-            place = InS3(until_the_end.enter_context(open_bucket()))
-        yield Runner(project, server, place)
+            remote_state = S3State(stack.enter_context(open_bucket()))
+        elif request.param != "git":
+            cloud = GoogleStorage() if request.param == "gs" else AzureStorage()
+            remote_state = ObjectState(stack.enter_context(serve_objects(cloud)))
+        yield Checkout(project, server, remote_state)
 
 
-def the_codes(text: str) -> list[str]:
+def list_error_codes(text: str) -> list[str]:
     starts = (line for line in text.splitlines() if line.startswith("error["))
     return [line.removeprefix("error[").partition("]")[0] for line in starts]
 
 
 @contextmanager
-def later(monkeypatch: pytest.MonkeyPatch, **passed: float) -> Iterator[None]:
-    """Runs in this process take place some time later."""
+def advance_clock(monkeypatch: pytest.MonkeyPatch, **passed: float) -> Iterator[None]:
+    """Move the clock of runs in this process ahead."""
     with monkeypatch.context() as patch:
         patch.setattr(HastyClock, "ahead", timedelta(**passed))
         yield
 
 
-def group_writes(server: EmulatedFivetran) -> list[str]:
-    """The groups that were made, and those that got a destination, in the order of the calls."""
+def list_create_calls(server: EmulatedFivetran) -> list[str]:
+    """List created groups and destinations by group name, in the order of the calls."""
     names: dict[str, str] = {}
-    told = []
+    writes = []
     for each in server.app.read_history():
         if each.effect_of:
             continue
         if each.method == "POST" and each.path == "/v1/groups":
-            told.append(f"group {each.body['name']}")
+            writes.append(f"group {each.body['name']}")
         elif each.method == "POST" and each.path == "/v1/destinations":
             names = {id: server.get(f"/groups/{id}")["name"] for id in server.list_ids("groups")}
-            told.append(f"destination {names[each.body['group_id']]}")
-    return told
+            writes.append(f"destination {names[each.body['group_id']]}")
+    return writes
 
 
 @small_and_large("count", 4, 20)
-def test_of_many_applies_at_once_one_proceeds_at_a_time_and_none_is_lost(
-    anywhere: Runner, count: int
+def test_simultaneous_applies_proceed_one_at_a_time_and_lose_nothing(
+    remote_checkout: Checkout, count: int
 ) -> None:
     names = [f"team_{number:02}" for number in range(count)]
-    anywhere.wants(*names, form=PAIR)
+    remote_checkout.write_specs(*names, form=PAIR)
     ends: dict[str, list[int]] = {name: [] for name in names}
     start = threading.Barrier(len(names))
-    few = threading.Semaphore(2)  # two processors cannot try again many times at once
+    retry_limit = threading.Semaphore(2)  # limits the load of simultaneous retries
 
     def attempt(name: str) -> int:
         done = subprocess.run(
             [*COMMAND, *APPLY, "--target", name],
-            cwd=anywhere.folder,
-            env=build_environment(**build_credentials(anywhere.server.url), **anywhere.place.environ),
+            cwd=remote_checkout.folder,
+            env=build_environment(
+                **build_credentials(remote_checkout.server.url), **remote_checkout.remote_state.environ
+            ),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=PROCESS_TIMEOUT,
@@ -237,293 +291,308 @@ def test_of_many_applies_at_once_one_proceeds_at_a_time_and_none_is_lost(
             assert b"error[locked]" in done.stderr
         return done.returncode
 
-    def until_done(name: str) -> None:
+    def apply_until_done(name: str) -> None:
         start.wait(PROCESS_TIMEOUT)
         ends[name].append(attempt(name))
         while ends[name][-1] != 0:
-            with few:
+            with retry_limit:
                 ends[name].append(attempt(name))
 
     with ThreadPoolExecutor(len(names)) as pool:
-        for each in [pool.submit(until_done, name) for name in names]:
+        for each in [pool.submit(apply_until_done, name) for name in names]:
             each.result(3 * PROCESS_TIMEOUT)
-    assert any(5 in codes for codes in ends.values()), "they did not meet"
-    writes = group_writes(anywhere.server)
+    assert any(5 in codes for codes in ends.values()), "no run met the lock of another run"
+    writes = list_create_calls(remote_checkout.server)
     assert sorted(writes) == sorted(f"{kind} {name}" for kind in ("group", "destination") for name in names)
     for first, second in zip(writes[::2], writes[1::2], strict=True):
         assert (first.split()[0], second.split()[0]) == ("group", "destination")
-        assert first.split()[1] == second.split()[1], "the writes of two runs are mixed"
-    records = anywhere.state["records"]
+        assert first.split()[1] == second.split()[1], "the writes of two runs are interleaved"
+    records = remote_checkout.state["records"]
     assert sorted(records) == sorted(f"{kind}.{name}" for kind in ("group", "destination") for name in names)
     assert all(record["id"] and record["intent"] is None for record in records.values())
-    anywhere.is_done()
+    remote_checkout.check_converged()
 
 
-def test_the_history_of_the_branch_shows_one_run_after_the_other(
-    in_git: Runner, upstream: BareRepository
+@pytest.mark.long
+def test_the_history_of_the_branch_lists_the_runs_in_order(
+    git_checkout: Checkout, upstream: BareRepository
 ) -> None:
     for names in (["a"], ["a", "b"]):
-        in_git.wants(*names)
-        assert in_git.run(*APPLY).exit == 0
-    told = [subject.partition("state.json, ")[2] for subject in upstream.list_subjects()]
-    shapes = [each.split()[0].rstrip(";") for each in told]
+        git_checkout.write_specs(*names)
+        assert git_checkout.run(*APPLY).exit == 0
+    subjects = [subject.partition("state.json, ")[2] for subject in upstream.list_subjects()]
+    shapes = [each.split()[0].rstrip(";") for each in subjects]
     assert shapes == ["locked", "serial", "serial", "unlocked"] * 2
-    assert told[6] == "serial 4, 2 records"
+    assert subjects[6] == "serial 4, 2 records"
 
 
-def test_whoever_has_to_wait_is_told_for_whom_and_until_when(anywhere: Runner) -> None:
-    anywhere.wants("first")
-    with anywhere.waiting() as (process, gate):
-        before = len(anywhere.server.calls)
-        second = anywhere.run(*APPLY)
-        assert (second.exit, the_codes(second.stderr)) == (5, ["locked"])
+def test_a_refused_run_names_the_lock_holder_and_its_expiry(remote_checkout: Checkout) -> None:
+    remote_checkout.write_specs("first")
+    with remote_checkout.start_blocked_apply() as (process, gate):
+        before = len(remote_checkout.server.calls)
+        second = remote_checkout.run(*APPLY)
+        assert (second.exit, list_error_codes(second.stderr)) == (5, ["locked"])
         assert f"(process {process.pid}), since 20" in second.stderr
-        held = json.loads(anywhere.place.files()["state.json.lock"])
+        held = json.loads(remote_checkout.remote_state.read_files()["state.json.lock"])
         assert f"free again at {held['until']}" in second.stderr
-        assert anywhere.server.calls[before:] == []
-        plan = anywhere.run("plan")
-        assert plan.exit == 0, "whoever only looks needs no lock"
+        assert remote_checkout.server.calls[before:] == []
+        plan = remote_checkout.run("plan")
+        assert plan.exit == 0, "a plan needs no lock"
         gate.released.set()
         assert process.wait_for_exit().code == 0
-    anywhere.is_done()
+    remote_checkout.check_converged()
 
 
-@pytest.mark.parametrize("way", ["in time", "by hand"])
-def test_a_killed_holder_is_recovered(anywhere: Runner, way: str) -> None:
-    anywhere.wants("first", "second")
-    with anywhere.waiting() as (process, _):
+@pytest.mark.parametrize("way", ["expiry", "unlock"])
+def test_the_next_run_recovers_after_a_killed_lock_holder(remote_checkout: Checkout, way: str) -> None:
+    remote_checkout.write_specs("first", "second")
+    with remote_checkout.start_blocked_apply() as (process, _):
         process.signal(signal.SIGKILL)
         process.wait_for_exit()
-    locked = anywhere.run(*APPLY)
-    assert (locked.exit, the_codes(locked.stderr)) == (5, ["locked"])
+    locked = remote_checkout.run(*APPLY)
+    assert (locked.exit, list_error_codes(locked.stderr)) == (5, ["locked"])
     assert f"(process {process.pid})" in locked.stderr
-    if way == "by hand":
-        refused = anywhere.run("state", "unlock")
-        assert (refused.exit, the_codes(refused.stderr)) == (64, ["no-terminal"])
-        assert f"no process {process.pid} is on this host" in refused.stdout
+    if way == "unlock":
+        refused = remote_checkout.run("state", "unlock")
+        assert (refused.exit, list_error_codes(refused.stderr)) == (64, ["no-terminal"])
+        assert f"this host has no process {process.pid}" in refused.stdout
         assert "it is free by itself at 20" in refused.stdout
-        broken = anywhere.run("state", "unlock", "--auto-approve")
+        broken = remote_checkout.run("state", "unlock", "--auto-approve")
         assert broken.exit == 0, broken.stderr
     else:
-        anywhere.project.advance_time(timedelta(minutes=5, seconds=50))
-        assert anywhere.run(*APPLY).exit == 5, "clocks may differ by a minute"
-        anywhere.project.advance_time(timedelta(seconds=20))
-    anywhere.goes_on()
-    assert len(anywhere.server.list_ids("groups")) == 2
-    anywhere.is_done()
+        lock = json.loads(remote_checkout.remote_state.read_files()["state.json.lock"])
+        expiry = datetime.fromisoformat(lock["until"]) + timedelta(seconds=lease.CLOCK_SKEW)
+        # As near as a slow machine allows.
+        remote_checkout.project.advance_time(expiry - timedelta(seconds=30) - datetime.now(UTC))
+        assert remote_checkout.run(*APPLY).exit == 5, "the lease is extended by the permitted clock skew"
+        remote_checkout.project.advance_time(timedelta(seconds=40))
+    remote_checkout.check_recovery()
+    assert len(remote_checkout.server.list_ids("groups")) == 2
+    remote_checkout.check_converged()
 
 
-def test_a_lock_that_ran_out_is_tidied_up_by_whoever_looks(
-    anywhere: Runner, monkeypatch: pytest.MonkeyPatch
+def test_an_expired_lock_is_cleared_by_unlock(
+    remote_checkout: Checkout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    anywhere.wants("first")
-    with anywhere.waiting() as (process, _):
+    remote_checkout.write_specs("first")
+    with remote_checkout.start_blocked_apply() as (process, _):
         process.signal(signal.SIGKILL)
         process.wait_for_exit()
-    with later(monkeypatch, minutes=7):
-        result = anywhere.run("state", "unlock")
+    with advance_clock(monkeypatch, minutes=7):
+        result = remote_checkout.run("state", "unlock")
     assert result.exit == 0
-    assert f"Nobody holds the lock of {anywhere.place.text}." in result.stdout
+    assert f"The lock of {remote_checkout.remote_state.text} is free." in result.stdout
     assert f"(process {process.pid})" in result.stdout
-    assert "state.json.lock" not in anywhere.place.files()
+    assert "state.json.lock" not in remote_checkout.remote_state.read_files()
 
 
-def test_a_lock_that_never_ends_can_be_broken(in_git: Runner, upstream: BareRepository) -> None:
-    in_git.wants("first")
+def test_a_lock_without_expiry_can_be_broken(git_checkout: Checkout, upstream: BareRepository) -> None:
+    git_checkout.write_specs("first")
     holder = {"pid": 1, "host": "runner-7", "user": "ci", "since": "x", "doing": "reconciler apply"}
     content = {"holder": holder, "until": "9999-12-31T23:59:59+00:00", "mark": "m"}
-    shelf = GitBackend(GitBranch(str(upstream.path), BRANCH, is_remote=False), build_context(in_git.folder))
-    shelf.read("state.json.lock")
-    shelf.write({"state.json.lock": json.dumps(content).encode()}, "for ever")
-    locked = in_git.run(*APPLY)
-    assert (locked.exit, the_codes(locked.stderr)) == (5, ["locked"])
-    assert in_git.run("state", "unlock", "--auto-approve").exit == 0
-    assert in_git.run(*APPLY).exit == 0
+    backend = GitBackend(
+        GitBranch(str(upstream.path), BRANCH, is_remote=False), build_context(git_checkout.folder)
+    )
+    backend.read("state.json.lock")
+    backend.write({"state.json.lock": json.dumps(content).encode()}, "endless lock")
+    locked = git_checkout.run(*APPLY)
+    assert (locked.exit, list_error_codes(locked.stderr)) == (5, ["locked"])
+    assert git_checkout.run("state", "unlock", "--auto-approve").exit == 0
+    assert git_checkout.run(*APPLY).exit == 0
 
 
-def test_the_lock_of_a_process_that_runs_here_is_never_broken(anywhere: Runner) -> None:
-    anywhere.wants("first")
-    with anywhere.waiting() as (process, gate):
-        result = anywhere.run("state", "unlock", "--auto-approve")
-        assert (result.exit, the_codes(result.stderr)) == (5, ["locked"])
+def test_the_lock_of_a_live_local_process_is_never_broken(remote_checkout: Checkout) -> None:
+    remote_checkout.write_specs("first")
+    with remote_checkout.start_blocked_apply() as (process, gate):
+        result = remote_checkout.run("state", "unlock", "--auto-approve")
+        assert (result.exit, list_error_codes(result.stderr)) == (5, ["locked"])
         assert f"stop process {process.pid}" in result.stderr
         gate.released.set()
         assert process.wait_for_exit().code == 0
 
 
-def test_what_is_about_to_be_done_is_there_before_the_first_write(anywhere: Runner) -> None:
-    anywhere.wants("first", "second", form=PAIR)
-    with anywhere.waiting() as (process, gate):
+def test_intents_are_stored_before_the_first_write(remote_checkout: Checkout) -> None:
+    remote_checkout.write_specs("first", "second", form=PAIR)
+    with remote_checkout.start_blocked_apply() as (process, gate):
         intents = {
-            address: record["intent"]["action"] for address, record in anywhere.state["records"].items()
+            address: record["intent"]["action"]
+            for address, record in remote_checkout.state["records"].items()
         }
         assert intents == dict.fromkeys(
             ("group.first", "destination.first", "group.second", "destination.second"), "create"
         )
         gate.released.set()
         assert process.wait_for_exit().code == 0
-    assert all(record["intent"] is None for record in anywhere.state["records"].values())
+    assert all(record["intent"] is None for record in remote_checkout.state["records"].values())
 
 
 @pytest.mark.long
 @pytest.mark.sampled(every=2)
-def test_what_a_killed_run_did_since_the_last_push_is_found_by_looking(anywhere: Runner) -> None:
-    anywhere.wants("first", "second", "third")
+def test_creates_of_a_killed_run_after_its_last_push_are_recovered(remote_checkout: Checkout) -> None:
+    remote_checkout.write_specs("first", "second", "third")
     arrived = iter(range(10))
-    second = lambda method, path: method == "POST" and next(arrived) == 1  # noqa: E731 - as short as it is
-    with anywhere.waiting(holds=second) as (process, gate):
-        assert all(record["id"] is None for record in anywhere.state["records"].values())
+    second = lambda method, path: method == "POST" and next(arrived) == 1  # noqa: E731 - a one-line predicate
+    with remote_checkout.start_blocked_apply(is_blocked=second) as (process, gate):
+        assert all(record["id"] is None for record in remote_checkout.state["records"].values())
         process.signal(signal.SIGKILL)
         process.wait_for_exit()
         gate.released.set()
-    anywhere.project.advance_time(timedelta(minutes=7))
-    anywhere.goes_on()
-    assert anywhere.server.writes.count("POST /v1/groups") == 3
-    assert all(record["id"] for record in anywhere.state["records"].values())
-    anywhere.is_done()
+    remote_checkout.project.advance_time(timedelta(minutes=7))
+    remote_checkout.check_recovery()
+    assert remote_checkout.server.writes.count("POST /v1/groups") == 3
+    assert all(record["id"] for record in remote_checkout.state["records"].values())
+    remote_checkout.check_converged()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("late", [30, 600])
-def test_a_create_that_takes_effect_late_is_made_once(anywhere: Runner, late: int) -> None:
-    """S-18. Later runs have other folders, and know only what the state at its place says."""
-    anywhere.wants("first", "second", form=PAIR)
+def test_a_late_create_takes_effect_once(remote_checkout: Checkout, late: int) -> None:
+    """Later runs have other folders, and know only the remote state (S-18)."""
+    remote_checkout.write_specs("first", "second", form=PAIR)
     for path in ("groups", "destinations"):
-        anywhere.server.app.faults.add(
+        remote_checkout.server.app.faults.add(
             parse_fault(f"POST /v1/{path} #1 before-effect close effect-after={late}")
         )
-    assert anywhere.run(*APPLY).exit == 6
-    assert anywhere.state["records"]["group.first"]["intent"]["sent"]
+    assert remote_checkout.run(*APPLY).exit == 6
+    assert remote_checkout.state["records"]["group.first"]["intent"]["sent"]
     for seconds in (0, 5, late, 0, SETTLE_TIME.total_seconds()):
-        anywhere.project.advance_time(timedelta(seconds=seconds))
-        last = anywhere.run(*APPLY)
+        remote_checkout.project.advance_time(timedelta(seconds=seconds))
+        last = remote_checkout.run(*APPLY)
         assert last.exit in {0, 6}
     assert last.exit == 0, last.stdout + last.stderr
-    assert sorted(group_writes(anywhere.server)) == [
+    assert sorted(list_create_calls(remote_checkout.server)) == [
         "destination first",
         "destination second",
         "group first",
         "group second",
     ]
-    anywhere.is_done()
+    remote_checkout.check_converged()
 
 
 @pytest.mark.long
 @pytest.mark.sampled(every=3)
 @pytest.mark.parametrize("late", [60, 1_000])
-def test_a_create_of_a_killed_run_that_takes_effect_late_is_made_once(anywhere: Runner, late: int) -> None:
-    """Nothing at the place of the state tells whether the request had left."""
-    anywhere.wants("first")
-    anywhere.server.app.faults.add(
+def test_a_late_create_of_a_killed_run_takes_effect_once(remote_checkout: Checkout, late: int) -> None:
+    """The remote state does not show whether the request was sent."""
+    remote_checkout.write_specs("first")
+    remote_checkout.server.app.faults.add(
         parse_fault(f"POST /v1/groups #1 before-effect hang 600 effect-after={late}")
     )
-    with anywhere.running(anywhere.server.url) as process:
-        eventually(lambda: anywhere.server.writes == ["POST /v1/groups"])
+    with remote_checkout.start_command(remote_checkout.server.url) as process:
+        wait_until(lambda: remote_checkout.server.writes == ["POST /v1/groups"])
         process.signal(signal.SIGKILL)
         process.wait_for_exit()
-    anywhere.server.app.faults.clear()
-    assert anywhere.state["records"]["group.first"]["intent"]["sent"] is None
-    assert anywhere.run("state", "unlock", "--auto-approve").exit == 0
-    assert anywhere.run(*APPLY).exit == 6
-    anywhere.project.advance_time(SETTLE_TIME)  # settled it would be, if it had left when its run began
-    assert anywhere.run(*APPLY).exit == (6 if late > SETTLE_TIME.total_seconds() else 0)
-    anywhere.project.advance_time(timedelta(minutes=5))
-    assert anywhere.run(*APPLY).exit == 0
-    assert len(anywhere.server.list_ids("groups")) == 1
-    anywhere.is_done()
+    remote_checkout.server.app.faults.clear()
+    assert remote_checkout.state["records"]["group.first"]["intent"]["sent"] is None
+    assert remote_checkout.run("state", "unlock", "--auto-approve").exit == 0
+    assert remote_checkout.run(*APPLY).exit == 6
+    remote_checkout.project.advance_time(
+        SETTLE_TIME
+    )  # not settled yet: the lease may have delayed the request
+    assert remote_checkout.run(*APPLY).exit == (6 if late > SETTLE_TIME.total_seconds() else 0)
+    remote_checkout.project.advance_time(timedelta(minutes=5))
+    assert remote_checkout.run(*APPLY).exit == 0
+    assert len(remote_checkout.server.list_ids("groups")) == 1
+    remote_checkout.check_converged()
 
 
 @pytest.mark.parametrize("command", [APPLY, ("plan",), ("state", "list"), ("state", "unlock")], ids=" ".join)
-def test_a_place_that_cannot_be_reached_refuses_before_anything_is_sent(
-    anywhere: Runner, upstream: BareRepository, command: tuple[str, ...]
+def test_an_unreachable_backend_is_refused_before_any_request(
+    remote_checkout: Checkout, upstream: BareRepository, command: tuple[str, ...]
 ) -> None:
-    anywhere.wants("first")
-    environ = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"} if isinstance(anywhere.place, InS3) else {}
+    remote_checkout.write_specs("first")
+    remote_state = remote_checkout.remote_state
+    is_in_bucket = isinstance(remote_state, S3State | ObjectState)
+    environ = remote_state.unreachable_environ if is_in_bucket else {}
     upstream.path.rename(upstream.path.with_name("away.git"))
-    result = anywhere.run(*command, **environ)
-    assert (result.exit, the_codes(result.stderr)) == (1, ["state-unreachable"])
-    assert anywhere.place.text in result.stderr
-    assert "= help: see that " in result.stderr
-    assert anywhere.server.calls == []
+    result = remote_checkout.run(*command, **environ)
+    assert (result.exit, list_error_codes(result.stderr)) == (1, ["state-unreachable"])
+    assert remote_checkout.remote_state.text in result.stderr
+    advice = (
+        "see that its endpoint can be reached" if is_in_bucket else "correct the address of the repository"
+    )
+    assert f"= help: {advice}" in result.stderr
+    assert remote_checkout.server.calls == []
 
 
-def test_a_place_that_may_be_read_but_not_written_refuses_as_well(
-    in_git: Runner, upstream: BareRepository
+def test_a_read_only_backend_refuses_an_apply_before_any_request(
+    git_checkout: Checkout, upstream: BareRepository
 ) -> None:
-    in_git.wants("first")
+    git_checkout.write_specs("first")
     upstream.add_hook("pre-receive", "exit 1")
-    assert in_git.run("plan").exit == 0
-    before = len(in_git.server.calls)
-    result = in_git.run(*APPLY)
-    assert (result.exit, the_codes(result.stderr)) == (1, ["state-unreachable"])
+    assert git_checkout.run("plan").exit == 0
+    before = len(git_checkout.server.calls)
+    result = git_checkout.run(*APPLY)
+    assert (result.exit, list_error_codes(result.stderr)) == (1, ["state-unreachable"])
     assert "pre-receive hook declined" in result.stderr
     assert f"these credentials may push to the branch `{BRANCH}`" in result.stderr
-    assert in_git.server.calls[before:] == []
+    assert git_checkout.server.calls[before:] == []
 
 
-def test_intents_that_cannot_be_pushed_stop_a_run_before_its_first_write(
-    in_git: Runner, upstream: BareRepository
+def test_a_run_stops_before_its_first_write_if_intents_cannot_be_pushed(
+    git_checkout: Checkout, upstream: BareRepository
 ) -> None:
-    in_git.wants("first")
+    git_checkout.write_specs("first")
     upstream.add_hook("pre-receive", "test -e locked && exit 1; touch locked")
-    result = in_git.run(*APPLY)
-    assert (result.exit, the_codes(result.stderr)) == (1, ["state-unreachable"])
-    assert in_git.server.writes == []
+    result = git_checkout.run(*APPLY)
+    assert (result.exit, list_error_codes(result.stderr)) == (1, ["state-unreachable"])
+    assert git_checkout.server.writes == []
 
 
 @pytest.mark.long
-def test_a_push_that_is_refused_half_way_stops_nothing_and_what_was_done_is_rescued(
-    in_git: Runner, upstream: BareRepository
+def test_a_refused_push_during_an_apply_leads_to_a_backup_of_the_state(
+    git_checkout: Checkout, upstream: BareRepository
 ) -> None:
-    in_git.wants("first", "second", "third")
-    with in_git.waiting() as (process, gate):
+    git_checkout.write_specs("first", "second", "third")
+    with git_checkout.start_blocked_apply() as (process, gate):
         upstream.add_hook("pre-receive", "exit 1")
         gate.released.set()
         ended = process.wait_for_exit()
     assert ended.code == 6
     assert "3 created" in ended.out
-    assert the_codes(ended.err) == ["state-not-kept"]
-    [rescued] = (in_git.folder / "specs" / ".reconciler").glob("state.json.rescued-*")
+    assert list_error_codes(ended.err) == ["state-not-kept"]
+    [rescued] = (git_checkout.folder / "specs" / ".reconciler").glob("state.json.rescued-*")
     assert str(rescued.name) in " ".join(ended.err.split())
     records = json.loads(rescued.read_text())["records"]
     assert all(record["id"] and record["intent"] is None for record in records.values())
     (upstream.path / "hooks" / "pre-receive").unlink()
-    assert in_git.run("state", "unlock", "--auto-approve").exit == 0
-    again = in_git.run(*APPLY)
+    assert git_checkout.run("state", "unlock", "--auto-approve").exit == 0
+    again = git_checkout.run(*APPLY)
     assert again.exit == 0, again.stdout + again.stderr
-    assert in_git.server.writes == ["POST /v1/groups"] * 3, "all were found"
-    in_git.is_done()
+    assert git_checkout.server.writes == ["POST /v1/groups"] * 3, "all groups were recovered"
+    git_checkout.check_converged()
 
 
-def test_a_push_that_failed_is_made_again_and_then_nothing_is_missing(
-    in_git: Runner, upstream: BareRepository, monkeypatch: pytest.MonkeyPatch
+def test_a_failed_push_is_repeated_with_all_records(
+    git_checkout: Checkout, upstream: BareRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    in_git.wants("first", "second")
+    git_checkout.write_specs("first", "second")
     refused = upstream.path / "refused"
 
     def interrupt(number: int) -> None:
         if number == 0:
             upstream.add_hook("pre-receive", "touch refused; exit 1")
-            at_once(monkeypatch)
-            eventually(refused.exists)
+            disable_intervals(monkeypatch)
+            wait_until(refused.exists)
             (upstream.path / "hooks" / "pre-receive").unlink()
 
-    with watched(in_git.server, interrupt) as url:
-        result = in_git.project.run(*APPLY, environ=build_credentials(url))
+    with serve_with_hook(git_checkout.server, interrupt) as url:
+        result = git_checkout.project.run(*APPLY, environ=build_credentials(url))
     assert result.exit == 0, result.stdout + result.stderr
-    in_git.is_done()
+    git_checkout.check_converged()
 
 
-def eventually(holds: Callable[[], bool]) -> None:
-    """Wait until something holds."""
+def wait_until(is_blocked: Callable[[], bool]) -> None:
+    """Wait until the condition is true."""
     until = time.monotonic() + PROCESS_TIMEOUT
-    while not holds():
+    while not is_blocked():
         assert time.monotonic() < until
         time.sleep(0.01)
 
 
 @contextmanager
-def watched(server: EmulatedFivetran, on_write: Callable[[int], None]) -> Iterator[str]:
-    """A server that does something before it answers a write, which is told how many were before."""
+def serve_with_hook(server: EmulatedFivetran, on_write: Callable[[int], None]) -> Iterator[str]:
+    """Serve the account and call `on_write` before each write, with the number of earlier writes."""
     count = iter(range(1000))
 
     def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -536,25 +605,25 @@ def watched(server: EmulatedFivetran, on_write: Callable[[int], None]) -> Iterat
         yield url
 
 
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let everything be due all the time."""
+def disable_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let each renewal and each write of the state be due at once."""
     monkeypatch.setattr(lease, "WRITE_INTERVAL", 0.0)
     monkeypatch.setattr(lease, "RENEW_AFTER", 0.0)
 
 
-def another(runner: Runner, upstream: BareRepository) -> RemoteLock:
-    """The lock as another run sees it."""
-    around = build_context(runner.folder)
-    shelf = GitBackend(GitBranch(str(upstream.path), BRANCH, is_remote=False), around)
-    shelf.read("state.json.lock", "state.json")
-    return RemoteLock(shelf, "state.json.lock", HOLDER, around)
+def open_other_lock(checkout: Checkout, upstream: BareRepository) -> RemoteLock:
+    """Open the lock as another run."""
+    context = build_context(checkout.folder)
+    backend = GitBackend(GitBranch(str(upstream.path), BRANCH, is_remote=False), context)
+    backend.read("state.json.lock", "state.json")
+    return RemoteLock(backend, "state.json.lock", HOLDER, context)
 
 
 @pytest.mark.parametrize("takes", ["the lock", "the state", "the branch"])
-def test_a_run_whose_lock_was_taken_starts_nothing_more_and_replaces_nothing(
-    in_git: Runner, upstream: BareRepository, monkeypatch: pytest.MonkeyPatch, takes: str
+def test_a_run_that_lost_its_lock_starts_no_change_and_overwrites_nothing(
+    git_checkout: Checkout, upstream: BareRepository, monkeypatch: pytest.MonkeyPatch, takes: str
 ) -> None:
-    in_git.wants("first", "second", "third")
+    git_checkout.write_specs("first", "second", "third")
     stolen = {}
 
     def steal(number: int) -> None:
@@ -564,88 +633,93 @@ def test_a_run_whose_lock_was_taken_starts_nothing_more_and_replaces_nothing(
             run_git(upstream.path, "branch", "-D", BRANCH)
         else:
             changes = {"state.json": b"{}\n"} if takes == "the state" else {}
-            another(in_git, upstream).write(changes, "mine now")
+            open_other_lock(git_checkout, upstream).write(changes, "mine now")
         stolen.update(upstream.read_files())
-        at_once(monkeypatch)
+        disable_intervals(monkeypatch)
 
-    with watched(in_git.server, steal) as url:
-        result = in_git.project.run(*APPLY, environ=build_credentials(url))
+    with serve_with_hook(git_checkout.server, steal) as url:
+        result = git_checkout.project.run(*APPLY, environ=build_credentials(url))
     assert result.exit == 6, result.stdout + result.stderr
-    assert the_codes(result.stderr) == ["lease-lost"]
+    assert list_error_codes(result.stderr) == ["lease-lost"]
     assert "is not held by this run any more" in result.stderr
     if takes != "the branch":
         assert (
             "it is held by `reconciler apply` by ci on runner-7 (process 4711)"
             in result.stdout + result.stderr
         )
-    assert in_git.server.writes == ["POST /v1/groups"]
+    assert git_checkout.server.writes == ["POST /v1/groups"]
     assert "2 cancelled" in result.stdout
     assert upstream.read_files() == stolen
-    assert list((in_git.folder / "specs" / ".reconciler").glob("state.json.rescued-*"))
+    assert list((git_checkout.folder / "specs" / ".reconciler").glob("state.json.rescued-*"))
 
 
-def test_a_lock_that_was_taken_before_the_first_write_refuses(
-    in_git: Runner, upstream: BareRepository, monkeypatch: pytest.MonkeyPatch
+def test_a_lock_lost_before_the_first_write_refuses_the_apply(
+    git_checkout: Checkout, upstream: BareRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    in_git.wants("first")
+    git_checkout.write_specs("first")
     taken = []
 
     def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         if not taken:
-            taken.append(another(in_git, upstream).write({}, "mine now"))
-        answer: Iterable[bytes] = in_git.server.app(environ, start_response)
+            taken.append(open_other_lock(git_checkout, upstream).write({}, "mine now"))
+        answer: Iterable[bytes] = git_checkout.server.app(environ, start_response)
         return answer
 
     with serve_in_thread(app) as url:
-        result = in_git.project.run(*APPLY, environ=build_credentials(url))
-    assert (result.exit, the_codes(result.stderr)) == (5, ["lease-lost"])
-    assert in_git.server.writes == []
+        result = git_checkout.project.run(*APPLY, environ=build_credentials(url))
+    assert (result.exit, list_error_codes(result.stderr)) == (5, ["lease-lost"])
+    assert git_checkout.server.writes == []
     assert "mine now" in upstream.list_subjects()[-1]
 
 
-def test_a_lock_is_renewed_while_a_call_takes_its_time_and_results_go_out_meanwhile(
-    in_git: Runner, upstream: BareRepository, monkeypatch: pytest.MonkeyPatch
+def test_a_slow_call_does_not_delay_lock_renewal_and_results(
+    git_checkout: Checkout, upstream: BareRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    in_git.wants("first", "second")
-    at_once(monkeypatch)
+    git_checkout.write_specs("first", "second")
+    disable_intervals(monkeypatch)
     seen: list[Any] = []
 
     def wait(number: int) -> None:
         before = len(upstream.list_subjects())
-        eventually(lambda: len(upstream.list_subjects()) > before + 2)
+        wait_until(lambda: len(upstream.list_subjects()) > before + 2)
         seen.append(json.loads(upstream.read_files()["state.json"])["records"])
 
-    with watched(in_git.server, wait) as url:
-        result = in_git.project.run(*APPLY, environ=build_credentials(url))
+    with serve_with_hook(git_checkout.server, wait) as url:
+        result = git_checkout.project.run(*APPLY, environ=build_credentials(url))
     assert result.exit == 0, result.stdout + result.stderr
     assert any(subject.endswith("still at work") for subject in upstream.list_subjects())
-    assert [records["group.first"]["id"] for records in seen] == [None, in_git.server.list_ids("groups")[0]]
+    assert [records["group.first"]["id"] for records in seen] == [
+        None,
+        git_checkout.server.list_ids("groups")[0],
+    ]
 
 
+@pytest.mark.long
 def test_a_lock_is_renewed_while_a_plan_waits_for_an_answer(
-    in_git: Runner, upstream: BareRepository, monkeypatch: pytest.MonkeyPatch
+    git_checkout: Checkout, upstream: BareRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    in_git.wants("first")
-    at_once(monkeypatch)
+    git_checkout.write_specs("first")
+    disable_intervals(monkeypatch)
     renewed: list[str] = []
 
     def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         if not renewed and environ["PATH_INFO"].endswith("/groups"):
-            eventually(lambda: "still at work" in upstream.list_subjects()[-1])
+            wait_until(lambda: "still at work" in upstream.list_subjects()[-1])
             renewed.extend(upstream.list_subjects())
-        answer: Iterable[bytes] = in_git.server.app(environ, start_response)
+        answer: Iterable[bytes] = git_checkout.server.app(environ, start_response)
         return answer
 
     with serve_in_thread(app) as url:
-        result = in_git.project.run(*APPLY, environ=build_credentials(url))
+        result = git_checkout.project.run(*APPLY, environ=build_credentials(url))
     assert result.exit == 0, result.stdout + result.stderr
     assert renewed
 
 
-def test_a_lock_that_cannot_be_renewed_until_it_runs_out_stops_the_run(
-    in_git: Runner, upstream: BareRepository, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.long
+def test_a_run_stops_if_its_lock_expires_without_renewal(
+    git_checkout: Checkout, upstream: BareRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    in_git.wants("first", "second")
+    git_checkout.write_specs("first", "second")
 
     refused = upstream.path / "refused"
 
@@ -653,188 +727,196 @@ def test_a_lock_that_cannot_be_renewed_until_it_runs_out_stops_the_run(
         if number == 0:
             upstream.add_hook("pre-receive", "touch refused; exit 1")
             monkeypatch.setattr(lease, "LEASE_TTL", 0.0)
-            at_once(monkeypatch)
-            eventually(refused.exists)
+            disable_intervals(monkeypatch)
+            wait_until(refused.exists)
             (upstream.path / "hooks" / "pre-receive").unlink()
 
-    with watched(in_git.server, interrupt) as url:
-        result = in_git.project.run(*APPLY, environ=build_credentials(url))
+    with serve_with_hook(git_checkout.server, interrupt) as url:
+        result = git_checkout.project.run(*APPLY, environ=build_credentials(url))
     assert result.exit == 6, result.stdout + result.stderr
-    assert the_codes(result.stderr) == ["lease-lost"]
+    assert list_error_codes(result.stderr) == ["lease-lost"]
     assert "it could not be renewed: git says: " in result.stderr
-    assert in_git.server.writes == ["POST /v1/groups"]
-    assert "group.second" not in in_git.state["records"], "nobody took it, so it is written at the end"
-    assert in_git.state["records"]["group.first"]["id"]
+    assert git_checkout.server.writes == ["POST /v1/groups"]
+    assert "group.second" not in git_checkout.state["records"], (
+        "no other run took the lock, so the final state is written"
+    )
+    assert git_checkout.state["records"]["group.first"]["id"]
 
 
-def test_a_run_whose_lock_was_broken_stops_within_seconds_and_not_when_it_next_writes(
-    anywhere: Runner, upstream: BareRepository, monkeypatch: pytest.MonkeyPatch
+def test_a_run_stops_within_seconds_after_its_lock_is_broken(
+    remote_checkout: Checkout, upstream: BareRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    anywhere.wants(*(f"team_{number:02}" for number in range(40)))
+    remote_checkout.write_specs(*(f"team_{number:02}" for number in range(40)))
     monkeypatch.setattr(watch, "POLL_INTERVAL", 0.1)
     left: dict[str, str] = {}
 
-    def break_it(number: int) -> None:
+    def break_lock(number: int) -> None:
         if number == 2:
-            if isinstance(anywhere.place, InS3):
-                anywhere.place.bucket.put("state.json.lock", "")
+            if isinstance(remote_checkout.remote_state, S3State | ObjectState):
+                remote_checkout.remote_state.put("state.json.lock", "")
             else:
-                another(anywhere, upstream).release()
-            left.update(anywhere.place.files())
+                open_other_lock(remote_checkout, upstream).release()
+            left.update(remote_checkout.remote_state.read_files())
         time.sleep(0.1)
 
-    with watched(anywhere.server, break_it) as url:
-        result = anywhere.project.run(*APPLY, environ={**build_credentials(url), **anywhere.place.environ})
+    with serve_with_hook(remote_checkout.server, break_lock) as url:
+        result = remote_checkout.project.run(
+            *APPLY, environ={**build_credentials(url), **remote_checkout.remote_state.environ}
+        )
     assert result.exit == 6, result.stdout + result.stderr
-    assert the_codes(result.stderr) == ["lease-lost"]
+    assert list_error_codes(result.stderr) == ["lease-lost"]
     assert "its lock was broken" in result.stderr
-    assert len(anywhere.server.writes) < 20, "far from all"
-    assert anywhere.place.files() == left, "nothing was written since"
+    assert len(remote_checkout.server.writes) < 20, "the run stopped early"
+    assert remote_checkout.remote_state.read_files() == left, "the run wrote no state after it lost the lock"
     assert "Checked" not in result.stdout
-    # Whoever comes next finds all that were made.
-    anywhere.goes_on()
-    assert len(anywhere.server.writes) == 40
-    anywhere.is_done()
+    # The next run recovers all created groups.
+    remote_checkout.check_recovery()
+    assert len(remote_checkout.server.writes) == 40
+    remote_checkout.check_converged()
 
 
-def test_a_run_that_lost_its_state_at_the_end_says_nothing_about_a_new_plan(
-    in_git: Runner, upstream: BareRepository
+@pytest.mark.long
+def test_a_run_that_lost_its_lock_skips_the_convergence_check(
+    git_checkout: Checkout, upstream: BareRepository
 ) -> None:
-    in_git.wants("first")
+    git_checkout.write_specs("first")
 
     def steal(number: int) -> None:
-        another(in_git, upstream).write({}, "mine now")
+        open_other_lock(git_checkout, upstream).write({}, "mine now")
 
-    with watched(in_git.server, steal) as url:
-        result = in_git.project.run(*APPLY, environ=build_credentials(url))
-    assert (result.exit, the_codes(result.stderr)) == (6, ["lease-lost"])
+    with serve_with_hook(git_checkout.server, steal) as url:
+        result = git_checkout.project.run(*APPLY, environ=build_credentials(url))
+    assert (result.exit, list_error_codes(result.stderr)) == (6, ["lease-lost"])
     assert "1 created" in result.stdout
     assert "hecked" not in result.stdout
-    assert in_git.server.calls[-1] == "POST /v1/groups", "nobody looks any more"
+    assert git_checkout.server.calls[-1] == "POST /v1/groups", "no convergence check follows"
 
 
-def test_a_lock_that_cannot_be_let_go_of_is_a_warning(in_git: Runner, upstream: BareRepository) -> None:
-    in_git.wants("first")
+def test_a_lock_that_cannot_be_released_is_a_warning(
+    git_checkout: Checkout, upstream: BareRepository
+) -> None:
+    git_checkout.write_specs("first")
     upstream.add_hook(
         "pre-receive",
         "number=$(cat count 2>/dev/null || echo 0); echo $((number + 1)) > count; test $number -lt 3",
     )
-    result = in_git.run(*APPLY)
+    result = git_checkout.run(*APPLY)
     assert result.exit == 0, result.stdout + result.stderr
     assert "warning[lock-left]" in result.stderr
     assert "reconciler state unlock" in result.stderr
     (upstream.path / "hooks" / "pre-receive").unlink()
-    assert in_git.run("state", "unlock", "--auto-approve").exit == 0
+    assert git_checkout.run("state", "unlock", "--auto-approve").exit == 0
 
 
-def test_a_plan_beside_an_apply_says_so_and_means_the_same(anywhere: Runner) -> None:
-    anywhere.wants("first")
-    with anywhere.waiting() as (process, gate):
-        plan = anywhere.run("plan", "--detailed-exitcode")
+def test_a_plan_during_an_apply_warns_and_is_unchanged(remote_checkout: Checkout) -> None:
+    remote_checkout.write_specs("first")
+    with remote_checkout.start_blocked_apply() as (process, gate):
+        plan = remote_checkout.run("plan", "--detailed-exitcode")
         assert plan.exit == 2
         assert "warning[state-in-use]" in plan.stderr
         assert f"(process {process.pid}), since 20" in plan.stderr
         gate.released.set()
         assert process.wait_for_exit().code == 0
-    assert "state-in-use" not in anywhere.run("plan").stderr
-    anywhere.is_done()
+    assert "state-in-use" not in remote_checkout.run("plan").stderr
+    remote_checkout.check_converged()
 
 
-HANGS = "touch hanging; exec sleep 60"
+HANGING_HOOK = "touch hanging; exec sleep 60"
 
 
 @pytest.mark.long
-def test_whoever_is_stopped_while_its_lock_is_pushed_to_a_server_that_hangs_leaves(
-    in_git: Runner, upstream: BareRepository
+def test_an_interrupted_run_exits_while_the_push_of_its_lock_hangs(
+    git_checkout: Checkout, upstream: BareRepository
 ) -> None:
-    in_git.wants("first")
-    upstream.add_hook("pre-receive", HANGS)
-    with in_git.running(in_git.server.url) as process:
-        eventually((upstream.path / "hanging").exists)
+    git_checkout.write_specs("first")
+    upstream.add_hook("pre-receive", HANGING_HOOK)
+    with git_checkout.start_command(git_checkout.server.url) as process:
+        wait_until((upstream.path / "hanging").exists)
         process.signal(signal.SIGINT)
         assert process.wait_for_exit().code == 130
     assert process.seconds_since_signal < 7
-    assert in_git.server.calls == []
+    assert git_checkout.server.calls == []
 
 
 @pytest.mark.long
-def test_whoever_is_stopped_while_fivetran_and_the_place_of_the_state_hang_leaves_its_state_on_this_machine(
-    in_git: Runner, upstream: BareRepository
+def test_an_interrupted_run_writes_a_backup_while_fivetran_and_the_backend_hang(
+    git_checkout: Checkout, upstream: BareRepository
 ) -> None:
-    in_git.wants("first", "second")
-    with in_git.waiting() as (process, gate):
-        upstream.add_hook("pre-receive", HANGS)
+    git_checkout.write_specs("first", "second")
+    with git_checkout.start_blocked_apply() as (process, gate):
+        upstream.add_hook("pre-receive", HANGING_HOOK)
         process.signal(signal.SIGTERM)
         ended = process.wait_for_exit()
         gate.released.set()
-    assert process.seconds_since_signal < 8, "what is in flight alone has five seconds"
+    assert process.seconds_since_signal < 8, "requests in flight have five seconds"
     assert ended.code == 6
-    assert the_codes(ended.err)[-1] == "state-not-kept"
-    [rescued] = (in_git.folder / "specs" / ".reconciler").glob("state.json.rescued-*")
+    assert list_error_codes(ended.err)[-1] == "state-not-kept"
+    [rescued] = (git_checkout.folder / "specs" / ".reconciler").glob("state.json.rescued-*")
     assert json.loads(rescued.read_text())["records"]["group.first"]["intent"]
     assert "nothing has to be done with it" in " ".join(ended.err.split())
     (upstream.path / "hooks" / "pre-receive").unlink()
-    assert in_git.run("state", "unlock", "--auto-approve").exit == 0
-    in_git.goes_on()
-    assert in_git.server.writes.count("POST /v1/groups") == 2
-    in_git.is_done()
+    assert git_checkout.run("state", "unlock", "--auto-approve").exit == 0
+    git_checkout.check_recovery()
+    assert git_checkout.server.writes.count("POST /v1/groups") == 2
+    git_checkout.check_converged()
 
 
 @pytest.mark.long
-def test_whoever_is_stopped_in_the_middle_of_a_push_that_hangs_does_not_wait_for_it(
-    in_git: Runner, upstream: BareRepository, monkeypatch: pytest.MonkeyPatch
+def test_an_interrupted_run_does_not_wait_for_a_hanging_push(
+    git_checkout: Checkout, upstream: BareRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The results so far are under way when the signal comes, and Fivetran answers in the meantime."""
-    in_git.wants("first", "second")
-    script = in_git.folder / "impatient.py"
+    """Send the signal during the push of earlier results, while Fivetran answers the open request."""
+    git_checkout.write_specs("first", "second")
+    script = git_checkout.folder / "short_intervals.py"
     script.write_text(
         "from reconciler.state import lease\nlease.WRITE_INTERVAL = lease.RENEW_AFTER = 0.2\n"
         "from reconciler.cli.main import main\nmain()\n"
     )
-    with serve_blocking(in_git.server) as (gate, url):
+    with serve_blocking(git_checkout.server) as (gate, url):
         command = [COMMAND[0], str(script)]
         with BackgroundProcess(
-            *APPLY, directory=in_git.folder, command=command, **build_credentials(url)
+            *APPLY, directory=git_checkout.folder, command=command, **build_credentials(url)
         ) as process:
             gate.await_arrivals(1)
-            upstream.add_hook("pre-receive", HANGS)
-            eventually((upstream.path / "hanging").exists)
+            upstream.add_hook("pre-receive", HANGING_HOOK)
+            wait_until((upstream.path / "hanging").exists)
             gate.released.set()
             process.signal(signal.SIGTERM)
             ended = process.wait_for_exit()
     assert process.seconds_since_signal < 7
     assert ended.code == 6
-    [rescued] = (in_git.folder / "specs" / ".reconciler").glob("state.json.rescued-*")
+    [rescued] = (git_checkout.folder / "specs" / ".reconciler").glob("state.json.rescued-*")
     assert json.loads(rescued.read_text())["records"]["group.first"]["id"]
 
 
-def test_whoever_is_stopped_and_can_still_write_leaves_nothing_on_this_machine(in_git: Runner) -> None:
-    in_git.wants("first", "second")
-    with in_git.waiting() as (process, gate):
+@pytest.mark.long
+def test_an_interrupted_run_leaves_no_backup_if_the_backend_is_writable(git_checkout: Checkout) -> None:
+    git_checkout.write_specs("first", "second")
+    with git_checkout.start_blocked_apply() as (process, gate):
         process.signal(signal.SIGTERM)
         process.wait_for("Stopping: ")
         gate.released.set()
         assert process.wait_for_exit().code == 6
-    assert not list((in_git.folder / "specs" / ".reconciler").glob("*rescued*"))
-    assert list(in_git.place.files()) == ["state.json"]
+    assert not list((git_checkout.folder / "specs" / ".reconciler").glob("*rescued*"))
+    assert list(git_checkout.remote_state.read_files()) == ["state.json"]
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("when", ["at once", "later"])
-def test_whoever_is_stopped_while_a_bucket_is_silent_leaves(
+def test_an_interrupted_run_exits_while_a_bucket_does_not_answer(
     project: Project, server: EmulatedFivetran, when: str
 ) -> None:
     with open_bucket() as bucket, S3Proxy(bucket.environ["AWS_ENDPOINT_URL"]) as way:
-        runner = Runner(project, server, InS3(bucket, detour=way.url))
-        runner.wants("first", "second")
+        checkout = Checkout(project, server, S3State(bucket, proxy_url=way.url))
+        checkout.write_specs("first", "second")
         if when == "at once":
             way.silent.set()
-            with runner.running(server.url) as process:
+            with checkout.start_command(server.url) as process:
                 assert way.waiting.wait(PROCESS_TIMEOUT)
                 process.signal(signal.SIGINT)
                 assert process.wait_for_exit().code == 130
         else:
-            with runner.waiting() as (process, gate):
+            with checkout.start_blocked_apply() as (process, gate):
                 way.silent.set()
                 process.signal(signal.SIGTERM)
                 process.wait_for("Stopping: ")
@@ -845,171 +927,195 @@ def test_whoever_is_stopped_while_a_bucket_is_silent_leaves(
         assert process.seconds_since_signal < 7
 
 
-def test_a_bucket_without_conditions_is_refused_before_anything_is_sent(
+def test_a_bucket_without_conditional_writes_is_refused_before_any_request(
     project: Project, server: EmulatedFivetran
 ) -> None:
     with open_bucket() as bucket, S3Proxy(bucket.environ["AWS_ENDPOINT_URL"]) as way:
         way.dropped_headers = frozenset({"if-match", "if-none-match"})
-        runner = Runner(project, server, InS3(bucket, detour=way.url))
-        runner.wants("first")
-        result = runner.run(*APPLY)
-        assert (result.exit, the_codes(result.stderr)) == (1, ["state-unusable"])
+        checkout = Checkout(project, server, S3State(bucket, proxy_url=way.url))
+        checkout.write_specs("first")
+        result = checkout.run(*APPLY)
+        assert (result.exit, list_error_codes(result.stderr)) == (1, ["state-unusable"])
         assert "ignores `If-Match` or `If-None-Match`" in " ".join(result.stderr.split())
         assert server.calls == []
         assert bucket.read_files() == {}
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_whoever_is_stopped_writes_down_what_was_done_and_lets_go(in_git: Runner, number: int) -> None:
-    in_git.wants("first", "second")
-    with in_git.waiting() as (process, gate):
+def test_an_interrupted_run_stores_its_results_and_releases_the_lock(
+    git_checkout: Checkout, number: int
+) -> None:
+    git_checkout.write_specs("first", "second")
+    with git_checkout.start_blocked_apply() as (process, gate):
         process.signal(number)
         process.wait_for("Stopping: ")
         gate.released.set()
         ended = process.wait_for_exit()
     assert process.seconds_since_signal < 7
     assert ended.code == 6
-    assert list(in_git.place.files()) == ["state.json"]
-    assert list(in_git.state["records"]) == ["group.first"]
-    assert in_git.run(*APPLY).exit == 0
-    in_git.is_done()
+    assert list(git_checkout.remote_state.read_files()) == ["state.json"]
+    assert list(git_checkout.state["records"]) == ["group.first"]
+    assert git_checkout.run(*APPLY).exit == 0
+    git_checkout.check_converged()
 
 
-def test_whoever_is_stopped_while_it_plans_lets_go_too(in_git: Runner) -> None:
-    in_git.wants("first")
-    in_git.server.app.faults.add(parse_fault("GET /v1/groups hang 60"))
+@pytest.mark.long
+def test_a_run_interrupted_during_its_plan_releases_the_lock(git_checkout: Checkout) -> None:
+    git_checkout.write_specs("first")
+    git_checkout.server.app.faults.add(parse_fault("GET /v1/groups hang 60"))
     with (
-        serve_blocking(in_git.server, lambda method, path: path.endswith("/groups"), is_released=True) as (
+        serve_blocking(
+            git_checkout.server, lambda method, path: path.endswith("/groups"), is_released=True
+        ) as (
             gate,
             url,
         ),
-        in_git.running(url) as process,
+        git_checkout.start_command(url) as process,
     ):
         gate.await_arrivals(1)
-        assert "state.json.lock" in in_git.place.files()
+        assert "state.json.lock" in git_checkout.remote_state.read_files()
         process.signal(signal.SIGINT)
         assert process.wait_for_exit().code == 130
-    assert in_git.place.files() == {}
+    assert git_checkout.remote_state.read_files() == {}
 
 
-def test_nothing_secret_is_ever_in_the_branch(in_git: Runner, upstream: BareRepository) -> None:
-    in_git.wants("orders", form=SECRET_PAIR)
+def test_the_branch_never_contains_a_secret(git_checkout: Checkout, upstream: BareRepository) -> None:
+    git_checkout.write_specs("orders", form=SECRET_PAIR)
     first, second = "the-first-secret-key", "the-second-secret-key"
-    assert in_git.run(*APPLY, ORDERS_KEY=first).exit == 0
-    plan = in_git.run("plan", "--detailed-exitcode", ORDERS_KEY=second)
-    assert plan.exit == 0, "without a key nothing can be compared"
+    assert git_checkout.run(*APPLY, ORDERS_KEY=first).exit == 0
+    plan = git_checkout.run("plan", "--detailed-exitcode", ORDERS_KEY=second)
+    assert plan.exit == 0, "secrets cannot be compared without a key"
     assert not any("HMAC" in name or name.endswith(".key") for name in upstream.read_files())
-    assert not list(in_git.folder.rglob("*.key"))
+    assert not list(git_checkout.folder.rglob("*.key"))
     everything = upstream.read_log()
     for hidden in (first, second, cli_harness.KEY, cli_harness.SECRET):
         assert hidden not in everything
-    fingerprints = in_git.state["records"]["destination.orders"]["fingerprints"]
-    assert not any(":" in str(each) for each in fingerprints["config"].values()), "none was made"
+    fingerprints = git_checkout.state["records"]["destination.orders"]["fingerprints"]
+    assert not any(":" in str(each) for each in fingerprints["config"].values()), "no fingerprint was stored"
 
 
-def test_with_a_key_of_the_team_secrets_are_compared(in_git: Runner, upstream: BareRepository) -> None:
-    settings = in_git.folder / "specs" / "reconciler.yaml"
-    in_git.project.write(
+@pytest.mark.long
+def test_secrets_are_compared_with_a_team_key(git_checkout: Checkout, upstream: BareRepository) -> None:
+    settings = git_checkout.folder / "specs" / "reconciler.yaml"
+    git_checkout.project.write(
         "specs/reconciler.yaml", settings.read_text() + 'fingerprint_key: {secret: "env:TEAM_KEY"}\n'
     )
-    in_git.wants("orders", form=SECRET_PAIR)
+    git_checkout.write_specs("orders", form=SECRET_PAIR)
     team = {"TEAM_KEY": "a-key-of-the-team"}
-    assert in_git.run(*APPLY, ORDERS_KEY="the-first-secret-key", **team).exit == 0
+    assert git_checkout.run(*APPLY, ORDERS_KEY="the-first-secret-key", **team).exit == 0
     for key, code in (("the-first-secret-key", 0), ("the-second-secret-key", 2)):
-        assert in_git.run("plan", "--detailed-exitcode", ORDERS_KEY=key, **team).exit == code
+        assert git_checkout.run("plan", "--detailed-exitcode", ORDERS_KEY=key, **team).exit == code
     assert "a-key-of-the-team" not in upstream.read_log()
 
 
-def test_looking_takes_no_lock_and_pushes_nothing(in_git: Runner, upstream: BareRepository) -> None:
-    in_git.wants("first")
-    assert in_git.run("plan").exit == 0
+def test_read_only_commands_take_no_lock_and_push_nothing(
+    git_checkout: Checkout, upstream: BareRepository
+) -> None:
+    git_checkout.write_specs("first")
+    assert git_checkout.run("plan").exit == 0
     assert upstream.read_files() == {}
-    assert in_git.run(*APPLY).exit == 0
+    assert git_checkout.run(*APPLY).exit == 0
     before = upstream.list_subjects()
     for command in (("plan",), ("drift",), ("state", "list"), ("state", "show", "first")):
-        assert in_git.run(*command).exit == 0
+        assert git_checkout.run(*command).exit == 0
     assert upstream.list_subjects() == before
 
 
-def test_the_state_is_corrected_by_hand_wherever_it_is(anywhere: Runner) -> None:
-    missing = anywhere.run("state", "list")
-    assert (missing.exit, the_codes(missing.stderr)) == (1, ["no-state"])
-    assert anywhere.run("state", "unlock").exit == 0
-    anywhere.wants("first", "second")
-    assert anywhere.run(*APPLY).exit == 0
-    assert anywhere.run("state", "move", "first", "third").exit == 0
-    assert anywhere.run("state", "forget", "second", "--auto-approve").exit == 0
-    listed = anywhere.run("state", "list")
-    assert listed.stdout.startswith(f"state {anywhere.place.text} · account {anywhere.server.account_id}")
-    assert list(anywhere.state["records"]) == ["group.third"]
-    assert anywhere.run("state", "show", "third").exit == 0
-    assert list(anywhere.place.files()) == ["state.json"]
+@pytest.mark.long
+def test_state_commands_edit_a_remote_state(remote_checkout: Checkout) -> None:
+    missing = remote_checkout.run("state", "list")
+    assert (missing.exit, list_error_codes(missing.stderr)) == (1, ["no-state"])
+    assert remote_checkout.run("state", "unlock").exit == 0
+    remote_checkout.write_specs("first", "second")
+    assert remote_checkout.run(*APPLY).exit == 0
+    assert remote_checkout.run("state", "move", "first", "third").exit == 0
+    assert remote_checkout.run("state", "forget", "second", "--auto-approve").exit == 0
+    listed = remote_checkout.run("state", "list")
+    assert listed.stdout.startswith(
+        f"state {remote_checkout.remote_state.text} · account {remote_checkout.server.account_id}"
+    )
+    assert list(remote_checkout.state["records"]) == ["group.third"]
+    assert remote_checkout.run("state", "show", "third").exit == 0
+    assert list(remote_checkout.remote_state.read_files()) == ["state.json"]
 
 
-def test_project_files_share_a_branch(in_git: Runner, upstream: BareRepository) -> None:
-    in_git.wants("first")
-    in_git.project.write("specs/other.yaml", (in_git.folder / "specs" / "reconciler.yaml").read_text())
-    assert in_git.run(*APPLY).exit == 0
-    assert in_git.run(*APPLY, "--project", "specs/other.yaml").exit == 0
+@pytest.mark.long
+def test_project_files_share_a_branch(git_checkout: Checkout, upstream: BareRepository) -> None:
+    git_checkout.write_specs("first")
+    git_checkout.project.write(
+        "specs/other.yaml", (git_checkout.folder / "specs" / "reconciler.yaml").read_text()
+    )
+    assert git_checkout.run(*APPLY).exit == 0
+    assert git_checkout.run(*APPLY, "--project", "specs/other.yaml").exit == 0
     assert list(upstream.read_files()) == ["other.state.json", "state.json"]
 
 
-def test_project_files_of_the_same_name_share_a_branch_too(in_git: Runner, upstream: BareRepository) -> None:
-    settings = (in_git.folder / "specs" / "reconciler.yaml").read_text()
+@pytest.mark.long
+def test_project_files_of_the_same_name_share_a_branch(
+    git_checkout: Checkout, upstream: BareRepository
+) -> None:
+    settings = (git_checkout.folder / "specs" / "reconciler.yaml").read_text()
     for name in ("prod", "dev"):
-        in_git.project.write(f"envs/{name}/reconciler.yaml", settings)
-        in_git.project.write(f"envs/{name}/groups/main.yaml", f"version: 1\ngroups:\n  {name}: {{}}\n")
-        result = in_git.run(*APPLY, "--project", f"envs/{name}/reconciler.yaml")
+        git_checkout.project.write(f"envs/{name}/reconciler.yaml", settings)
+        git_checkout.project.write(f"envs/{name}/groups/main.yaml", f"version: 1\ngroups:\n  {name}: {{}}\n")
+        result = git_checkout.run(*APPLY, "--project", f"envs/{name}/reconciler.yaml")
         assert result.exit == 0, result.stdout + result.stderr
     assert list(upstream.read_files()) == ["envs.dev.state.json", "envs.prod.state.json"]
     for name in ("prod", "dev"):
-        plan = in_git.run("plan", "--detailed-exitcode", "--project", f"envs/{name}/reconciler.yaml")
+        plan = git_checkout.run("plan", "--detailed-exitcode", "--project", f"envs/{name}/reconciler.yaml")
         assert plan.exit == 0, plan.stdout + plan.stderr
 
 
 @pytest.mark.long
-def test_a_secret_that_changed_after_a_run_was_killed_is_sent(
-    in_git: Runner, monkeypatch: pytest.MonkeyPatch
+def test_a_secret_changed_after_a_killed_run_is_sent(
+    git_checkout: Checkout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = in_git.folder / "specs" / "reconciler.yaml"
-    in_git.project.write(
+    settings = git_checkout.folder / "specs" / "reconciler.yaml"
+    git_checkout.project.write(
         "specs/reconciler.yaml", settings.read_text() + 'fingerprint_key: {secret: "env:TEAM_KEY"}\n'
     )
-    in_git.wants("orders", "last", form=SECRET_PAIR)
+    git_checkout.write_specs("orders", "last", form=SECRET_PAIR)
     team = {"TEAM_KEY": "a-key-of-the-team", "ORDERS_KEY": "the-first-secret-key"}
     last = lambda method, path: is_write(method, path) and path.endswith("destinations") and next(count) == 1  # noqa: E731
     count = iter(range(10))
-    with serve_blocking(in_git.server, last) as (gate, url):
-        with BackgroundProcess(*APPLY, directory=in_git.folder, **build_credentials(url), **team) as process:
+    with serve_blocking(git_checkout.server, last) as (gate, url):
+        with BackgroundProcess(
+            *APPLY, directory=git_checkout.folder, **build_credentials(url), **team
+        ) as process:
             gate.await_arrivals(1)
             process.signal(signal.SIGKILL)
             process.wait_for_exit()
         gate.released.set()
-    with later(monkeypatch, minutes=7):
-        same = in_git.run("plan", **team)
+    with advance_clock(monkeypatch, minutes=7):
+        same = git_checkout.run("plan", **team)
         assert "cannot be compared" not in same.stdout + same.stderr
-        again = in_git.run(*APPLY, **{**team, "ORDERS_KEY": "the-second-secret-key"})
+        again = git_checkout.run(*APPLY, **{**team, "ORDERS_KEY": "the-second-secret-key"})
     assert again.exit == 0, again.stdout + again.stderr
     assert "2 updated" in again.stdout
     rotated = {**team, "ORDERS_KEY": "the-second-secret-key"}
-    assert in_git.run("plan", "--detailed-exitcode", **rotated).exit == 0
-    made = in_git.state["records"]["destination.orders"]["fingerprints"]
+    assert git_checkout.run("plan", "--detailed-exitcode", **rotated).exit == 0
+    made = git_checkout.state["records"]["destination.orders"]["fingerprints"]
     assert all(":" in each for each in made["config"].values())
 
 
-def test_the_sandbox_has_a_state_of_its_own(in_git: Runner, upstream: BareRepository) -> None:
-    in_git.wants("first")
-    assert in_git.run(*APPLY, "--sandbox").exit == 0
+@pytest.mark.long
+def test_the_sandbox_has_a_separate_state(git_checkout: Checkout, upstream: BareRepository) -> None:
+    git_checkout.write_specs("first")
+    assert git_checkout.run(*APPLY, "--sandbox").exit == 0
     assert upstream.read_files() == {}
 
 
-def test_an_altered_state_is_named_before_anything_is_sent(in_git: Runner, upstream: BareRepository) -> None:
-    in_git.wants("first")
-    shelf = GitBackend(GitBranch(str(upstream.path), BRANCH, is_remote=False), build_context(in_git.folder))
+def test_a_damaged_remote_state_is_reported_before_any_request(
+    git_checkout: Checkout, upstream: BareRepository
+) -> None:
+    git_checkout.write_specs("first")
+    backend = GitBackend(
+        GitBranch(str(upstream.path), BRANCH, is_remote=False), build_context(git_checkout.folder)
+    )
     for content, code in ((b"no JSON", "state-damaged"), (b'{"format": 99}', "state-newer")):
-        shelf.read("state.json")
-        shelf.write({"state.json": content}, "by hand")
-        result = in_git.run(*APPLY)
-        assert (result.exit, the_codes(result.stderr)) == (1, [code])
-    assert in_git.server.calls == []
+        backend.read("state.json")
+        backend.write({"state.json": content}, "by hand")
+        result = git_checkout.run(*APPLY)
+        assert (result.exit, list_error_codes(result.stderr)) == (1, [code])
+    assert git_checkout.server.calls == []
     assert list(upstream.read_files()) == ["state.json"]

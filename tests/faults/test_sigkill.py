@@ -1,4 +1,4 @@
-"""S-02 and S-03 with real processes: `reconciler apply` is killed by SIGKILL, and the next one finishes."""
+"""Check that the next `reconciler apply` completes a process killed by SIGKILL (S-02, S-03)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from reconciler.state.file import StateFile
 pytestmark = pytest.mark.sampled(every=6)
 
 Kill = tuple[str, str]
-"""A scenario and one of its calls."""
+"""Scenario and call of a kill."""
 
 KILLS: tuple[Kill, ...] = (
     ("one pair", "create group.finance"),
@@ -48,7 +48,7 @@ STATE_LOST: tuple[Kill, ...] = (
 )
 MAY_STILL_TAKE_EFFECT = (HoldPoint.BEFORE_EFFECT, HoldPoint.LATE_EFFECT)
 KILLED_BEFORE_LOSS = (HoldPoint.AFTER_EFFECT, HoldPoint.AFTER_ANSWER)
-TWICE: tuple[tuple[Kill, str], ...] = (
+DOUBLE_KILLS: tuple[tuple[Kill, str], ...] = (
     (("one pair", "create group.finance"), "create destination.finance"),
     (("one pair", "create destination.finance"), "test destination.finance"),
     (("replaced", "delete destination.lake"), "create destination.lake"),
@@ -58,7 +58,7 @@ TWICE: tuple[tuple[Kill, str], ...] = (
 
 
 class CommandLineProject:
-    """A project whose applies run through the command line: in this process, or in a process of their own."""
+    """Project whose applies run through the command line, in this process or in another process."""
 
     def __init__(self, project: Project, server: EmulatedFivetran) -> None:
         self.project, self.server = project, server
@@ -70,12 +70,12 @@ class CommandLineProject:
 
     @property
     def app(self) -> Emulator:
-        """The emulator of the account."""
+        """Return the emulator of the account."""
         return self.server.app
 
     @property
     def state(self) -> Path:
-        """The state file."""
+        """Return the state file."""
         return self.project.folder / "specs" / ".reconciler" / "state.json"
 
     def declare(self, groups: Mapping[str, Any], **more: Any) -> None:
@@ -87,14 +87,14 @@ class CommandLineProject:
         return self.project.run_against(self.server, "apply", "--auto-approve", environ=self.secrets)
 
     def is_done(self) -> bool:
-        """Whether a plan is empty."""
+        """Return whether a plan is empty."""
         code = self.project.run_against(self.server, "plan", "--detailed-exitcode", environ=self.secrets).exit
         assert code in (0, 2)
         return code == 0
 
     @contextmanager
     def start_apply(self, url: str) -> Iterator[subprocess.Popen[bytes]]:
-        """An apply in a process of its own, which is killed at the end."""
+        """Start an apply in another process, and kill the process at the end."""
         process = subprocess.Popen(
             [*COMMAND, "apply", "--auto-approve"],
             cwd=self.project.folder,
@@ -110,12 +110,14 @@ class CommandLineProject:
             process.communicate(timeout=PROCESS_TIMEOUT)
 
     def kill_apply(self, names: CallNames, call: str, at: HoldPoint) -> None:
-        """Kill an apply while a request of it is held at this moment."""
+        """Kill an apply while the server holds its request at this point."""
         holder = RequestHolder(self.app, names, call, at)
         with serve_in_thread(holder) as url:
             with self.start_apply(url) as process:
                 while not holder.reached.wait(0.05):
-                    assert process.poll() is None, f"it ended by itself: {process.communicate()[1].decode()}"
+                    assert process.poll() is None, (
+                        f"the process ended by itself: {process.communicate()[1].decode()}"
+                    )
                 state = StateFile(self.state, "the state").read()
                 assert at is HoldPoint.AFTER_ANSWER or (
                     state is not None and is_announced(call, state)
@@ -127,7 +129,7 @@ class CommandLineProject:
 
 
 class KilledScenario:
-    """A scenario whose applies are real processes, which are killed."""
+    """Scenario whose applies are real processes to kill."""
 
     def __init__(self, scenario: Scenario, host: CommandLineProject) -> None:
         self.scenario, self.host = scenario, host
@@ -136,18 +138,20 @@ class KilledScenario:
         self.names = CallNames(self.setup)
 
     def lose_state(self) -> None:
-        """Delete the state. A completed removal looks like a wrong id then: an operator deletes such entries."""
+        """Delete the state, and the completed removals, whose ids the new state does not know."""
         for file in (self.host.state, self.host.state.with_name("state.json.journal")):
             file.unlink(missing_ok=True)
         if "error[removal-unknown-id]" in self.host.attempt().stderr:
             self.setup.delete_removals()
 
     def converge(self) -> bool:
-        """O5: after at most two applies a plan is empty, and a further apply writes nothing. A create that has to wait
-        counts from the settle time of its earlier request. Returns whether one had to wait."""
+        """Check O5: after at most two applies a plan is empty, and a further apply writes nothing.
+
+        The applies are counted after the settle time of held creates. Returns whether a create was held.
+        """
         waited = self.host.attempt().exit == 6
         if waited:
-            assert self.host.attempt().exit == 6, "a second one waits as well"
+            assert self.host.attempt().exit == 6, "a second apply waits too"
             self.host.project.advance_time()
         for _ in range(MAX_APPLIES):
             if self.host.is_done():
@@ -170,10 +174,10 @@ class KilledScenario:
 
 
 @pytest.fixture
-def prepare(
+def prepare_killed_scenario(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> Callable[[str], Any]:
-    """A function that prepares a scenario by its name, in a folder and an account of its own."""
+    """Return a function that prepares a scenario by its name, in a new folder and account."""
     number = 0
 
     @contextmanager
@@ -181,7 +185,7 @@ def prepare(
         nonlocal number
         number += 1
         [scenario] = [each for each in SCENARIOS if each.name == name]
-        get_undisturbed(scenario, with_health=True)  # before the account of this one: they share a process
+        get_undisturbed(scenario, with_health=True)  # before this account is served: both share a process
         folder = tmp_path / str(number)
         folder.mkdir()
         with serve_fivetran() as server:
@@ -190,30 +194,34 @@ def prepare(
     return prepare_in_folder
 
 
-def test_there_are_sixty_kills() -> None:
+def test_the_matrix_covers_at_least_sixty_kills() -> None:
     kept, lost = len(KILLS) * len(HoldPoint), len(STATE_LOST) * len(KILLED_BEFORE_LOSS)
-    assert kept + lost + 2 * len(TWICE) >= 60
+    assert kept + lost + 2 * len(DOUBLE_KILLS) >= 60
 
 
 @pytest.mark.sampled(every=11)
 @pytest.mark.parametrize("kill", KILLS, ids=": ".join)
-def test_the_next_run_finishes(kill: Kill, prepare: Callable[[str], Any]) -> None:
+def test_the_next_run_completes_a_killed_apply(
+    kill: Kill, prepare_killed_scenario: Callable[[str], Any]
+) -> None:
     name, call = kill
     for at in HoldPoint:
-        with prepare(name) as run:
+        with prepare_killed_scenario(name) as run:
             run.host.kill_apply(run.names, call, at)
             waited = run.converge()
-            # With several workers another create may have been in flight.
+            # Another worker may have had a create in flight.
             assert name == "mixed" or waited == (call.startswith("create") and at in MAY_STILL_TAKE_EFFECT)
             run.check_invariants()
 
 
 @pytest.mark.sampled(every=4)
 @pytest.mark.parametrize("kill", STATE_LOST, ids=": ".join)
-def test_the_next_run_finishes_without_the_state(kill: Kill, prepare: Callable[[str], Any]) -> None:
+def test_the_next_run_completes_a_killed_apply_without_the_state(
+    kill: Kill, prepare_killed_scenario: Callable[[str], Any]
+) -> None:
     name, call = kill
     for at in KILLED_BEFORE_LOSS:
-        with prepare(name) as run:
+        with prepare_killed_scenario(name) as run:
             run.host.kill_apply(run.names, call, at)
             run.lose_state()
             run.converge()
@@ -222,10 +230,12 @@ def test_the_next_run_finishes_without_the_state(kill: Kill, prepare: Callable[[
 
 @pytest.mark.long
 @pytest.mark.sampled(every=4)
-@pytest.mark.parametrize(("kill", "again"), TWICE, ids=str)
-def test_a_recovery_may_be_killed_too(kill: Kill, again: str, prepare: Callable[[str], Any]) -> None:
+@pytest.mark.parametrize(("kill", "again"), DOUBLE_KILLS, ids=str)
+def test_a_recovering_apply_may_be_killed(
+    kill: Kill, again: str, prepare_killed_scenario: Callable[[str], Any]
+) -> None:
     name, call = kill
-    with prepare(name) as run:
+    with prepare_killed_scenario(name) as run:
         run.host.kill_apply(run.names, call, HoldPoint.AFTER_EFFECT)
         run.host.kill_apply(run.names, again, HoldPoint.AFTER_EFFECT)
         run.converge()

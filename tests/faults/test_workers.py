@@ -1,4 +1,4 @@
-"""S-15, S-07, S-25: several workers have the results of one; a failure stops only dependent work."""
+"""Check that workers change no result, and that a failure stops only dependent work (S-07, S-15, S-25)."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ from reconciler.report.plan_json import serialize_plan
 pytestmark = pytest.mark.sampled(every=6)
 
 WORKERS = (1, 2, 4, 8)
-SEVERAL = pytest.mark.parametrize("workers", WORKERS)
+ALL_WORKER_COUNTS = pytest.mark.parametrize("workers", WORKERS)
 PASSWORD = "canary-of-the-workers-3c8e"
-TESTED_BADLY = SetupTest("Permission Test", "FAILED", "no permission to create schemas")
+FAILED_TEST = SetupTest("Permission Test", "FAILED", "no permission to create schemas")
 
 
 def destination(database: str, **more: Any) -> dict[str, Any]:
@@ -60,7 +60,7 @@ MADE = [f"a_made_{number}" for number in range(6)]
 
 @dataclass
 class MixedProject:
-    """A project in the process of the test, with a plan of creates, updates, renames, tests and deletes."""
+    """In-process project with a plan of creates, updates, renames, tests and deletes."""
 
     account: FaultyAccount
     project: FaultyProject
@@ -68,7 +68,7 @@ class MixedProject:
     groups: dict[str, Any]
 
     def declare(self) -> None:
-        """The specs as they now stand in `groups`."""
+        """Write the specs from `groups`."""
         removed = [{"group": key, "id": self.ids[key]} for key in REMOVED]
         self.project.declare(self.groups, removed=removed)
 
@@ -80,7 +80,7 @@ class MixedProject:
         return run
 
     def converge(self) -> None:
-        """O5: at most two further applies complete the plan, after the settle time of waiting creates."""
+        """Check O5: at most two further applies complete the plan, after the settle time of held creates."""
         for _ in range(2):
             run = self.project.apply()
             if run.has_held:
@@ -93,7 +93,7 @@ class MixedProject:
         assert len(set(names)) == len(names)
 
     def read_account(self) -> dict[str, Any]:
-        """The groups of the account by name, without ids."""
+        """Read the groups of the account by name, without ids."""
         apart = {"id", "created_at", "name"}
         return {
             group["name"]: {key: value for key, value in group.items() if key not in apart}
@@ -103,7 +103,7 @@ class MixedProject:
 
 @cache
 def prepare_account() -> tuple[FaultyAccount, dict[str, Any], dict[str, bytes]]:
-    """An account with the applied pairs, its seed, and the files of its state."""
+    """Prepare an account with the applied pairs. Returns the account, its seed and the state files."""
     account = FaultyAccount()
     account.reset()
     with create_folder() as folder:
@@ -139,13 +139,13 @@ def open_mixed_project(workers: int) -> Iterator[MixedProject]:
 
 
 def check_leaks_now() -> None:
-    """S-40, while the folder is still there."""
+    """Check S-40 before the folder is deleted."""
     check_findings(get_detector().collect_findings())
 
 
 @contextmanager
 def switch_threads_often() -> Iterator[None]:
-    """Threads take turns a thousand times as often, so that whatever can come between two steps does."""
+    """Switch threads a thousand times as often, to provoke races."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(5e-6)
     try:
@@ -159,7 +159,7 @@ def build_patch_fault(mixed: MixedProject, key: str, what: str) -> Fault:
 
 
 def summarize_run(run: ApplyRun, mixed: MixedProject) -> tuple[Any, ...]:
-    """The report of a run, without ids and times."""
+    """Return the report of a run, without ids and times."""
     assert run.applied is not None
     ids = {*mixed.account.contents, *mixed.ids.values()}
     text = re.sub(r"\b\d+(\.\d+)? (s|min|requests?)\b", "…", render_summary(run.applied).plain)
@@ -178,7 +178,7 @@ def summarize_run(run: ApplyRun, mixed: MixedProject) -> tuple[Any, ...]:
 
 
 def summarize_state(mixed: MixedProject) -> dict[str, Any]:
-    """The records of the state, without ids and times."""
+    """Return the records of the state, without ids and times."""
     state = mixed.project.state
     assert state is not None
     return {
@@ -198,8 +198,8 @@ def run_with_workers(workers: int, *, with_failures: bool) -> tuple[Any, ...]:
         if with_failures:
             mixed.account.app.behaviour = Behaviour(
                 group_names="identifier"
-            )  # refuses the names of the renamed
-            mixed.account.app.dashboard.script_setup_tests(group_name=MADE[2], finally_always=[TESTED_BADLY])
+            )  # refuses the new names of the renamed groups
+            mixed.account.app.dashboard.script_setup_tests(group_name=MADE[2], finally_always=[FAILED_TEST])
             faults = [
                 build_patch_fault(mixed, UPDATED[1], "status 500"),
                 build_patch_fault(mixed, UPDATED[3], "before-effect status 400"),
@@ -213,9 +213,9 @@ def run_with_workers(workers: int, *, with_failures: bool) -> tuple[Any, ...]:
         return {**planned, "requests": 0, "seconds": 0}, report, state, account, left
 
 
-@pytest.mark.parametrize("with_failures", [False, True], ids=["all goes well", "some of it fails"])
+@pytest.mark.parametrize("with_failures", [False, True], ids=["without failures", "with failures"])
 def test_the_number_of_workers_changes_no_result(with_failures: bool) -> None:
-    """Plan, report and its order, state, account, and the remaining changes."""
+    """Compare plan, report, order of outcomes, state, account and remaining changes."""
     alone = run_with_workers(1, with_failures=with_failures)
     statuses = {status for _, _, status, _, _ in alone[1][0]}
     expected = {Status.DONE, Status.FAILED, Status.UNKNOWN, Status.HELD} if with_failures else {Status.DONE}
@@ -227,12 +227,12 @@ def test_the_number_of_workers_changes_no_result(with_failures: bool) -> None:
 
 
 @pytest.mark.sampled(every=7)
-@SEVERAL
+@ALL_WORKER_COUNTS
 @pytest.mark.parametrize(
     "what",
     ["status 500", "before-effect status 400", "before-effect reset", "status 429 retry-after=5", "not-json"],
 )
-def test_one_object_that_always_fails_starves_nobody(workers: int, what: str) -> None:
+def test_a_permanently_failing_object_stops_no_other_change(workers: int, what: str) -> None:
     with open_mixed_project(workers) as mixed:
         run = mixed.apply(build_patch_fault(mixed, UPDATED[0], what))
         statuses = {address: status for address, status in run.statuses.items() if "removed" not in address}
@@ -243,7 +243,7 @@ def test_one_object_that_always_fails_starves_nobody(workers: int, what: str) ->
 
 
 @pytest.mark.sampled(every=7)
-@SEVERAL
+@ALL_WORKER_COUNTS
 @pytest.mark.parametrize(
     "what",
     [
@@ -254,14 +254,14 @@ def test_one_object_that_always_fails_starves_nobody(workers: int, what: str) ->
         "status 429 retry-after=1000000000",
     ],
 )
-def test_an_outage_of_everything_ends_the_run_after_five_calls(workers: int, what: str) -> None:
+def test_a_full_outage_ends_the_run_after_five_calls(workers: int, what: str) -> None:
     with open_mixed_project(workers) as mixed:
         first = mixed.project.plan().plan.requests + 1
         run = mixed.apply(parse_fault(f"* * #{first}.. {what}"))
         outcomes = run.applied.outcomes  # type: ignore[union-attr]
         tried = [outcome for outcome in outcomes if outcome.status not in UNTRIED_STATUSES]
         assert {outcome.status for outcome in tried} <= {Status.FAILED, Status.UNKNOWN}
-        assert 5 <= len(tried) <= 5 + workers - 1  # who was at work when the fifth failed, fails as well
+        assert 5 <= len(tried) <= 5 + workers - 1  # calls in flight at the fifth failure fail too
         assert {outcome.status for outcome in outcomes if outcome not in tried} == {
             Status.SKIPPED,
             Status.HELD,
@@ -271,12 +271,14 @@ def test_an_outage_of_everything_ends_the_run_after_five_calls(workers: int, wha
         assert run.applied.remaining is None  # type: ignore[union-attr]
         ends = [event.outcome for event in run.events if isinstance(event, ChangeFinished)]
         fifth = [outcome for outcome in ends if outcome.status not in UNTRIED_STATUSES][4]
-        assert not any(isinstance(event, ChangeStarted) for event in run.events[_place(run, fifth) :])
+        assert not any(
+            isinstance(event, ChangeStarted) for event in run.events[_find_event_index(run, fifth) :]
+        )
         mixed.converge()
 
 
-def _place(run: ApplyRun, outcome: Any) -> int:
-    """Where the end of a change is among the events."""
+def _find_event_index(run: ApplyRun, outcome: Any) -> int:
+    """Find the index of the end of a change in the events."""
     return next(
         number
         for number, event in enumerate(run.events)
@@ -284,7 +286,7 @@ def _place(run: ApplyRun, outcome: Any) -> int:
     )
 
 
-def _started_after_the_first_failure(run: ApplyRun) -> list[Any]:
+def _list_starts_after_first_failure(run: ApplyRun) -> list[Any]:
     failed = next(
         number
         for number, event in enumerate(run.events)
@@ -293,7 +295,7 @@ def _started_after_the_first_failure(run: ApplyRun) -> list[Any]:
     return [event for event in run.events[failed:] if isinstance(event, ChangeStarted | SetupTestsStarted)]
 
 
-def test_five_outages_with_something_that_works_between_them_end_nothing() -> None:
+def test_five_failures_with_successes_between_them_do_not_end_the_run() -> None:
     with open_mixed_project(1) as mixed:
         broken = [f"destination.{key}" for key in UPDATED[::2]] + [f"group.{key}" for key in RENAMED[1::2]]
         assert len(broken) == 5
@@ -306,13 +308,13 @@ def test_five_outages_with_something_that_works_between_them_end_nothing() -> No
 
 
 @pytest.mark.sampled(every=5)
-@SEVERAL
+@ALL_WORKER_COUNTS
 @pytest.mark.parametrize("what", ["before-effect status 400", "status 500", "before-effect reset"])
-def test_fail_fast_starts_nothing_new(workers: int, what: str) -> None:
+def test_fail_fast_starts_no_further_change(workers: int, what: str) -> None:
     with open_mixed_project(workers) as mixed:
         mixed.project.fail_fast = True
         run = mixed.apply(build_patch_fault(mixed, UPDATED[2], what))
-        assert _started_after_the_first_failure(run) == []
+        assert _list_starts_after_first_failure(run) == []
         assert run.statuses[f"destination.{UPDATED[2]}"] in {Status.FAILED, Status.UNKNOWN}
         if workers == 1:
             order = list(run.statuses)
@@ -323,17 +325,17 @@ def test_fail_fast_starts_nothing_new(workers: int, what: str) -> None:
         mixed.converge()
 
 
-@SEVERAL
+@ALL_WORKER_COUNTS
 @pytest.mark.parametrize("status", [401, 403])
-def test_credentials_that_are_not_good_enough_stop_the_run_at_once(workers: int, status: int) -> None:
-    """S-25."""
+def test_refused_credentials_stop_the_run_at_once(workers: int, status: int) -> None:
+    """Check S-25."""
     with open_mixed_project(workers) as mixed:
         run = mixed.apply(parse_fault(f"POST /v1/groups #3.. before-effect status {status}"))
-        assert _started_after_the_first_failure(run) == []
+        assert _list_starts_after_first_failure(run) == []
         failed = [address for address, each in run.statuses.items() if each is Status.FAILED]
         assert 1 <= len(failed) <= workers
         refused = [each for each in run.exchanges if each.status == status]
-        assert len(refused) == len(failed)  # nobody tries again
+        assert len(refused) == len(failed)  # no request is repeated
         assert Status.UNKNOWN not in run.statuses.values()
         assert {run.statuses[f"destination.{key}"] for key in REMOVED} == {Status.HELD}
         assert run.exit is ExitCode.INCOMPLETE
@@ -341,7 +343,7 @@ def test_credentials_that_are_not_good_enough_stop_the_run_at_once(workers: int,
 
 
 @pytest.mark.sampled(every=5)
-@SEVERAL
+@ALL_WORKER_COUNTS
 @pytest.mark.parametrize(("policy", "held"), [("fail", True), ("warn", False), ("ignore", False)])
 def test_failed_setup_tests_hold_deletions_as_their_policy_says(
     workers: int, policy: str, held: bool
@@ -349,7 +351,7 @@ def test_failed_setup_tests_hold_deletions_as_their_policy_says(
     with open_mixed_project(workers) as mixed:
         mixed.groups[MADE[1]] = {"destination": destination("NEW", setup_tests={"on_failure": policy})}
         mixed.declare()
-        mixed.account.app.dashboard.script_setup_tests(group_name=MADE[1], finally_always=[TESTED_BADLY])
+        mixed.account.app.dashboard.script_setup_tests(group_name=MADE[1], finally_always=[FAILED_TEST])
         run = mixed.apply()
         assert run.statuses[f"destination.{MADE[1]}"] is Status.DONE
         expected = Status.HELD if held else Status.DONE
@@ -360,8 +362,8 @@ def test_failed_setup_tests_hold_deletions_as_their_policy_says(
         assert (mixed.ids[REMOVED[0]] in mixed.account.contents) is held
 
 
-@SEVERAL
-def test_a_deletion_that_fails_holds_those_behind_it(workers: int) -> None:
+@ALL_WORKER_COUNTS
+def test_a_failed_deletion_holds_the_following_deletions(workers: int) -> None:
     with open_mixed_project(workers) as mixed:
         run = mixed.apply(
             parse_fault(f"DELETE /v1/destinations/{mixed.ids[REMOVED[0]]} before-effect status 409")

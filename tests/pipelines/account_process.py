@@ -1,4 +1,4 @@
-"""A Fivetran account as a process of its own: `reconciler emulate` on a socket."""
+"""A Fivetran account in its own process: `reconciler emulate` on a socket."""
 
 from __future__ import annotations
 
@@ -22,49 +22,49 @@ groups: []
 
 @dataclass
 class AccountProcess:
-    """A running account; `url` is what goes into FIVETRAN_API_URL. One serves many tests: `begin` makes it anew."""
+    """A running account; `url` is the value of FIVETRAN_API_URL. One process serves many tests: `reset` restores it."""
 
     id: str
     url: str
     _start_sequence: int = 0
 
     def reset(self, content: Any = None) -> None:
-        """Be as new, or as it was written down once."""
+        """Reset the account to an empty account or to a dump."""
         empty = {"version": 1, "account": {"id": self.id, "name": "Acme"}, "groups": []}
         self._call_control("POST", "/reset", content or empty)
         history = self._call_control("GET", "/history")["history"]
         self._start_sequence = history[-1]["sequence"] if history else 0
 
     def dump(self) -> Any:
-        """All that is in it, as `begin` takes it."""
+        """Dump the content of the account in the form that `reset` accepts."""
         return self._call_control("GET", "/account?secrets=shown")
 
     @property
     def calls(self) -> list[str]:
-        """The requests since the beginning."""
+        """List the requests since the last reset."""
         history = self._call_control("GET", f"/history?since={self._start_sequence}")["history"]
         return [f"{entry['method']} {entry['path']}" for entry in history]
 
     @property
     def writes(self) -> list[str]:
-        """Those of them that may have changed something."""
+        """List the write requests since the last reset."""
         return [call for call in self.calls if not call.startswith("GET ")]
 
     def get_groups(self) -> dict[str, dict[str, Any]]:
-        """What is in the account, by the name of the group, secrets in clear."""
+        """Get the content of the account by group name, with plain secrets."""
         return {group["name"]: group for group in self.dump().get("groups", [])}
 
     def change_destination(self, name: str, **config: Any) -> None:
-        """Somebody changes the destination of a group by hand."""
+        """Change the destination of a group outside the specs."""
         group = self.get_groups()[name]["id"]
         self._call("PATCH", f"{self.url}/destinations/{group}", {"config": config, "run_setup_tests": False})
 
     def add_fault(self, text: str) -> None:
-        """Let something go wrong."""
+        """Add a fault."""
         self._call_control("POST", "/faults", {"faults": [text]})
 
     def clear_faults(self) -> None:
-        """Nothing goes wrong any more."""
+        """Remove all faults."""
         self._call_control("DELETE", "/faults")
 
     def _call_control(self, method: str, path: str, body: Any = None) -> Any:
@@ -83,7 +83,7 @@ class AccountProcess:
 
 @contextmanager
 def run_account(directory: Path, id: str) -> Iterator[AccountProcess]:
-    """An empty account with this id. It ends with the block."""
+    """Run an empty account with this id until the end of the block."""
     seed = directory / f"{id}.yaml"
     seed.write_text(SEED.format(id=id))
     with subprocess.Popen(

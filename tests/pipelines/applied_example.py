@@ -1,4 +1,4 @@
-"""An example whose specs are in effect already: made once for a worker, copied for each story."""
+"""An applied example: created once per worker, copied for each test."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pipelines.git_server import GitServer
 def run_manually(
     git_server: GitServer, account: AccountProcess, folder: Path, environ: Mapping[str, str], *arguments: str
 ) -> tuple[int, str]:
-    """Run `reconciler` in a fresh clone of main, at the desk of a person with all rights."""
+    """Run `reconciler` in a fresh clone of main, as an operator with all rights."""
     git_server.check_out(folder, "refs/heads/main", git_server.main_commit, depth=0)
     with git_server.set_push_access(True):
         completed = run(*arguments, directory=folder, **environ, FIVETRAN_API_URL=account.url)
@@ -25,13 +25,13 @@ def run_manually(
 
 @dataclass(frozen=True)
 class AppliedExample:
-    """A repository on that day, and what is in the account."""
+    """A repository and the content of its account after the apply."""
 
     repository: Path
     content: Any
 
     def restore(self, folder: Path, account: AccountProcess) -> GitServer:
-        """A copy of the repository, and the account as it was."""
+        """Copy the repository and restore the account."""
         account.reset(self.content)
         shutil.copytree(self.repository, folder / "forge")
         return GitServer(folder / "forge")

@@ -22,7 +22,7 @@ from secret_leak_detector import get_detector
 
 @dataclass(frozen=True)
 class ProjectComment:
-    """How one project fared, and what Atlantis writes below the pull request."""
+    """The result of one project, and the comment of Atlantis on the pull request."""
 
     project: str
     exit: int | None
@@ -30,8 +30,8 @@ class ProjectComment:
 
 
 class Atlantis:
-    """A server with its own settings. `environ` is what the process has; `machines` are variables for one workspace
-    each, here where its Fivetran is. Projects of other workspaces are left out."""
+    """A server with its own settings. `environ` is the environment of the process; `workspace_environ` has variables
+    per workspace, here the address of Fivetran. Projects of other workspaces are left out."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class Atlantis:
         get_detector().add_environment(environ)
 
     def plan(self, number: int, branch: Branch) -> list[ProjectComment]:
-        """What happens by itself when a pull request is opened or pushed to."""
+        """Run the automatic plan of an opened or updated pull request."""
         comments = []
         for project in self._list_projects(branch):
             holder = self._locks.setdefault(project["workspace"], number)
@@ -76,7 +76,7 @@ class Atlantis:
         return comments
 
     def apply(self, number: int, branch: Branch) -> list[ProjectComment]:
-        """Somebody comments `atlantis apply`: everything that was planned for this pull request."""
+        """Run the comment `atlantis apply`: apply all plans of this pull request."""
         comments = []
         for project in self._list_projects(branch):
             clone = self._folder / f"{number}-{project['workspace']}-{branch.head[:8]}" / "clone"
@@ -88,16 +88,16 @@ class Atlantis:
         return comments
 
     def merge(self, number: int, branch: Branch) -> None:
-        """What `automerge` does when everything is applied; its locks end."""
+        """Merge after a complete apply, as `automerge` does, and release the locks."""
         self._git_server.merge(branch)
         self.unlock(number)
 
     def unlock(self, number: int) -> None:
-        """What `atlantis unlock`, a merge or a closed pull request does."""
+        """Release the locks of a pull request, as `atlantis unlock`, a merge or a closed pull request does."""
         self._locks = {name: holder for name, holder in self._locks.items() if holder != number}
 
     def _list_projects(self, branch: Branch) -> list[Mapping[str, Any]]:
-        """The projects of the pull request's own atlantis.yaml that it touches."""
+        """List the projects of the pull request's own atlantis.yaml that it touches."""
         file = YAML(typ="safe").load(
             run_git(self._git_server.bare_repo, "show", f"{branch.merge}:atlantis.yaml")
         )

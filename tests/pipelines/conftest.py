@@ -11,6 +11,6 @@ from pipelines.github_team import ACCOUNTS
 
 @pytest.fixture(scope="session")
 def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AccountProcess]:
-    """The account that counts."""
+    """The production account."""
     with run_account(tmp_path_factory.mktemp("production"), ACCOUNTS["prod"]) as account:
         yield account

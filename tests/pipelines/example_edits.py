@@ -1,4 +1,4 @@
-"""What people change in the examples."""
+"""Edits of the examples."""
 
 from __future__ import annotations
 

@@ -21,23 +21,23 @@ Function = Callable[..., Any]
 
 
 class ExpressionError(Exception):
-    """An expression that these tests do not understand, or that GitHub would not."""
+    """An expression that these tests or GitHub do not support."""
 
 
 @dataclass(frozen=True)
 class ExpressionScope:
-    """What an expression may look at in one place of a workflow."""
+    """The contexts and functions available to an expression at one position of a workflow."""
 
     contexts: Mapping[str, Any]
     functions: Mapping[str, Function]
 
     def restrict(self, *names: str) -> ExpressionScope:
-        """The same with these contexts alone: GitHub has others in other places of a file."""
+        """Restrict the scope to these contexts: GitHub offers different contexts at other positions of a file."""
         return ExpressionScope({name: self.contexts[name] for name in names}, self.functions)
 
 
 def interpolate(text: Any, scope: ExpressionScope) -> Any:
-    """A value of a workflow with its expressions replaced; one that is nothing but an expression keeps its type."""
+    """Replace the expressions in a value of a workflow; a value that is one expression keeps its type."""
     if not isinstance(text, str):
         return text
     whole = _INTERPOLATION.fullmatch(text.strip())
@@ -47,20 +47,20 @@ def interpolate(text: Any, scope: ExpressionScope) -> Any:
 
 
 def is_met(condition: Any, scope: ExpressionScope) -> bool:
-    """Whether an `if:` holds, with or without `${{ }}` around it."""
+    """Evaluate an `if:`, with or without `${{ }}` around it."""
     match = _INTERPOLATION.fullmatch(str(condition).strip())
     return bool(evaluate(match[1] if match else str(condition), scope))
 
 
 def to_text(value: Any) -> str:
-    """A value as it stands in a text."""
+    """Convert a value to its text form."""
     if value is None:
         return ""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def evaluate(expression: str, scope: ExpressionScope) -> Any:
-    """The value of one expression."""
+    """Evaluate one expression."""
     parser = _ExpressionParser(_tokenize(expression), scope)
     value = parser.parse_or()
     if parser.tokens:
@@ -82,7 +82,7 @@ def _tokenize(expression: str) -> list[tuple[str, str]]:
 
 @dataclass
 class _ExpressionParser:
-    """A recursive descent over the tokens that are left."""
+    """A recursive descent parser over the remaining tokens."""
 
     tokens: list[tuple[str, str]]
     scope: ExpressionScope
@@ -135,7 +135,7 @@ class _ExpressionParser:
         return self.scope.functions[name](*arguments)
 
     def _look_up(self, name: str) -> Any:
-        """GitHub answers nothing for a property that is not there; here that is so for what an event may lack."""
+        """Look up a property. GitHub returns null for a missing property; the tests allow that for event data only."""
         root, *path = name.split(".")
         if root in ("true", "false") and not path:
             return root == "true"

@@ -1,7 +1,7 @@
-"""Stands for GitHub's command line `gh` in the tests: the commands, flags and answers that the workflows use.
+"""A stand-in for GitHub's command line `gh`: the commands, flags and answers that the workflows use.
 
-It looks at the token as GitHub would: what the permissions of the job do not cover is refused. Anything that it does
-not know ends it with an error, and lists come in pages of two, so that who forgets `--paginate` sees too little.
+It checks the token as GitHub would: a request outside the permissions of the job is refused. Unknown commands and
+flags are errors, and lists have pages of two items, so that a call without `--paginate` misses items.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ REPOSITORY = os.environ["GITHUB_REPOSITORY"]
 
 
 def main() -> None:
-    """Carry out one command."""
+    """Run one command."""
     command, *arguments = sys.argv[1:]
     with open_store(Path(os.environ["HUB_OF_THE_TESTS"])) as hub:
         _COMMANDS.get(command, _fail_unknown)(hub, arguments)
@@ -187,7 +187,7 @@ def _print_filtered(data: Any, expression: str) -> None:
 
 
 def _parse_fields(given: list[str]) -> dict[str, str]:
-    """`name=value`, where `@file` is the content of a file."""
+    """Parse `name=value` arguments, where `@file` is the content of a file."""
     pairs = dict(field.split("=", 1) for field in given)
     return {
         name: Path(value[1:]).read_text() if value.startswith("@") else value for name, value in pairs.items()

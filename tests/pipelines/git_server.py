@@ -1,4 +1,4 @@
-"""A git server with a repository of specs, and the people who work with it."""
+"""A git server with a repository of specs, and a user's clone of it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ test -e "$GIT_DIR/{MAY_PUSH}" || {{ echo "Permission to this repository denied" 
 
 
 def replace_text(name: str, old: str, new: str) -> Edit:
-    """An edit of one file."""
+    """Return an edit of one file."""
 
     def edit(folder: Path) -> None:
         text = (folder / name).read_text()
@@ -35,18 +35,18 @@ def replace_text(name: str, old: str, new: str) -> Edit:
 
 
 def write_file(name: str, text: str) -> Edit:
-    """A new file."""
+    """Return an edit that adds a file."""
     return lambda folder: (folder / name).write_text(text)
 
 
 def combine_edits(*edits: Edit) -> Edit:
-    """Several edits, one after the other."""
+    """Combine several edits into one."""
     return lambda folder: [edit(folder) for edit in edits]
 
 
 @dataclass(frozen=True)
 class Branch:
-    """What somebody proposes: the commit, and the merge of it into `main` as it was then."""
+    """A proposed branch: its commit, and the merge of the commit into `main` of that time."""
 
     name: str
     head: str
@@ -63,10 +63,10 @@ class PushedCommits:
 
 
 class GitServer:
-    """The server's repository, and the clone of a person who commits and merges."""
+    """The repository of the server, and the clone of a user who commits and merges."""
 
     def __init__(self, folder: Path, contents: Path | None = None) -> None:
-        """Begin with these files; or go on in a folder that is there already, a copy of another one's."""
+        """Create a repository with these files, or open the copy of a repository in an existing folder."""
         self.folder = folder
         self.bare_repo = folder / "server.git"
         self._working_copy = folder / "desk"
@@ -96,32 +96,32 @@ class GitServer:
 
     @property
     def url(self) -> str:
-        """Where clients clone from."""
+        """The clone URL."""
         return self.bare_repo.as_uri()
 
     @property
     def main_commit(self) -> str:
-        """The commit that `main` is at."""
+        """The commit of `main`."""
         return run_git(self.bare_repo, "rev-parse", "refs/heads/main")
 
     def list_branches(self) -> list[str]:
-        """What branches there are."""
+        """List all branches."""
         return run_git(self.bare_repo, "for-each-ref", "--format=%(refname:short)", "refs/heads").splitlines()
 
     def list_files(self, branch: str) -> list[str]:
-        """What is on a branch; nothing where there is none."""
+        """List the files on a branch; empty if the branch is missing."""
         if branch not in self.list_branches():
             return []
         return run_git(self.bare_repo, "ls-tree", "-r", "--name-only", f"refs/heads/{branch}").splitlines()
 
     def read_log(self, branch: str) -> str:
-        """Everything that was ever written to a branch."""
+        """Read all changes ever written to a branch."""
         return run_git(self.bare_repo, "log", "--patch", "--text", f"refs/heads/{branch}")
 
     @contextmanager
     def set_push_access(self, allowed: bool) -> Iterator[None]:
-        """Whether whoever comes in this block may push, as the token of a job says. A job that runs at the same time
-        as one that may push may do it as well, which no test here depends on."""
+        """Allow or refuse pushes within the block, as the token of a job does. A job that runs beside a job with push
+        access can push as well; no test depends on that."""
         self._count_pusher(+1 if allowed else 0)
         try:
             yield
@@ -129,7 +129,7 @@ class GitServer:
             self._count_pusher(-1 if allowed else 0)
 
     def revoke_push_access(self) -> None:
-        """Let nobody push any more, whoever is at work."""
+        """Refuse all further pushes, also from running jobs."""
         (self.bare_repo / MAY_PUSH).unlink()
 
     def _count_pusher(self, more: int) -> None:
@@ -159,7 +159,7 @@ class GitServer:
         return Branch(name, head, base, merge)
 
     def merge(self, branch: Branch) -> PushedCommits:
-        """Merge into `main` as one commit, as the button does."""
+        """Merge into `main` as one commit, as the merge button does."""
         before = self.main_commit
         run_git(self._working_copy, "checkout", "-q", "main")
         run_git(self._working_copy, "merge", "-q", "--squash", branch.head)
@@ -168,7 +168,7 @@ class GitServer:
         return PushedCommits(before, self.main_commit)
 
     def push_directly(self, edit: Edit) -> PushedCommits:
-        """Commit to `main` without asking anybody."""
+        """Commit to `main` without a review."""
         before = self.main_commit
         run_git(self._working_copy, "checkout", "-q", "main")
         edit(self._working_copy)
@@ -180,8 +180,8 @@ class GitServer:
     def check_out(
         self, folder: Path, ref: str, sha: str, *, depth: int, keeps_credentials: bool = True
     ) -> None:
-        """A fresh clone as actions/checkout makes it: one commit, or all branches with their history for depth 0.
-        Without credentials nothing can be fetched or pushed later on."""
+        """Clone as actions/checkout does: one commit, or all branches with their history for depth 0. Without
+        credentials later fetches and pushes fail."""
         folder.mkdir(parents=True)
         run_git(folder, "init", "-q")
         run_git(folder, "remote", "add", "origin", self.url)
@@ -207,7 +207,7 @@ class GitServer:
 def run_script(
     script: str, shell: list[str], folder: Path, environ: dict[str, str], seconds: float = 120
 ) -> tuple[int, str]:
-    """Run lines of a pipeline; the exit code and both streams, in the order in which they were written."""
+    """Run lines of a pipeline; return the exit code and both streams in the order of their writes."""
     file = folder.parent / f"script-{os.urandom(4).hex()}.sh"
     file.write_text(script)
     command = [str(file) if word == "{0}" else word for word in shell]

@@ -3,8 +3,8 @@
 The `run:` lines are executed for real, in a fresh clone for each job, with the environment that the file itself
 gives them. Emulated are: the three actions that the examples use, matrices, `if:`, `needs`, outputs and step
 summaries, what secrets an environment gives and to whom, and what the token of a job may do. Nothing is done
-about `concurrency:` and `timeout-minutes:`; the tests of the files look whether they are there. Whatever is not known
-here is an error.
+about `concurrency:` and `timeout-minutes:`; the tests of the files look whether they are there. Unknown keys
+are errors.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _STEP = {"name", "id", "if", "uses", "with", "env", "run"}
 
 @dataclass(frozen=True)
 class Event:
-    """Why a workflow runs. `data` is `github.event`."""
+    """The event that starts a workflow. `data` is `github.event`."""
 
     name: str
     ref: str
@@ -55,7 +55,7 @@ class Event:
 
 @dataclass
 class Job:
-    """How one job of a run ended."""
+    """The result of one job of a run."""
 
     name: str
     matrix: Mapping[str, str]
@@ -70,24 +70,24 @@ class Job:
 
 @dataclass
 class Run:
-    """How one workflow ended."""
+    """The result of one workflow run."""
 
     jobs: list[Job]
 
     @property
     def is_success(self) -> bool:
-        """Whether everything that ran went well."""
+        """Whether all jobs of the run succeeded."""
         return all(job.conclusion in ("success", "skipped") for job in self.jobs)
 
     def get_job(self, name: str, **matrix: str) -> Job:
-        """The one job of this name and these values of the matrix."""
+        """Get the job with this name and these matrix values."""
         matching = [job for job in self.jobs if job.name == name and matrix.items() <= job.matrix.items()]
         assert len(matching) == 1, [(job.name, job.matrix) for job in self.jobs]
         return matching[0]
 
     @property
     def log(self) -> str:
-        """What all jobs wrote."""
+        """The output of all jobs."""
         return "\n".join(f"== {job.name} {dict(job.matrix)}\n{job.log}" for job in self.jobs)
 
 
@@ -114,7 +114,7 @@ class Runner:
         self._numbers = itertools.count(1)
 
     def run(self, workflow: str, event: Event, attempt: int = 1, jobs: Collection[str] | None = None) -> Run:
-        """Run the workflow file of this name that is in the commit of the event; with `jobs`, only these of it."""
+        """Run the workflow file of this name from the commit of the event; with `jobs`, only these jobs."""
         run_folder = self._folder / f"run-{next(self._numbers)}"
         run_folder.mkdir()
         self._server.git_server.check_out(run_folder / "files", event.ref, event.sha, depth=1)
@@ -180,17 +180,17 @@ class _JobRun:
 
     @property
     def work_folder(self) -> Path:
-        """The folder that steps work in."""
+        """The working folder of the steps."""
         return self.folder / "work"
 
     @property
     def permissions(self) -> dict[str, str]:
-        """What the token may do. That of a fork's pull request can only read."""
+        """The permissions of the token. The token of a fork's pull request can only read."""
         requested = dict(self.job.get("permissions", self.file.get("permissions", {})))
         return dict.fromkeys(requested, "read") if self.event.from_fork else requested
 
     def run(self, name: str, matrix: Mapping[str, str], contexts: Mapping[str, Any]) -> Job:
-        """All steps, one after the other."""
+        """Run all steps in order."""
         self.folder.mkdir()
         scope = ExpressionScope({**contexts, "matrix": matrix}, BUILTIN_FUNCTIONS)
         name_scope = scope.restrict("github", "needs", "matrix", "inputs", "vars")
@@ -221,7 +221,7 @@ class _JobRun:
         return job
 
     def _build_environment(self, environment: str) -> dict[str, str]:
-        """The variables that every runner has, and where Fivetran is."""
+        """Build the environment of a step: variables of every runner, and the address of Fivetran."""
         (self.folder / "home").mkdir()
         return {
             "PATH": self.path,
@@ -302,7 +302,7 @@ class _JobRun:
             raise ExpressionError(f"the action `{name}` is not known to these tests")
 
     def _list_uploads(self, options: Mapping[str, Any]) -> list[str]:
-        """The files that are kept of the patterns of `path`."""
+        """List the uploaded files that match the patterns of `path`."""
         files = [file for line in to_text(options["path"]).split() for file in self.work_folder.glob(line)]
         names = [str(file.relative_to(self.work_folder)) for file in files]
         if options.get("include-hidden-files") is not True:
@@ -312,7 +312,7 @@ class _JobRun:
 
 
 def _get_condition(step: Mapping[str, Any]) -> str:
-    """The `if:` of a step, which means success unless it says otherwise."""
+    """Get the `if:` of a step, which is `success()` by default."""
     condition = str(step.get("if", "success()")).strip().removeprefix("${{").removesuffix("}}")
     if any(f"{function}()" in condition for function in ("success", "failure", "cancelled", "always")):
         return condition
@@ -320,7 +320,7 @@ def _get_condition(step: Mapping[str, Any]) -> str:
 
 
 def _sort_jobs(jobs: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """Jobs behind those that they need."""
+    """Sort jobs behind the jobs in their `needs`."""
     sorted_jobs: list[tuple[str, Any]] = []
     pending = dict(jobs)
     while pending:

@@ -1,4 +1,4 @@
-"""What GitHub keeps beside a repository, in a JSON file: pull requests, comments, issues, labels, dispatches."""
+"""The data of GitHub beside a repository, in a JSON file: pull requests, comments, issues, labels, dispatches."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ EMPTY: dict[str, Any] = {
 
 @contextmanager
 def open_store(file: Path) -> Iterator[dict[str, Any]]:
-    """The content of the file, for one program at a time; what is done to it is kept."""
+    """Open the store for one program at a time, and save changes at the end."""
     with file.open("r+") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
         content = json.load(stream)
@@ -28,18 +28,18 @@ def open_store(file: Path) -> Iterator[dict[str, Any]]:
 
 
 def new_id(content: dict[str, Any]) -> int:
-    """A number that nothing else has."""
+    """Return an unused number."""
     content["last_id"] += 1
     return int(content["last_id"])
 
 
 def build_token(permissions: dict[str, str]) -> str:
-    """The token of a job. What it may do can be read off it, so that `gh` can refuse the rest."""
+    """Build the token of a job. The token contains its permissions, so that `gh` can refuse other requests."""
     return "token-of-a-job:" + ",".join(f"{name}={level}" for name, level in sorted(permissions.items()))
 
 
 def is_allowed(token: str, permission: str, level: str) -> bool:
-    """Whether a token may do this."""
+    """Check the permission of a token."""
     kind, _, scopes = token.partition(":")
     granted = dict(pair.split("=") for pair in scopes.split(",") if pair)
     return kind == "token-of-a-job" and granted.get(permission) in (

@@ -158,8 +158,8 @@ class GitHubTeam:
 
 
 def build_secrets(accounts: Mapping[str, AccountProcess]) -> dict[str, dict[str, str]]:
-    """The secrets of the environments of the repository: each account has a key that only reads and a key that writes;
-    the environment of pull requests has only the key that reads."""
+    """Build the secrets of the environments: each account has a read-only key and a writing key; the environment of
+    pull requests has the read-only key alone."""
     secrets_by_environment: dict[str, dict[str, str]] = {}
     for name in accounts:
         specs = {
@@ -181,6 +181,6 @@ def _build_keys(name: str, right: str) -> dict[str, str]:
 
 
 def make_private_key(name: str) -> str:
-    """A text with the shape of a private key."""
+    """Make a text in the shape of a private key."""
     body = f"made up for the {name} ".replace(" ", "+") * 4
     return f"-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n"

@@ -2,7 +2,7 @@
 
 The `script:` lines are executed for real, in one shell for each job and in a fresh clone. Emulated are: `rules:`,
 stages, `needs:`, artifacts, manual jobs, and which variables a job sees: those of its environment, and protected ones
-on the default branch alone. Nothing is done about `resource_group:`. Whatever is not known here is an error.
+on the default branch alone. Nothing is done about `resource_group:`. Unknown keys are errors.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _TERM = re.compile(r'\$(?P<name>\w+)\s*==\s*(?:\$(?P<other>\w+)|"(?P<text>[^"]*)
 
 @dataclass(frozen=True)
 class Pipeline:
-    """Why a pipeline runs."""
+    """The event that starts a pipeline."""
 
     source: str
     sha: str
@@ -47,7 +47,7 @@ class Pipeline:
 
     @property
     def variables(self) -> dict[str, str]:
-        """What GitLab tells jobs about it."""
+        """The predefined variables of its jobs."""
         variables = {
             "CI": "true",
             "GITLAB_CI": "true",
@@ -68,7 +68,7 @@ class Pipeline:
 
 @dataclass
 class Job:
-    """How one job ended, or that it waits for somebody who presses its button."""
+    """The result of one job, or a manual job that waits for its start."""
 
     name: str
     status: str = "manual"
@@ -90,7 +90,7 @@ class GitLabServer:
 
 
 class PipelineRun:
-    """A pipeline with its jobs, but for those that are left out. Manual ones wait for `press`."""
+    """A pipeline run with its selected jobs. Manual jobs wait for `start_manual`."""
 
     def __init__(
         self,
@@ -117,22 +117,22 @@ class PipelineRun:
 
     @property
     def log(self) -> str:
-        """What all jobs wrote."""
+        """The output of all jobs."""
         return "\n".join(f"== {job.name}: {job.status}\n{job.log}" for job in self.jobs.values())
 
     @property
     def is_success(self) -> bool:
-        """Whether everything that ran went well."""
+        """Whether all jobs of the run succeeded."""
         return all(job.status in ("success", "manual", "skipped") for job in self.jobs.values())
 
     def start_manual(self, name: str) -> Job:
-        """Start a manual job, or one that failed once more."""
+        """Start a manual job, or restart a failed job."""
         assert self.jobs[name].status in ("manual", "failed"), self.log
         self.jobs[name] = self._run_job(name)
         return self.jobs[name]
 
     def _run_stage(self, stage: str) -> None:
-        """Jobs of a stage run where all before went well, or where they say that they always run."""
+        """Run the jobs of a stage if all earlier jobs succeeded, or if they always run."""
         has_succeeded = all(
             job.status != "failed" or self._file[name].get("allow_failure") for name, job in self.jobs.items()
         )
@@ -219,13 +219,13 @@ class Runner:
         self._numbers = itertools.count(1)
 
     def run(self, pipeline: Pipeline, *, without: Collection[str] = ()) -> PipelineRun:
-        """Everything that runs without anybody."""
+        """Run all automatic jobs."""
         folder = self._folder / f"pipeline-{next(self._numbers)}"
         return PipelineRun(folder, self._server, self._path, pipeline, without=without)
 
 
 def _find_rule(rules: list[Mapping[str, Any]], variables: Mapping[str, str]) -> Mapping[str, Any] | None:
-    """The first rule that holds."""
+    """Find the first matching rule."""
     for rule in rules:
         _check_keys(rule, _RULE, "a rule")
         if _is_met(rule.get("if"), variables):
@@ -258,13 +258,13 @@ class NotesApi:
     bot_id: int = 7
 
     def add_note(self, number: int, body: str, author: int) -> dict[str, Any]:
-        """Somebody writes a note. The newest stands first."""
+        """Add a note by another user. The newest note comes first."""
         note = {"id": 1000 + len(self.notes), "iid": number, "author": {"id": author}, "body": body}
         self.notes.insert(0, note)
         return note
 
     def list_notes(self, number: int) -> list[str]:
-        """What the bot wrote, newest first."""
+        """List the notes of the bot, newest first."""
         return [
             note["body"]
             for note in self.notes
@@ -274,7 +274,7 @@ class NotesApi:
 
 @contextmanager
 def serve_notes() -> Iterator[NotesApi]:
-    """GitLab's API on a socket: who a token belongs to, and lists, creates and edits of notes."""
+    """Serve GitLab's API on a socket: the user of a token, and list, create and edit of notes."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -324,7 +324,7 @@ def serve_notes() -> Iterator[NotesApi]:
             self.wfile.write(json.dumps(data).encode())
 
         def log_message(self, *arguments: Any) -> None:
-            """Nothing on the terminal of the tests."""
+            """Keep the terminal of the tests silent."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         notes = NotesApi(f"http://127.0.0.1:{server.server_port}/api/v4")

@@ -1,8 +1,7 @@
-"""The programs that a runner has, for the scripts of a pipeline: a folder that stands first on PATH.
+"""The programs of a runner for pipeline scripts: a folder at the front of PATH.
 
-`reconciler` is the one of these tests, so `pip install` has nothing to do, and nor has `apt-get`: they write down what
-was asked for. `git`,
-`jq`, `curl` and `bash` are the machine's own.
+`reconciler` is the program under test, so `pip install` and `apt-get` only log their arguments. `git`, `jq`, `curl`
+and `bash` come from the machine.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ INSTALL_LOG = "pip.log"
 
 
 def install_tools(folder: Path) -> str:
-    """A PATH for scripts."""
+    """Install the programs and return a PATH for scripts."""
     folder.mkdir()
     log = folder / INSTALL_LOG
     log.touch()

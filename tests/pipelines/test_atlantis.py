@@ -1,4 +1,4 @@
-"""The settings of `examples/05-atlantis`, run from the pull request to the account and the merge behind it."""
+"""The settings of `examples/05-atlantis`, run from the pull request to the account and the merge."""
 
 from __future__ import annotations
 
@@ -72,21 +72,22 @@ class AtlantisTeam:
 
 
 @pytest.fixture(scope="module")
-def day_one(tmp_path_factory: pytest.TempPathFactory, production: AccountProcess) -> AppliedExample:
-    """The example with its specs in effect."""
+def prepared_example(tmp_path_factory: pytest.TempPathFactory, production: AccountProcess) -> AppliedExample:
+    """The example with its specs applied."""
     folder = tmp_path_factory.mktemp("atlantis").resolve()
     environ = {**SHARED, "FIVETRAN_APIKEY": "key", "FIVETRAN_APISECRET": "the secret of it"}
     return apply_example(folder, production, EXAMPLE, "specs/prod.yaml", environ)
 
 
 @pytest.fixture
-def team(tmp_path: Path, production: AccountProcess, day_one: AppliedExample) -> AtlantisTeam:
+def team(tmp_path: Path, production: AccountProcess, prepared_example: AppliedExample) -> AtlantisTeam:
     """The production account alone."""
     folder = tmp_path.resolve()
-    return AtlantisTeam(folder, day_one.restore(folder, production), prod=production)
+    return AtlantisTeam(folder, prepared_example.restore(folder, production), prod=production)
 
 
-def test_from_a_pull_request_to_both_accounts_and_the_merge(
+@pytest.mark.long
+def test_a_pull_request_is_planned_applied_to_both_accounts_and_merged(
     tmp_path: Path, production: AccountProcess
 ) -> None:
     with run_account(tmp_path, ACCOUNTS["dev"]) as development:
@@ -111,18 +112,20 @@ def test_from_a_pull_request_to_both_accounts_and_the_merge(
         assert all("No changes." in answer.text for answer in team.atlantis.plan(number, branch))
 
 
+@pytest.mark.long
 def test_a_pull_request_cannot_loosen_its_own_policies(team: AtlantisTeam) -> None:
     elsewhere = replace_text("specs/profiles.yaml", "AWS_US_EAST_1", "AWS_AP_SOUTHEAST_2")
     looser = replace_text("specs/prod.yaml", "GCP_EUROPE_WEST3]", "GCP_EUROPE_WEST3, AWS_AP_SOUTHEAST_2]")
     number, branch = team.open_pull("looser", combine_edits(elsewhere, looser))
     before = team.accounts["prod"].writes
     assert team.plan(number, branch).exit == 3
-    # There is a file of the plan, and Atlantis would apply it.
+    # A plan file exists, and Atlantis would apply it.
     assert team.apply(number, branch).exit == 3
     assert team.accounts["prod"].writes == before
 
 
-def test_a_change_of_the_account_between_plan_and_apply_stops_the_apply(team: AtlantisTeam) -> None:
+@pytest.mark.long
+def test_drift_between_plan_and_apply_stops_the_apply(team: AtlantisTeam) -> None:
     number, branch = team.open_pull("database", RENAME_DATABASE)
     assert team.plan(number, branch).exit == 0
     team.accounts["prod"].change_destination("Sales", database="BY_HAND")
@@ -141,7 +144,7 @@ def test_a_failed_apply_is_resumed_by_the_same_comment(team: AtlantisTeam) -> No
     account.add_fault("POST /v1/destinations status 400")
     assert team.apply(number, branch).exit == 6
     account.clear_faults()
-    # The lock of Atlantis keeps others away until this is finished.
+    # The lock of Atlantis blocks other pull requests until this one is finished.
     other = team.open_pull("other", ADD_EXTRA)
     assert "locked by an unapplied plan from pull #1" in team.plan(*other).text
     resumed = team.apply(number, branch)
@@ -152,7 +155,7 @@ def test_a_failed_apply_is_resumed_by_the_same_comment(team: AtlantisTeam) -> No
 
 
 @pytest.mark.long
-def test_what_is_behind_main_is_planned_again_before_it_is_applied(team: AtlantisTeam) -> None:
+def test_a_branch_behind_main_is_planned_again_before_its_apply(team: AtlantisTeam) -> None:
     number, branch = team.open_pull("extra", ADD_EXTRA)
     assert team.plan(number, branch).exit == 0
     team.atlantis.unlock(number)

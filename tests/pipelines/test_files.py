@@ -1,4 +1,4 @@
-"""The files of the examples as files: schemas, laws of our own, and that each check can fail."""
+"""The files of the examples: schemas, our own rules, and a failing input for each check."""
 
 from __future__ import annotations
 
@@ -28,41 +28,41 @@ PROJECTS = sorted(
 )
 
 
-def read(file: Path) -> Any:
+def load_yaml(file: Path) -> Any:
     return YAML(typ="safe").load(file.read_text())
 
 
-def schema_check(schema: str, *arguments: str | Path) -> tuple[int, str]:
-    """The exit code and the output of check-jsonschema with one of the schemas that it brings along."""
+def check_schema(schema: str, *arguments: str | Path) -> tuple[int, str]:
+    """Run check-jsonschema with a built-in schema; return the exit code and the output."""
     command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, *map(str, arguments)]
     done = subprocess.run(command, env=build_environment(), capture_output=True, text=True, check=False)
     return done.returncode, done.stdout
 
 
-def test_the_workflows_are_such_for_github(tmp_path: Path) -> None:
-    assert schema_check("vendor.github-workflows", *WORKFLOWS)[0] == 0
-    assert schema_check("custom.github-workflows-require-timeout", *WORKFLOWS)[0] == 0
+def test_workflows_match_the_schema_of_github(tmp_path: Path) -> None:
+    assert check_schema("vendor.github-workflows", *WORKFLOWS)[0] == 0
+    assert check_schema("custom.github-workflows-require-timeout", *WORKFLOWS)[0] == 0
     for file in WORKFLOWS:
         (tmp_path / file.name).write_text(file.read_text().replace("runs-on:", "runs_on:"))
-    code, told = schema_check("vendor.github-workflows", *tmp_path.iterdir())
+    code, printed = check_schema("vendor.github-workflows", *tmp_path.iterdir())
     assert code == 1
-    assert all(f"{file.name}::$.jobs." in told for file in WORKFLOWS), told
+    assert all(f"{file.name}::$.jobs." in printed for file in WORKFLOWS), printed
 
 
-def test_the_pipeline_is_one_for_gitlab(tmp_path: Path) -> None:
+def test_the_pipeline_matches_the_schema_of_gitlab(tmp_path: Path) -> None:
     transform = ("--data-transform", "gitlab-ci")
-    assert schema_check("vendor.gitlab-ci", *transform, PIPELINE)[0] == 0
+    assert check_schema("vendor.gitlab-ci", *transform, PIPELINE)[0] == 0
     broken = tmp_path / "broken.yml"
     broken.write_text(PIPELINE.read_text().replace("when: manual", "when: someday"))
-    assert schema_check("vendor.gitlab-ci", *transform, broken)[0] == 1
+    assert check_schema("vendor.gitlab-ci", *transform, broken)[0] == 1
 
 
 @pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file.stem)
-def test_a_workflow_keeps_the_laws(file: Path) -> None:
-    assert find_problems(read(file)) == []
+def test_a_workflow_follows_the_rules(file: Path) -> None:
+    assert find_problems(load_yaml(file)) == []
 
 
-SPOILED = [
+BROKEN_FILES = [
     ("pull-request", "  pull_request:\n", "  pull_request_target:\n", "starts by something that runs"),
     ("pull-request", "permissions: {}", "permissions: {contents: write}", "gives permissions to all"),
     ("pull-request", "bash -euo pipefail {0}", "bash", "goes on after errors"),
@@ -93,7 +93,7 @@ SPOILED = [
     ("apply", "    if: github.ref == 'refs/heads/main'\n", "", "writes for any branch"),
     ("apply", "cancel-in-progress: false", "cancel-in-progress: true", "may be cancelled half-way"),
     ("apply", "      queue: max\n", "", "may be dropped while it waits"),
-    ("apply", '--expect "$DIGEST"', "--auto-approve", "applies what nobody reviewed"),
+    ("apply", '--expect "$DIGEST"', "--auto-approve", "applies an unreviewed plan"),
     ("apply", "    environment: ${{ matrix.project }}\n", "", "has a secret of no environment"),
     ("apply", "env:\n  RECONCILER", "env:\n  KEY: ${{ secrets.KEY }}\n  RECONCILER", "gives a secret to all jobs"),
     (
@@ -120,8 +120,10 @@ SPOILED = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "old", "new", "problem"), SPOILED, ids=[each[3] for each in SPOILED])
-def test_a_workflow_that_breaks_a_law_is_found(name: str, old: str, new: str, problem: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "old", "new", "problem"), BROKEN_FILES, ids=[each[3] for each in BROKEN_FILES]
+)
+def test_a_workflow_that_breaks_a_rule_is_reported(name: str, old: str, new: str, problem: str) -> None:
     (file,) = (each for each in WORKFLOWS if each.stem == name)
     text = file.read_text()
     assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in it"
@@ -133,12 +135,12 @@ def test_a_workflow_that_breaks_a_law_is_found(name: str, old: str, new: str, pr
     "expression",
     ["github.actor", "surprise.x", "toJSON(github)", "github.ref ==", "matrix[0]", "github.ref = 'x'", "a b"],
 )
-def test_an_expression_that_the_tests_do_not_know_is_an_error(expression: str) -> None:
+def test_an_unsupported_expression_is_an_error(expression: str) -> None:
     with pytest.raises(ExpressionError):
         evaluate(expression, ExpressionScope({"github": {"ref": "main"}}, BUILTIN_FUNCTIONS))
 
 
-def test_expressions_mean_what_they_mean_at_github() -> None:
+def test_expressions_evaluate_as_at_github() -> None:
     around = ExpressionScope(
         {"github": {"ref": "main", "event": {}}, "inputs": {"n": "prod"}, "steps": {}}, BUILTIN_FUNCTIONS
     )
@@ -149,8 +151,8 @@ def test_expressions_mean_what_they_mean_at_github() -> None:
     assert evaluate("steps.none.outputs.x != ''", around) is False
 
 
-def test_no_secret_of_a_job_of_gitlab_is_in_its_file() -> None:
-    pipeline = read(PIPELINE)
+def test_gitlab_jobs_declare_no_secrets_in_the_file() -> None:
+    pipeline = load_yaml(PIPELINE)
     for name, job in pipeline.items():
         if name in ("workflow", "stages", "variables", "default"):
             continue
@@ -186,10 +188,10 @@ KEYS: Mapping[str, set[str]] = {
 """The keys of Atlantis that the example uses, by the key that they stand below, as its documentation has them."""
 
 
-def unknown_keys(value: Any, below: str = "") -> set[str]:
-    """Keys that stand where Atlantis does not know them."""
+def find_unknown_keys(value: Any, below: str = "") -> set[str]:
+    """Find keys that Atlantis does not know at their position."""
     if isinstance(value, list):
-        return {key for each in value for key in unknown_keys(each, below)}
+        return {key for each in value for key in find_unknown_keys(each, below)}
     if not isinstance(value, dict):
         return set()
     known = (
@@ -198,43 +200,45 @@ def unknown_keys(value: Any, below: str = "") -> set[str]:
         else {"version", "parallel_plan", "parallel_apply", "projects", "repos", "workflows"}
     )
     found = {f"{below}.{key}" for key in value.keys() - known}
-    return found.union(*(unknown_keys(each, key) for key, each in value.items() if key in KEYS))
+    return found.union(*(find_unknown_keys(each, key) for key, each in value.items() if key in KEYS))
 
 
 @pytest.mark.parametrize("name", ["atlantis.yaml", "repos.yaml"])
-def test_the_files_of_atlantis_have_keys_that_it_knows(name: str) -> None:
-    assert unknown_keys(read(EXAMPLES / "05-atlantis" / name)) == set()
+def test_atlantis_files_have_known_keys_only(name: str) -> None:
+    assert find_unknown_keys(load_yaml(EXAMPLES / "05-atlantis" / name)) == set()
 
 
-def test_a_key_that_atlantis_does_not_know_is_found() -> None:
-    assert unknown_keys({"projects": [{"name": "dev", "autoplan": {"enable": True}}]}) == {"autoplan.enable"}
-    assert unknown_keys({"repos": [{"apply_requirement": []}]}) == {"repos.apply_requirement"}
+def test_an_unknown_key_of_atlantis_is_reported() -> None:
+    assert find_unknown_keys({"projects": [{"name": "dev", "autoplan": {"enable": True}}]}) == {
+        "autoplan.enable"
+    }
+    assert find_unknown_keys({"repos": [{"apply_requirement": []}]}) == {"repos.apply_requirement"}
 
 
-def copied(project: Project, example: Path) -> Project:
-    """The folder of a test with the files of an example in it."""
+def copy_example(project: Project, example: Path) -> Project:
+    """Copy the files of an example into the folder of a test."""
     shutil.rmtree(project.folder / "specs")
     shutil.copytree(example, project.folder, ignore=shutil.ignore_patterns(".reconciler"), dirs_exist_ok=True)
     return project
 
 
 @pytest.mark.parametrize("file", PROJECTS, ids=lambda file: f"{file.parts[-3]}-{file.stem}")
-def test_the_specs_of_an_example_are_in_order(file: Path, project: Project) -> None:
+def test_the_specs_of_an_example_are_valid(file: Path, project: Project) -> None:
     example = file.parents[1]
-    copied(project, example)
+    copy_example(project, example)
     for command in (["validate", "--strict"], ["fmt", "--check"]):
         done = project.run(*command, "--project", str(file.relative_to(example)))
         assert done.exit == 0, done.stderr
 
 
-HOOKS = {hook["id"]: hook for hook in read(ROOT / ".pre-commit-hooks.yaml")}
+HOOKS = {hook["id"]: hook for hook in load_yaml(ROOT / ".pre-commit-hooks.yaml")}
 CONFIG = EXAMPLES / "06-pre-commit" / ".pre-commit-config.yaml"
 
 
-def pre_commit(project: Project) -> dict[str, int]:
-    """What pre-commit would do with all files of a folder: exit codes of the hooks."""
+def run_pre_commit(project: Project) -> dict[str, int]:
+    """Run all hooks on the files of a folder as pre-commit would; return their exit codes."""
     codes = {}
-    for chosen in read(CONFIG)["repos"][0]["hooks"]:
+    for chosen in load_yaml(CONFIG)["repos"][0]["hooks"]:
         hook = HOOKS[chosen["id"]]
         files = (file for file in project.folder.rglob("*") if file.is_file())
         names = sorted(str(file.relative_to(project.folder)) for file in files)
@@ -245,10 +249,10 @@ def pre_commit(project: Project) -> dict[str, int]:
     return codes
 
 
-def test_the_hooks_of_pre_commit_pass_and_find_what_is_wrong(project: Project) -> None:
-    copied(project, CONFIG.parent)
-    assert pre_commit(project) == {"reconciler-fmt": 0, "reconciler-validate": 0}
+def test_pre_commit_hooks_pass_and_report_errors(project: Project) -> None:
+    copy_example(project, CONFIG.parent)
+    assert run_pre_commit(project) == {"reconciler-fmt": 0, "reconciler-validate": 0}
     spec = project.folder / "specs" / "groups" / "sales.yaml"
     spec.write_text(spec.read_text().replace("database: SALES", "databse: SALES   "))
-    assert pre_commit(project)["reconciler-validate"] == 1
+    assert run_pre_commit(project)["reconciler-validate"] == 1
     assert "databse: SALES\n" in spec.read_text(), "laid out evenly by the first hook"

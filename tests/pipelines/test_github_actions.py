@@ -19,56 +19,60 @@ pytestmark = pytest.mark.sampled(every=6)
 
 
 @pytest.fixture(scope="module")
-def day_one(tmp_path_factory: pytest.TempPathFactory, production: AccountProcess) -> AppliedExample:
-    """The example with its specs in effect."""
+def prepared_example(tmp_path_factory: pytest.TempPathFactory, production: AccountProcess) -> AppliedExample:
+    """The example with its specs applied."""
     folder = tmp_path_factory.mktemp("github").resolve()
     secrets = build_secrets({"prod": production})["prod"]
     return apply_example(folder, production, EXAMPLE, "specs/prod.yaml", secrets)
 
 
 @pytest.fixture
-def team(tmp_path: Path, production: AccountProcess, day_one: AppliedExample) -> GitHubTeam:
-    """The production account alone, with the specs in effect: most stories need no more."""
+def team(tmp_path: Path, production: AccountProcess, prepared_example: AppliedExample) -> GitHubTeam:
+    """The production account alone, with applied specs: enough for most tests."""
     folder = tmp_path.resolve()
-    return GitHubTeam(folder, {"prod": production}, day_one.restore(folder, production), project="prod")
+    return GitHubTeam(
+        folder, {"prod": production}, prepared_example.restore(folder, production), project="prod"
+    )
 
 
 @pytest.fixture
-def new_team(tmp_path: Path, production: AccountProcess) -> GitHubTeam:
-    """The same before anything was applied."""
+def unapplied_team(tmp_path: Path, production: AccountProcess) -> GitHubTeam:
+    """The production account alone, before the first apply."""
     production.reset()
     folder = tmp_path.resolve()
     return GitHubTeam(folder, {"prod": production}, GitServer(folder / "forge", EXAMPLE), project="prod")
 
 
-def digest_in(text: str) -> str:
+def find_digest(text: str) -> str:
     found = re.search(r"^Digest `([0-9a-f]{64})`", text, re.MULTILINE)
     assert found, text
     return found[1]
 
 
-def reviewed(team: GitHubTeam, name: str, edit: Edit) -> PullRequest:
-    """A pull request with a plan that went well."""
+def open_reviewed_pull(team: GitHubTeam, name: str, edit: Edit) -> PullRequest:
+    """Open a pull request with a successful plan."""
     pull = team.open_pull(name, edit)
     planned = team.plan(pull)
     assert planned.is_success, planned.log
     return pull
 
 
-def after_the_night(team: GitHubTeam) -> None:
-    """What is left to do is told by night with a digest, and somebody starts `apply` with it."""
+def apply_nightly_digest(team: GitHubTeam) -> None:
+    """Run the nightly workflow and start a manual `apply` with the reported digest."""
     looked = team.run_nightly()
     assert looked.is_success, looked.log
-    done = team.apply(team.build_dispatch("prod", digest_in(team.read_hub()["issues"][-1]["body"])))
+    done = team.apply(team.build_dispatch("prod", find_digest(team.read_hub()["issues"][-1]["body"])))
     assert done.is_success, done.log
 
 
-def database(team: GitHubTeam) -> str:
-    """What the pull requests of these stories change."""
+def get_database(team: GitHubTeam) -> str:
+    """Get the field that the pull requests of these tests change."""
     return str(team.accounts["prod"].get_groups()["Sales"]["destination"]["config"]["database"])
 
 
-def test_from_a_pull_request_to_both_accounts(tmp_path: Path, production: AccountProcess) -> None:
+def test_a_pull_request_is_planned_and_applied_to_both_accounts(
+    tmp_path: Path, production: AccountProcess
+) -> None:
     with run_account(tmp_path, ACCOUNTS["dev"]) as development:
         production.reset()
         accounts = {"dev": development, "prod": production}
@@ -97,7 +101,7 @@ def test_from_a_pull_request_to_both_accounts(tmp_path: Path, production: Accoun
 
 
 @pytest.mark.long
-def test_a_pull_request_from_a_fork_is_validated_and_sees_no_secret(team: GitHubTeam) -> None:
+def test_a_pull_request_from_a_fork_is_validated_without_secrets(team: GitHubTeam) -> None:
     checked = team.check(team.open_pull("marketing", ADD_MARKETING, from_fork=True))
     assert checked.is_success
     assert checked.get_job("validate").secrets == ()
@@ -110,16 +114,16 @@ def test_a_pull_request_from_a_fork_is_validated_and_sees_no_secret(team: GitHub
 
 
 @pytest.mark.long
-def test_a_comment_takes_the_place_of_the_last_one_also_where_there_is_no_plan(team: GitHubTeam) -> None:
+def test_a_new_comment_replaces_the_last_comment_also_without_a_plan(team: GitHubTeam) -> None:
     pull = team.open_pull("database", RENAME_DATABASE)
     for number in range(3):  # more comments than fit on a page
         team.comment(pull, f"comment {number}")
     assert team.plan(pull).is_success
-    first = digest_in(team.list_comments(pull)[0])
+    first = find_digest(team.list_comments(pull)[0])
     pull = team.push_again(pull, replace_text(SALES_FILE, "SALES_2027", "SALES_2028"))
     assert team.plan(pull).is_success
     (comment,) = team.list_comments(pull)
-    assert digest_in(comment) != first
+    assert find_digest(comment) != first
     pull = team.push_again(pull, replace_text(SALES_FILE, "database:", "databse:"))
     assert team.plan(pull).get_job("plan").exit == 1
     (comment,) = team.list_comments(pull)
@@ -127,8 +131,8 @@ def test_a_comment_takes_the_place_of_the_last_one_also_where_there_is_no_plan(t
     assert "Digest" not in comment
 
 
-def test_a_merge_without_a_plan_of_the_bot_applies_nothing(team: GitHubTeam) -> None:
-    """Nobody can approve by writing what the bot would write; a push that is no merge has nothing to go by."""
+def test_a_merge_without_a_plan_comment_of_the_bot_applies_nothing(team: GitHubTeam) -> None:
+    """A comment by another user in the words of the bot approves nothing; neither does a push without a merge."""
     pull = team.open_pull("database", RENAME_DATABASE, from_fork=True)
     assert team.check(pull).is_success
     team.comment(pull, f"<!-- reconciler plan specs/prod.yaml -->\nDigest `{'0' * 64}`")
@@ -143,8 +147,10 @@ def test_a_merge_without_a_plan_of_the_bot_applies_nothing(team: GitHubTeam) -> 
 
 
 @pytest.mark.long
-def test_a_merge_that_changes_nothing_allows_nothing_to_be_sent(team: GitHubTeam) -> None:
-    pull = reviewed(team, "comment", replace_text(SALES_FILE, "groups:\n", "groups:\n  # the sales team's\n"))
+def test_a_merge_with_an_empty_plan_approves_no_writes(team: GitHubTeam) -> None:
+    pull = open_reviewed_pull(
+        team, "comment", replace_text(SALES_FILE, "groups:\n", "groups:\n  # the sales team's\n")
+    )
     assert "Nothing would be sent to Fivetran." in team.list_comments(pull)[0]
     before = team.accounts["prod"].writes
     applied = team.apply(team.merge(pull))
@@ -153,10 +159,10 @@ def test_a_merge_that_changes_nothing_allows_nothing_to_be_sent(team: GitHubTeam
 
 
 @pytest.mark.long
-def test_what_comes_up_behind_an_empty_plan_is_not_sent(team: GitHubTeam) -> None:
-    # The plan of this pull request is about `sales`, and empty, as long as nobody touches the account.
+def test_drift_after_an_empty_plan_is_not_applied(team: GitHubTeam) -> None:
+    # The plan of this pull request is about `sales`, and empty, as long as the account stays unchanged.
     team.accounts["prod"].change_destination("Sales", database="SALES_2027")
-    pull = reviewed(team, "database", RENAME_DATABASE)
+    pull = open_reviewed_pull(team, "database", RENAME_DATABASE)
     assert "Nothing would be sent to Fivetran." in team.list_comments(pull)[0]
     event = team.merge(pull)
     team.accounts["prod"].change_destination("Sales", database="BY_HAND")
@@ -168,10 +174,10 @@ def test_what_comes_up_behind_an_empty_plan_is_not_sent(team: GitHubTeam) -> Non
 
 
 @pytest.mark.long
-def test_a_pull_request_cannot_loosen_what_judges_it(new_team: GitHubTeam) -> None:
-    """A looser policy and its use in one change stop at the plan, and behind a merge at the apply, since that is judged
-    by the settings before it. Once merged the policy is reviewed: what comes later may use it."""
-    team = new_team
+def test_a_pull_request_cannot_loosen_its_own_settings(unapplied_team: GitHubTeam) -> None:
+    """A looser policy and its use in one change fail at the plan, and after a merge at the apply, which uses the
+    settings before the merge. Once merged, the policy is reviewed, and later changes may use it."""
+    team = unapplied_team
     elsewhere = replace_text("specs/profiles.yaml", "AWS_US_EAST_1", "AWS_AP_SOUTHEAST_2")
     looser = replace_text("specs/prod.yaml", "GCP_EUROPE_WEST3]", "GCP_EUROPE_WEST3, AWS_AP_SOUTHEAST_2]")
     pull = team.open_pull("looser", combine_edits(elsewhere, looser))
@@ -181,13 +187,13 @@ def test_a_pull_request_cannot_loosen_what_judges_it(new_team: GitHubTeam) -> No
     applied = team.apply(team.merge(pull)).get_job("apply")
     assert applied.exit == 3, applied.log
     assert team.accounts["prod"].writes == []
-    after_the_night(team)
+    apply_nightly_digest(team)
     assert set(team.accounts["prod"].get_groups()) == {"Sales"}
 
 
 @pytest.mark.long
-def test_who_changes_the_account_between_review_and_merge_stops_the_apply(team: GitHubTeam) -> None:
-    pull = reviewed(team, "database", RENAME_DATABASE)
+def test_drift_between_review_and_merge_stops_the_apply(team: GitHubTeam) -> None:
+    pull = open_reviewed_pull(team, "database", RENAME_DATABASE)
     team.accounts["prod"].change_destination("Sales", database="BY_HAND")
     before = team.accounts["prod"].writes
     applied = team.apply(team.merge(pull)).get_job("apply")
@@ -199,23 +205,23 @@ def test_who_changes_the_account_between_review_and_merge_stops_the_apply(team: 
 TWO = combine_edits(RENAME_DATABASE, ADD_MARKETING)
 
 
-def interrupted(team: GitHubTeam, edit: Edit) -> tuple[PullRequest, Event]:
-    """An apply on Friday that got half of its work done."""
-    pull = reviewed(team, "friday", edit)
+def interrupt_apply(team: GitHubTeam, edit: Edit) -> tuple[PullRequest, Event]:
+    """Interrupt an apply on Friday after half of its changes."""
+    pull = open_reviewed_pull(team, "friday", edit)
     event = team.merge(pull)
     account = team.accounts["prod"]
     account.add_fault("POST /v1/destinations status 400")
     failed = team.apply(event).get_job("apply")
     assert failed.exit == 6, failed.log
-    assert database(team) == "SALES_2027"
+    assert get_database(team) == "SALES_2027"
     assert "destination" not in account.get_groups()["marketing"]
     account.clear_faults()
     return pull, event
 
 
 @pytest.mark.long
-def test_a_failed_apply_is_resumed_by_running_the_job_again(team: GitHubTeam) -> None:
-    _, event = interrupted(team, TWO)
+def test_a_failed_apply_is_resumed_by_a_rerun_of_the_job(team: GitHubTeam) -> None:
+    _, event = interrupt_apply(team, TWO)
     again = team.apply(event, attempt=2)
     assert again.is_success, again.log
     assert again.get_job("apply").uploads == {"events-prod-2": ["events.jsonl"]}
@@ -224,17 +230,17 @@ def test_a_failed_apply_is_resumed_by_running_the_job_again(team: GitHubTeam) ->
 
 @pytest.mark.long
 def test_a_failed_apply_is_resumed_by_its_digest(team: GitHubTeam) -> None:
-    pull, _ = interrupted(team, TWO)
-    done = team.apply(team.build_dispatch("prod", digest_in(team.list_comments(pull)[0])))
+    pull, _ = interrupt_apply(team, TWO)
+    done = team.apply(team.build_dispatch("prod", find_digest(team.list_comments(pull)[0])))
     assert done.is_success, done.log
     assert team.is_converged()
 
 
 @pytest.mark.long
-def test_a_failed_apply_is_resumed_on_monday_though_others_have_merged(team: GitHubTeam) -> None:
-    """What was approved on Friday goes on, and what others made in between is left alone."""
-    pull, event = interrupted(team, TWO)
-    applied = team.apply(team.merge(reviewed(team, "monday", ADD_EXTRA)))
+def test_a_failed_apply_is_resumed_after_other_merges(team: GitHubTeam) -> None:
+    """The plan approved on Friday is resumed, and other changes in between stay untouched."""
+    pull, event = interrupt_apply(team, TWO)
+    applied = team.apply(team.merge(open_reviewed_pull(team, "monday", ADD_EXTRA)))
     assert applied.is_success, applied.log
     again = team.apply(event, attempt=2)
     assert again.is_success, again.log
@@ -242,34 +248,38 @@ def test_a_failed_apply_is_resumed_on_monday_though_others_have_merged(team: Git
     assert team.is_converged()
     before = team.accounts["prod"].writes
     assert (
-        team.apply(team.build_dispatch("prod", digest_in(team.list_comments(pull)[0]))).get_job("apply").exit
+        team.apply(team.build_dispatch("prod", find_digest(team.list_comments(pull)[0])))
+        .get_job("apply")
+        .exit
         == 4
     )
     assert team.accounts["prod"].writes == before
 
 
 @pytest.mark.long
-def test_a_failed_apply_is_resumed_by_night_where_others_have_changed_the_same(team: GitHubTeam) -> None:
-    """What was approved on Friday is not what is left on Monday: the night tells that, and its digest resumes."""
-    pull, event = interrupted(team, TWO)
-    other = reviewed(team, "monday", replace_text(SALES_FILE, "SALES_2027", "SALES_2028"))
+def test_a_failed_apply_is_resumed_with_the_nightly_digest_after_conflicting_merges(team: GitHubTeam) -> None:
+    """The remaining changes on Monday differ from the approved plan: the nightly run reports them with a new digest."""
+    pull, event = interrupt_apply(team, TWO)
+    other = open_reviewed_pull(team, "monday", replace_text(SALES_FILE, "SALES_2027", "SALES_2028"))
     applied = team.apply(team.merge(other))
     assert applied.is_success, applied.log
     before = team.accounts["prod"].writes
     assert team.apply(event, attempt=2).get_job("apply").exit == 4
     assert (
-        team.apply(team.build_dispatch("prod", digest_in(team.list_comments(pull)[0]))).get_job("apply").exit
+        team.apply(team.build_dispatch("prod", find_digest(team.list_comments(pull)[0])))
+        .get_job("apply")
+        .exit
         == 4
     )
     assert team.accounts["prod"].writes == before
-    after_the_night(team)
+    apply_nightly_digest(team)
     assert set(team.accounts["prod"].get_groups()) == {"Sales", "marketing"}
-    assert database(team) == "SALES_2028"
+    assert get_database(team) == "SALES_2028"
     assert team.is_converged()
 
 
-def test_apply_by_hand_takes_a_whole_digest_from_main_alone(team: GitHubTeam) -> None:
-    reviewed(team, "marketing", ADD_MARKETING)
+def test_a_manual_apply_requires_a_full_digest_from_main(team: GitHubTeam) -> None:
+    open_reviewed_pull(team, "marketing", ADD_MARKETING)
     assert team.apply(team.build_dispatch("prod", "ec0ffee")).get_job("apply").exit == 1
     injected = f"{'0' * 64}\ndigest={'1' * 64}"
     assert team.apply(team.build_dispatch("prod", injected)).get_job("apply").exit == 1
@@ -279,13 +289,13 @@ def test_apply_by_hand_takes_a_whole_digest_from_main_alone(team: GitHubTeam) ->
 
 
 @pytest.mark.long
-def test_what_a_soft_policy_refuses_takes_a_person_who_says_why(team: GitHubTeam) -> None:
+def test_a_soft_policy_violation_requires_a_manual_override_with_a_reason(team: GitHubTeam) -> None:
     groups = "".join(f"  region_{number}: {{}}\n" for number in range(6))
     pull = team.open_pull("many", write_file("specs/groups/many.yaml", f"version: 1\ngroups:\n{groups}"))
     assert team.plan(pull).get_job("plan").exit == 3
     team.merge(pull)
     assert team.run_nightly().is_success
-    digest = digest_in(team.read_hub()["issues"][-1]["body"])
+    digest = find_digest(team.read_hub()["issues"][-1]["body"])
     assert team.apply(team.build_dispatch("prod", digest)).get_job("apply").exit == 3
     assert set(team.accounts["prod"].get_groups()) == {"Sales"}
     agreed = team.build_dispatch(
@@ -297,10 +307,10 @@ def test_what_a_soft_policy_refuses_takes_a_person_who_says_why(team: GitHubTeam
 
 
 @pytest.mark.long
-def test_two_merges_at_once_write_one_after_the_other(team: GitHubTeam) -> None:
-    """Where the queue of the workflow does not help, since somebody applies from elsewhere: the lock does."""
-    one = reviewed(team, "database", RENAME_DATABASE)
-    two = reviewed(team, "marketing", ADD_MARKETING)
+def test_two_concurrent_merges_apply_in_sequence(team: GitHubTeam) -> None:
+    """The lock protects against an apply from elsewhere, which bypasses the queue of the workflow."""
+    one = open_reviewed_pull(team, "database", RENAME_DATABASE)
+    two = open_reviewed_pull(team, "marketing", ADD_MARKETING)
     first, second = team.merge(one), team.merge(two)
     account = team.accounts["prod"]
     account.add_fault("PATCH * status 429 retry-after=1")  # "later", until the fault is gone
@@ -318,25 +328,25 @@ def test_two_merges_at_once_write_one_after_the_other(team: GitHubTeam) -> None:
 
 
 @pytest.mark.long
-def test_what_cannot_be_remembered_at_the_end_is_kept_beside_the_log(team: GitHubTeam) -> None:
-    event = team.merge(reviewed(team, "database", RENAME_DATABASE))
+def test_an_unwritable_state_is_uploaded_as_backup_beside_the_log(team: GitHubTeam) -> None:
+    event = team.merge(open_reviewed_pull(team, "database", RENAME_DATABASE))
     team.accounts["prod"].add_fault("PATCH * status 429 retry-after=1")
     with ThreadPoolExecutor() as threads:
         running = threads.submit(team.apply, event)
         while not any(call.startswith("PATCH") for call in team.accounts["prod"].calls):
             assert not running.done(), running.result().log
-        team.forge.revoke_push_access()  # the branch is protected by somebody, just now
+        team.forge.revoke_push_access()  # the branch became protected during the run
         team.accounts["prod"].clear_faults()
         failed = running.result().get_job("apply")
     assert failed.exit == 6, failed.log
     (events, rescued) = failed.uploads["events-prod-1"]
     assert events == "events.jsonl"
     assert rescued.startswith("specs/.reconciler/prod.state.json.rescued-")
-    assert database(team) == "SALES_2027"
+    assert get_database(team) == "SALES_2027"
 
 
 @pytest.mark.long
-def test_the_night_tells_drift_until_it_is_gone(team: GitHubTeam) -> None:
+def test_the_nightly_run_reports_drift_until_it_is_resolved(team: GitHubTeam) -> None:
     team.accounts["prod"].change_destination("Sales", database="BY_HAND")
     assert team.run_nightly().is_success
     issue = team.read_hub()["issues"][-1]
@@ -351,7 +361,7 @@ def test_the_night_tells_drift_until_it_is_gone(team: GitHubTeam) -> None:
 
 
 @pytest.mark.long
-def test_a_rotated_secret_is_sent_on_by_the_night_and_nothing_else_is(team: GitHubTeam) -> None:
+def test_the_nightly_run_applies_a_rotated_secret_only(team: GitHubTeam) -> None:
     rotated = make_private_key("sales of prod, rotated")
     for environment in ("prod", "prod-night"):
         team.secrets[environment]["SALES_PRIVATE_KEY"] = rotated
@@ -368,7 +378,7 @@ def test_a_rotated_secret_is_sent_on_by_the_night_and_nothing_else_is(team: GitH
     sent = team.accounts["prod"].get_groups()["Sales"]["destination"]["config"]["private_key"]
     assert sent.strip() == rotated.strip()
     assert team.is_converged()
-    # With anything else beside it, a person has to look.
+    # With any other change beside it, a user has to review.
     for environment in ("prod", "prod-night"):
         team.secrets[environment]["SALES_PRIVATE_KEY"] = make_private_key("sales of prod, rotated twice")
     team.forge.push_directly(RENAME_DATABASE)

@@ -90,19 +90,22 @@ def notes() -> Iterator[NotesApi]:
 
 
 @pytest.fixture(scope="module")
-def day_one(tmp_path_factory: pytest.TempPathFactory, production: AccountProcess) -> AppliedExample:
-    """The example with its specs in effect."""
+def prepared_example(tmp_path_factory: pytest.TempPathFactory, production: AccountProcess) -> AppliedExample:
+    """The example with its specs applied."""
     folder = tmp_path_factory.mktemp("gitlab").resolve()
     return apply_example(folder, production, EXAMPLE, "specs/reconciler.yaml", WRITER)
 
 
 @pytest.fixture
-def team(tmp_path: Path, production: AccountProcess, notes: NotesApi, day_one: AppliedExample) -> GitLabTeam:
+def team(
+    tmp_path: Path, production: AccountProcess, notes: NotesApi, prepared_example: AppliedExample
+) -> GitLabTeam:
     folder = tmp_path.resolve()
-    return GitLabTeam(folder, production, notes, day_one.restore(folder, production))
+    return GitLabTeam(folder, production, notes, prepared_example.restore(folder, production))
 
 
-def test_from_a_merge_request_to_the_account(team: GitLabTeam) -> None:
+@pytest.mark.long
+def test_a_merge_request_is_planned_and_applied_to_the_account(team: GitLabTeam) -> None:
     number, branch = team.open_request("marketing", ADD_MARKETING)
     for count in range(101):
         team.notes.add_note(number, f"note {count}", author=8)
@@ -133,7 +136,8 @@ def test_from_a_merge_request_to_the_account(team: GitLabTeam) -> None:
     assert team.run_nightly().jobs["drift"].exit == 0
 
 
-def test_a_request_from_a_fork_is_validated_and_no_more(team: GitLabTeam) -> None:
+@pytest.mark.long
+def test_a_merge_request_from_a_fork_is_validated_only(team: GitLabTeam) -> None:
     number, branch = team.open_request("marketing", ADD_MARKETING)
     checked = team.check(number, branch, source_project="666")
     assert set(checked.jobs) == {"validate"}
@@ -141,7 +145,7 @@ def test_a_request_from_a_fork_is_validated_and_no_more(team: GitLabTeam) -> Non
 
 
 @pytest.mark.long
-def test_a_request_that_lags_behind_is_planned_as_its_merge(team: GitLabTeam) -> None:
+def test_a_merge_request_behind_main_is_planned_as_its_merge(team: GitLabTeam) -> None:
     number, branch = team.open_request("database", RENAME_DATABASE)
     _, other = team.open_request("extra", ADD_EXTRA)
     merged = team.merge(other)
@@ -152,7 +156,7 @@ def test_a_request_that_lags_behind_is_planned_as_its_merge(team: GitLabTeam) ->
 
 
 @pytest.mark.long
-def test_a_request_cannot_loosen_its_own_policies(team: GitLabTeam) -> None:
+def test_a_merge_request_cannot_loosen_its_own_policies(team: GitLabTeam) -> None:
     elsewhere = replace_text("specs/profiles.yaml", "AWS_US_EAST_1", "AWS_AP_SOUTHEAST_2")
     looser = replace_text(
         "specs/reconciler.yaml", "GCP_EUROPE_WEST3]", "GCP_EUROPE_WEST3, AWS_AP_SOUTHEAST_2]"
@@ -167,7 +171,8 @@ def test_a_request_cannot_loosen_its_own_policies(team: GitLabTeam) -> None:
     assert team.account.writes == []
 
 
-def test_a_change_of_the_account_before_the_manual_job_stops_the_apply(team: GitLabTeam) -> None:
+@pytest.mark.long
+def test_drift_before_the_manual_job_stops_the_apply(team: GitLabTeam) -> None:
     _, branch = team.open_request("database", RENAME_DATABASE)
     merged = team.merge(branch)
     team.account.change_destination("Sales", database="BY_HAND")
@@ -179,7 +184,7 @@ def test_a_change_of_the_account_before_the_manual_job_stops_the_apply(team: Git
 
 
 @pytest.mark.long
-def test_a_failed_apply_is_resumed_on_monday_though_others_have_merged(team: GitLabTeam) -> None:
+def test_a_failed_apply_is_resumed_after_other_merges(team: GitLabTeam) -> None:
     _, branch = team.open_request("friday", combine_edits(RENAME_DATABASE, ADD_MARKETING))
     friday = team.merge(branch)
     team.account.add_fault("POST /v1/destinations status 400")
@@ -195,7 +200,7 @@ def test_a_failed_apply_is_resumed_on_monday_though_others_have_merged(team: Git
 
 @pytest.mark.long
 def test_an_unsigned_plan_is_not_applied(team: GitLabTeam) -> None:
-    """Who can put another file into the pipeline, and make its seal again, still lacks the key."""
+    """A user who replaces the plan file and renews its seal still lacks the signature key."""
     _, branch = team.open_request("database", RENAME_DATABASE)
     merged = team.merge(branch)
     kept = merged.jobs["plan:main"].artifacts
@@ -211,7 +216,7 @@ def test_an_unsigned_plan_is_not_applied(team: GitLabTeam) -> None:
 
 
 @pytest.mark.long
-def test_drift_is_reported_by_night(team: GitLabTeam) -> None:
+def test_drift_is_reported_by_the_nightly_pipeline(team: GitLabTeam) -> None:
     team.account.change_destination("Sales", database="BY_HAND")
     night = team.run_nightly()
     assert night.jobs["drift"].exit == 2

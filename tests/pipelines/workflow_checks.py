@@ -1,4 +1,4 @@
-"""What every workflow of the example must be like, whatever it does."""
+"""Rules for every workflow of the example."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NIGHTLY_ENVIRONMENT = "${{ matrix.project }}-night"
 
 
 def find_problems(workflow: Mapping[str, Any]) -> list[str]:
-    """Everything that is not as it must be."""
+    """Find all violations of the rules."""
     found = list(_check_file(workflow))
     for name, job in workflow["jobs"].items():
         found += [f"{name}: {problem}" for problem in _check_job(job, workflow)]
@@ -90,7 +90,7 @@ def _check_apply_job(job: Mapping[str, Any], workflow: Mapping[str, Any]) -> Ite
         yield "may be dropped while it waits"
     scripts = [step["run"] for step in job["steps"] if "reconciler apply" in step.get("run", "")]
     if not scripts or not all("--expect" in script and "--auto-approve" not in script for script in scripts):
-        yield "applies what nobody reviewed"
+        yield "applies an unreviewed plan"
 
 
 def _check_step(step: Mapping[str, Any]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""An account that somebody made by hand is taken over as it is: nothing is sent, with or without a memory."""
+"""Check that manually created objects are adopted without a write, with and without a state."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from in_process_harness import InProcessProject, list_actions, open_project
 from reconciler.model.plan import ACTIONS_WITHOUT_REQUESTS, Action
 
 
-def made_by_hand(draw: Any, account: InProcessProject, pairs: list[DestinationModel]) -> None:
-    """The pairs in the account, without the REST API, and as entries of a spec."""
+def create_by_hand(draw: Any, account: InProcessProject, pairs: list[DestinationModel]) -> None:
+    """Create the pairs in the account without the REST API, and declare them."""
     groups: dict[str, Any] = {}
     for number, each in enumerate(pairs):
         key = f"pair_{number}"
@@ -27,12 +27,12 @@ def made_by_hand(draw: Any, account: InProcessProject, pairs: list[DestinationMo
 @check_examples(
     st.data(), behaviours, st.lists(destination_models(), min_size=1, max_size=3), few=20, many=100
 )
-def test_what_was_made_by_hand_is_adopted_without_a_write(
+def test_manual_objects_are_adopted_without_a_write(
     data: st.DataObject, behaviour: dict[str, Any], pairs: list[DestinationModel]
 ) -> None:
-    # A tunnel that reads back as a direct connection can only be told by who remembers it.
+    # Without a state, a tunnel that is answered as a direct connection cannot be recognised.
     with open_project(**{**behaviour, "tunnel_networking": "echoed"}) as account:
-        made_by_hand(data.draw, account, pairs)
+        create_by_hand(data.draw, account, pairs)
         assert set(list_actions(account.plan()).values()) == {Action.ADOPT}
         assert account.apply() == []
         assert set(list_actions(account.plan()).values()) == {Action.NO_OP}

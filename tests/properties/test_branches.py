@@ -1,9 +1,8 @@
-"""S-57: whatever two branches of the specs make of a project, and however far `main` was applied, a run that is
-narrowed to what a branch changed never undoes what `main` has.
+"""Check that a run limited to the changes of a branch never undoes a change of `main` (S-57).
 
-The two branches, what their entries come to and what must follow from it are modelled here without any code of the
-product: a version is a dictionary of entries, profiles, defaults and overrides, and two versions are compared with the
-one that both come from.
+The branches differ from each other in any way, and `main` is applied in any part. A model without any code of the
+product has the versions, their resolved entries and the expected results: a version is a dictionary of entries,
+profiles, defaults and overrides, and both versions are compared with their common base.
 """
 
 from __future__ import annotations
@@ -23,8 +22,7 @@ import pytest
 from faulty_account import ApplyRun, FaultyAccount, FaultyConnection, FaultyProject, check_run
 from git_repo import run_git
 from long_runs import small_and_large
-from secret_leak_detector import check_findings as check_for_leaks
-from secret_leak_detector import get_detector
+from secret_leak_detector import check_findings, get_detector
 
 from reconciler.emulator.fault_text import parse_fault
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
@@ -44,18 +42,18 @@ EXTENTS: Mapping[str, Mapping[str, Any]] = {
 
 @dataclass
 class Version:
-    """The specs of one commit: entries and removals by key, and what entries share."""
+    """Specs of one commit: entries and removals by key, and the shared profiles, defaults and overrides."""
 
     entries: dict[str, dict[str, Any]] = field(default_factory=dict)
     removed: dict[str, str] = field(default_factory=dict)
     profiles: dict[str, dict[str, Any]] = field(default_factory=dict)
     defaults: dict[str, Any] = field(default_factory=dict)
     overrides: dict[str, dict[str, Any]] = field(default_factory=dict)
-    made_again: set[str] = field(default_factory=set)
-    """Keys whose groups may have another id by now."""
+    recreated: set[str] = field(default_factory=set)
+    """Keys whose groups may have a new id."""
 
-    def files(self) -> dict[str, str]:
-        """As they are written. JSON is YAML too."""
+    def render_files(self) -> dict[str, str]:
+        """Render the files of the version. JSON is YAML too."""
         removed = [{"group": key, "id": f"id_{key}", **EXTENTS[how]} for key, how in self.removed.items()]
         project = {
             "version": 1,
@@ -64,20 +62,24 @@ class Version:
             "defaults": {"destination": self.defaults},
         }
         main = {"version": 1, "groups": self.entries, "profiles": self.profiles, "removed": removed}
-        groups = {key: {"destination": each} for key, each in self.overrides.items() if self.destination(key)}
+        groups = {
+            key: {"destination": each}
+            for key, each in self.overrides.items()
+            if self.resolve_destination(key)
+        }
         return {
             "reconciler.yaml": json.dumps(project),
             "main.yaml": json.dumps(main),
             "prod.yaml": json.dumps({"version": 1, "groups": {"anchor": {}, **groups}}),
         }
 
-    def name(self, key: str) -> str:
-        """What Fivetran shows."""
+    def get_name(self, key: str) -> str:
+        """Return the name of the group of a key."""
         entry = self.entries[key]
         return str(entry.get("name") or entry.get("was") or key)
 
-    def destination(self, key: str) -> dict[str, Any] | None:
-        """What a destination comes to."""
+    def resolve_destination(self, key: str) -> dict[str, Any] | None:
+        """Resolve the destination of a key with defaults, profile and override."""
         written = self.entries.get(key, {}).get("destination")
         if written is None:
             return None
@@ -85,25 +87,27 @@ class Version:
         profile = self.profiles[written["profile"]] if "profile" in written else {}
         return merge(merge(merge(self.defaults, profile), own), self.overrides.get(key, {}))
 
-    def says(self, key: str) -> str:
-        """All that is text about a key; versions that say the same are equal."""
+    def fingerprint(self, key: str) -> str:
+        """Return a text of all resolved values of a key, to compare versions."""
         entry = self.entries.get(key)
-        about = None if entry is None else [self.name(key), entry.get("was"), self.destination(key)]
+        about = (
+            None if entry is None else [self.get_name(key), entry.get("was"), self.resolve_destination(key)]
+        )
         return json.dumps([about, self.removed.get(key)], sort_keys=True)
 
-    def wants_another(self, key: str, before: Version) -> bool:
-        """Whether it wants something else of a key. Dropping a removal wants nothing."""
+    def differs_from(self, key: str, before: Version) -> bool:
+        """Return whether this version changes a key. A dropped removal is no change."""
         without = deepcopy(before)
         if key not in self.removed:
             without.removed.pop(key, None)
-        return self.says(key) != without.says(key)
+        return self.fingerprint(key) != without.fingerprint(key)
 
-    def taken(self, key: str) -> set[str]:
-        """What no other entry can have beside this one."""
+    def list_exclusive_values(self, key: str) -> set[str]:
+        """List the keys and the name that no other entry may use."""
         entry = self.entries.get(key)
         if entry is None:
             return {f"key {key}"}
-        return {f"key {key}", f"key {entry.get('was', key)}", f"name {self.name(key)}"}
+        return {f"key {key}", f"key {entry.get('was', key)}", f"name {self.get_name(key)}"}
 
 
 def merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -116,10 +120,10 @@ def merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-# What people do to specs
+# Edits of specs
 
 
-def first_version(random: Random) -> Version:
+def draw_first_version(random: Random) -> Version:
     version = Version(
         profiles={"eu": {"region": "GCP_EUROPE_WEST3"}, "us": {"time_zone_offset": "-5"}},
         defaults={
@@ -131,7 +135,7 @@ def first_version(random: Random) -> Version:
     )
     version.entries["anchor"] = {}
     for key in KEYS:
-        version.entries[key] = new_entry(random, key)
+        version.entries[key] = draw_entry(random, key)
     if random.random() < 0.5:
         remove(version, random, random.choice(KEYS))
     if random.random() < 0.3:
@@ -139,7 +143,7 @@ def first_version(random: Random) -> Version:
     return version
 
 
-def new_entry(random: Random, key: str) -> dict[str, Any]:
+def draw_entry(random: Random, key: str) -> dict[str, Any]:
     destination: dict[str, Any] = {"config": {"project_id": key}}
     if random.random() < 0.5:
         destination["profile"] = random.choice(["eu", "us"])
@@ -148,37 +152,37 @@ def new_entry(random: Random, key: str) -> dict[str, Any]:
     return {"destination": destination} if random.random() < 0.9 else {}
 
 
-def with_destination(version: Version) -> list[str]:
+def list_keys_with_destination(version: Version) -> list[str]:
     return [key for key in version.entries if "destination" in version.entries[key]]
 
 
 def change(version: Version, random: Random) -> None:
-    for key in sample(random, with_destination(version)):
+    for key in sample_one(random, list_keys_with_destination(version)):
         config = version.entries[key]["destination"].setdefault("config", {})
         config["project_id"] = f"{key}-{random.randint(1, 3)}"
 
 
 def change_another_field(version: Version, random: Random) -> None:
-    for key in sample(random, with_destination(version)):
+    for key in sample_one(random, list_keys_with_destination(version)):
         version.entries[key]["destination"]["time_zone_offset"] = random.choice(["-1", "+1", "+2"])
 
 
-def refer_to_another_secret(version: Version, random: Random) -> None:
-    for key in sample(random, with_destination(version)):
+def change_secret_reference(version: Version, random: Random) -> None:
+    for key in sample_one(random, list_keys_with_destination(version)):
         config = version.entries[key]["destination"].setdefault("config", {})
         config["secret_key"] = {"secret": f"env:KEY_{random.randint(1, 3)}"}
 
 
 def rename(version: Version, random: Random) -> None:
-    used = {version.name(key) for key in version.entries}
-    for key in sample(random, [key for key in version.entries if key != "anchor"]):
+    used = {version.get_name(key) for key in version.entries}
+    for key in sample_one(random, [key for key in version.entries if key != "anchor"]):
         version.entries[key]["name"] = random.choice([name for name in NAMES if name not in used])
 
 
 def add(version: Version, random: Random) -> None:
-    used = {version.name(key) for key in version.entries}
-    for key in sample(random, [key for key in NEW_KEYS if key not in version.entries]):
-        version.entries[key] = new_entry(random, key)
+    used = {version.get_name(key) for key in version.entries}
+    for key in sample_one(random, [key for key in NEW_KEYS if key not in version.entries]):
+        version.entries[key] = draw_entry(random, key)
         names = [name for name in NAMES if name not in used]
         if names and random.random() < 0.4:
             version.entries[key]["name"] = random.choice(names)
@@ -188,9 +192,9 @@ def remove(version: Version, random: Random, key: str | None = None) -> None:
     removable = [
         each
         for each in KEYS
-        if each in version.entries and "was" not in version.entries[each] and each not in version.made_again
+        if each in version.entries and "was" not in version.entries[each] and each not in version.recreated
     ]
-    for each in [key] if key else sample(random, removable):
+    for each in [key] if key else sample_one(random, removable):
         extent = random.choice([*EXTENTS])
         version.removed[each] = extent
         if extent == "destination":
@@ -207,83 +211,87 @@ def move(version: Version, random: Random) -> None:
         for key, entry in version.entries.items()
         if "was" not in entry and key not in {"anchor", *version.removed}
     ]
-    for key in sample(random, movable if free else []):
+    for key in sample_one(random, movable if free else []):
         entry = version.entries.pop(key)
         version.entries[random.choice(free)] = {**entry, "was": key}
 
 
 def move_back(version: Version, random: Random) -> None:
-    for key in sample(random, [key for key in version.entries if version.entries[key].get("was") in KEYS]):
+    for key in sample_one(
+        random, [key for key in version.entries if version.entries[key].get("was") in KEYS]
+    ):
         entry = version.entries.pop(key)
         former = entry.pop("was")
         version.entries[former] = {"name": former, **entry, "was": key}
 
 
-def forget_the_move(version: Version, random: Random) -> None:
-    for key in sample(random, [key for key in version.entries if "was" in version.entries[key]]):
+def drop_was(version: Version, random: Random) -> None:
+    for key in sample_one(random, [key for key in version.entries if "was" in version.entries[key]]):
         entry = version.entries[key]
         entry.setdefault("name", entry["was"])
         del entry["was"]
 
 
-def change_a_profile(version: Version, random: Random) -> None:
+def change_profile(version: Version, random: Random) -> None:
     version.profiles[random.choice(["eu", "us"])]["config"] = {"bucket": f"b{random.randint(1, 3)}"}
 
 
-def change_the_defaults(version: Version, random: Random) -> None:
+def change_defaults(version: Version, random: Random) -> None:
     version.defaults["config"]["bucket"] = f"d{random.randint(1, 3)}"
 
 
 def override(version: Version, random: Random) -> None:
-    for key in sample(random, with_destination(version)):
+    for key in sample_one(random, list_keys_with_destination(version)):
         version.overrides[key] = {"config": {"project_id": f"prod-{random.randint(1, 3)}"}}
 
 
-def drop_a_removal(version: Version, random: Random) -> None:
-    for key in sample(random, version.removed):
+def drop_removal(version: Version, random: Random) -> None:
+    for key in sample_one(random, version.removed):
         del version.removed[key]
 
 
 def declare_again(version: Version, random: Random) -> None:
     former = {entry.get("was") for entry in version.entries.values()}
-    names = {version.name(key) for key in version.entries}
-    for key in sample(random, {*version.removed} - former - names - version.entries.keys()):
+    names = {version.get_name(key) for key in version.entries}
+    for key in sample_one(random, {*version.removed} - former - names - version.entries.keys()):
         del version.removed[key]
-        version.entries[key] = new_entry(random, key)
-        version.made_again.add(key)
+        version.entries[key] = draw_entry(random, key)
+        version.recreated.add(key)
 
 
-def lose(version: Version, random: Random) -> None:
-    for key in sample(random, [key for key in KEYS if key in version.entries and key not in version.removed]):
+def lose_entry(version: Version, random: Random) -> None:
+    for key in sample_one(
+        random, [key for key in KEYS if key in version.entries and key not in version.removed]
+    ):
         del version.entries[key]
 
 
-def sample(random: Random, choices: Collection[str]) -> list[str]:
-    """One of them, or none where there is none."""
+def sample_one(random: Random, choices: Collection[str]) -> list[str]:
+    """Draw one choice, or no choice of an empty collection."""
     return random.sample(sorted(choices), min(1, len(choices)))
 
 
 EDITS = (
-    change, change, change, change_another_field, refer_to_another_secret, rename, add, add, remove, remove, move, move,
-    move_back, forget_the_move, change_a_profile, change_the_defaults, override, drop_a_removal,
-    drop_a_removal, declare_again, lose,
+    change, change, change, change_another_field, change_secret_reference, rename, add, add, remove, remove, move, move,
+    move_back, drop_was, change_profile, change_defaults, override, drop_removal,
+    drop_removal, declare_again, lose_entry,
 )  # fmt: skip
 
 
-def edited(version: Version, random: Random, number: int) -> Version:
+def apply_edits(version: Version, random: Random, number: int) -> Version:
     after = deepcopy(version)
     for edit in random.choices(EDITS, k=number):
-        if edit is not rename or len({after.name(key) for key in after.entries} & {*NAMES}) < len(NAMES):
+        if edit is not rename or len({after.get_name(key) for key in after.entries} & {*NAMES}) < len(NAMES):
             edit(after, random)
     return after
 
 
-# The three versions of one history, and what follows from them
+# The three versions of one history, and the expected results
 
 
 @dataclass
 class History:
-    """`base` is what both come from; `main` is where others are by now, `work` the branch that is planned."""
+    """History of specs: `base` is the common base, `main` has the changes of others, `work` is the planned branch."""
 
     base: Version
     main: Version
@@ -293,41 +301,44 @@ class History:
     def keys(self) -> set[str]:
         return {key for each in (self.base, self.main, self.work) for key in (*each.entries, *each.removed)}
 
-    def same(self, key: str) -> bool:
-        return self.work.says(key) == self.main.says(key)
+    def is_same(self, key: str) -> bool:
+        return self.work.fingerprint(key) == self.main.fingerprint(key)
 
     @property
-    def ours(self) -> set[str]:
-        """What the branch wants otherwise than `main` and than before."""
-        return {key for key in self.keys if self.work.wants_another(key, self.base) and not self.same(key)}
+    def changed_by_work(self) -> set[str]:
+        """List the keys that the branch changed, unless `main` is equal."""
+        return {key for key in self.keys if self.work.differs_from(key, self.base) and not self.is_same(key)}
 
     @property
-    def theirs(self) -> set[str]:
-        """What `main` wants otherwise than the branch and than before."""
-        return {key for key in self.keys if self.main.wants_another(key, self.base) and not self.same(key)}
+    def changed_by_main(self) -> set[str]:
+        """List the keys that `main` changed, unless the branch is equal."""
+        return {key for key in self.keys if self.main.differs_from(key, self.base) and not self.is_same(key)}
 
     @property
-    def undone_by_a_plan(self) -> set[str]:
-        """What a plan of the branch as it stands would undo."""
-        return {key for key in self.keys - self.ours if self.main.says(key) != self.base.says(key)} - {
-            key for key in self.keys if self.same(key)
-        }
+    def undone_by_plain_plan(self) -> set[str]:
+        """List the keys whose changes on `main` a plan without `--changed-since` would undo."""
+        return {
+            key
+            for key in self.keys - self.changed_by_work
+            if self.main.fingerprint(key) != self.base.fingerprint(key)
+        } - {key for key in self.keys if self.is_same(key)}
 
     @property
     def contested(self) -> set[str]:
-        """What both sides want otherwise, or what only one of them can have."""
-        theirs = {each: self.main.taken(each) for each in self.theirs}
+        """List the keys that both sides changed, or whose exclusive values collide."""
+        main_values = {each: self.main.list_exclusive_values(each) for each in self.changed_by_main}
         return {
             key
-            for key in self.ours
-            if key in theirs or any(self.work.taken(key) & taken for taken in theirs.values())
+            for key in self.changed_by_work
+            if key in main_values
+            or any(self.work.list_exclusive_values(key) & taken for taken in main_values.values())
         }
 
     @property
     def merged(self) -> Version:
-        """What a merge of both is, as far as entries go."""
+        """Merge the entries and removals of both sides."""
         result = deepcopy(self.work)
-        for key in self.undone_by_a_plan:
+        for key in self.undone_by_plain_plan:
             for here, there in (
                 (result.entries, self.main.entries),
                 (result.removed, self.main.removed),
@@ -338,61 +349,61 @@ class History:
         return result
 
 
-def history(number: int) -> History:
+def draw_history(number: int) -> History:
     random = Random(number)
-    base = first_version(random)
+    base = draw_first_version(random)
     if random.random() < 0.2:
         move(base, random)
-    main = edited(base, random, random.randint(1, 3))
+    main = apply_edits(base, random, random.randint(1, 3))
     start = main if random.random() < 0.1 else base
-    work = edited(start, random, random.randint(0, 3))
+    work = apply_edits(start, random, random.randint(0, 3))
     return History(base, main, work)
 
 
-# One repository for all of them
+# One repository for all histories
 
 
 class Repository(FaultyProject):
-    """A clone in which any of the histories can be checked out, and the memory that its runs share."""
+    """Clone with the commits of all histories, and the state that its runs share."""
 
     def __init__(self, folder: Path, account: FaultyAccount, histories: Collection[History]) -> None:
         super().__init__(folder, account)
         self.secrets = {f"KEY_{number}": f"canary-of-the-key-{number}" for number in (1, 2, 3)}
         run_git(folder, "init", "-q")
-        stream = b"".join(_commits(number, each) for number, each in enumerate(histories))
+        stream = b"".join(_render_commits(number, each) for number, each in enumerate(histories))
         subprocess.run(["git", "fast-import", "--quiet"], cwd=folder, input=stream, check=True)
 
     def check_out(self, branch: str, version: Version) -> None:
         (self.folder / ".git" / "HEAD").write_text(f"ref: refs/heads/{branch}\n")
-        for name, text in version.files().items():
+        for name, text in version.render_files().items():
             self._write(name, text)
         self._specs = None
 
 
-def _commits(number: int, case: History) -> bytes:
-    """The history as three commits: `base`, and `main` and `work` on top of it."""
+def _render_commits(number: int, history: History) -> bytes:
+    """Render the history as three commits: `base`, and its children `main` and `work`."""
     lines = []
     for name, version, parent in (
-        ("base", case.base, ""),
-        ("main", case.main, f"from refs/heads/base-{number}\n"),
-        ("work", case.work, f"from refs/heads/base-{number}\n"),
+        ("base", history.base, ""),
+        ("main", history.main, f"from refs/heads/base-{number}\n"),
+        ("work", history.work, f"from refs/heads/base-{number}\n"),
     ):
         lines.append(
             f"commit refs/heads/{name}-{number}\ncommitter t <t@example.invalid> 0 +0000\ndata 0\n{parent}"
         )
-        for file, text in version.files().items():
+        for file, text in version.render_files().items():
             lines.append(f"M 644 inline {file}\ndata {len(text.encode())}\n{text}\n")
     return "".join(lines).encode()
 
 
-def seed(version: Version, random: Random) -> dict[str, Any]:
-    """An account in which the first version is in effect but for a field, with what it removes."""
+def build_seed(version: Version, random: Random) -> dict[str, Any]:
+    """Build an account in which the first version is applied except for one field, with the removed objects."""
     drifted = random.choice(KEYS)
     groups = []
     for key in ("anchor", *KEYS):
         names = [each for each, entry in version.entries.items() if key in {each, entry.get("was")}]
-        group: dict[str, Any] = {"id": f"id_{key}", "name": version.name(names[0]) if names else key}
-        declared = version.destination(names[0]) if names else None
+        group: dict[str, Any] = {"id": f"id_{key}", "name": version.get_name(names[0]) if names else key}
+        declared = version.resolve_destination(names[0]) if names else None
         if key in version.removed or declared is not None:
             texts = {name: each for name, each in (declared or {}).items() if isinstance(each, str)}
             config = {
@@ -411,9 +422,9 @@ def seed(version: Version, random: Random) -> dict[str, Any]:
     return {"version": 1, "groups": groups}
 
 
-def trouble(random: Random, project: Repository, likely: float) -> FaultyConnection | None:
-    """A process that dies, or calls that fail for as long as it runs; or nothing."""
-    if random.random() > likely:
+def draw_trouble(random: Random, project: Repository, probability: float) -> FaultyConnection | None:
+    """Draw a connection whose process dies, or add a fault, or do nothing."""
+    if random.random() > probability:
         return None
     fault = random.choice(["", "POST /v1/destinations/*/test status 500", "DELETE * status 500"])
     if fault:
@@ -422,115 +433,125 @@ def trouble(random: Random, project: Repository, likely: float) -> FaultyConnect
     return FaultyConnection(project.account.app, project.account.clock, dies_at=random.randint(4, 14))
 
 
-def run(project: Repository, branch: str, version: Version, line: FaultyConnection | None = None) -> ApplyRun:
+def run_apply(
+    project: Repository, branch: str, version: Version, connection: FaultyConnection | None = None
+) -> ApplyRun:
     project.check_out(branch, version)
-    done = project.apply(line)
+    applied_run = project.apply(connection)
     project.account.app.faults.clear()
-    check_run(done)
-    return done
+    check_run(applied_run)
+    return applied_run
 
 
-# What must hold
+# Checks
 
 
-def unfinished(records: Mapping[Any, Record]) -> set[str]:
+def list_unfinished(records: Mapping[Any, Record]) -> set[str]:
     return {address.key for address, record in records.items() if record.intent or record.unverified}
 
 
 @dataclass(frozen=True)
-class Moment:
-    """The account, groups by id, and what is remembered."""
+class Snapshot:
+    """Groups of the account by id, and records of the state."""
 
     account: Mapping[str, Any]
     records: Mapping[Any, Record]
 
 
-def now(project: Repository) -> Moment:
-    return Moment(project.account.contents, project.state.records if project.state is not None else {})
+def take_snapshot(project: Repository) -> Snapshot:
+    return Snapshot(project.account.contents, project.state.records if project.state is not None else {})
 
 
-def all_diagnostics(done: ApplyRun) -> Iterator[Diagnostic]:
-    yield from done.refused
-    if done.planned is not None:
-        yield from (*done.planned.plan.warnings, *done.planned.plan.blockers)
-    if done.applied is not None:
+def list_diagnostics(applied_run: ApplyRun) -> Iterator[Diagnostic]:
+    yield from applied_run.refused
+    if applied_run.planned is not None:
+        yield from (*applied_run.planned.plan.warnings, *applied_run.planned.plan.blockers)
+    if applied_run.applied is not None:
         yield from (
-            *done.applied.problems,
-            *(each for one in done.applied.outcomes for each in one.diagnostics),
+            *applied_run.applied.problems,
+            *(each for one in applied_run.applied.outcomes for each in one.diagnostics),
         )
 
 
-REFUSALS_OF_ITS_OWN = {"vanished", "removal-needs-name", "removal-unknown-id"}
-"""What is wrong with a version itself: an entry that lost its lines, a removal of what no run has made for certain."""
+OWN_REFUSALS = {"vanished", "removal-needs-name", "removal-unknown-id"}
+"""Errors of a version itself: an undeclared recorded entry, or a removal of an object that may not exist."""
 
 
-def check_refusal(case: History, done: ApplyRun) -> None:
-    """What both sides made something else of, and nothing else, is refused before any request."""
-    codes = {each.code for each in done.refused}
-    if case.contested:
+def check_refusal(history: History, applied_run: ApplyRun) -> None:
+    """Check that keys with conflicting changes, and no other keys, are refused before any request."""
+    codes = {each.code for each in applied_run.refused}
+    if history.contested:
         assert codes == {"both-changed"}
-        keys = {each.address.key for each in done.refused if each.address is not None}
-        moved = {entry.get("was") for entry in case.work.entries.values()}
-        assert keys <= case.contested
-        assert case.contested - keys <= moved
-        assert done.exchanges == ()
+        keys = {each.address.key for each in applied_run.refused if each.address is not None}
+        moved = {entry.get("was") for entry in history.work.entries.values()}
+        assert keys <= history.contested
+        assert history.contested - keys <= moved
+        assert applied_run.exchanges == ()
     elif codes:
-        assert codes <= REFUSALS_OF_ITS_OWN
-        keys = {(each.code, each.address.key) for each in done.refused if each.address}
-        assert {key for code, key in keys if code == "vanished"} <= case.ours - case.work.entries.keys()
-        assert not {key for _, key in keys} & case.theirs
+        assert codes <= OWN_REFUSALS
+        keys = {(each.code, each.address.key) for each in applied_run.refused if each.address}
+        assert {
+            key for code, key in keys if code == "vanished"
+        } <= history.changed_by_work - history.work.entries.keys()
+        assert not {key for _, key in keys} & history.changed_by_main
 
 
-def check_nothing_undone(case: History, done: ApplyRun, before: Moment, after: Moment) -> None:
-    """What only `main` changed is neither planned nor touched, nor remembered otherwise, nor advised about."""
-    left = case.undone_by_a_plan
-    if done.planned is not None:
-        planned = {change.address.key for change in done.planned.plan.changes}
-        assert planned <= case.ours | unfinished(before.records) - left
-        assert {key for key in case.ours if key in case.work.entries} <= planned
-    theirs = {address: record for address, record in before.records.items() if address.key in left}
-    assert {address: each for address, each in after.records.items() if address.key in left} == theirs
-    for id in {f"id_{key}" for key in left} | {record.id for record in theirs.values()}:
+def check_nothing_undone(history: History, applied_run: ApplyRun, before: Snapshot, after: Snapshot) -> None:
+    """Check that keys changed by `main` only have no plan, no write, no other record and no diagnostic."""
+    untouched = history.undone_by_plain_plan
+    if applied_run.planned is not None:
+        planned = {change.address.key for change in applied_run.planned.plan.changes}
+        assert planned <= history.changed_by_work | list_unfinished(before.records) - untouched
+        assert {key for key in history.changed_by_work if key in history.work.entries} <= planned
+    main_records = {address: record for address, record in before.records.items() if address.key in untouched}
+    assert {
+        address: each for address, each in after.records.items() if address.key in untouched
+    } == main_records
+    for id in {f"id_{key}" for key in untouched} | {record.id for record in main_records.values()}:
         assert before.account.get(id) == after.account.get(id)
     made = {after.account[id]["name"] for id in after.account.keys() - before.account.keys()}
-    assert made <= {case.work.name(key) for key in case.work.entries.keys() - left}
-    for each in all_diagnostics(done):
-        assert each.address is None or each.address.key not in left
+    assert made <= {history.work.get_name(key) for key in history.work.entries.keys() - untouched}
+    for each in list_diagnostics(applied_run):
+        assert each.address is None or each.address.key not in untouched
         if each.code not in {"branch-behind", "both-changed"}:
             text = " ".join((each.message, each.help, *each.notes))
-            assert not [key for key in left if f"`{key}`" in text or f"group: {key}," in text]
+            assert not [key for key in untouched if f"`{key}`" in text or f"group: {key}," in text]
 
 
-def check_warning(case: History, done: ApplyRun, known: Mapping[Any, Record]) -> None:
-    """The plan of a branch says that it is behind where that is of interest."""
-    if done.planned is None:
+def check_warning(history: History, applied_run: ApplyRun, known: Mapping[Any, Record]) -> None:
+    """Check that the plan of a branch warns if the branch is behind its base."""
+    if applied_run.planned is None:
         return
-    warnings = [each for each in done.planned.plan.warnings if each.code == "branch-behind"]
-    left = sorted(case.theirs | case.undone_by_a_plan & unfinished(known))
-    assert len(warnings) == bool(left)
+    warnings = [each for each in applied_run.planned.plan.warnings if each.code == "branch-behind"]
+    untouched = sorted(history.changed_by_main | history.undone_by_plain_plan & list_unfinished(known))
+    assert len(warnings) == bool(untouched)
     for each in warnings:
-        assert each.message.partition("left alone: ")[2].startswith(", ".join(f"`{key}`" for key in left[:5]))
-    declared = {f"group.{key}" for key in case.undone_by_a_plan & case.main.entries.keys()}
+        assert each.message.partition("left alone: ")[2].startswith(
+            ", ".join(f"`{key}`" for key in untouched[:5])
+        )
+    declared = {f"group.{key}" for key in history.undone_by_plain_plan & history.main.entries.keys()}
     managed = {record.id for address, record in known.items() if str(address) in declared}
-    assert not managed & {group.id for group in done.planned.plan.unmanaged}
+    assert not managed & {group.id for group in applied_run.planned.plan.unmanaged}
 
 
-def check_merge(project: Repository, branch: str, case: History, done: ApplyRun) -> bool:
-    """What was applied of the branch is what its merge wants."""
-    if done.refused or done.killed or done.exit != 0:
+def check_merge(project: Repository, branch: str, history: History, applied_run: ApplyRun) -> bool:
+    """Check that the applied branch agrees with the merged version."""
+    if applied_run.refused or applied_run.killed or applied_run.exit != 0:
         return False
-    project.check_out(branch, case.merged)
+    project.check_out(branch, history.merged)
     try:
         planned = project.plan()
     except ReconcilerError as error:
-        # What `main` lost, and removals of what its interrupted runs never made.
+        # `main` may have lost entries, and may remove objects that its interrupted runs never created.
         assert {each.code for each in error.diagnostics} <= {
             "vanished",
             "removal-needs-name",
             "removal-unknown-id",
         }
         return False
-    actions = {change.action for change in planned.plan.changes if change.address.key in case.ours}
+    actions = {
+        change.action for change in planned.plan.changes if change.address.key in history.changed_by_work
+    }
     assert actions <= {Action.NO_OP}
     return True
 
@@ -544,40 +565,40 @@ def account() -> Iterator[FaultyAccount]:
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A folder in which there is nothing to sync, where there is such a place."""
+    """Create a folder in memory if possible, since such a folder needs no sync."""
     with TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as folder:
         yield Path(folder)
-        check_for_leaks(get_detector().collect_findings())
+        check_findings(get_detector().collect_findings())
 
 
 @small_and_large(("count", "unfinished_cases"), (25, 0), (200, 8))
-def test_no_branch_undoes_what_its_base_has(
+def test_a_branch_undoes_no_change_of_its_base(
     folder: Path, account: FaultyAccount, count: int, unfinished_cases: int
 ) -> None:
-    histories = [history(number) for number in range(count)]
+    histories = [draw_history(number) for number in range(count)]
     project = Repository(folder, account, histories)
-    met: Counter[str] = Counter()
-    for number, case in enumerate(histories):
+    counts: Counter[str] = Counter()
+    for number, history in enumerate(histories):
         random = Random(200 + number)
-        project.account.reset(seed(case.base, random))
+        project.account.reset(build_seed(history.base, random))
         project.lose_state()
         project.changed_since = None
-        run(project, f"base-{number}", case.base, trouble(random, project, 0.6))
+        run_apply(project, f"base-{number}", history.base, draw_trouble(random, project, 0.6))
         if random.random() < 0.6:
-            run(project, f"main-{number}", case.main, trouble(random, project, 0.3))
-        before = now(project)
+            run_apply(project, f"main-{number}", history.main, draw_trouble(random, project, 0.3))
+        before = take_snapshot(project)
         project.changed_since = f"main-{number}"
-        done = run(project, f"work-{number}", case.work, trouble(random, project, 0.1))
+        applied_run = run_apply(project, f"work-{number}", history.work, draw_trouble(random, project, 0.1))
         project.changed_since = None
-        check_refusal(case, done)
-        check_nothing_undone(case, done, before, now(project))
-        check_warning(case, done, before.records)
-        met["merged"] += check_merge(project, f"main-{number}", case, done)
-        met["contested"] += bool(case.contested)
-        met["left alone"] += bool(not case.contested and case.theirs)
-        met["left unfinished"] += bool(
-            not case.contested and case.undone_by_a_plan & unfinished(before.records)
+        check_refusal(history, applied_run)
+        check_nothing_undone(history, applied_run, before, take_snapshot(project))
+        check_warning(history, applied_run, before.records)
+        counts["merged"] += check_merge(project, f"main-{number}", history, applied_run)
+        counts["contested"] += bool(history.contested)
+        counts["left alone"] += bool(not history.contested and history.changed_by_main)
+        counts["left unfinished"] += bool(
+            not history.contested and history.undone_by_plain_plan & list_unfinished(before.records)
         )
-        met["written"] += bool(done.writes)
-    assert met.pop("left unfinished") >= unfinished_cases
-    assert min(met.values()) >= count // 5, met
+        counts["written"] += bool(applied_run.writes)
+    assert counts.pop("left unfinished") >= unfinished_cases
+    assert min(counts.values()) >= count // 5, counts

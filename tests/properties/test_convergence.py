@@ -1,4 +1,4 @@
-"""Whatever is declared, however it is spelled and however Fivetran answers: a second plan is empty."""
+"""Check that a second plan is empty for any destination, any spelling and any answers of Fivetran."""
 
 from __future__ import annotations
 
@@ -29,66 +29,71 @@ PAIRS = st.lists(destination_models(), min_size=1, max_size=2)
 
 
 @check_examples(st.data(), behaviours, PAIRS, few=30, many=150)
-def test_an_apply_leaves_nothing_to_do_and_an_update_sends_only_what_changed(
+def test_an_apply_converges_and_an_update_sends_only_changed_fields(
     data: st.DataObject, behaviour: dict[str, Any], pairs: list[DestinationModel]
 ) -> None:
     with open_project(**behaviour) as account:
-        before = {f"pair_{number}": each for number, each in enumerate(pairs)}
+        before = {f"pair_{number}": destination for number, destination in enumerate(pairs)}
         declare(account, data.draw, before)
         writes = account.apply()
         check_order(writes)
         assert set(list_actions(account.plan()).values()) <= ACTIONS_WITHOUT_REQUESTS
         ids = {account.app.dashboard.find_group_ids(key)[0]: key for key in before}
 
-        after = {key: data.draw(edited_models(each)) for key, each in before.items()}
+        after = {key: data.draw(edited_models(destination)) for key, destination in before.items()}
         declare(account, data.draw, after)
         for write in account.apply():
             if write.method == "PATCH":
                 key = ids[write.path.rsplit("/", 1)[1]]
-                check_patch(write.body, before[key], after[key], derived(behaviour))
+                check_patch(write.body, before[key], after[key], list_derived_fields(behaviour))
         assert set(list_actions(account.plan()).values()) <= ACTIONS_WITHOUT_REQUESTS
 
 
 def declare(account: InProcessProject, draw: Any, pairs: dict[str, DestinationModel]) -> None:
-    """Specs that mean these destinations, in whatever spelling."""
+    """Write specs of these destinations in any spelling."""
     account.declare(
-        {key: {"destination": write_block(draw, each, key, account.secrets)} for key, each in pairs.items()}
+        {
+            key: {"destination": write_block(draw, destination, key, account.secrets)}
+            for key, destination in pairs.items()
+        }
     )
 
 
 def check_order(writes: list[HistoryEntry]) -> None:
-    """No destination is made before its group, and none is tested before it is made."""
-    made: set[str] = set()
+    """Check that each destination is created after its group."""
+    created: set[str] = set()
     for write in writes:
         if write.path == "/v1/destinations":
-            assert write.body["group_id"] in made
-        made |= {effect.id for effect in write.effects if effect.verb == "created"}
+            assert write.body["group_id"] in created
+        created |= {effect.id for effect in write.effects if effect.verb == "created"}
 
 
-def derived(behaviour: dict[str, Any]) -> set[FieldPath]:
-    """Fields that follow others, so that they may be as declared already."""
+def list_derived_fields(behaviour: dict[str, Any]) -> set[FieldPath]:
+    """List the fields that depend on other fields, so that an update may not need them."""
     aligned = behaviour.get("networking_and_connection_type") == "aligned"
     return {CONNECTION, NETWORKING_METHOD} if aligned else set()
 
 
 def check_patch(
-    body: dict[str, Any], before: DestinationModel, after: DestinationModel, derived: set[FieldPath]
+    body: dict[str, Any],
+    before: DestinationModel,
+    after: DestinationModel,
+    derived: set[FieldPath],
 ) -> None:
-    """Exactly the declared fields that differ are sent, no test is asked for, and of the secrets those that are new
-    or depend on what changes."""
+    """Check that a patch has exactly the changed fields, no test run, and only new or dependent secrets."""
     sent = dict(iter_leaves(body))
     assert sent.pop(("run_setup_tests",)) is False
     clear = {path: value for path, value in sent.items() if path not in after.secrets}
     expected = {
-        path: _as_sent(before, path, value)
+        path: _render_sent(before, path, value)
         for path, value in after.fields.items()
         if path in before.secrets
-        or _there(before, path, value) != _there(before, path, before.fields.get(path))
+        or _fill_default(before, path, value) != _fill_default(before, path, before.fields.get(path))
     }
-    for path in clear.keys() - expected.keys():  # declared since, and the API does not say what is there
+    for path in clear.keys() - expected.keys():  # newly declared, and the API does not show the value
         assert path not in before.declared_paths
         assert is_hidden(after, path)
-        assert clear[path] == _as_sent(after, path, after.fields[path])
+        assert clear[path] == _render_sent(after, path, after.fields[path])
     for path in (derived & expected.keys()) - before.declared_paths - clear.keys():
         del expected[path]
     assert clear.items() >= expected.items()
@@ -97,28 +102,29 @@ def check_patch(
     new = {path for path, value in after.secrets.items() if before.secrets.get(path) != value}
     assert new <= secrets.keys()
     changing = {path[-1] for path in (*expected, *new)}
-    assert all(governing(after, path) & changing for path in secrets.keys() - new)
+    assert all(list_governing_fields(after, path) & changing for path in secrets.keys() - new)
 
 
-def is_hidden(each: DestinationModel, path: FieldPath) -> bool:
-    """Whether answers may leave a field out, or show something else."""
-    known = find_field(each.catalogue_service, path)
-    return known is not None and (known.rewritten or known.may_be_omitted)
+def is_hidden(destination: DestinationModel, path: FieldPath) -> bool:
+    """Return whether answers may omit or rewrite a field."""
+    field = find_field(destination.catalogue_service, path)
+    return field is not None and (field.rewritten or field.may_be_omitted)
 
 
-def governing(each: DestinationModel, path: FieldPath) -> set[str]:
-    """Fields that decide whether a secret counts."""
-    known = find_field(each.catalogue_service, path)
-    return {*(known.only_when or ()), *(known.required_when or ())} if known else set()
+def list_governing_fields(destination: DestinationModel, path: FieldPath) -> set[str]:
+    """List the fields that decide whether a secret is used."""
+    field = find_field(destination.catalogue_service, path)
+    return {*(field.only_when or ()), *(field.required_when or ())} if field else set()
 
 
-def _there(each: DestinationModel, path: FieldPath, value: Any) -> Any:
-    return get_default(each.catalogue_service, path) if value is None else value
+def _fill_default(destination: DestinationModel, path: FieldPath, value: Any) -> Any:
+    return get_default(destination.catalogue_service, path) if value is None else value
 
 
-def _as_sent(each: DestinationModel, path: FieldPath, value: Any) -> Any:
+def _render_sent(destination: DestinationModel, path: FieldPath, value: Any) -> Any:
     if value is not None:
-        return normalize_value(find_field(each.catalogue_service, path), value)  # a set is sent in one order
+        field = find_field(destination.catalogue_service, path)
+        return normalize_value(field, value)  # a set is sent in a fixed order
     if path[0] == "config":
         return None
-    return get_default(each.catalogue_service, path) or ""
+    return get_default(destination.catalogue_service, path) or ""

@@ -1,4 +1,4 @@
-"""All services in one account, under one setting of one switch after the other."""
+"""Check all services in one account under every setting of every switch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from reconciler.catalogue.load import load_service_names
 from reconciler.emulator.switches import AS_DOCUMENTED, Behaviour
 from reconciler.model.plan import ACTIONS_WITHOUT_REQUESTS
 
-OTHERWISE = [
+OTHER_SETTINGS = [
     (name, value)
     for name, values in SETTINGS.items()
     for value in values
@@ -27,19 +27,19 @@ Specs = dict[str, Any]
 
 
 @cache
-def specs() -> tuple[Specs, Specs, dict[str, str]]:
-    """A pair of every service, and the same after an edit, with what they refer to. Always the same."""
+def build_specs() -> tuple[Specs, Specs, dict[str, str]]:
+    """Build specs with every service, the edited specs, and their variables. The specs are always the same."""
     before, after, environ = {}, {}, {}
     for service in load_service_names():
-        first, second, own = max(drawn(service), key=lambda each: len(each[0]["config"]))
+        first, second, own = max(draw_examples(service), key=lambda each: len(each[0]["config"]))
         before[service], after[service] = {"destination": first}, {"destination": second}
         environ.update(own)
     return before, after, environ
 
 
-def drawn(service: str) -> list[tuple[Specs, Specs, dict[str, str]]]:
-    """A few destinations of a service, before and after an edit, with what they refer to."""
-    found = []
+def draw_examples(service: str) -> list[tuple[Specs, Specs, dict[str, str]]]:
+    """Draw destinations of a service, the edited destinations, and their variables."""
+    examples = []
 
     @fixed_examples(3)
     @given(st.data())
@@ -48,16 +48,16 @@ def drawn(service: str) -> list[tuple[Specs, Specs, dict[str, str]]]:
         environ: dict[str, str] = {}
         first = write_block(data.draw, each, service, environ)
         second = write_block(data.draw, data.draw(edited_models(each)), f"{service}_later", environ)
-        found.append((first, second, environ))
+        examples.append((first, second, environ))
 
     collect()
-    return found
+    return examples
 
 
 @pytest.mark.sampled(every=9)
-@pytest.mark.parametrize(("switch", "setting"), [("retry_after", AS_DOCUMENTED.retry_after), *OTHERWISE])
-def test_every_service_settles_after_an_apply_and_after_an_edit(switch: str, setting: Any) -> None:
-    before, after, environ = specs()
+@pytest.mark.parametrize(("switch", "setting"), [("retry_after", AS_DOCUMENTED.retry_after), *OTHER_SETTINGS])
+def test_every_service_converges_after_an_apply_and_after_an_edit(switch: str, setting: Any) -> None:
+    before, after, environ = build_specs()
     with open_project(**{switch: setting}) as account:
         account.secrets.update(environ)
         account.declare(before)

@@ -1,4 +1,4 @@
-"""Promise 1 for fields that the catalogue does not describe: a second plan is empty, whatever the API shows of them."""
+"""Check that a second plan is empty for fields outside the catalogue, whatever the API shows of them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CANARY = "canary"
 PAIR = "destination.pair"
 
 
-def lake(words: str) -> dict[str, Any]:
+def build_lake(label: str) -> dict[str, Any]:
     return {
         "service": "managed_data_lake",
         "region": "AWS_US_EAST_1",
@@ -25,15 +25,19 @@ def lake(words: str) -> dict[str, Any]:
             "bucket": "lake",
             "region": "us-east-1",
             "fivetran_role_arn": "arn:aws:iam::123456789012:role/lake",
-            **unknown(words),
+            **build_unknown_fields(label),
         },
-        "extra_config": {"zz_extra": f"{CANARY} {words}", "port": 443, "http_path": f"{CANARY} {words}"},
+        "extra_config": {"zz_extra": f"{CANARY} {label}", "port": 443, "http_path": f"{CANARY} {label}"},
         "setup_tests": {"run": False},
     }
 
 
-def click(words: str) -> dict[str, Any]:
-    config = {"host": f"{CANARY} {words}", "some_token": {"value": f"env:{words.upper()}"}, **unknown(words)}
+def build_clickhouse(label: str) -> dict[str, Any]:
+    config = {
+        "host": f"{CANARY} {label}",
+        "some_token": {"value": f"env:{label.upper()}"},
+        **build_unknown_fields(label),
+    }
     return {
         "service": "clickhouse",
         "region": "AWS_US_EAST_1",
@@ -43,32 +47,32 @@ def click(words: str) -> dict[str, Any]:
     }
 
 
-def unknown(words: str) -> dict[str, Any]:
+def build_unknown_fields(label: str) -> dict[str, Any]:
     return {
-        "zz_plain": f"{CANARY} {words}",
-        "zz_number": len(words),
-        "zz_truth": words == "first",
+        "zz_plain": f"{CANARY} {label}",
+        "zz_number": len(label),
+        "zz_truth": label == "first",
         "zz_empty": "",
         "zz_none": None,
-        "zz_nested": {"zz_inner": [f"{CANARY} {words}", {"zz_deep": words}]},
+        "zz_nested": {"zz_inner": [f"{CANARY} {label}", {"zz_deep": label}]},
         "zz_list": [],
     }
 
 
-BLOCKS = pytest.mark.parametrize("block", [lake, click])
+BLOCKS = pytest.mark.parametrize("block", [build_lake, build_clickhouse])
 DROPPED = {"unknown_config": "dropped"}
 
 
-def declare(account: InProcessProject, block: Any, words: str) -> None:
+def declare(account: InProcessProject, block: Any, label: str) -> None:
     account.secrets |= {"FIRST": f"{CANARY} of first", "SECOND": f"{CANARY} of second"}
-    account.declare({"pair": {"destination": block(words)}})
+    account.declare({"pair": {"destination": block(label)}})
 
 
-def is_settled(account: InProcessProject) -> bool:
+def is_converged(account: InProcessProject) -> bool:
     return set(list_actions(account.plan()).values()) <= ACTIONS_WITHOUT_REQUESTS
 
 
-def change(account: InProcessProject) -> Change:
+def get_change(account: InProcessProject) -> Change:
     return next(each for each in account.plan().plan.changes if str(each.address) == PAIR)
 
 
@@ -78,49 +82,49 @@ def change(account: InProcessProject) -> Change:
     ("switch", "value"),
     [(name, value) for name, values in SETTINGS.items() for value in values] + [*DROPPED.items()],
 )
-def test_an_apply_leaves_nothing_to_do_under_any_switch(block: Any, switch: str, value: str) -> None:
+def test_an_apply_with_unknown_fields_converges_under_any_switch(block: Any, switch: str, value: str) -> None:
     with open_project(**{switch: value}) as account:
-        for words in ("first", "second"):
-            declare(account, block, words)
+        for label in ("first", "second"):
+            declare(account, block, label)
             assert account.apply() != []
-            assert is_settled(account)
+            assert is_converged(account)
             assert account.apply() == []
         assert CANARY not in account.state_text
         account.lose_state()
         assert account.apply() == [] or switch in DROPPED
-        assert is_settled(account)
+        assert is_converged(account)
         assert CANARY not in account.state_text
 
 
 @pytest.mark.parametrize("has_key", [True, False])
-def test_what_no_answer_shows_is_compared_by_its_fingerprint(has_key: bool) -> None:
+def test_an_unanswered_field_is_compared_by_its_fingerprint(has_key: bool) -> None:
     with open_project(**DROPPED) as account:
-        declare(account, lake, "first")
+        declare(account, build_lake, "first")
         account.apply()
         if not has_key:
             account.lose_key()
-        declare(account, lake, "second")
-        edited = change(account)
+        declare(account, build_lake, "second")
+        edited = get_change(account)
         changed = {each.path[1] for each in edited.fields}
         assert ("zz_plain" in changed, "zz_nested" in changed) == (has_key, has_key)
         assert (("config", "zz_plain") in edited.uncomparable) is not has_key
         assert {each.shown for each in edited.fields if each.path[1].startswith("zz")} <= {Visibility.HIDDEN}
         account.apply()
-        assert is_settled(account)
+        assert is_converged(account)
         assert has_key or HIDDEN_LITERAL in account.state_text
 
 
-def test_a_mask_is_compared_by_the_fingerprint_of_the_value_behind_it() -> None:
-    """A partner's service hides what sounds secret, also where the specs let plans show it."""
+def test_a_masked_field_is_compared_by_its_fingerprint() -> None:
+    """The service of a partner masks fields with secret names, even if the specs declare them by `value:`."""
     with open_project() as account:
-        declare(account, click, "first")
+        declare(account, build_clickhouse, "first")
         account.apply()
         account.secrets["FIRST"] = f"{CANARY} of another day"
-        assert [each.path for each in change(account).fields] == [("config", "some_token")]
+        assert [each.path for each in get_change(account).fields] == [("config", "some_token")]
         assert len(account.apply()) == 1
-        assert is_settled(account)
+        assert is_converged(account)
         account.lose_state()
         account.secrets["FIRST"] = f"{CANARY} of a third day"
-        assert ("config", "some_token") in change(account).uncomparable, "nothing is known after an adoption"
+        assert ("config", "some_token") in get_change(account).uncomparable, "an adoption has no fingerprint"
         assert account.apply() == []
-        assert ("config", "some_token") in change(account).uncomparable
+        assert ("config", "some_token") in get_change(account).uncomparable

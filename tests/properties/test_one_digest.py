@@ -1,5 +1,4 @@
-"""Two plans of the same inputs have one digest, whatever the order of files and keys, the locale, the zone, the hash
-seed or the number of workers (S-50)."""
+"""Check that order of files and keys, locale, zone, hash seed and workers do not change a digest (S-50)."""
 
 from __future__ import annotations
 
@@ -32,52 +31,52 @@ LIST_ORDERS = ("creation", "id", "newest-first")
 
 @dataclass
 class Specs:
-    """Entries and removals, which can be written down in many ways."""
+    """Entries and removals, which can be written in many layouts."""
 
     groups: dict[str, Any]
     removed: list[dict[str, Any]] = field(default_factory=list)
     settings: dict[str, Any] = field(default_factory=dict)
 
-    def write(self, folder: Path, chosen: random.Random | None = None) -> None:
-        """Write a project into `folder`. With `chosen` nothing stands where it stood before."""
+    def write(self, folder: Path, rng: random.Random | None = None) -> None:
+        """Write a project into `folder`. With `rng` the layout is random."""
         shutil.rmtree(folder / "parts", ignore_errors=True)
         files = [{"version": 1, "groups": self.groups, "removed": self.removed}]
-        if chosen is not None:
-            files = [self._part(chosen, number) for number in range(chosen.randrange(1, 5))]
+        if rng is not None:
+            files = [self._part(rng, number) for number in range(rng.randrange(1, 5))]
             for key, entry in self.groups.items():
-                chosen.choice(files).setdefault("groups", {})[key] = entry
-            for tombstone in self.removed:
-                chosen.choice(files).setdefault("removed", []).append(tombstone)
+                rng.choice(files).setdefault("groups", {})[key] = entry
+            for removal in self.removed:
+                rng.choice(files).setdefault("removed", []).append(removal)
         project = {"version": 1, "specs": ["parts/**/*.yaml"], **self.settings}
-        (folder / "reconciler.yaml").write_text(json.dumps(shuffled(project, chosen)))
+        (folder / "reconciler.yaml").write_text(json.dumps(shuffle(project, rng)))
         for number, content in enumerate(files):
-            depth = "deep/" * chosen.randrange(3) if chosen else ""
-            name = f"{chosen.randrange(10**6):06}" if chosen else "main"
+            depth = "deep/" * rng.randrange(3) if rng else ""
+            name = f"{rng.randrange(10**6):06}" if rng else "main"
             file = folder / f"parts/{depth}{name}_{number}.yaml"
             file.parent.mkdir(parents=True, exist_ok=True)
-            kept = {key: value for key, value in content.items() if value}
-            indent = chosen.choice([None, 1, 4]) if chosen else None
-            file.write_text(json.dumps(shuffled(kept, chosen), ensure_ascii=False, indent=indent))
+            filled = {key: value for key, value in content.items() if value}
+            indent = rng.choice([None, 1, 4]) if rng else None
+            file.write_text(json.dumps(shuffle(filled, rng), ensure_ascii=False, indent=indent))
 
-    def _part(self, chosen: random.Random, number: int) -> dict[str, Any]:
-        """A file never is without anything."""
-        return {"version": 1, "profiles": {f"nobodys_{number}": {"region": "AWS_US_EAST_1"}}}
+    def _part(self, rng: random.Random, number: int) -> dict[str, Any]:
+        """Build a spec file that is never empty."""
+        return {"version": 1, "profiles": {f"unused_{number}": {"region": "AWS_US_EAST_1"}}}
 
 
-def shuffled(value: Any, chosen: random.Random | None) -> Any:
-    """The same mappings, in another order."""
-    if chosen is None or not isinstance(value, dict):
+def shuffle(value: Any, rng: random.Random | None) -> Any:
+    """Shuffle the keys of all mappings."""
+    if rng is None or not isinstance(value, dict):
         return value
-    items = [(key, shuffled(each, chosen)) for key, each in value.items()]
-    chosen.shuffle(items)
+    items = [(key, shuffle(each, rng)) for key, each in value.items()]
+    rng.shuffle(items)
     return dict(items)
 
 
 @contextmanager
-def surroundings(chosen: random.Random) -> Iterator[None]:
-    """Another zone and another locale, as far as a running process notices."""
+def use_random_environment(rng: random.Random) -> Iterator[None]:
+    """Use a random time zone and locale in this process."""
     before = dict(os.environ)
-    os.environ |= {"TZ": chosen.choice(ZONES), "LC_ALL": chosen.choice(LOCALES)}
+    os.environ |= {"TZ": rng.choice(ZONES), "LC_ALL": rng.choice(LOCALES)}
     time.tzset()
     try:
         yield
@@ -93,36 +92,36 @@ def surroundings(chosen: random.Random) -> Iterator[None]:
 def test_the_same_inputs_have_one_digest(
     data: st.DataObject, destinations: list[DestinationModel], seed: int
 ) -> None:
-    chosen = random.Random(seed)
+    rng = random.Random(seed)
     with open_project() as account:
         pairs = {f"pair_{number}": each for number, each in enumerate(destinations)}
         existing = dict(list(pairs.items())[: data.draw(st.integers(1, len(pairs)))])
-        specs = Specs(spelled_all(account, data.draw, existing))
+        specs = Specs(write_blocks(account, data.draw, existing))
         specs.write(account.folder)
         account.reload_specs()
         account.apply()
-        going = account.app.dashboard.find_group_ids("pair_0")[0]
+        removed_id = account.app.dashboard.find_group_ids("pair_0")[0]
         wanted = {
             key: data.draw(edited_models(each)) if key in existing else each
             for key, each in pairs.items()
             if key != "pair_0"
         }
-        specs = Specs(spelled_all(account, data.draw, wanted), [{"group": "pair_0", "id": going}])
+        specs = Specs(write_blocks(account, data.draw, wanted), [{"group": "pair_0", "id": removed_id}])
         specs.write(account.folder)
         account.reload_specs()
         planned = account.plan()
         digest = planned.plan.digest
         assert {str(change.action) for change in planned.plan.effective} >= {"delete"}
         for _ in range(RUNS):
-            specs.write(account.folder, chosen)
+            specs.write(account.folder, rng)
             account.reload_specs()
-            account.app.behaviour = Behaviour(list_order=chosen.choice(LIST_ORDERS))
-            account.parallelism = chosen.randrange(1, 17)
-            with surroundings(chosen):
+            account.app.behaviour = Behaviour(list_order=rng.choice(LIST_ORDERS))
+            account.parallelism = rng.randrange(1, 17)
+            with use_random_environment(rng):
                 assert account.plan().plan.digest == digest
 
 
-def spelled_all(
+def write_blocks(
     account: InProcessProject, draw: Any, pairs: Mapping[str, DestinationModel]
 ) -> dict[str, Any]:
     return {
@@ -131,10 +130,10 @@ def spelled_all(
 
 
 @pytest.mark.long
-def test_processes_have_one_digest_under_every_hash_seed_locale_and_zone(
+def test_processes_with_any_hash_seed_locale_and_zone_have_one_digest(
     project: Project, server: EmulatedFivetran
 ) -> None:
-    chosen = random.Random(50)
+    rng = random.Random(50)
     destination = {
         "service": "postgres_rds_warehouse",
         "region": "AWS_US_EAST_1",
@@ -150,7 +149,7 @@ def test_processes_have_one_digest_under_every_hash_seed_locale_and_zone(
     }
     settings = {"account_id": server.account_id, "limits": {"changed_fraction": 1.0, "deletes": 9}}
     groups = {f"pair_{number}": {"destination": destination} for number in range(6)}
-    secrets = {"PASSWORD_OF_ALL": "nobody-sees-it"}
+    secrets = {"PASSWORD_OF_ALL": "canary-of-all-pairs"}
     Specs(groups, settings=settings).write(project.folder)
     options = ("--project", "reconciler.yaml")
     assert project.run_against(server, "apply", "--auto-approve", *options, environ=secrets).exit == 0
@@ -166,10 +165,10 @@ def test_processes_have_one_digest_under_every_hash_seed_locale_and_zone(
     specs = Specs(groups, removed, settings)
     found = set()
     for seed in range(12):
-        specs.write(project.folder, chosen)
-        workers = str(chosen.randrange(1, 17))
-        surroundings = {
-            "PYTHONHASHSEED": str(chosen.randrange(2**32)) if seed else "0",
+        specs.write(project.folder, rng)
+        workers = str(rng.randrange(1, 17))
+        variables = {
+            "PYTHONHASHSEED": str(rng.randrange(2**32)) if seed else "0",
             "LC_ALL": LOCALES[seed % len(LOCALES)],
             "TZ": ZONES[seed % len(ZONES)],
         }
@@ -183,7 +182,7 @@ def test_processes_have_one_digest_under_every_hash_seed_locale_and_zone(
             directory=project.folder,
             **build_credentials(server.url),
             **secrets,
-            **surroundings,
+            **variables,
         )
         assert finished.code == 0, finished.err
         document = json.loads(finished.out)

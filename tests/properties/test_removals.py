@@ -1,5 +1,7 @@
-"""S-17: a `removed:` entry reaches the object that it means, or none. With a thousand wrong ones nothing is sent and
-nothing forgotten; the right ones work, renamed groups too."""
+"""Check that a `removed:` entry removes its object or nothing (S-17).
+
+A thousand wrong entries send no write and keep the state. Valid entries work, for renamed groups too.
+"""
 
 from __future__ import annotations
 
@@ -25,8 +27,8 @@ DESTINATION = {
     "config": {"project_id": "acme", "data_set_location": "US"},
 }
 NAMES = {"lake": "Data lake", "orders": "orders", "remade": "Café crème", "sales": "Sales & Co"}
-LOOSE = "loose"
-"""The key of a group that nobody has ever declared."""
+UNDECLARED = "loose"
+"""Key of a group that was never declared."""
 SETTINGS: dict[Extent, dict[str, Any]] = {
     Extent.PAIR: {},
     Extent.DESTINATION: {"only": "destination"},
@@ -44,7 +46,7 @@ PROBLEMS = {
 
 @dataclass(frozen=True)
 class Removal:
-    """One entry below `removed:`, and how it came to be wrong."""
+    """Entry below `removed:`, and its kind of mistake."""
 
     key: str
     extent: Extent
@@ -52,43 +54,44 @@ class Removal:
     name: str | None
     how: str
 
-    def written(self) -> dict[str, Any]:
+    def build_entry(self) -> dict[str, Any]:
         name = {} if self.name is None else {"name": self.name}
         return {"group": self.key, "id": self.id, **name, **SETTINGS[self.extent]}
 
 
-class Account:
-    """Four applied pairs, one of which was deleted outside and made again, a group that was never declared, and two
-    groups of somebody else."""
+class RemovalAccount:
+    """Account with four applied pairs (one recreated), one undeclared group and two groups of other users."""
 
     def __init__(self, project: InProcessProject) -> None:
         self.project = project
         self.dashboard = project.app.dashboard
-        project.declare(self.entries())
+        project.declare(self.build_groups())
         project.apply()
-        self.stale = self.id_of("remade")
+        self.stale = self.find_id("remade")
         self.dashboard.remove(Kind.DESTINATION, self.stale)
         self.dashboard.remove(Kind.GROUP, self.stale)
         project.options = {"recreate": ("group.remade",)}
         project.apply()
         project.options = {}
-        self.theirs = {name: self.dashboard.add_group(name) for name in ("payroll", "Data lake (old)")}
-        self.names = {**NAMES, LOOSE: "Loose end"}
-        self.ids = {key: self.id_of(key) for key in NAMES} | {LOOSE: self.dashboard.add_group("Loose end")}
-        for id in (*self.theirs.values(), self.ids[LOOSE]):
+        self.other_groups = {name: self.dashboard.add_group(name) for name in ("payroll", "Data lake (old)")}
+        self.names = {**NAMES, UNDECLARED: "Loose end"}
+        self.ids = {key: self.find_id(key) for key in NAMES} | {
+            UNDECLARED: self.dashboard.add_group("Loose end")
+        }
+        for id in (*self.other_groups.values(), self.ids[UNDECLARED]):
             self.dashboard.add_destination(id, "snowflake", config={"database": "THEIRS"})
 
-    def id_of(self, key: str) -> str:
+    def find_id(self, key: str) -> str:
         [id] = self.dashboard.find_group_ids(NAMES[key])
         return id
 
-    def entries(self, *removed: Removal) -> dict[str, Any]:
-        """What is left of the specs. A group stays where only its destination goes."""
+    def build_groups(self, *removed: Removal) -> dict[str, Any]:
+        """Build the remaining entries. A group stays if only its destination is removed."""
         entries: dict[str, Any] = {
             key: {"name": name, "destination": DESTINATION} for key, name in NAMES.items()
         }
         for each in removed:
-            if each.key == LOOSE:
+            if each.key == UNDECLARED:
                 continue
             entries[each.key].pop("destination")
             if each.extent is not Extent.DESTINATION:
@@ -96,52 +99,54 @@ class Account:
         return entries
 
     def declare(self, *removed: Removal) -> None:
-        self.project.declare(self.entries(*removed), removed=[each.written() for each in removed])
+        self.project.declare(self.build_groups(*removed), removed=[each.build_entry() for each in removed])
 
-    def wrong(self, count: int, chosen: random.Random) -> Iterator[Removal]:
-        """So many different entries, each of which means nothing that it may remove."""
+    def draw_wrong(self, count: int, rng: random.Random) -> Iterator[Removal]:
+        """Draw this number of different invalid entries."""
         seen: set[Removal] = set()
         while len(seen) < count:
-            key, extent = chosen.choice([*self.names]), chosen.choice([*Extent])
-            how = chosen.choice(["typo", "swapped", "stale", "somebody else's", "another account's"])
-            id = self._wrong_id(key, how, chosen)
-            removal = Removal(key, extent, id, self._any_name(key, id, chosen), how)
-            if id not in (None, self.ids[key]) and removal not in seen and not self._is_meant(removal):
+            key, extent = rng.choice([*self.names]), rng.choice([*Extent])
+            how = rng.choice(["typo", "swapped", "stale", "another user's", "another account's"])
+            id = self._draw_wrong_id(key, how, rng)
+            removal = Removal(key, extent, id, self._draw_name(key, id, rng), how)
+            if id not in (None, self.ids[key]) and removal not in seen and not self._is_valid(removal):
                 seen.add(removal)
                 yield removal
 
-    def _wrong_id(self, key: str, how: str, chosen: random.Random) -> str:
+    def _draw_wrong_id(self, key: str, how: str, rng: random.Random) -> str:
         match how:
             case "typo":
-                return slip_in(self.ids[key], chosen)
+                return misspell(self.ids[key], rng)
             case "swapped":
-                return self.ids[chosen.choice([*self.names])]
+                return self.ids[rng.choice([*self.names])]
             case "stale":
                 return self.stale
-            case "somebody else's":
-                return chosen.choice([*self.theirs.values()])
-        return "".join(chosen.choices("abcdefghijklmnopqrstuvwxyz", k=6)) + "_elsewhere"
+            case "another user's":
+                return rng.choice([*self.other_groups.values()])
+        return "".join(rng.choices("abcdefghijklmnopqrstuvwxyz", k=6)) + "_elsewhere"
 
-    def _any_name(self, key: str, id: str, chosen: random.Random) -> str | None:
-        """None, the right one, that of the wrong object, or one that only looks right."""
+    def _draw_name(self, key: str, id: str, rng: random.Random) -> str | None:
+        """Draw no name, the right name, the name of another object, or a similar name."""
         own = self.names[key]
-        of_it = next((name for name, other in self.theirs.items() if other == id), own)
-        name = chosen.choice([None, own, of_it, self.names[chosen.choice([*self.names])]])
-        if name is None or chosen.random() < 0.5:
+        live_name = next((name for name, other in self.other_groups.items() if other == id), own)
+        name = rng.choice([None, own, live_name, self.names[rng.choice([*self.names])]])
+        if name is None or rng.random() < 0.5:
             return name
-        return chosen.choice([name.upper(), f"{name} ", unicodedata.normalize("NFD", name), f"{name}s"])
+        return rng.choice([name.upper(), f"{name} ", unicodedata.normalize("NFD", name), f"{name}s"])
 
-    def _is_meant(self, removal: Removal) -> bool:
-        """Without memory, whoever writes id and live name of a group says what is meant. Not so where the key stands
-        for another group, which stays."""
-        live = {**self.theirs, self.names[LOOSE]: self.ids[LOOSE]}
+    def _is_valid(self, removal: Removal) -> bool:
+        """Return whether a drawn entry is valid by chance.
+
+        Without a state, id and live name identify a group, unless the key belongs to another group that stays.
+        """
+        live = {**self.other_groups, self.names[UNDECLARED]: self.ids[UNDECLARED]}
         is_named = live.get(removal.name or "") == removal.id
-        if removal.key == LOOSE:
+        if removal.key == UNDECLARED:
             return is_named
         return is_named and self.project.state is None and removal.extent is not Extent.DESTINATION
 
-    def refused(self, *removed: Removal) -> None:
-        """Neither a plan nor an apply does anything but say what is wrong with each of them."""
+    def check_refused(self, *removed: Removal) -> None:
+        """Check that plan and apply report each of these entries, and send no write."""
         self.declare(*removed)
         before = self.project.state
         for run in (self.project.plan, self.project.attempt):
@@ -150,58 +155,58 @@ class Account:
                 run()
             assert {each.method for each in self.project.read_new_history()} == {"GET"}, removed
             found = error.value.diagnostics
-            told = sorted(each.span.line for each in found if each.span is not None)
-            assert len(told) == len(found) == len(removed), (removed, found)
+            lines = sorted(each.span.line for each in found if each.span is not None)
+            assert len(lines) == len(found) == len(removed), (removed, found)
             assert {each.code for each in found} <= PROBLEMS, (removed, found)
         assert self.project.state == before, removed
 
 
-def slip_in(id: str, chosen: random.Random) -> str:
-    """One letter is another one, missing, or in the wrong place."""
-    at = chosen.randrange(1, len(id) - 1)
-    slips = (id[:at] + chosen.choice("qxz") + id[at + 1 :], id[:at] + id[at + 1 :], id[at:] + id[:at])
-    return chosen.choice(slips)
+def misspell(id: str, rng: random.Random) -> str:
+    """Replace, drop or move one letter."""
+    at = rng.randrange(1, len(id) - 1)
+    misspellings = (id[:at] + rng.choice("qxz") + id[at + 1 :], id[:at] + id[at + 1 :], id[at:] + id[:at])
+    return rng.choice(misspellings)
 
 
 @small_and_large("count", 60, 500)
-@pytest.mark.parametrize("with_memory", [True, False])
-def test_wrong_removals_send_nothing_and_forget_nothing(with_memory: bool, count: int) -> None:
-    chosen = random.Random(17)
+@pytest.mark.parametrize("with_state", [True, False])
+def test_a_wrong_removal_sends_no_write_and_keeps_the_state(with_state: bool, count: int) -> None:
+    rng = random.Random(17)
     with open_project() as project:
-        account = Account(project)
-        if not with_memory:
+        account = RemovalAccount(project)
+        if not with_state:
             project.lose_state()
-        for removal in account.wrong(count, chosen):
-            account.refused(removal)
+        for removal in account.draw_wrong(count, rng):
+            account.check_refused(removal)
 
 
-def test_all_that_is_wrong_is_told_at_once() -> None:
-    chosen = random.Random(17)
+def test_all_wrong_removals_are_reported_at_once() -> None:
+    rng = random.Random(17)
     with open_project() as project:
-        account = Account(project)
-        by_key: dict[str, Removal] = {each.key: each for each in account.wrong(60, chosen)}
+        account = RemovalAccount(project)
+        by_key: dict[str, Removal] = {each.key: each for each in account.draw_wrong(60, rng)}
         while len({each.id for each in by_key.values()}) < len(account.names):
-            by_key |= {each.key: each for each in account.wrong(20, chosen)}
-        account.refused(*by_key.values())
+            by_key |= {each.key: each for each in account.draw_wrong(20, rng)}
+        account.check_refused(*by_key.values())
 
 
 @pytest.mark.sampled(every=5)
 @pytest.mark.parametrize("extent", [*Extent])
 @pytest.mark.parametrize("renamed", [False, True])
-@pytest.mark.parametrize("with_memory", [True, False])
-def test_the_right_ones_work_and_stay_done(extent: Extent, renamed: bool, with_memory: bool) -> None:
+@pytest.mark.parametrize("with_state", [True, False])
+def test_a_valid_removal_is_applied_once(extent: Extent, renamed: bool, with_state: bool) -> None:
     with open_project() as project:
-        account = Account(project)
+        account = RemovalAccount(project)
         live = "Café crème (to be deleted)" if renamed else NAMES["remade"]
         account.dashboard.rename_group(account.ids["remade"], live)
-        if not with_memory:
+        if not with_state:
             project.lose_state()
-        removal = Removal("remade", extent, account.ids["remade"], None if with_memory else live, "right")
+        removal = Removal("remade", extent, account.ids["remade"], None if with_state else live, "right")
         account.declare(removal)
-        entries = account.entries(removal)
+        entries = account.build_groups(removal)
         if extent is Extent.DESTINATION:
             entries["remade"] = {"id": removal.id, "name": live}
-            project.declare(entries, removed=[removal.written()])
+            project.declare(entries, removed=[removal.build_entry()])
         others = {key: account.ids[key] for key in NAMES if key != "remade"}
         deleted = {Extent.PAIR: 2, Extent.DESTINATION: 1, Extent.MANAGEMENT: 0}[extent]
         writes = project.apply()

@@ -1,4 +1,4 @@
-"""Apply of a saved plan sends exactly what was planned, in dependency order (S-52)."""
+"""Check that an applied saved plan sends exactly its changes, in dependency order (S-52)."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from reconciler.model.value import FieldPath
 from reconciler.workspace.planfile import SavedPlan, decode_plan
 
 OLD_AGENT: FieldPath = ("local_processing_agent_id",)
-ALWAYS = {("run_setup_tests",), ("trust_certificates",), ("trust_fingerprints",), ("group_id",)}
-"""What accompanies a write and is no field of a spec."""
+ADDED_FIELDS = {("run_setup_tests",), ("trust_certificates",), ("trust_fingerprints",), ("group_id",)}
+"""Fields of a write that are no fields of a spec."""
 
 
 @check_examples(
     st.data(), behaviours, st.lists(destination_models(), min_size=1, max_size=4), few=30, many=200
 )
-def test_exactly_what_was_planned_is_sent_and_then_nothing_is_left(
+def test_a_saved_plan_sends_exactly_its_changes_and_converges(
     data: st.DataObject, behaviour: dict[str, Any], destinations: list[DestinationModel]
 ) -> None:
     with open_project(**behaviour) as account:
@@ -44,24 +44,24 @@ def test_exactly_what_was_planned_is_sent_and_then_nothing_is_left(
         declare(account, data.draw, existing)
         account.apply()
         ids = {key: account.app.dashboard.find_group_ids(key)[0] for key in (*existing, "alone")}
-        wanted = {
+        declared = {
             key: data.draw(edited_models(each)) if key in existing and data.draw(st.booleans()) else each
             for key, each in pairs.items()
         }
         removed: list[dict[str, Any]] = []
         if existing and data.draw(st.booleans()):
             key = data.draw(st.sampled_from(sorted(existing)))
-            del wanted[key]
+            del declared[key]
             removed.append({"group": key, "id": ids[key], "with_platform_connection": True})
-        declare(account, data.draw, wanted, removed)
+        declare(account, data.draw, declared, removed)
 
         content = account.save_plan()
         saved = decode_plan(content)
         before = list_actions(account.plan())
         writes = account.apply_saved(content)
         assert before == {str(change.address): change.action for change in saved.plan.changes}
-        ids |= {key: account.app.dashboard.find_group_ids(key)[0] for key in wanted}
-        check_writes(saved, writes, ids, wanted, account.secrets)
+        ids |= {key: account.app.dashboard.find_group_ids(key)[0] for key in declared}
+        check_writes(saved, writes, ids, declared, account.secrets)
         check_order(saved, writes, ids)
         assert set(list_actions(account.plan()).values()) <= ACTIONS_WITHOUT_REQUESTS
 
@@ -72,31 +72,31 @@ def declare(
     pairs: Mapping[str, DestinationModel],
     removed: list[dict[str, Any]] | None = None,
 ) -> None:
-    """Specs that mean these destinations, in whatever spelling, and give up these pairs."""
+    """Write specs of these destinations in any spelling, and of these removals."""
     entries = {
         key: {"destination": write_block(draw, each, key, account.secrets)} for key, each in pairs.items()
     }
     account.declare(entries | {"alone": {}}, **({"removed": removed} if removed else {}))
 
 
-def calls_of(saved: SavedPlan, change: Change, ids: Mapping[str, str]) -> Iterator[str]:
-    """What a change must send, in this order."""
+def list_expected_calls(saved: SavedPlan, change: Change, ids: Mapping[str, str]) -> Iterator[str]:
+    """List the calls that a change must send, in order."""
     [expected] = [each for each in saved.expected if each.address == str(change.address)]
     yield from (f"DELETE /v1/connections/{id}" for id in expected.connections)
     id = ids[change.address.key]
-    place = "/v1/groups" if change.address.kind == GROUP else "/v1/destinations"
+    collection = "/v1/groups" if change.address.kind == GROUP else "/v1/destinations"
     match change.action:
         case Action.CREATE:
-            yield f"POST {place}"
+            yield f"POST {collection}"
         case Action.UPDATE:
-            yield f"PATCH {place}/{id}"
+            yield f"PATCH {collection}/{id}"
         case Action.DELETE:
-            yield f"DELETE {place}/{id}"
+            yield f"DELETE {collection}/{id}"
     if change.address.kind != GROUP and change.action is not Action.DELETE:
-        yield f"POST {place}/{id}/test"
+        yield f"POST {collection}/{id}/test"
 
 
-def call(write: HistoryEntry) -> str:
+def render_call(write: HistoryEntry) -> str:
     return f"{write.method} {write.path}"
 
 
@@ -104,38 +104,44 @@ def check_writes(
     saved: SavedPlan,
     writes: list[HistoryEntry],
     ids: Mapping[str, str],
-    wanted: Mapping[str, DestinationModel],
+    declared: Mapping[str, DestinationModel],
     secrets: Mapping[str, str],
 ) -> None:
-    """Every change sends its calls, with its fields and their values, and nothing else is sent."""
-    left = list(writes)
+    """Check that every change sends its calls with its values, and that no other write is sent."""
+    remaining = list(writes)
     for change in saved.plan.effective:
         fields = {
             field.path: field for field in change.fields if field.shown is not Visibility.KNOWN_AFTER_APPLY
         }
-        if change.action is Action.CREATE and OLD_AGENT in fields:  # sent under both of its names
+        if change.action is Action.CREATE and OLD_AGENT in fields:  # sent under both names
             fields[AGENT] = fields[OLD_AGENT]
-        for expected in calls_of(saved, change, ids):
-            [write, *rest] = [each for each in left if call(each) == expected and is_about(each, change, ids)]
-            left.remove(write)
+        for expected in list_expected_calls(saved, change, ids):
+            [write, *rest] = [
+                each
+                for each in remaining
+                if render_call(each) == expected and is_request_of(each, change, ids)
+            ]
+            remaining.remove(write)
             if write.method in {"POST", "PATCH"} and not write.path.endswith("/test"):
                 sent = {
                     path: value
                     for path, value in iter_leaves(write.body)
-                    if path not in ALWAYS - fields.keys()
+                    if path not in ADDED_FIELDS - fields.keys()
                 }
-                check_fields(change, fields, sent, wanted[change.address.key], secrets)
-            for again in rest:  # what the empty string did not remove is sent as null
-                assert again.method == "PATCH"
-                cleared = {path: value for path, value in iter_leaves(again.body) if path not in ALWAYS}
+                check_fields(change, fields, sent, declared[change.address.key], secrets)
+            for clearing in rest:  # fields that the empty string did not clear are sent as null
+                assert clearing.method == "PATCH"
+                cleared = {
+                    path: value for path, value in iter_leaves(clearing.body) if path not in ADDED_FIELDS
+                }
                 assert set(cleared.values()) == {None}
                 assert all(fields[path].after is None for path in cleared)
-                left.remove(again)
-    assert left == []
+                remaining.remove(clearing)
+    assert remaining == []
 
 
-def is_about(write: HistoryEntry, change: Change, ids: Mapping[str, str]) -> bool:
-    """Two creations are the same call, with other bodies."""
+def is_request_of(write: HistoryEntry, change: Change, ids: Mapping[str, str]) -> bool:
+    """Return whether a write belongs to a change. Creates differ in their bodies only."""
     if write.method != "POST" or write.path.endswith("/test"):
         return True
     key = change.address.key
@@ -148,29 +154,31 @@ def check_fields(
     change: Change,
     planned: Mapping[FieldPath, FieldChange],
     sent: Mapping[FieldPath, Any],
-    wanted: DestinationModel,
+    declared: DestinationModel,
     secrets: Mapping[str, str],
 ) -> None:
-    assert planned.keys() - {path for path, each in planned.items() if left_out(change, each)} == sent.keys()
+    assert (
+        planned.keys() - {path for path, each in planned.items() if is_omitted(change, each)} == sent.keys()
+    )
     for path, value in sent.items():
         field = planned[path]
         if field.shown is Visibility.CLEAR:
-            known = find_field(wanted.catalogue_service, path)
+            known = find_field(declared.catalogue_service, path)
             if field.after is None:
                 assert value in (None, "", False, "Directly"), (path, value)
             else:
                 assert normalize_value(known, value) == normalize_value(known, field.after)
         elif str(field.after).startswith("env:"):
             secret = secrets[str(field.after).removeprefix("env:")]
-            assert value in (secret, parsed(secret)), path
+            assert value in (secret, parse_json_or_text(secret)), path
 
 
-def left_out(change: Change, field: FieldChange) -> bool:
-    """What is to be empty is not sent with something new."""
+def is_omitted(change: Change, field: FieldChange) -> bool:
+    """Return whether a planned field is not sent: a create omits empty fields."""
     return change.action is Action.CREATE and field.shown is Visibility.CLEAR and field.after is None
 
 
-def parsed(text: str) -> Any:
+def parse_json_or_text(text: str) -> Any:
     try:
         return json.loads(text)
     except ValueError:
@@ -178,20 +186,20 @@ def parsed(text: str) -> Any:
 
 
 def check_order(saved: SavedPlan, writes: list[HistoryEntry], ids: Mapping[str, str]) -> None:
-    """A group before its destination, a destination before its test; deletions last, the destination's first."""
-    calls = [call(each) for each in writes]
+    """Check the order: a group before its destination, a destination before its test, deletions last."""
+    calls = [render_call(each) for each in writes]
     deletions = [each for each in calls if each.startswith("DELETE ")]
     assert calls[len(calls) - len(deletions) :] == deletions
     planned = [change for change in saved.plan.changes if change.action is Action.DELETE]
-    assert deletions == [each for change in planned for each in calls_of(saved, change, ids)]
-    made: set[str] = set()
+    assert deletions == [each for change in planned for each in list_expected_calls(saved, change, ids)]
+    created: set[str] = set()
     for write in writes:
         if write.path == "/v1/destinations":
-            assert write.body["group_id"] in made or write.body["group_id"] in {
+            assert write.body["group_id"] in created or write.body["group_id"] in {
                 change.id for change in saved.plan.changes
             }
         if write.path.endswith("/test"):
             id = write.path.split("/")[3]
             written = [each for each in calls if each == f"PATCH /v1/destinations/{id}"]
-            assert id in made or not written or calls.index(written[0]) < calls.index(call(write))
-        made |= {effect.id for effect in write.effects if effect.verb == "created"}
+            assert id in created or not written or calls.index(written[0]) < calls.index(render_call(write))
+        created |= {effect.id for effect in write.effects if effect.verb == "created"}

@@ -1,4 +1,4 @@
-"""No secret is ever in what a run tells, keeps or holds as data."""
+"""Check that no secret is in the output, the state or the data of a run."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from reconciler.report.plan_text import Detail, render_plan_text
 from reconciler.report.terraform_json import build_terraform_plan
 from reconciler.report.terraform_text import render_terraform_plan
 
-WHEN = datetime(2026, 1, 1, tzinfo=UTC)
+TIME = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def told(account: InProcessProject) -> str:
-    """All that a plan and the latest apply come to: data, documents, text, memory."""
+def collect_output(account: InProcessProject) -> str:
+    """Collect all data, documents, texts and the state of a plan and the latest apply."""
     planned = account.plan()
     texts = [repr(planned), account.state_text, repr(account.applied)]
     texts += [render_plan_text(planned.plan, detail, 100).plain for detail in Detail]
     texts.append(json.dumps(serialize_plan(planned.plan), default=str))
-    texts.append(json.dumps(build_terraform_plan(planned.plan, WHEN, {}), default=str))
+    texts.append(json.dumps(build_terraform_plan(planned.plan, TIME, {}), default=str))
     texts += [render_terraform_plan(planned.plan), render_plan_junit(planned.plan, "specs/reconciler.yaml")]
     texts.append(render_plan_markdown(planned.plan, "specs/reconciler.yaml", lambda path, line: None))
     if account.applied is not None:
@@ -40,7 +40,7 @@ def told(account: InProcessProject) -> str:
 @check_examples(
     st.data(), behaviours, st.lists(destination_models(), min_size=1, max_size=2), few=12, many=60
 )
-def test_no_secret_is_told_or_kept(
+def test_no_secret_is_shown_or_stored(
     data: st.DataObject, behaviour: dict[str, Any], pairs: list[DestinationModel]
 ) -> None:
     with open_project(**behaviour) as account:
@@ -53,6 +53,6 @@ def test_no_secret_is_told_or_kept(
                     for number, one in enumerate(each)
                 }
             )
-            assert CANARY not in told(account)
+            assert CANARY not in collect_output(account)
             account.apply()
-            assert CANARY not in told(account)
+            assert CANARY not in collect_output(account)

@@ -1,7 +1,7 @@
-"""S-12: whatever people, two projects, Fivetran and bad luck do in whatever order, everything stays in its place.
+"""Check that any sequence of edits, live changes, faults and runs of two projects agrees with a model (S-12).
 
-The model is `imagined_project`. After each apply the account is compared with it; a plan after an apply that went well
-is empty; a plan never writes; nobody else's groups are touched. The long run, of 10,000 steps and more:
+The model is `reference_model`. After each apply the account is compared with it. A plan after a successful apply is
+empty, a plan never writes, and groups of other projects stay as they are. The long run has 10,000 steps and more:
 
     pytest -m long tests/properties/test_state_machine.py
 """
@@ -62,20 +62,20 @@ LOST = (
     "not-json",
     "before-effect close",
 )
-WRONG = {
+REMOVAL_ERRORS = {
     "removal-needs-name", "removal-of-another", "removal-other-id", "removal-other-name", "removal-unknown-id",
     "removed-and-declared",
 }  # fmt: skip
 numbers = st.integers(0, 7)
 actors = st.sampled_from([0, 0, 0, 1])
-hands = st.sampled_from([1, 4])
+worker_counts = st.sampled_from([1, 4])
 Edit = tuple[str, int, int]
 EDITS = (
     "add", "add", "add a bare group", "another database", "another database", "another password", "another password",
     "another name", "another key", "a destination", "its id", "pair", "destination", "forget",
 )  # fmt: skip
 edits = st.tuples(st.sampled_from(EDITS), numbers, numbers)
-OUTSIDE = ("another name", "another database", "new group", "no destination any more", "no group any more")
+LIVE_CHANGES = ("another name", "another database", "new group", "deleted destination", "deleted group")
 JUMPS = (-86_400.0, -1.0, 60.0, 1e7)
 WRITING = ("POST", "PATCH", "DELETE")
 troubles = st.one_of(
@@ -90,19 +90,19 @@ troubles = st.one_of(
         st.sampled_from(["#1 times 1", "#1.. times 2", "", "#2.. times 1", "#3.."]),
     ),
 )
-"""How a process dies or sleeps, as options of its `Line`; or a fault."""
+"""Death or sleep of a process, as options of its `FaultyConnection`; or a fault."""
 STEPS = itertools.count()
-"""How many rules have been carried out in this process."""
+"""Counter of the executed rules of this process."""
 
 
-class Machine(RuleBasedStateMachine):
-    """An account, and two projects that know nothing of each other. Each has an `anchor`, since no project is empty."""
+class ProjectMachine(RuleBasedStateMachine):
+    """Account with two independent projects. Each project has an `anchor`, since no project may be empty."""
 
     def __init__(self) -> None:
         super().__init__()
         self.stack = ExitStack()
         self.stack.enter_context(detect_leaks())
-        self.account = the_account()
+        self.account = get_shared_account()
         self.account.reset()
         self.folder = Path(mkdtemp(dir="/dev/shm" if Path("/dev/shm").is_dir() else None))
         self.stack.callback(shutil.rmtree, self.folder)
@@ -116,23 +116,23 @@ class Machine(RuleBasedStateMachine):
             )
             self.models[actor].entries[KEYS[actor]] = ModelEntry(NAMES[actor], "FIRST_PASSWORD")
             for variable in ("ANCHOR", "FIRST_PASSWORD"):
-                self._new_password(actor, variable)
+                self._rotate_password(actor, variable)
             self._declare(actor)
 
     def teardown(self) -> None:
         self.stack.close()
 
-    # What happens
+    # Rules
 
     @rule(actor=actors, edits=st.lists(edits, min_size=1, max_size=3))
     def edit(self, actor: int, edits: list[Edit]) -> None:
-        """People edit specs and rotate secrets."""
+        """Edit specs and rotate secrets as users."""
         next(STEPS)
         self._edit(actor, edits)
 
-    @rule(what=st.sampled_from(OUTSIDE), number=numbers, other=numbers)
-    def change_at_fivetran(self, what: str, number: int, other: int) -> None:
-        """People, and others, at the account."""
+    @rule(what=st.sampled_from(LIVE_CHANGES), number=numbers, other=numbers)
+    def change_live(self, what: str, number: int, other: int) -> None:
+        """Change the account as users and other programs."""
         next(STEPS)
         dashboard, contents = self.account.app.dashboard, self.account.contents
         if what == "new group" and len(contents) < 8:
@@ -140,7 +140,7 @@ class Machine(RuleBasedStateMachine):
         for id in _pick(contents, number):
             if what == "another name":
                 dashboard.rename_group(id, NAMES[other % len(NAMES)])
-            if what == "no group any more":
+            if what == "deleted group":
                 dashboard.remove(Kind.DESTINATION, id)
                 dashboard.remove(Kind.GROUP, id)
         for id in _pick([id for id, group in contents.items() if "destination" in group], number):
@@ -148,7 +148,7 @@ class Machine(RuleBasedStateMachine):
                 dashboard.change_destination(
                     id, config={"database": f"OUTSIDE_{other}", "role": f"ROLE_{other}"}
                 )
-            if what == "no destination any more":
+            if what == "deleted destination":
                 dashboard.remove(Kind.DESTINATION, id)
 
     @rule(actor=actors)
@@ -156,71 +156,73 @@ class Machine(RuleBasedStateMachine):
         next(STEPS)
         self._plan(actor)
 
-    @rule(actor=actors, workers=hands, edits=st.lists(edits, max_size=2), twice=st.booleans())
+    @rule(actor=actors, workers=worker_counts, edits=st.lists(edits, max_size=2), twice=st.booleans())
     def apply(self, actor: int, workers: int, edits: list[Edit], twice: bool) -> None:
-        """A second apply sends nothing that could change anything."""
+        """Edit and apply. A second apply sends no write."""
         next(STEPS)
         self._edit(actor, edits)
         if self._apply(actor, workers).exit is ExitCode.OK and twice:
             assert self._apply(actor, workers).writes == []
 
-    @rule(actor=actors, workers=hands, edits=st.lists(edits, min_size=1, max_size=3), trouble=troubles)
-    def apply_in_trouble(
+    @rule(
+        actor=actors, workers=worker_counts, edits=st.lists(edits, min_size=1, max_size=3), trouble=troubles
+    )
+    def apply_with_trouble(
         self, actor: int, workers: int, edits: list[Edit], trouble: dict[str, Any] | str
     ) -> None:
-        """The process is killed, the computer sleeps, or HTTP goes wrong."""
+        """Apply while the process is killed, the computer sleeps, or HTTP fails."""
         next(STEPS)
         self._edit(actor, edits)
         if isinstance(trouble, str):
             self.account.app.faults.add(parse_fault(trouble))
-            self._apply(actor, workers, troubled=True)
+            self._apply(actor, workers, has_trouble=True)
             self.account.app.faults.clear()
         else:
             self._apply(
                 actor,
                 workers,
                 FaultyConnection(self.account.app, self.account.clock, **trouble),
-                troubled=True,
+                has_trouble=True,
             )
 
-    @rule(actor=actors, workers=hands, number=numbers, lost=st.sampled_from(LOST))
-    def rotate_in_vain_and_go_back(self, actor: int, workers: int, number: int, lost: str) -> None:
-        """Nobody knows whether the new password arrived, so the old one is sent again."""
+    @rule(actor=actors, workers=worker_counts, number=numbers, lost=st.sampled_from(LOST))
+    def rotate_password_and_revert(self, actor: int, workers: int, number: int, lost: str) -> None:
+        """Rotate a password without an answer, and revert: the old password is sent again."""
         next(STEPS)
         for entry in _pick(list(self.models[actor].entries.values()), number):
-            self._new_password(actor, entry.variable)
+            self._rotate_password(actor, entry.variable)
             self.account.app.faults.add(parse_fault(f"PATCH * {lost}"))
-            self._apply(actor, workers, troubled=True)
+            self._apply(actor, workers, has_trouble=True)
             self.account.app.faults.clear()
-            self._new_password(actor, entry.variable, back=True)
+            self._rotate_password(actor, entry.variable, back=True)
             self._apply(actor, workers)
 
     @rule(actor=actors, number=numbers)
-    def lose_lines(self, actor: int, number: int) -> None:
-        """An entry that merely vanishes is noticed, and comes back."""
+    def lose_entry_lines(self, actor: int, number: int) -> None:
+        """Delete the lines of an entry, plan, and restore the lines."""
         next(STEPS)
         model = self.models[actor]
-        kept = dict(model.entries)
-        for key in _pick([key for key in kept if key != "anchor"], number):
+        entries = dict(model.entries)
+        for key in _pick([key for key in entries if key != "anchor"], number):
             del model.entries[key]
         self._declare(actor)
         self._plan(actor)
-        model.entries = kept
+        model.entries = entries
         self._declare(actor)
 
     @rule(
         actor=actors,
-        what=st.sampled_from(["memory", "clock", "clock", "clock"]),
+        what=st.sampled_from(["state", "clock", "clock", "clock"]),
         seconds=st.sampled_from(JUMPS),
     )
-    def lose_the_memory_or_the_time(self, actor: int, what: str, seconds: float) -> None:
+    def lose_state_or_move_clock(self, actor: int, what: str, seconds: float) -> None:
         next(STEPS)
-        if what == "memory":
+        if what == "state":
             self.projects[actor].lose_state()
             self.models[actor].lose_state()
         self.account.clock.advance(seconds)
 
-    # How specs are edited
+    # Edits
 
     def _edit(self, actor: int, edits: list[Edit]) -> None:
         model = self.models[actor]
@@ -233,7 +235,7 @@ class Machine(RuleBasedStateMachine):
                         entry.database = f"EDIT_{other}"
                 case "another password":
                     for entry in _pick(list(model.entries.values()), number):
-                        self._new_password(actor, entry.variable, back=other == 0)
+                        self._rotate_password(actor, entry.variable, back=other == 0)
                 case "another name":
                     names = self._free_names(model)
                     for entry in _pick(list(model.entries.values()), number):
@@ -241,7 +243,7 @@ class Machine(RuleBasedStateMachine):
                 case "another key":
                     self._move_key(model, number)
                 case "a destination":
-                    self._give_a_destination(model, number)
+                    self._add_destination(model, number)
                 case "its id":
                     expected = model.expect_matches(self.account.contents)
                     for key in _pick([key for key in model.entries if key in expected.matched], number):
@@ -257,21 +259,21 @@ class Machine(RuleBasedStateMachine):
     def _add(self, actor: int, number: int, name: int, *, bare: bool) -> None:
         model, names = self.models[actor], self._free_names(self.models[actor])
         used = {each.was for each in model.entries.values()} | model.entries.keys()
-        free = [key for key in KEYS if key not in used and self._is_settled_tombstone(model, key)]
+        free = [key for key in KEYS if key not in used and self._is_completed_removal(model, key)]
         for key in _pick(free, number):
             model.removals.pop(key, None)
             variable = f"PASSWORD_{next(self.counter)}"
             model.entries[key] = ModelEntry(names[name % len(names)], variable, has_destination=not bare)
-            self._new_password(actor, variable)
+            self._rotate_password(actor, variable)
 
     def _remove(self, model: ReferenceModel, number: int, extent: str) -> None:
-        """With a tombstone that names the live group."""
+        """Remove an entry, with a removal that names the live group."""
         expected = model.expect_matches(self.account.contents)
-        given_up = {each.id for each in model.removals.values()}
+        removed_ids = {each.id for each in model.removals.values()}
         bound = [
             key
             for key in model.entries
-            if key != "anchor" and expected.matched.get(key, "") not in {"", *given_up}
+            if key != "anchor" and expected.matched.get(key, "") not in {"", *removed_ids}
         ]
         for key in _pick(bound, number):
             entry = model.entries[key]
@@ -284,7 +286,7 @@ class Machine(RuleBasedStateMachine):
             model.removals[key] = ModelRemoval(expected.matched[key], extent)
 
     def _move_key(self, model: ReferenceModel, number: int) -> None:
-        """`was:`."""
+        """Move an entry to another key by `was:`."""
         used = {each.was for each in model.entries.values()} | model.entries.keys() | model.removals.keys()
         free = [key for key in (*KEYS, "moved", "again") if key not in {*used, *model.records}]
         fixed = {"anchor", *model.removals}
@@ -294,16 +296,16 @@ class Machine(RuleBasedStateMachine):
             entry.was = key
             model.entries[free[0]] = entry
 
-    def _give_a_destination(self, model: ReferenceModel, number: int) -> None:
+    def _add_destination(self, model: ReferenceModel, number: int) -> None:
         bare = [key for key, entry in model.entries.items() if not entry.has_destination and key != "anchor"]
-        for key in _pick([key for key in bare if self._is_settled_tombstone(model, key)], number):
+        for key in _pick([key for key in bare if self._is_completed_removal(model, key)], number):
             model.entries[key].has_destination = True
             model.removals.pop(key, None)
 
-    # What is looked at
+    # Checks
 
     def _plan(self, actor: int) -> None:
-        """It writes nothing, and refuses what the model says that it must."""
+        """Check that a plan writes nothing and has the errors that the model expects."""
         before = self.account.contents
         expected = self.models[actor].expect_matches(before)
         try:
@@ -317,9 +319,9 @@ class Machine(RuleBasedStateMachine):
         self,
         actor: int,
         workers: int,
-        line: FaultyConnection | None = None,
+        connection: FaultyConnection | None = None,
         *,
-        troubled: bool = False,
+        has_trouble: bool = False,
         recreate: tuple[str, ...] = (),
     ) -> ApplyRun:
         model, project = self.models[actor], self.projects[actor]
@@ -327,39 +329,42 @@ class Machine(RuleBasedStateMachine):
         expected = model.expect_matches(before, recreate)
         sent = {key: model.must_send_password(key) for key in model.entries}
         project.workers, project.recreate = workers, recreate
-        run = project.apply(line)
+        run = project.apply(connection)
         project.recreate = ()
         check_run(run)
-        assert project.state is None or project.state.lineage  # O8: it can be read
+        assert project.state is None or project.state.lineage  # O8: the state can be read
         after = self.account.contents
         self._check_safe(model, run, expected, before, after)
-        if run.has_held and not troubled:
+        if run.has_held and not has_trouble:
             model.record_run(run, expected, before)
-            self._let_it_settle(run)
+            self._wait_for_settle_time(run)
             return self._apply(actor, workers)
-        if not troubled and not expected.problems:
-            assert run.exit is ExitCode.OK, self._story(actor, run)
-        if not troubled and expected.problems:
+        if not has_trouble and not expected.problems:
+            assert run.exit is ExitCode.OK, self._describe_run(actor, run)
+        if not has_trouble and expected.problems:
             assert {each.code for each in run.refused} == expected.problems
             assert run.writes == []
         model.record_run(run, expected, before)
         if run.exit is ExitCode.OK and not run.killed and not run.refused and run.planned is not None:
             self._check_settled(actor, expected, sent, before, after)
-        elif not troubled:
-            self._correct(actor, expected)
+        elif not has_trouble:
+            self._correct_specs(actor, expected)
         return run
 
-    def _let_it_settle(self, run: ApplyRun) -> None:
-        """S-05: what had to wait for a request of an earlier run has not been sent. Time passes until it may be."""
+    def _wait_for_settle_time(self, run: ApplyRun) -> None:
+        """Advance the clock until all held creates may be sent (S-05)."""
         assert run.applied is not None
         times = [each.held_until for each in run.applied.outcomes if each.held_until is not None]
         clock = self.account.clock
         clock.advance((max(times) - clock.now()).total_seconds())
 
-    def _story(self, actor: int, run: ApplyRun) -> str:
-        """What to know where a run did not go well."""
+    def _describe_run(self, actor: int, run: ApplyRun) -> str:
+        """Describe a failed run."""
         left = run.applied.remaining if run.applied else None
-        planned = [(str(each.address), each.action, each.reasons, each.fields) for each in _effective(run)]
+        planned = [
+            (str(each.address), each.action, each.reasons, each.fields)
+            for each in _list_effective_changes(run)
+        ]
         again = self.projects[actor].plan().plan.effective
         return f"{run.refused} {run.statuses} left {left} planned {planned} again {again}"
 
@@ -371,22 +376,22 @@ class Machine(RuleBasedStateMachine):
         before: dict[str, Any],
         after: dict[str, Any],
     ) -> None:
-        """Of any run, however it ends: nothing twice, nothing lost, nobody else's touched."""
-        new = after.keys() - before.keys()
-        gone = before.keys() - after.keys()
+        """Check after any run that nothing is duplicated or lost, and that other groups are unchanged."""
+        new_ids = after.keys() - before.keys()
+        deleted = before.keys() - after.keys()
         names = {entry.name: key for key, entry in model.entries.items()}
-        made = [names[each.body["name"]] for each in find_group_creates(run)]
-        assert len(made) == len(set(made)) == len(new), "O1"
-        assert set(made) <= expected.new, "O1: it was there already"
-        given_up = {each.id for each in model.removals.values() if each.scope == "pair"}
-        assert gone <= given_up, "O3"
-        ours = {*expected.matched.values(), *(each.id for each in model.removals.values())}
-        for id in before.keys() - gone - ours:
-            assert before[id] == after[id], "O2: not ours"
+        created = [names[each.body["name"]] for each in find_group_creates(run)]
+        assert len(created) == len(set(created)) == len(new_ids), "O1"
+        assert set(created) <= expected.new, "O1: the group existed before"
+        removed_ids = {each.id for each in model.removals.values() if each.scope == "pair"}
+        assert deleted <= removed_ids, "O3"
+        managed = {*expected.matched.values(), *(each.id for each in model.removals.values())}
+        for id in before.keys() - deleted - managed:
+            assert before[id] == after[id], "O2: an unmanaged group"
         for id in before.keys() & after.keys():
             lost = "destination" in before[id] and "destination" not in after[id]
-            given_up = {each.id for each in model.removals.values() if each.scope != "forget"}
-            assert not lost or id in given_up, "O3"
+            removed_ids = {each.id for each in model.removals.values() if each.scope != "forget"}
+            assert not lost or id in removed_ids, "O3"
 
     def _check_settled(
         self,
@@ -396,13 +401,13 @@ class Machine(RuleBasedStateMachine):
         before: dict[str, Any],
         after: dict[str, Any],
     ) -> None:
-        """Of a run that says that all is well: it is."""
+        """Check after a successful run that the account agrees with the specs."""
         model = self.models[actor]
-        now = model.expect_matches(after)
-        assert now.problems == set()
-        assert now.new == set()
+        expected_now = model.expect_matches(after)
+        assert expected_now.problems == set()
+        assert expected_now.new == set()
         for key, entry in model.entries.items():
-            id = now.matched[key]
+            id = expected_now.matched[key]
             assert id == expected.matched.get(key, id), "the id is stable"
             assert after[id]["name"] == entry.name
             if not entry.has_destination:
@@ -416,7 +421,7 @@ class Machine(RuleBasedStateMachine):
             assert config.pop("password") == password
             role = config.pop("role", None)
             assert role == (former or {"config": {}})["config"].get("role"), (
-                "what is not declared is left alone"
+                "undeclared fields stay as they are"
             )
             assert config == entry.to_config()
             if id in model.must_be_healthy:
@@ -425,19 +430,19 @@ class Machine(RuleBasedStateMachine):
             assert each.scope == "forget" or "destination" not in after.get(each.id, {})
             assert each.scope != "pair" or each.id not in after
         assert self.projects[actor].plan().plan.effective == ()
-        self._tidy(model)
+        self._delete_completed_lines(model)
         self._declare(actor)
 
-    def _tidy(self, model: ReferenceModel) -> None:
-        """Lines that have done their work are deleted now and then."""
+    def _delete_completed_lines(self, model: ReferenceModel) -> None:
+        """Delete completed removals and `was:` lines."""
         for key, entry in model.entries.items():
             if entry.was is not None and (key in model.records or entry.was not in model.records):
                 entry.was = None
         model.removals = {
-            key: each for key, each in model.removals.items() if not self._is_settled_tombstone(model, key)
+            key: each for key, each in model.removals.items() if not self._is_completed_removal(model, key)
         }
 
-    def _is_settled_tombstone(self, model: ReferenceModel, key: str) -> bool:
+    def _is_completed_removal(self, model: ReferenceModel, key: str) -> bool:
         if key not in model.removals:
             return True
         each, contents = model.removals[key], self.account.contents
@@ -445,21 +450,21 @@ class Machine(RuleBasedStateMachine):
             return "destination" not in contents.get(each.id, {})
         return key not in model.records if each.scope == "forget" else each.id not in contents
 
-    def _correct(self, actor: int, expected: ExpectedMatches) -> None:
-        """What a person does who reads the errors."""
+    def _correct_specs(self, actor: int, expected: ExpectedMatches) -> None:
+        """Correct the specs as a user who reads the errors."""
         model, contents = self.models[actor], self.account.contents
         for key, entry in model.entries.items():
             if entry.id is not None and entry.id not in contents:
                 entry.id = None
             if entry.id is None and key not in expected.matched:
-                taken = {*expected.matched.values(), *(each.id for each in model.entries.values())}
+                used = {*expected.matched.values(), *(each.id for each in model.entries.values())}
                 namesakes = [
-                    id for id, group in contents.items() if group["name"] == entry.name and id not in taken
+                    id for id, group in contents.items() if group["name"] == entry.name and id not in used
                 ]
                 if len(namesakes) > 1 or (namesakes and f"group.{key}" in expected.missing):
                     entry.id = namesakes[0]
-        if expected.problems & WRONG:
-            model.removals = dict(self._meant(model, expected))
+        if expected.problems & REMOVAL_ERRORS:
+            model.removals = dict(self._list_valid_removals(model, expected))
         if "vanished" in expected.problems:
             for key, each in model.get_records().items():
                 if key not in model.entries and key not in model.removals and each.group in contents:
@@ -467,24 +472,26 @@ class Machine(RuleBasedStateMachine):
                 elif key in model.entries and not model.entries[key].has_destination:
                     model.entries[key].has_destination = True
         self._declare(actor)
-        now = model.expect_matches(contents)
-        if expected.problems == {"gone-or-hidden"} and now.problems <= expected.problems:
-            self._apply(actor, 1, recreate=tuple(sorted(now.missing)))
+        expected_now = model.expect_matches(contents)
+        if expected.problems == {"gone-or-hidden"} and expected_now.problems <= expected.problems:
+            self._apply(actor, 1, recreate=tuple(sorted(expected_now.missing)))
 
-    def _meant(self, model: ReferenceModel, expected: ExpectedMatches) -> Iterator[tuple[str, ModelRemoval]]:
-        """The tombstones of what is there, and of no other key than theirs."""
-        known = model.get_records()
+    def _list_valid_removals(
+        self, model: ReferenceModel, expected: ExpectedMatches
+    ) -> Iterator[tuple[str, ModelRemoval]]:
+        """List the removals of existing objects that belong to no other key."""
+        records = model.get_records()
         for key, each in model.removals.items():
             others = {id for other, id in expected.matched.items() if other != key}
-            others |= {model.find_group_id(other, known) or "" for other in known if other != key}
-            own = {expected.matched.get(key), model.find_group_id(key, known)} - {None}
+            others |= {model.find_group_id(other, records) or "" for other in records if other != key}
+            own = {expected.matched.get(key), model.find_group_id(key, records)} - {None}
             if each.id in self.account.contents and each.id not in others and own <= {each.id}:
                 yield key, each
 
-    def _new_password(self, actor: int, variable: str, *, back: bool = False) -> None:
+    def _rotate_password(self, actor: int, variable: str, *, back: bool = False) -> None:
         model = self.models[actor]
-        known = self.counts.get(f"{actor}{variable}", 0)
-        number = max(0, known - 1) if back else known + 1
+        version = self.counts.get(f"{actor}{variable}", 0)
+        number = max(0, version - 1) if back else version + 1
         self.counts[f"{actor}{variable}"] = number
         model.passwords[variable] = f"canary-{actor}-{variable.lower()}-{number:04}"
         self.projects[actor].secrets[variable] = model.passwords[variable]
@@ -494,28 +501,28 @@ class Machine(RuleBasedStateMachine):
         self.projects[actor].declare(groups, **({"removed": removed} if removed else {}))
 
 
-def _effective(run: ApplyRun) -> tuple[Change, ...]:
+def _list_effective_changes(run: ApplyRun) -> tuple[Change, ...]:
     return run.planned.plan.effective if run.planned else ()
 
 
 def _pick(items: Collection[Any], number: int) -> list[Any]:
-    """One of them, or none where there is none."""
+    """Pick one item, or no item of an empty collection."""
     return [list(items)[number % len(items)]] if items else []
 
 
 @cache
-def the_account() -> FaultyAccount:
-    """One for all examples, since a new one costs more than an apply."""
+def get_shared_account() -> FaultyAccount:
+    """Return the account of all examples, since a new account costs more than an apply."""
     account = FaultyAccount()
     atexit.register(account.app.close)
     return account
 
 
 def run_machine(examples: int, steps: int) -> int:
-    """Run the machine; how many rules were carried out."""
+    """Run the machine. Returns the number of executed rules."""
     before = next(STEPS)
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
-        Machine,
+        ProjectMachine,
         settings=settings(
             max_examples=examples,
             stateful_step_count=steps,
@@ -529,5 +536,5 @@ def run_machine(examples: int, steps: int) -> int:
 
 
 @small_and_large(("examples", "steps"), (8, 200), (220, 10_000))
-def test_everything_stays_in_its_place(examples: int, steps: int) -> None:
+def test_any_sequence_of_actions_agrees_with_the_reference_model(examples: int, steps: int) -> None:
     assert run_machine(examples, 50) >= steps

@@ -1,4 +1,4 @@
-"""R12 to R15 and R38 to R41: groups and destinations keep their identity, and nothing is lost by accident."""
+"""R12 to R15 and R38 to R41: groups and destinations keep their identity, and no object is deleted by accident."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def applied_pair(project: Project, server: EmulatedFivetran) -> AppliedProject:
     return apply_pair(project, server)
 
 
-def test_r12_a_new_name_is_one_patch_and_keeps_everything(applied_pair: AppliedProject) -> None:
+def test_r12_a_new_name_is_one_patch_and_keeps_all_ids(applied_pair: AppliedProject) -> None:
     connection = applied_pair.dashboard.add_connection(applied_pair.id, "salesforce", "salesforce")
     applied_pair.project.write_groups(PAIR.replace("  orders:\n", "  orders:\n    name: Orders of today\n"))
     plan = applied_pair.run("plan")
@@ -61,7 +61,7 @@ def test_r13_another_service_is_refused_and_names_the_field(
     assert "destination.orders" in result.stderr
 
 
-def test_r13_a_field_that_cannot_change_is_refused_and_named(
+def test_r13_a_change_of_an_immutable_field_is_refused_and_named(
     project: Project, server: EmulatedFivetran
 ) -> None:
     lake = PAIR.replace("big_query", "managed_data_lake").replace(
@@ -88,7 +88,7 @@ def test_r15_a_group_without_a_destination_is_completed(project: Project, server
     assert server.writes == ["POST /v1/destinations", f"POST /v1/destinations/{group}/test"]
 
 
-def test_r15_a_pair_that_was_made_by_hand_is_adopted(project: Project, server: EmulatedFivetran) -> None:
+def test_r15_a_manually_created_pair_is_adopted(project: Project, server: EmulatedFivetran) -> None:
     group = server.app.dashboard.add_group("orders")
     server.app.dashboard.add_destination(
         group, "big_query", config={"project_id": "acme", "data_set_location": "US"}
@@ -107,7 +107,7 @@ def write_removal(applied_pair: AppliedProject, more: str = "") -> None:
 
 
 @pytest.mark.parametrize("service", ["fivetran_log", "fivetran_metadata", "fivetran_platform"])
-def test_r38_a_plan_says_that_fivetrans_own_connection_is_in_the_way(
+def test_r38_a_plan_reports_the_platform_connection_as_blocker(
     applied_pair: AppliedProject, service: str
 ) -> None:
     applied_pair.dashboard.add_connection(applied_pair.id, service, "fivetran_metadata")
@@ -125,7 +125,7 @@ def test_r38_a_plan_says_that_fivetrans_own_connection_is_in_the_way(
     ]
 
 
-def test_r38_connections_of_users_are_in_the_way(applied_pair: AppliedProject) -> None:
+def test_r38_connections_of_users_block_a_removal(applied_pair: AppliedProject) -> None:
     applied_pair.dashboard.add_connection(applied_pair.id, "salesforce", "sales")
     write_removal(applied_pair, ", with_platform_connection: true")
     result, writes = applied_pair.run_and_list_writes("apply", "--auto-approve")
@@ -133,7 +133,7 @@ def test_r38_connections_of_users_are_in_the_way(applied_pair: AppliedProject) -
     assert "error[has-connections]" in result.stderr
 
 
-def test_r39_protection_survives_the_lines_that_declare_it(applied_pair: AppliedProject) -> None:
+def test_r39_protection_outlives_its_declaration(applied_pair: AppliedProject) -> None:
     applied_pair.project.write_groups(PAIR + "      lifecycle: {protected: true}\n")
     assert applied_pair.run("apply", "--auto-approve").exit == 0
     write_removal(applied_pair)
@@ -153,7 +153,7 @@ BROKEN = {
 
 @pytest.mark.parametrize("text", BROKEN.values(), ids=BROKEN)
 @pytest.mark.parametrize("command", [["validate"], ["plan"], ["apply", "--auto-approve"]])
-def test_r41_a_spec_without_its_entries_never_means_no_changes(
+def test_r41_a_spec_without_entries_is_never_an_empty_plan(
     applied_pair: AppliedProject, text: str, command: list[str]
 ) -> None:
     applied_pair.project.write("specs/groups/main.yaml", text)

@@ -1,4 +1,4 @@
-"""R16 to R23, R40, R43, R45, R47 and R48: what happens between a plan and its end, on a bad day."""
+"""R16 to R23, R40, R43, R45, R47 and R48: runs with faults between plan and end."""
 
 from __future__ import annotations
 
@@ -50,11 +50,11 @@ class DeclaredPair(AppliedProject):
         self.dashboard.script_setup_tests(*[[run] for run in runs], finally_always=[finally_always])
 
     def list_creates(self) -> list[str]:
-        """All requests that create a group or a destination."""
+        """List all requests that create a group or a destination."""
         return [call for call in self.server.writes if call in ("POST /v1/groups", "POST /v1/destinations")]
 
     def count_tests(self) -> int:
-        """The number of requested runs of setup tests."""
+        """Count the requested runs of setup tests."""
         return sum(call.endswith("/test") for call in self.server.writes)
 
 
@@ -65,7 +65,7 @@ def declared_pair(project: Project, server: EmulatedFivetran) -> DeclaredPair:
 
 
 def get_outcome(result: CommandResult, address: str) -> dict[str, object]:
-    """The outcome of one address in a document."""
+    """Get the outcome of one address in a document."""
     [found] = [each for each in result.document["applied"]["outcomes"] if each["address"] == address]
     assert isinstance(found, dict)
     return found
@@ -78,7 +78,7 @@ ONCE = ["POST /v1/groups", "POST /v1/destinations"]
 @pytest.mark.parametrize(
     "how", ["after-effect reset", "mid-headers reset", "mid-body truncate", "after-effect close"]
 )
-def test_r16_what_was_made_before_the_stream_broke_is_found_and_not_made_again(
+def test_r16_an_object_created_before_a_broken_connection_is_recovered(
     declared_pair: DeclaredPair, what: str, how: str
 ) -> None:
     declared_pair.add_faults(f"POST /v1/{what} #1 {how}")
@@ -89,7 +89,7 @@ def test_r16_what_was_made_before_the_stream_broke_is_found_and_not_made_again(
     assert declared_pair.is_converged()
 
 
-def test_r16_the_next_run_finds_what_this_one_could_not_look_for(declared_pair: DeclaredPair) -> None:
+def test_r16_the_next_run_recovers_an_object_this_run_cannot_find(declared_pair: DeclaredPair) -> None:
     declared_pair.add_faults(
         "POST /v1/destinations #1 after-effect reset", "GET /v1/destinations/* status 503"
     )
@@ -104,11 +104,11 @@ def test_r16_the_next_run_finds_what_this_one_could_not_look_for(declared_pair: 
 
 @pytest.fixture
 def short_timeout(declared_pair: DeclaredPair) -> None:
-    """Setup tests may take no longer than a second."""
+    """Set a timeout of one second for setup tests."""
     declared_pair.write_settings("timeouts: {setup_tests: 1}\n")
 
 
-def test_r17_no_call_that_writes_asks_for_tests(declared_pair: DeclaredPair) -> None:
+def test_r17_no_write_requests_setup_tests(declared_pair: DeclaredPair) -> None:
     assert declared_pair.apply().exit == 0
     declared_pair.project.write_groups(PAIR.replace('"0"', '"+1"'))
     assert declared_pair.apply().exit == 0
@@ -119,7 +119,7 @@ def test_r17_no_call_that_writes_asks_for_tests(declared_pair: DeclaredPair) -> 
 
 
 @pytest.mark.usefixtures("short_timeout")
-def test_r17_tests_that_take_too_long_lose_nothing_and_are_shown_as_outstanding(
+def test_r17_slow_setup_tests_keep_the_destination_and_are_outstanding(
     declared_pair: DeclaredPair,
 ) -> None:
     declared_pair.add_faults("POST /v1/destinations/*/test #1 before-effect hang 5")
@@ -140,7 +140,9 @@ def test_r17_tests_that_take_too_long_lose_nothing_and_are_shown_as_outstanding(
 
 
 @pytest.mark.usefixtures("short_timeout")
-def test_r17_tests_that_passed_unheard_count_for_what_is_new(declared_pair: DeclaredPair) -> None:
+def test_r17_setup_tests_passed_without_answer_count_for_a_new_destination(
+    declared_pair: DeclaredPair,
+) -> None:
     declared_pair.dashboard.delay_setup_tests(3)
     result = declared_pair.apply()
     assert result.exit == 0, result.stdout
@@ -151,7 +153,7 @@ def test_r17_tests_that_passed_unheard_count_for_what_is_new(declared_pair: Decl
 
 @pytest.mark.parametrize("policy", ["fail", "warn", "ignore"])
 @pytest.mark.parametrize("answer", ["status 500", "status 400"])
-def test_r18_what_is_created_stays_created_whatever_becomes_of_its_tests(
+def test_r18_a_create_is_reported_as_done_whatever_its_setup_tests_return(
     declared_pair: DeclaredPair, policy: str, answer: str
 ) -> None:
     declared_pair.project.write_groups(f"{PAIR}      setup_tests: {{on_failure: {policy}}}\n")
@@ -170,7 +172,7 @@ def test_r18_what_is_created_stays_created_whatever_becomes_of_its_tests(
     assert declared_pair.is_converged()
 
 
-def test_r20_a_refused_config_names_the_service_what_was_sent_and_the_request(
+def test_r20_a_refused_config_reports_service_sent_keys_and_request_id(
     declared_pair: DeclaredPair,
 ) -> None:
     declared_pair.project.write_groups(
@@ -189,7 +191,7 @@ def test_r20_a_refused_config_names_the_service_what_was_sent_and_the_request(
     assert "not-a-number" not in shown.partition("digest ")[2]
 
 
-def test_r21_after_tests_with_more_trust_the_destination_is_read_afresh(declared_pair: DeclaredPair) -> None:
+def test_r21_a_destination_is_read_again_after_tests_with_more_trust(declared_pair: DeclaredPair) -> None:
     declared_pair.dashboard.present_certificate(group_name="orders")
     assert declared_pair.apply().exit == 7
     declared_pair.project.write_groups(f"{PAIR}      trust: {{certificates: any}}\n")
@@ -206,7 +208,7 @@ def test_r21_after_tests_with_more_trust_the_destination_is_read_afresh(declared
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_r23_a_first_run_that_comes_too_early_is_repeated_once_and_both_are_shown(
+def test_r23_a_premature_test_run_is_repeated_once_and_both_are_reported(
     declared_pair: DeclaredPair, form: str
 ) -> None:
     declared_pair.script_tests(FAILED)
@@ -228,13 +230,13 @@ def test_r23_a_first_run_that_comes_too_early_is_repeated_once_and_both_are_show
     assert declared_pair.is_converged()
 
 
-def test_r23_a_second_failure_is_the_last_word(declared_pair: DeclaredPair) -> None:
+def test_r23_a_second_failure_is_final(declared_pair: DeclaredPair) -> None:
     declared_pair.script_tests(FAILED, FAILED)
     assert declared_pair.apply().exit == 6
     assert declared_pair.count_tests() == 2
 
 
-def test_r23_what_was_healthy_before_gets_one_run(declared_pair: DeclaredPair) -> None:
+def test_r23_a_healthy_destination_gets_one_test_run(declared_pair: DeclaredPair) -> None:
     assert declared_pair.apply().exit == 0
     declared_pair.script_tests(FAILED)
     declared_pair.project.write_groups(PAIR.replace("acme", "acme-2"))
@@ -246,9 +248,7 @@ def test_r23_what_was_healthy_before_gets_one_run(declared_pair: DeclaredPair) -
 @pytest.mark.parametrize(
     "fails", ["POST /v1/groups", "POST /v1/destinations", "POST /v1/destinations/*/test"]
 )
-def test_r40_nothing_is_deleted_where_something_before_it_failed(
-    declared_pair: DeclaredPair, fails: str
-) -> None:
+def test_r40_nothing_is_deleted_after_a_failed_change(declared_pair: DeclaredPair, fails: str) -> None:
     assert declared_pair.apply().exit == 0
     old = declared_pair.id
     declared_pair.project.write(
@@ -283,7 +283,7 @@ CALLS = {
 
 
 def declare_each_change(declared_pair: DeclaredPair) -> None:
-    """A change of each kind: one pair is made, one is changed, one is deleted."""
+    """Declare a change of each kind: a created, a changed and a deleted pair."""
     declared_pair.project.write_groups(PAIR + PAIR.replace("orders", "sales"))
     assert declared_pair.apply().exit == 0
     ids = {
@@ -315,7 +315,7 @@ def declare_each_change(declared_pair: DeclaredPair) -> None:
         "after-effect reset",
     ],
 )
-def test_r43_trouble_that_passes_is_repeated_safely(
+def test_r43_temporary_faults_are_retried_safely(
     declared_pair: DeclaredPair, method: str, trouble: str
 ) -> None:
     declare_each_change(declared_pair)
@@ -326,7 +326,7 @@ def test_r43_trouble_that_passes_is_repeated_safely(
     is_open = method == "POST" and trouble.startswith("status 5")
     assert result.exit == (6 if is_open else 0), result.stdout + result.stderr
     assert [each.triggered for each in declared_pair.server.app.faults.active()] == [1]
-    if is_open:  # what may still take effect is sent once more only when enough time has passed
+    if is_open:  # a request that may still take effect is repeated only after the settle time
         assert declared_pair.apply().exit == 6
         assert len(declared_pair.list_creates()) - before == 1
         declared_pair.project.advance_time()
@@ -344,7 +344,7 @@ def test_r43_trouble_that_passes_is_repeated_safely(
 
 @pytest.mark.parametrize("effect", ["before-effect", "after-effect"])
 @pytest.mark.parametrize("what", ["groups", "destinations"])
-def test_r43_a_gateway_that_gave_up_may_still_be_at_work(
+def test_r43_a_gateway_timeout_may_still_take_effect(
     declared_pair: DeclaredPair, effect: str, what: str
 ) -> None:
     declared_pair.add_faults(f"POST /v1/{what} #1 {effect} status 524 body=html")
@@ -371,7 +371,7 @@ def test_r43_a_gateway_that_gave_up_may_still_be_at_work(
     "trouble",
     ["status 429 retry-after=999999", "status 429 retry-after=7", "status 503", "before-effect reset"],
 )
-def test_r43_trouble_that_stays_ends_in_time_with_one_document(
+def test_r43_permanent_faults_end_in_time_with_one_document(
     declared_pair: DeclaredPair, method: str, trouble: str
 ) -> None:
     declare_each_change(declared_pair)
@@ -451,7 +451,9 @@ def busy_project(project: Project) -> Iterator[DeclaredPair]:
     ],
     ids=" ".join,
 )
-def test_r45_looking_at_everything_only_reads(busy_project: DeclaredPair, arguments: tuple[str, ...]) -> None:
+def test_r45_commands_that_inspect_send_reads_only(
+    busy_project: DeclaredPair, arguments: tuple[str, ...]
+) -> None:
     state = busy_project.project.folder / "specs" / ".reconciler"
     kept = {file.name: file.read_bytes() for file in state.iterdir()}
     before = len(busy_project.server.calls)
@@ -461,12 +463,12 @@ def test_r45_looking_at_everything_only_reads(busy_project: DeclaredPair, argume
     assert {file.name: file.read_bytes() for file in state.iterdir()} == kept
 
 
-def test_r45_the_plan_of_everything_is_one(busy_project: DeclaredPair) -> None:
+def test_r45_the_busy_project_plans_every_action(busy_project: DeclaredPair) -> None:
     counts = busy_project.run("plan", "--format", "json").document["counts"]
     assert all(counts[action] for action in ("create", "update", "replace", "verify", "delete", "adopt"))
 
 
-def test_r47_no_means_that_nothing_is_applied(declared_pair: DeclaredPair) -> None:
+def test_r47_the_answer_no_applies_nothing(declared_pair: DeclaredPair) -> None:
     with TerminalProcess(
         "apply", directory=declared_pair.folder, **build_credentials(declared_pair.server.url)
     ) as terminal:
@@ -477,7 +479,7 @@ def test_r47_no_means_that_nothing_is_applied(declared_pair: DeclaredPair) -> No
     assert declared_pair.server.writes == []
 
 
-def test_r47_ctrl_c_reports_the_truth_and_the_next_run_goes_on(declared_pair: DeclaredPair) -> None:
+def test_r47_ctrl_c_reports_outcomes_and_the_next_run_continues(declared_pair: DeclaredPair) -> None:
     with serve_blocking(declared_pair.server) as (gate, url):
         command = ("apply", "--auto-approve", "--parallelism", "1")
         with TerminalProcess(*command, directory=declared_pair.folder, **build_credentials(url)) as terminal:
@@ -498,7 +500,7 @@ def test_r47_ctrl_c_reports_the_truth_and_the_next_run_goes_on(declared_pair: De
 
 @pytest.mark.parametrize("number", ["0", "-1", "65", "many", ""])
 @pytest.mark.parametrize("command", [("plan",), ("apply", "--auto-approve"), ("drift",)])
-def test_r48_an_impossible_parallelism_is_wrong_usage(
+def test_r48_an_invalid_parallelism_is_wrong_usage(
     declared_pair: DeclaredPair, number: str, command: tuple[str, ...]
 ) -> None:
     result = declared_pair.run(*command, "--parallelism", number)

@@ -1,4 +1,4 @@
-"""R21 to R25, R29 to R35, R45 and R48: tests run when they should, and secrets are reported honestly."""
+"""R21 to R25, R29 to R35, R45 and R48: setup tests and secrets."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ class PasswordProject(AppliedProject):
         return super().run(*arguments, ORDERS_PASSWORD=password, **environ)
 
     def list_patches(self) -> list[object]:
-        """The bodies of all updates of the destination."""
+        """List the bodies of all updates of the destination."""
         return self.server.list_bodies("PATCH", f"/v1/destinations/{self.id}")
 
     def rotate_and_list_writes(self, password: str) -> list[str]:
-        """Apply with another password, and assert that it succeeds; the writes that it sent."""
+        """Apply with another password, assert success, and list the sent writes."""
         before = len(self.server.writes)
         result = self.run("apply", "--auto-approve", password=password)
         assert result.exit == 0, result.stdout + result.stderr
@@ -52,7 +52,7 @@ def applied_pair(project: Project, server: EmulatedFivetran) -> PasswordProject:
     return password_project
 
 
-def test_r21_more_trust_is_no_patch_and_runs_the_tests_once_with_it(applied_pair: PasswordProject) -> None:
+def test_r21_changed_trust_flags_run_setup_tests_once_without_a_patch(applied_pair: PasswordProject) -> None:
     applied_pair.dashboard.present_certificate(destination=applied_pair.id)
     applied_pair.project.write_groups(PAIR.replace('"0"', '"+2"'))
     assert applied_pair.run("apply", "--auto-approve").exit == 7, "somebody must approve the certificate"
@@ -64,14 +64,14 @@ def test_r21_more_trust_is_no_patch_and_runs_the_tests_once_with_it(applied_pair
     assert applied_pair.list_apply_writes() == []
 
 
-def test_r22_an_update_without_tests_asks_for_none(applied_pair: PasswordProject) -> None:
+def test_r22_an_update_with_tests_off_requests_no_setup_tests(applied_pair: PasswordProject) -> None:
     applied_pair.project.write_groups(QUIET.replace('"0"', '"+2"'))
     assert applied_pair.list_apply_writes() == [f"PATCH /v1/destinations/{applied_pair.id}"]
     assert applied_pair.list_patches() == [{"time_zone_offset": "+2", "run_setup_tests": False}]
 
 
 @pytest.mark.parametrize(("policy", "code"), [("fail", 6), ("warn", 0)])
-def test_r24_a_failed_test_counts_as_its_policy_says(
+def test_r24_a_failed_setup_test_sets_the_exit_code_by_its_policy(
     applied_pair: PasswordProject, policy: str, code: int
 ) -> None:
     failure = SetupTest("Permission Test", "FAILED", "role cannot write")
@@ -84,7 +84,7 @@ def test_r24_a_failed_test_counts_as_its_policy_says(
     assert "role cannot write" in result.stdout
 
 
-def test_r24_a_failed_test_is_a_warning_in_the_document_too(applied_pair: PasswordProject) -> None:
+def test_r24_a_failed_setup_test_is_a_warning_in_json(applied_pair: PasswordProject) -> None:
     failure = SetupTest("Permission Test", "FAILED", "role cannot write")
     applied_pair.dashboard.script_setup_tests(destination=applied_pair.id, finally_always=[failure])
     applied_pair.project.write_groups(PAIR.replace('"0"', '"+2"') + "      setup_tests: {on_failure: warn}\n")
@@ -94,13 +94,13 @@ def test_r24_a_failed_test_is_a_warning_in_the_document_too(applied_pair: Passwo
     assert "role cannot write" in json.dumps(result.document)
 
 
-def test_r25_nothing_is_sent_and_nothing_is_tested_where_nothing_changed(
+def test_r25_an_unchanged_destination_gets_no_write_and_no_test(
     applied_pair: PasswordProject,
 ) -> None:
     assert applied_pair.list_apply_writes() == []
 
 
-def test_r29_what_is_gone_already_counts_as_deleted(applied_pair: PasswordProject) -> None:
+def test_r29_a_missing_object_counts_as_deleted(applied_pair: PasswordProject) -> None:
     applied_pair.project.write(
         "specs/groups/main.yaml",
         f"version: 1\ngroups:\n  spare: {{}}\nremoved:\n  - {{group: orders, id: {applied_pair.id}}}\n",
@@ -111,7 +111,7 @@ def test_r29_what_is_gone_already_counts_as_deleted(applied_pair: PasswordProjec
     assert f"DELETE /v1/destinations/{applied_pair.id}" not in writes
 
 
-def test_r31_a_rotated_secret_is_a_change_of_its_own_and_is_sent(applied_pair: PasswordProject) -> None:
+def test_r31_a_rotated_secret_is_planned_and_sent(applied_pair: PasswordProject) -> None:
     plan = applied_pair.run("plan", password="second-password")
     assert "config.password" in plan.stdout
     assert "second-password" not in plan.stdout + plan.stderr
@@ -124,7 +124,7 @@ def test_r31_a_rotated_secret_is_a_change_of_its_own_and_is_sent(applied_pair: P
     ]
 
 
-def test_r31_a_secret_that_is_declared_later_is_sent(applied_pair: PasswordProject) -> None:
+def test_r31_a_secret_declared_later_is_sent(applied_pair: PasswordProject) -> None:
     applied_pair.project.write_groups(
         PAIR.replace(
             "        password:",
@@ -142,9 +142,7 @@ def test_r31_a_secret_that_is_declared_later_is_sent(applied_pair: PasswordProje
     assert applied_pair.run("plan", "--detailed-exitcode", ORDERS_AWS="an-aws-secret").exit == 0
 
 
-def test_r31_a_secret_that_was_there_on_adoption_is_not_sent(
-    project: Project, server: EmulatedFivetran
-) -> None:
+def test_r31_an_existing_secret_is_not_sent_on_adoption(project: Project, server: EmulatedFivetran) -> None:
     group = server.app.dashboard.add_group("orders")
     config = {
         "host": "acme.snowflakecomputing.com",
@@ -160,7 +158,7 @@ def test_r31_a_secret_that_was_there_on_adoption_is_not_sent(
     assert server.writes == []
 
 
-def test_r32_a_mask_is_no_difference_and_is_never_written_back(applied_pair: PasswordProject) -> None:
+def test_r32_a_masked_secret_is_no_difference_and_is_never_written(applied_pair: PasswordProject) -> None:
     applied_pair.project.write_groups(PAIR.replace("database: ORDERS", "database: SALES"))
     applied_pair.list_apply_writes()
     assert applied_pair.list_patches() == [{"config": {"database": "SALES"}, "run_setup_tests": False}]
@@ -168,7 +166,7 @@ def test_r32_a_mask_is_no_difference_and_is_never_written_back(applied_pair: Pas
 
 
 @pytest.mark.parametrize("before", [PEM, '{"type": "service_account", "k": "zxq81"}', "q", "ordinary"])
-def test_r34_no_secret_is_shown_and_no_ordinary_text_is_mangled(
+def test_r34_no_secret_is_shown_and_other_text_stays_intact(
     project: Project, server: EmulatedFivetran, before: str
 ) -> None:
     applied_pair = PasswordProject(project, server)
@@ -190,7 +188,7 @@ def test_r34_no_secret_is_shown_and_no_ordinary_text_is_mangled(
     assert f"new {before}" not in printed
 
 
-def test_r35_a_name_is_a_secret_only_where_the_service_says_so(
+def test_r35_a_field_is_secret_only_in_services_that_declare_it_secret(
     project: Project, server: EmulatedFivetran
 ) -> None:
     project.write("specs/reconciler.yaml", "version: 1\nspecs: ['groups/*.yaml']\n")
@@ -220,7 +218,7 @@ def test_r35_a_name_is_a_secret_only_where_the_service_says_so(
     assert "role/base" not in result.stderr
 
 
-def test_r35_an_unknown_field_whose_name_sounds_secret_is_one(project: Project) -> None:
+def test_r35_an_unknown_field_with_a_secret_name_is_secret(project: Project) -> None:
     project.write_groups(
         '  a:\n    destination:\n      service: clickhouse\n      time_zone_offset: "0"\n'
         "      config: {host: h, api_token: shown-nowhere}\n"
@@ -234,7 +232,7 @@ def test_r35_an_unknown_field_whose_name_sounds_secret_is_one(project: Project) 
 @pytest.mark.parametrize(
     "options", [[], ["--format", "json"], ["--secrets", "skip"], ["--detailed-exitcode"]]
 )
-def test_r45_a_plan_sends_nothing_but_get(applied_pair: PasswordProject, options: list[str]) -> None:
+def test_r45_a_plan_sends_get_requests_only(applied_pair: PasswordProject, options: list[str]) -> None:
     applied_pair.project.write_groups(
         PAIR.replace("ORDERS\n", "SALES\n") + "      trust: {certificates: any}\n  new: {}\n"
     )
@@ -246,7 +244,7 @@ def test_r45_a_plan_sends_nothing_but_get(applied_pair: PasswordProject, options
 
 @pytest.mark.parametrize("spec", [PAIR, "  orders: {destination: 7}\n", "  orders: [\n", "  Orders: {}\n"])
 @pytest.mark.parametrize("command", [["plan"], ["apply", "--auto-approve"], ["validate"]])
-def test_r48_a_document_is_one_whatever_happens(
+def test_r48_json_output_is_always_one_document(
     applied_pair: PasswordProject, spec: str, command: list[str]
 ) -> None:
     applied_pair.project.write_groups(spec)

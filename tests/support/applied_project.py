@@ -1,4 +1,4 @@
-"""A project folder against an emulated account, and the commands that tests run in it."""
+"""Run commands in a project folder against an emulated account."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PAIR = """\
 
 
 class AppliedProject:
-    """A project and its account. `apply_once` brings its first specs into effect.
+    """Project and its account. `apply_once` applies its first specs.
 
     `environ` is the environment of every run, `ids` are the ids of the groups of the first apply by their names.
     """
@@ -40,7 +40,7 @@ class AppliedProject:
 
     @property
     def dashboard(self) -> Dashboard:
-        """The account as its users change it, without requests."""
+        """Return the dashboard, which changes the account without requests."""
         return self.server.app.dashboard
 
     @property
@@ -48,17 +48,17 @@ class AppliedProject:
         return self.folder / "specs" / ".reconciler" / "state.json"
 
     def read_state(self) -> Any:
-        """The parsed state file, or None if there is none."""
+        """Read and parse the state file. Returns None if the file is absent."""
         return json.loads(self.state_file.read_text()) if self.state_file.exists() else None
 
     @property
     def id(self) -> str:
-        """The id of the only group of the first apply."""
+        """Return the id of the only group of the first apply."""
         [id] = self.ids.values()
         return id
 
     def find_id(self, name: str) -> str:
-        """The id of the only group of this name in the account."""
+        """Find the id of the only group of this name in the account."""
         [id] = self.dashboard.find_group_ids(name)
         return id
 
@@ -94,47 +94,47 @@ class AppliedProject:
         return self.run("apply", "--auto-approve", *options)
 
     def must_apply(self, *options: str) -> CommandResult:
-        """Apply, and assert that it succeeds."""
+        """Apply, and assert that the apply succeeds."""
         result = self.apply(*options)
         assert result.exit == 0, result.stdout + result.stderr
         return result
 
     def apply_once(self, groups: str, settings: str = "") -> None:
-        """Bring these group entries into effect, as the first apply of the project."""
+        """Apply these group entries, as the first apply of the project."""
         self.write_settings(settings)
         self.write_specs(groups)
         self.must_apply()
         self.ids = {group["name"]: group["id"] for group in self.server.app.dump()["groups"]}
 
     def run_and_list_writes(self, *arguments: str) -> tuple[CommandResult, list[str]]:
-        """Run a command; its result, and the writes that it sent as `METHOD path`."""
+        """Run a command. Returns its result and its writes as `METHOD path`."""
         before = len(self.server.writes)
         result = self.run(*arguments)
         return result, self.server.writes[before:]
 
     def list_apply_writes(self, *options: str) -> list[str]:
-        """Apply, and assert that it succeeds; the writes that it sent."""
+        """Apply, and assert that the apply succeeds. Returns its writes."""
         before = len(self.server.writes)
         self.must_apply(*options)
         return self.server.writes[before:]
 
     def add_faults(self, *faults: str) -> None:
-        """Let the account fail, each fault in the words of `emulate --fault`."""
+        """Add faults to the account, in the syntax of `emulate --fault`."""
         self.server.app.faults.add(*map(parse_fault, faults))
 
     def is_converged(self) -> bool:
-        """Whether a plan succeeds and is empty."""
+        """Return whether a plan succeeds and is empty."""
         return self.plan("--detailed-exitcode").exit == 0
 
 
 def apply_pairs(project: Project, server: EmulatedFivetran) -> AppliedProject:
-    """A project with two applied pairs, `orders` and `sales`."""
+    """Apply two pairs, `orders` and `sales`."""
     applied_project = AppliedProject(project, server)
     applied_project.apply_once(PAIR.format(key="orders") + PAIR.format(key="sales"))
     return applied_project
 
 
 def get_error_code(result: CommandResult) -> str:
-    """The code of the only error of a run."""
+    """Return the code of the only error of a run."""
     [line] = [line for line in result.stderr.splitlines() if line.startswith("error[")]
     return line.removeprefix("error[").partition("]")[0]

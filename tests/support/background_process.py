@@ -1,4 +1,4 @@
-"""The real `reconciler` in the background, for tests that act on it while it runs."""
+"""Run the real `reconciler` in the background, for tests that act on the running process."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from secret_leak_detector import get_detector
 
 
 class BackgroundProcess:
-    """A process with pipes, as a CI job has it. Use it as a context manager: it does not outlive its test."""
+    """Process with pipes, as in a CI job. As a context manager it ends with its test."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class BackgroundProcess:
 
     @property
     def pid(self) -> int:
-        """The id of the process."""
+        """Return the id of the process."""
         return self._process.pid
 
     def __enter__(self) -> BackgroundProcess:
@@ -61,7 +61,7 @@ class BackgroundProcess:
         self._collect()
 
     def signal(self, number: int) -> None:
-        """Send a signal. `seconds_since_signal` counts from here to the end."""
+        """Send a signal. `seconds_since_signal` counts from the signal to the end of the process."""
         self._signalled = time.monotonic()
         self._process.send_signal(number)
 

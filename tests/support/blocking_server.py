@@ -1,4 +1,4 @@
-"""A server before an emulated account that blocks every write until the test releases it."""
+"""Serve an emulated account with every write blocked until the test releases the server."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from reconciler.emulator.serve import serve_in_thread
 
 
 def is_write(method: str, path: str) -> bool:
-    """Whether a request may change the account."""
+    """Return whether a request may change the account."""
     return method != "GET"
 
 
@@ -39,7 +39,7 @@ class BlockingServer:
         return response
 
     def await_arrivals(self, number: int) -> None:
-        """Wait until so many further requests arrived and were blocked."""
+        """Wait until this number of further requests arrived and were blocked."""
         for _ in range(number):
             assert self._arrivals.acquire(timeout=PROCESS_TIMEOUT)
 

@@ -1,4 +1,4 @@
-"""Cases in Markdown: spec files, and beside them the expected output of the command line.
+"""Read cases in Markdown: spec files with the expected output of the command line.
 
 `tests/cases/README.md` describes the form of a case.
 """
@@ -27,7 +27,7 @@ _SCHEMA = re.compile(r"^schema: rejects$", re.MULTILINE)
 
 
 class MalformedCaseError(Exception):
-    """A page lacks a part that every case needs."""
+    """Page without a required part of a case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +47,18 @@ class Case:
 
     @property
     def id(self) -> str:
-        """The name of the case in a test run."""
+        """Return the name of the case in a test run."""
         return f"{self.page}: {self.title}"
 
     @property
     def codes(self) -> tuple[str, ...]:
-        """The codes of the expected diagnostics, in reading order."""
+        """List the codes of the expected diagnostics, in reading order."""
         return tuple(_CODES.findall(self.expected))
 
 
 @dataclass(slots=True)
 class _Blocks:
-    """Fenced blocks of some Markdown."""
+    """Fenced blocks of a Markdown text."""
 
     files: dict[str, bytes]
     environ: dict[str, str]

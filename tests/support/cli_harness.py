@@ -1,4 +1,4 @@
-"""The emulator and the command line, for tests that run the whole product.
+"""Run the emulator and the command line, for tests of the whole product.
 
 `EmulatedFivetran` is an emulator on a loopback socket with a history; `Project.run` calls the real command line in this
 process.
@@ -53,17 +53,17 @@ class EmulatedFivetran:
 
     @property
     def calls(self) -> list[str]:
-        """Every request so far as `METHOD path`, oldest first."""
+        """List all requests as `METHOD path`, oldest first."""
         return [f"{entry.method} {entry.path}" for entry in self.app.read_history()]
 
     @property
     def writes(self) -> list[str]:
-        """Requests that may change the account."""
+        """List the requests that may change the account."""
         return [call for call in self.calls if not call.startswith("GET ")]
 
     @property
     def account_id(self) -> str:
-        """The id of the account."""
+        """Return the id of the account."""
         return self.app.dashboard.identity.account_id
 
     def list_ids(self, collection: str) -> list[str]:

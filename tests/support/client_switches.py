@@ -1,4 +1,4 @@
-"""Switches of the emulator that can make a difference to planning and applying."""
+"""List the switches of the emulator that can affect plan and apply."""
 
 from __future__ import annotations
 

@@ -4,170 +4,161 @@ from __future__ import annotations
 
 CODES_TESTED_ELSEWHERE = {
     "account-unconfirmed": (
-        "tests/cli/test_memory.py::test_an_account_that_is_remembered_needs_no_confirmation"
+        "tests/cli/test_recorded_state.py::test_an_account_in_the_state_needs_no_confirmation"
     ),
-    "address-taken": "tests/cli/test_state.py::test_nothing_moves_onto_what_is_remembered",
-    "api-refused": "tests/cli/test_failures.py::test_an_address_that_is_not_the_api",
+    "address-taken": "tests/cli/test_state.py::test_a_move_onto_a_recorded_address_is_refused",
+    "api-refused": "tests/cli/test_failures.py::test_an_address_of_another_server_is_an_error",
     "approval-needed": (
-        "tests/cli/test_answers.py::test_a_certificate_that_nobody_approved_waits_for_a_person"
+        "tests/cli/test_api_errors.py::test_an_unapproved_certificate_requires_manual_approval"
     ),
     "bad-api-url": (
         "tests/unit/runtime/test_endpoint.py::test_an_address_that_cannot_be_trusted_with_credentials_is_refused"
     ),
     "bad-proxy": "tests/unit/runtime/test_endpoint.py::test_a_proxy_that_cannot_be_used_is_refused",
-    "both-changed": "tests/cli/test_behind.py::test_what_both_changed_is_an_error_at_its_place",
-    "branch-behind": "tests/cli/test_behind.py::test_what_only_others_changed_is_named_and_left_alone",
-    "broken-secret-store": "tests/unit/secrets/test_plugin.py::test_a_package_brings_a_scheme_of_its_own",
-    "budget-short": "tests/cli/test_budget.py::test_a_plan_that_does_not_fit_says_so_with_numbers",
-    "bug": "tests/cli/test_session.py::test_with_json_every_end_is_one_document",
+    "both-changed": "tests/cli/test_branch_behind.py::test_an_entry_changed_on_both_sides_is_a_located_error",
+    "branch-behind": (
+        "tests/cli/test_branch_behind.py::test_changes_of_the_base_alone_are_reported_and_not_planned"
+    ),
+    "broken-secret-store": "tests/unit/secrets/test_plugin.py::test_a_package_adds_a_scheme",
+    "budget-short": "tests/cli/test_budget.py::test_a_plan_beyond_the_quota_warns_with_numbers",
+    "bug": "tests/cli/test_session.py::test_every_end_with_json_is_one_document",
     "cannot-override": "tests/cli/test_policies.py::test_only_soft_policies_can_be_overridden",
     "cannot-recreate": "tests/cli/test_recreate.py::test_an_entry_that_cannot_be_recreated_is_an_error",
-    "conflict": "tests/cli/test_answers.py::test_a_deletion_that_did_not_work_says_why",
-    "create-unsettled": "tests/cli/test_unsettled_creates.py::test_documents_have_the_time",
-    "duplicate-removal": (
-        "tests/cli/test_removal.py::test_a_removal_that_contradicts_something_is_an_error_in_the_spec"
-    ),
-    "events-lost": (
-        "tests/unit/workspace/test_audit.py::test_a_disk_that_is_full_later_is_told_and_stops_nothing"
-    ),
-    "events-unusable": "tests/unit/workspace/test_audit.py::test_a_file_that_is_no_such_log_is_left_alone",
-    "file-unwritable": "tests/cli/test_schema.py::test_a_folder_that_cannot_be_written_is_told",
-    "forbidden": "tests/cli/test_answers.py::test_a_plan_says_what_the_answer_means",
-    "gone-or-hidden": "tests/cli/test_recreate.py::test_what_is_gone_is_an_error_that_names_the_key",
+    "conflict": "tests/cli/test_api_errors.py::test_a_failed_deletion_reports_its_cause",
+    "create-unsettled": "tests/cli/test_unsettled_creates.py::test_json_has_the_settle_time",
+    "duplicate-removal": "tests/cli/test_removal.py::test_a_contradictory_removal_is_an_error_in_the_spec",
+    "events-lost": "tests/unit/workspace/test_audit.py::test_a_later_full_disk_is_reported_and_stops_nothing",
+    "events-unusable": "tests/unit/workspace/test_audit.py::test_a_file_other_than_a_log_stays_unchanged",
+    "file-unwritable": "tests/cli/test_schema.py::test_an_unwritable_folder_is_reported",
+    "forbidden": "tests/cli/test_api_errors.py::test_plan_reports_an_api_error_with_its_code",
+    "gone-or-hidden": "tests/cli/test_recreate.py::test_a_missing_object_is_an_error_that_names_the_key",
     "has-connections": "tests/cli/test_removal.py::test_connections_of_users_block_a_removal",
-    "held": "tests/cli/test_removal.py::test_deletions_are_held_back_when_something_before_them_fails",
-    "interrupted": "tests/cli/test_session.py::test_with_json_every_end_is_one_document",
-    "invalid-address": "tests/cli/test_state.py::test_an_impossible_address_is_no_target",
-    "invalid-config": (
-        "tests/cli/test_failures.py::test_a_config_that_fivetran_cannot_read_names_what_was_sent"
-    ),
+    "held": "tests/cli/test_removal.py::test_deletions_are_held_after_a_failed_change",
+    "interrupted": "tests/cli/test_session.py::test_every_end_with_json_is_one_document",
+    "invalid-address": "tests/cli/test_state.py::test_an_invalid_address_is_refused_as_target",
+    "invalid-config": "tests/cli/test_failures.py::test_a_config_refused_by_fivetran_names_the_sent_fields",
     "invalid-fault": (
         "tests/cli/test_emulate_options.py::test_a_behaviour_file_and_a_fault_file_are_checked_line_by_line"
     ),
-    "invalid-seed": "tests/cli/test_emulate_options.py::test_a_mistake_in_a_seed_is_shown_at_its_place",
+    "invalid-seed": "tests/cli/test_emulate_options.py::test_an_error_in_a_seed_is_shown_with_its_location",
     "job-file-unwritable": (
-        "tests/cli/test_github_formats.py::test_a_file_that_cannot_be_written_is_one_warning_and_no_failure"
+        "tests/cli/test_github_formats.py::test_an_unwritable_summary_is_one_warning_and_no_failure"
     ),
-    "late-twin": ("tests/cli/test_unsettled_creates.py::test_a_late_effect_is_reported_with_both_ids"),
+    "late-twin": "tests/cli/test_unsettled_creates.py::test_a_late_effect_is_reported_with_both_ids",
     "lease-lost": (
-        "tests/faults/test_remote_state.py"
-        "::test_a_run_whose_lock_was_taken_starts_nothing_more_and_replaces_nothing"
+        "tests/faults/test_remote_state.py::test_a_run_that_lost_its_lock_starts_no_change_and_overwrites_nothing"
     ),
     "limit-exceeded": "tests/cli/test_removal.py::test_more_deletions_than_the_limit_are_refused_as_a_whole",
-    "lock-left": "tests/faults/test_remote_state.py::test_a_lock_that_cannot_be_let_go_of_is_a_warning",
-    "locked": "tests/cli/test_memory.py::test_a_second_writer_is_told_who_is_first_and_calls_nobody",
-    "missing-ca-bundle": "tests/unit/runtime/test_endpoint.py::test_all_findings_come_at_once",
-    "missing-credentials": "tests/cli/test_failures.py::test_missing_credentials",
-    "no-memory": "tests/cli/test_memory.py::test_making_groups_in_an_unknown_account_is_warned_about",
-    "no-merge-base": "tests/cli/test_behind.py::test_a_history_of_its_own_has_no_merge_base",
-    "no-state": "tests/cli/test_state.py::test_a_state_that_is_not_there_is_named_and_not_made",
-    "no-terminal": "tests/cli/test_terminal.py::test_nobody_is_asked_about_a_plan_that_nobody_sees",
-    "not-found": "tests/cli/test_answers.py::test_a_deletion_that_did_not_work_says_why",
+    "lock-left": "tests/faults/test_remote_state.py::test_a_lock_that_cannot_be_released_is_a_warning",
+    "locked": "tests/cli/test_recorded_state.py::test_a_second_apply_names_the_lock_holder_and_sends_nothing",
+    "missing-ca-bundle": "tests/unit/runtime/test_endpoint.py::test_all_findings_are_reported_together",
+    "missing-credentials": "tests/cli/test_failures.py::test_missing_credentials_are_an_error",
+    "no-memory": "tests/cli/test_recorded_state.py::test_creating_groups_in_an_unconfirmed_account_warns",
+    "no-merge-base": "tests/cli/test_branch_behind.py::test_unrelated_histories_have_no_merge_base",
+    "no-state": "tests/cli/test_state.py::test_a_missing_state_is_reported_and_not_created",
+    "no-terminal": "tests/cli/test_terminal.py::test_an_invisible_plan_is_refused_without_a_prompt",
+    "not-found": "tests/cli/test_api_errors.py::test_a_failed_deletion_reports_its_cause",
     "not-remembered": (
-        "tests/cli/test_answers.py::test_a_full_disk_in_the_middle_is_told_beside_what_was_done"
+        "tests/cli/test_api_errors.py::test_a_full_disk_during_apply_is_reported_beside_the_results"
     ),
-    "nothing-selected": "tests/cli/test_scope.py::test_selectors_that_leave_nothing_are_wrong_usage",
+    "nothing-selected": "tests/cli/test_scope.py::test_selectors_without_remaining_entries_are_wrong_usage",
+    "nothing-to-resend": (
+        "tests/cli/test_recorded_state.py::test_a_resend_request_without_matching_secret_is_an_error"
+    ),
     "nothing-unsettled": (
-        "tests/cli/test_unsettled_creates.py::test_what_waits_for_nothing_cannot_be_sent_again"
+        "tests/cli/test_unsettled_creates.py::test_a_create_that_is_not_waiting_cannot_be_resent"
     ),
-    "nothing-to-resend": "tests/cli/test_memory.py::test_asking_for_no_secret_is_an_error",
     "object-store-not-installed": (
-        "tests/unit/state/test_object.py::test_without_the_library_the_extra_is_named"
+        "tests/unit/state/test_object.py::test_a_missing_library_is_reported_with_the_extra"
     ),
     "outcome-unknown": (
-        "tests/cli/test_memory.py::test_a_destination_whose_answer_was_lost_is_found_and_made_once"
+        "tests/cli/test_recorded_state.py::test_a_destination_create_without_answer_is_recovered_and_not_repeated"
     ),
-    "output-lost": "tests/cli/test_main.py::test_output_that_does_not_get_through_is_a_failure",
-    "plan-altered": "tests/cli/test_saved_plans.py::test_a_plan_is_void",
-    "plan-applied": "tests/cli/test_saved_plans.py::test_a_plan_is_void",
-    "plan-expired": "tests/cli/test_saved_plans.py::test_a_plan_is_void",
-    "plan-format": "tests/cli/test_saved_plans.py::test_a_plan_is_void",
-    "plan-incomplete": "tests/cli/test_saved_plans.py::test_a_plan_is_void",
+    "output-lost": "tests/cli/test_main.py::test_unwritable_output_is_a_failure",
+    "plan-altered": "tests/cli/test_saved_plans.py::test_a_stale_plan_is_refused",
+    "plan-applied": "tests/cli/test_saved_plans.py::test_a_stale_plan_is_refused",
+    "plan-expired": "tests/cli/test_saved_plans.py::test_a_stale_plan_is_refused",
+    "plan-format": "tests/cli/test_saved_plans.py::test_a_stale_plan_is_refused",
+    "plan-incomplete": "tests/cli/test_saved_plans.py::test_a_stale_plan_is_refused",
     "plan-not-saved": (
-        "tests/cli/test_saved_plan_files.py::test_a_file_that_cannot_be_written_is_told_and_nothing_is_left"
+        "tests/cli/test_saved_plan_files.py::test_an_unwritable_plan_file_is_reported_and_leaves_no_file"
     ),
-    "plan-other-account": "tests/cli/test_saved_plans.py::test_a_plan_is_void",
-    "plan-secret-changed": "tests/cli/test_saved_plans.py::test_a_plan_is_void",
-    "plan-signature": "tests/cli/test_saved_plans.py::test_a_plan_is_void",
-    "plan-spec-changed": "tests/cli/test_saved_plans.py::test_a_plan_is_void",
-    "plan-stale": "tests/cli/test_saved_plans.py::test_a_plan_is_void",
+    "plan-other-account": "tests/cli/test_saved_plans.py::test_a_stale_plan_is_refused",
+    "plan-secret-changed": "tests/cli/test_saved_plans.py::test_a_stale_plan_is_refused",
+    "plan-signature": "tests/cli/test_saved_plans.py::test_a_stale_plan_is_refused",
+    "plan-spec-changed": "tests/cli/test_saved_plans.py::test_a_stale_plan_is_refused",
+    "plan-stale": "tests/cli/test_saved_plans.py::test_a_stale_plan_is_refused",
     "plan-unlike": "tests/cli/test_saved_plan_files.py::test_another_plan_than_the_approved_one_is_refused",
-    "plan-unreadable": "tests/cli/test_saved_plan_files.py::test_what_is_no_plan_is_refused_without_a_request",
+    "plan-unreadable": (
+        "tests/cli/test_saved_plan_files.py::test_a_file_that_is_no_plan_is_refused_without_a_request"
+    ),
     "platform-connection": (
-        "tests/cli/test_removal.py::test_fivetrans_own_connection_goes_only_where_the_tombstone_says_so"
+        "tests/cli/test_removal.py::test_the_platform_connection_is_deleted_only_if_the_removal_permits_it"
     ),
-    "policy-failed": (
-        "tests/unit/policy/test_evaluate.py::test_a_rule_that_cannot_judge_refuses_whatever_its_level"
-    ),
-    "port-unavailable": "tests/cli/test_emulate.py::test_a_port_in_use_is_one_clear_error",
-    "protected": "tests/cli/test_removal.py::test_what_is_protected_is_not_deleted",
-    "rate-limited": "tests/cli/test_answers.py::test_a_plan_says_what_the_answer_means",
-    "redirected": "tests/cli/test_answers.py::test_a_deletion_that_did_not_work_says_why",
-    "removal-done": "tests/cli/test_removal.py::test_a_tombstone_deletes_the_destination_and_then_its_group",
-    "removal-needs-name": (
-        "tests/cli/test_removal_identity.py::test_what_nobody_remembers_needs_its_name_too"
-    ),
+    "policy-failed": "tests/unit/policy/test_evaluate.py::test_a_failing_rule_refuses_at_every_level",
+    "port-unavailable": "tests/cli/test_emulate.py::test_a_port_in_use_is_one_error",
+    "protected": "tests/cli/test_removal.py::test_a_protected_entry_is_not_deleted",
+    "rate-limited": "tests/cli/test_api_errors.py::test_plan_reports_an_api_error_with_its_code",
+    "redirected": "tests/cli/test_api_errors.py::test_a_failed_deletion_reports_its_cause",
+    "removal-done": "tests/cli/test_removal.py::test_a_removal_deletes_the_destination_then_its_group",
+    "removal-needs-name": "tests/cli/test_removal_identity.py::test_an_unrecorded_object_needs_id_and_name",
     "removal-of-another": "tests/cli/test_removal_identity.py::test_all_problems_are_reported_at_once",
     "removal-other-id": (
-        "tests/cli/test_removal_identity.py"
-        "::test_the_id_of_somebody_else_is_refused_and_the_right_line_offered"
+        "tests/cli/test_removal_identity.py::test_an_id_of_another_entry_is_refused_and_the_right_line_suggested"
     ),
     "removal-other-name": (
-        "tests/cli/test_removal_identity.py::test_a_group_that_was_renamed_outside_is_shown_so_and_removed"
+        "tests/cli/test_removal_identity.py::test_a_group_renamed_outside_is_shown_with_its_live_name_and_removed"
     ),
     "removal-unknown-id": (
-        "tests/cli/test_removal_identity.py::test_an_id_of_another_account_is_an_error_that_says_what_to_do"
+        "tests/cli/test_removal_identity.py::test_an_id_of_another_account_is_an_error_with_advice"
     ),
-    "removed-and-declared": (
-        "tests/cli/test_removal.py::test_a_removal_that_contradicts_something_is_an_error_in_the_spec"
-    ),
+    "removed-and-declared": "tests/cli/test_removal.py::test_a_contradictory_removal_is_an_error_in_the_spec",
     "replace-refused": "tests/cli/test_failures.py::test_a_replacement_is_refused_with_exit_3",
     "sandbox-not-installed": (
-        "tests/cli/test_emulate.py::test_without_the_extra_one_line_says_what_to_install"
+        "tests/cli/test_emulate.py::test_a_missing_extra_is_reported_with_the_install_command"
     ),
-    "sandbox-unusable": "tests/cli/test_emulate.py::test_a_database_that_cannot_be_used_is_one_clear_error",
-    "server-fault": "tests/cli/test_answers.py::test_a_plan_says_what_the_answer_means",
+    "sandbox-unusable": "tests/cli/test_emulate.py::test_an_unusable_database_is_one_error",
+    "server-fault": "tests/cli/test_api_errors.py::test_plan_reports_an_api_error_with_its_code",
     "setup-tests-failed": (
-        "tests/cli/test_plan_and_apply.py::test_failed_setup_tests_keep_what_exists_and_stay_in_the_plan"
+        "tests/cli/test_plan_and_apply.py::test_failed_setup_tests_keep_the_destination_and_stay_in_the_plan"
     ),
     "setup-tests-not-run": (
-        "tests/cli/test_answers.py::test_tests_that_could_not_run_are_told_and_keep_the_destination"
+        "tests/cli/test_api_errors.py::test_setup_tests_that_cannot_run_are_reported_and_keep_the_destination"
     ),
     "signature-key-unusable": (
-        "tests/cli/test_saved_plan_files.py::test_a_key_that_cannot_be_used_is_told_before_any_request"
+        "tests/cli/test_saved_plan_files.py::test_an_unusable_signature_key_is_reported_before_any_request"
     ),
     "skipped": "tests/cli/test_failures.py::test_a_failed_group_skips_only_its_own_destination",
-    "state-cleaned": ("tests/cli/test_earlier_release.py::test_an_apply_cleans_the_state_and_says_so_once"),
-    "state-damaged": "tests/cli/test_memory.py::test_a_damaged_memory_is_named_before_anything_is_sent",
-    "state-in-use": "tests/faults/test_remote_state.py::test_a_plan_beside_an_apply_says_so_and_means_the_same",
-    "state-newer": "tests/unit/state/test_state_file.py::test_a_state_of_a_newer_format_is_left_alone",
-    "state-not-kept": "tests/faults/test_disk.py::test_a_state_that_cannot_be_kept_in_its_place_is_rescued",
+    "state-cleaned": "tests/cli/test_earlier_release.py::test_an_apply_redacts_the_state_and_reports_it_once",
+    "state-damaged": "tests/cli/test_recorded_state.py::test_a_damaged_state_is_reported_before_any_request",
+    "state-in-use": "tests/faults/test_remote_state.py::test_a_plan_during_an_apply_warns_and_is_unchanged",
+    "state-newer": "tests/unit/state/test_state_file.py::test_a_state_of_a_newer_format_stays_unchanged",
+    "state-not-kept": "tests/faults/test_disk.py::test_an_unwritable_state_is_saved_to_a_backup_file",
     "state-unreachable": (
-        "tests/faults/test_remote_state.py"
-        "::test_a_place_that_cannot_be_reached_refuses_before_anything_is_sent"
+        "tests/faults/test_remote_state.py::test_an_unreachable_backend_is_refused_before_any_request"
     ),
-    "state-unusable": "tests/cli/test_memory.py::test_nothing_is_sent_that_could_not_be_remembered",
-    "too-deep": "tests/unit/spec/test_source.py::test_a_bomb_ends_in_a_named_error",
-    "too-large": "tests/unit/spec/test_source.py::test_a_bomb_ends_in_a_named_error",
-    "unauthorized": "tests/cli/test_failures.py::test_wrong_credentials",
-    "unfinished": "tests/cli/test_budget.py::test_a_plan_of_a_part_tells_what_is_unfinished_elsewhere",
-    "unintelligible-answer": "tests/cli/test_answers.py::test_a_plan_says_what_the_answer_means",
-    "unknown-address": "tests/cli/test_state.py::test_an_unknown_address_gets_the_nearest",
-    "unknown-revision": "tests/cli/test_changed_since.py::test_a_revision_that_git_does_not_have",
+    "state-unusable": "tests/cli/test_recorded_state.py::test_an_unwritable_state_stops_every_write",
+    "too-deep": "tests/unit/spec/test_source.py::test_a_yaml_bomb_ends_in_a_named_error",
+    "too-large": "tests/unit/spec/test_source.py::test_a_yaml_bomb_ends_in_a_named_error",
+    "unauthorized": "tests/cli/test_failures.py::test_wrong_credentials_are_an_error",
+    "unfinished": "tests/cli/test_budget.py::test_a_scoped_plan_reports_unfinished_work_out_of_scope",
+    "unintelligible-answer": "tests/cli/test_api_errors.py::test_plan_reports_an_api_error_with_its_code",
+    "unknown-address": "tests/cli/test_state.py::test_an_unknown_address_gets_a_suggestion",
+    "unknown-revision": "tests/cli/test_changed_since.py::test_an_unknown_revision_is_an_error",
     "unknown-switch": (
         "tests/cli/test_emulate_options.py::test_a_behaviour_file_and_a_fault_file_are_checked_line_by_line"
     ),
     "unknown-target": "tests/cli/test_scope.py::test_a_filter_that_matches_nothing_is_an_error",
-    "unreachable": "tests/cli/test_failures.py::test_nobody_listens_at_the_address",
-    "unsendable": "tests/cli/test_answers.py::test_a_deletion_that_did_not_work_says_why",
-    "unusable-revision": "tests/cli/test_changed_since.py::test_a_revision_whose_specs_are_not_in_order",
+    "unreachable": "tests/cli/test_failures.py::test_an_unreachable_address_is_an_error",
+    "unsendable": "tests/cli/test_api_errors.py::test_a_failed_deletion_reports_its_cause",
+    "unusable-revision": "tests/cli/test_changed_since.py::test_a_revision_with_invalid_specs_is_an_error",
     "values-in-state": (
-        "tests/cli/test_earlier_release.py::test_a_command_that_only_reads_says_what_the_state_holds"
+        "tests/cli/test_earlier_release.py::test_a_reading_command_reports_plain_values_in_the_state"
     ),
     "vanished": (
-        "tests/cli/test_removal.py::test_an_entry_that_merely_vanishes_is_an_error_and_deletes_nothing"
+        "tests/cli/test_removal.py::test_an_entry_missing_without_a_removal_is_an_error_and_deletes_nothing"
     ),
-    "was-in-use": "tests/cli/test_removal.py::test_a_former_key_that_is_in_use_is_an_error",
-    "withdrawn": "tests/unit/api/test_retrying.py::test_once_cancelled_nothing_is_sent",
-    "wrong-usage": "tests/cli/test_emulate_options.py::test_a_wrong_option_is_one_clear_error",
+    "was-in-use": "tests/cli/test_removal.py::test_a_former_key_in_use_is_an_error",
+    "withdrawn": "tests/unit/api/test_retrying.py::test_a_cancelled_call_is_not_sent",
+    "wrong-usage": "tests/cli/test_emulate_options.py::test_a_wrong_option_is_one_error",
 }

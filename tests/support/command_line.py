@@ -84,7 +84,7 @@ class TerminalProcess:
 
     @property
     def text(self) -> str:
-        """The shown text, without colours and movements of the cursor."""
+        """Return the shown text, without colours and cursor movements."""
         return _CONTROL_SEQUENCE.sub("", self.output)
 
     def __enter__(self) -> TerminalProcess:

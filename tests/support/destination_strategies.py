@@ -1,7 +1,7 @@
-"""Strategies for destinations of every service, and for their spellings in specs and in answers of the API.
+"""Draw destinations of every service, and their spellings in specs and in answers of the API.
 
-Made from the catalogue alone. A model has every value in one plain form: members of an enumeration as documented,
-numbers as numbers, None for a cleared value.
+The strategies use the catalogue only. A model has every value in one plain form: members of an enumeration as
+documented, numbers as numbers, None for a cleared value.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ json_values = st.recursive(
 
 @dataclass(frozen=True)
 class DestinationModel:
-    """Destination as its author means it. `secrets` are the clear values of secret fields; `extra` are fields that the
+    """Declared destination in plain form. `secrets` are the clear values of secret fields; `extra` are fields that the
     catalogue does not know."""
 
     service: str
@@ -119,7 +119,7 @@ def field_values(service: Service, path: FieldPath) -> st.SearchStrategy[Any]:
 
 
 def secret_values(service: Service, path: FieldPath) -> st.SearchStrategy[Any]:
-    """Draw secrets that cannot be mistaken for other values."""
+    """Draw secrets that differ from all other values."""
     field_def = find_field(service, path)
     kinds = st.sampled_from(
         ["{}", "-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", '{{"k": "{}"}}']
@@ -241,7 +241,7 @@ def _build_model(
 def write_block(
     draw: Draw, destination: DestinationModel, key: str, environ: dict[str, str]
 ) -> dict[str, Any]:
-    """Write a destination block with this meaning, in spellings of users; its references are put into `environ`."""
+    """Write a destination block in any spelling, and add the values of its references to `environ`."""
     block: dict[str, Any] = {"service": destination.service, "config": {}}
 
     def refer(path: FieldPath, value: Any, kind: str) -> dict[str, str]:

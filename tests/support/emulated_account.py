@@ -1,4 +1,4 @@
-"""An emulated account and a plain HTTP caller for it, without any client of ours."""
+"""Call an emulated account over plain HTTP, without the client of the product."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ class EmulatedAccount:
         return str(self.post("/v1/groups", {"name": name}).data["id"])
 
     def create_destination(self, service: str, config: Any = None, **fields: Any) -> ParsedResponse:
-        """Create a destination in a group of its own, without setup tests unless requested."""
+        """Create a destination in a new group, without setup tests unless requested."""
         body = {
             "group_id": fields.get("group_id") or self.create_group(),
             "service": service,

@@ -1,4 +1,4 @@
-"""Clocks on which no wait takes any time. All are safe to share between threads."""
+"""Provide clocks whose waits take no time. All clocks are thread-safe."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 class FakeClock:
-    """A clock that moves only if a caller waits or a test advances it; simultaneous waits pass together.
+    """Clock that moves only if a caller waits or a test advances it. Simultaneous waits pass together.
 
-    It is a clock for the product, and a function that returns the time for the emulator. `waits` are the seconds of
+    The product uses it as a clock, the emulator as a function that returns the time. `waits` are the seconds of
     every wait that was not cut short. `on_wait` is called before each wait, with its seconds. While the machine was
     `asleep` for some seconds, only the time of day went on. More than `max_waits` waits are an endless loop.
     """
@@ -58,7 +58,7 @@ class FakeClock:
         return event.is_set()
 
     def advance(self, seconds: float = 0.0, *, minutes: float = 0.0) -> None:
-        """Move the clock, backwards too, as the real world does."""
+        """Move the clock, also backwards."""
         with self._lock:
             self.seconds += seconds + 60 * minutes
 
@@ -68,9 +68,9 @@ class FakeClock:
 
 
 class HastyClock(SystemClock):
-    """Real time, which sockets need for their deadlines, but a wait is over at once and counts as taken.
+    """Clock with the real time, which sockets need for their deadlines; waits return at once and are recorded.
 
-    It is `ahead` of the real time, for tests of another day. `waits` are as in `FakeClock`.
+    The clock is `ahead` of the real time. `waits` are as in `FakeClock`.
     """
 
     ahead = timedelta(0)
@@ -98,7 +98,7 @@ class HastyClock(SystemClock):
 
 
 class TickingClock:
-    """A clock of the emulator that moves by a millisecond each time it is read."""
+    """Clock of the emulator that moves by a millisecond at each read."""
 
     def __init__(self) -> None:
         self.time = datetime(2026, 3, 1, 12, 30, 15, 250_001, tzinfo=UTC)

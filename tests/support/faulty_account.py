@@ -1,4 +1,4 @@
-"""A project against an emulated account with faults, and the invariants that must hold all the same.
+"""Run a project against an emulated account with faults, and check the invariants.
 
 Everything runs in this process and on a clock that only moves when a caller waits; specs, state, transport, retries and
 planning are the real ones. `ApplyRun` is the result of one apply; `check_run` holds it against the invariants of
@@ -62,11 +62,11 @@ UNTRIED_STATUSES = frozenset({Status.SKIPPED, Status.HELD, Status.CANCELLED})
 
 
 class ProcessKilled(BaseException):
-    """The process was killed: no code of ours runs any more."""
+    """Death of the process, after which no code of the product runs."""
 
 
 class FaultyConnection(BaseAdapter):
-    """Network to an emulator: with deadlines on the clock, and with a process that can die at a request.
+    """Network to an emulator, with deadlines on the clock and a process that can die at a request.
 
     `dies_at` is the number of the last request, from 1 and among requests whose method `counts`: it never arrives, or
     (if it `arrives`) takes effect without an answer. At the request `jump_at` the computer was asleep for `jump`
@@ -205,14 +205,14 @@ class ApplyRun:
 
     @property
     def exit(self) -> ExitCode:
-        """The exit code, by the function that the command line uses."""
+        """Return the exit code, by the function that the command line uses."""
         if self.applied is not None:
             return get_apply_exit_code(self.applied)
         return get_exit_code(self.refused) if self.refused else ExitCode.OK
 
     @property
     def has_held(self) -> bool:
-        """Whether a create had to wait for an earlier request."""
+        """Return whether a create was held for an earlier request."""
         return self.applied is not None and any(outcome.held_until for outcome in self.applied.outcomes)
 
     @property
@@ -230,7 +230,7 @@ class ApplyRun:
 
 
 class FaultyAccount:
-    """Emulated account on a clock of its own."""
+    """Emulated account with a separate clock."""
 
     def __init__(self) -> None:
         self.clock = FakeClock(max_waits=math.inf)
@@ -261,7 +261,7 @@ class FaultyAccount:
 
 
 class FaultyProject:
-    """Folder with specs and a state, in which the command would be run."""
+    """Project folder with specs and a state."""
 
     def __init__(self, folder: Path, account: FaultyAccount) -> None:
         self.folder = folder
@@ -285,7 +285,7 @@ class FaultyProject:
 
     @property
     def state(self) -> State | None:
-        """O8: the recorded state; it can be read at any time."""
+        """Read the state, which must be readable at any time (O8)."""
         return self.file.read()
 
     def lose_state(self) -> None:
@@ -315,7 +315,7 @@ class FaultyProject:
             assert self.read_state_files() == state_files
 
     def apply(self, connection: FaultyConnection | None = None) -> ApplyRun:
-        """Plan and apply as the command does, up to the end or to the death of the process."""
+        """Plan and apply as the command does, until the end or the death of the process."""
         before, began = self.account.read_last_sequence(), self.account.clock.seconds
         connection = connection or FaultyConnection(self.account.app, self.account.clock)
         events: list[Event] = []
@@ -385,12 +385,12 @@ class FaultyProject:
             max_response_bytes=MAX_RESPONSE_BYTES,
         ) as transport:
             cancelled, relay = threading.Event(), EventQueue(events.append)
-            courier = RetryingSender(transport, clock, cancelled=cancelled, listener=relay.put)
+            sender = RetryingSender(transport, clock, cancelled=cancelled, listener=relay.put)
             yield Workspace(
                 settings=settings,
                 specs=merge_specs(self._specs, baseline),
-                sender=courier,
-                client=Client(MeasuringSender(courier, clock)),
+                sender=sender,
+                client=Client(MeasuringSender(sender, clock)),
                 registry=Registry({"env": Environment(self.secrets)}),
                 state=ProjectState(self.file, settings.entropy),
                 events=relay,
@@ -400,9 +400,9 @@ class FaultyProject:
             )
 
 
-def _close_files(memory: ProjectState) -> None:
+def _close_files(project_state: ProjectState) -> None:
     """Close the files of the state, as the kernel does for a dead process."""
-    session = memory._session
+    session = project_state._session
     if session is not None:
         session.release()
 
@@ -414,11 +414,14 @@ def _record_artefacts(run: ApplyRun) -> None:
         documents.append(serialize_plan(run.planned.plan))
     if run.applied is not None:
         documents += [serialize_apply_result(run.applied), render_summary(run.applied).plain]
-    get_detector().add_artefact("what a run told", json.dumps([*documents, repr(run.events)], default=str))
+    get_detector().add_artefact("output of a run", json.dumps([*documents, repr(run.events)], default=str))
 
 
 def check_run(run: ApplyRun, *, false_refusals: Collection[str] = ()) -> None:
-    """O2, O3, O4 and O7 for one run. `false_refusals` are texts of faults that refuse a request after its effect."""
+    """Check O2, O3, O4 and O7 for one run.
+
+    `false_refusals` are texts of faults that refuse a request after its effect.
+    """
     if run.planned is None or run.killed or run.applied is None:
         assert run.killed or not run.writes, "O2: nothing is sent without a plan"
     check_writes(run)
@@ -428,7 +431,7 @@ def check_run(run: ApplyRun, *, false_refusals: Collection[str] = ()) -> None:
 
 
 def check_writes(run: ApplyRun) -> None:
-    """O2 and O3: every write is in the plan, with exactly the planned content."""
+    """Check O2 and O3: every write is in the plan, with exactly the planned content."""
     changes = {change.address: change for change in run.planned.plan.effective} if run.planned else {}
     for entry in run.writes:
         assert any(_matches_change(entry, change, run) for change in changes.values()), (
@@ -512,7 +515,7 @@ def _flatten_body(body: Mapping[str, Any]) -> dict[FieldPath, Any]:
 
 
 def check_order(run: ApplyRun) -> None:
-    """O4: a group is created before its destination, and deleted after it; deletions come last."""
+    """Check O4: a group is created before its destination, and deleted after it; deletions come last."""
     created_ids: list[str] = []
     effects = run.effects
     deleted = [number for number, effect in enumerate(effects) if effect.verb == "deleted"]
@@ -535,7 +538,7 @@ def check_order(run: ApplyRun) -> None:
 
 
 def check_outcomes(run: ApplyRun, false_refusals: Collection[str] = ()) -> None:
-    """O7: one outcome per effective change in plan order; outcomes and exit code agree with the history."""
+    """Check O7: each effective change has an outcome in plan order; outcomes and exit code match the history."""
     assert run.planned is not None
     assert run.applied is not None
     outcomes = run.applied.outcomes

@@ -1,4 +1,4 @@
-"""Git repositories for tests of commands that read earlier revisions."""
+"""Create git repositories for tests of commands that read earlier revisions."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def commit(folder: Path, tag: str) -> None:
 
 
 def write_distrusting_git(folder: Path) -> dict[str, str]:
-    """Write a git that takes every repository for another user's, as after a change of owner. Returns the variable by
+    """Write a git that treats every repository as owned by another user. Returns the variable by
     which it is found. It works for every user who runs the tests: only root can give a repository away."""
     folder.mkdir()
     program = folder / "git"

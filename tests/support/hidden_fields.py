@@ -1,5 +1,4 @@
-"""A project whose destinations have values in fields that the catalogue does not describe, for tests that search output
-for these values.
+"""Prepare a project with values in fields outside the catalogue, for tests that search output for these values.
 
 Every value is a canary. The shapes are those that a value can have: plain, in a mapping, in a list, in rows.
 """
@@ -42,7 +41,7 @@ READ_COMMANDS = [
 
 
 def make_canary(label: str) -> str:
-    """Make a value that must occur in no output, in no encoding."""
+    """Make a value that no output may contain in any encoding."""
     value = f"canary {label}/+é"
     get_detector().add_secret(label, value)
     return value
@@ -150,7 +149,7 @@ class HiddenFieldsProject:
         return shown_fields
 
     def is_converged(self) -> bool:
-        """Whether a new plan is empty."""
+        """Return whether a new plan is empty."""
         return self.run("plan", "--detailed-exitcode").exit == 0
 
     def find_id(self, key: str) -> str:

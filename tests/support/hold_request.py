@@ -1,4 +1,4 @@
-"""A server before an emulated account that holds one request at a chosen moment, until its sender is dead."""
+"""Hold one request to an emulated account at a chosen moment, until its sender is killed."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class HoldPoint(StrEnum):
     """Moment at which a request is held."""
 
     BEFORE_EFFECT = "before its effect"
-    LATE_EFFECT = "before its effect, which comes later"
+    LATE_EFFECT = "before its late effect"
     AFTER_EFFECT = "after its effect"
-    MID_HEADERS = "in the middle of the headers"
-    MID_BODY = "in the middle of the body"
-    AFTER_ANSWER = "behind the answer"
+    MID_HEADERS = "within the headers"
+    MID_BODY = "within the body"
+    AFTER_ANSWER = "after the answer"
 
 
 _CONNECTION_PHASES = {
@@ -67,7 +67,7 @@ class RequestHolder:
             fault = Fault(
                 FaultKind.HANG, environ["REQUEST_METHOD"], path, _CONNECTION_PHASES[self.hold_point], last=1
             )
-            environ[CLIENT_SOCKET_KEY].wait = lambda seconds: self._hold()  # called when the bytes are out
+            environ[CLIENT_SOCKET_KEY].wait = lambda seconds: self._hold()  # called after the bytes are sent
             with self._lock:
                 self.app.faults.add(fault)
                 return self.app(environ, start_response)

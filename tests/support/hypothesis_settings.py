@@ -1,4 +1,4 @@
-"""Settings of property tests: the number of their examples, and no time limit for an example."""
+"""Set the number of examples of property tests, without a time limit for an example."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from long_runs import small_and_large
 
 
 def disable_deadlines() -> None:
-    """Let an example of any property take its time: a busy machine proves nothing about the product."""
+    """Disable the deadline of all examples, which a busy machine would exceed."""
     settings.register_profile("without deadlines", deadline=None)
     settings.load_profile("without deadlines")
 
 
 def fixed_examples(count: int) -> settings:
-    """Settings of a property with `count` examples, in every run the same examples.
+    """Return settings with `count` examples, the same in every run.
 
-    A failure is not made smaller, which could take minutes: the examples are small.
+    Failures are not shrunk, which could take minutes: the examples are small.
     """
     return settings(
         max_examples=count,
@@ -34,7 +34,7 @@ def fixed_examples(count: int) -> settings:
 def check_examples(
     *strategies: SearchStrategy[Any], few: int, many: int, **named: SearchStrategy[Any]
 ) -> Callable[[Callable[..., None]], Callable[[int], None]]:
-    """Make a test of a property: with `few` fixed examples in a usual run, with `many` by `-m long`.
+    """Decorate a property test: `few` fixed examples in a usual run, `many` by `-m long`.
 
     `strategies` and `named` are those of `given`.
     """

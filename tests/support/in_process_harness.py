@@ -1,4 +1,4 @@
-"""Specs and an emulated account in one process, without a socket: thousands of plans and applies in a minute.
+"""Plan and apply against an emulated account in one process, without a socket.
 
 Everything else is real: specs are files, the transport encodes and decodes, the state is a file.
 """
@@ -17,8 +17,7 @@ from typing import Any
 
 from fake_clock import FakeClock
 from requests.adapters import BaseAdapter
-from secret_leak_detector import LeakDetector
-from secret_leak_detector import check_findings as check_for_leaks
+from secret_leak_detector import LeakDetector, check_findings
 from werkzeug.test import Client as Caller
 
 from reconciler.api.client import Client
@@ -188,12 +187,12 @@ class InProcessProject:
 
     @property
     def state(self) -> State | None:
-        """The recorded state."""
+        """Read the state."""
         return StateFile(self._state, "state.json").read()
 
     @property
     def history(self) -> tuple[HistoryEntry, ...]:
-        """Every request so far."""
+        """Return all requests."""
         return tuple(self.app.read_history())
 
     def read_new_history(self) -> list[HistoryEntry]:
@@ -204,7 +203,7 @@ class InProcessProject:
 
     @property
     def state_text(self) -> str:
-        """The text of all files of the state, without the key."""
+        """Read the text of all state files, without the key."""
         files = sorted(self._state.parent.glob("state.json*"))
         return "".join(file.read_text() for file in files if not file.name.endswith(".key"))
 
@@ -241,12 +240,12 @@ class InProcessProject:
             adapter=self.adapter_factory(self.app),
         ) as transport:
             cancelled, relay = threading.Event(), EventQueue(ignore_event)
-            courier = RetryingSender(transport, self.clock, cancelled=cancelled, listener=relay.put)
+            sender = RetryingSender(transport, self.clock, cancelled=cancelled, listener=relay.put)
             yield Workspace(
                 settings=settings,
                 specs=self._specs,
-                sender=courier,
-                client=Client(courier),
+                sender=sender,
+                client=Client(sender),
                 registry=Registry({"env": Environment(self.secrets)}),
                 state=ProjectState(
                     self.state_file_factory(self._state, "state.json"),
@@ -265,7 +264,7 @@ def open_project(**behaviour: Any) -> Iterator[InProcessProject]:
     with TemporaryDirectory(dir=_IN_MEMORY if _IN_MEMORY.is_dir() else None) as folder:
         project = InProcessProject(Path(folder), behaviour)
         yield project
-        check_for_leaks(project.leak_detector.collect_findings())
+        check_findings(project.leak_detector.collect_findings())
 
 
 def _list_secret_variables(declared: Any) -> Iterator[str]:

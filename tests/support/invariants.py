@@ -1,6 +1,6 @@
-"""Invariants of every account and every state, whatever happened to the runs that worked on them.
+"""Check the invariants of accounts and states after any runs.
 
-The checks read the emulator's own history of effects, never the output of the program.
+The checks read the history of the emulator, never the output of the program.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def list_writes(entries: Iterable[HistoryEntry], names: CallNames) -> list[str]:
 
 
 def check_history(scenario: Scenario, history: Sequence[HistoryEntry], names: CallNames) -> None:
-    """O1 to O4 over all requests of all runs since the scenario was prepared."""
+    """Check O1 to O4 over all requests of all runs since the scenario was prepared."""
     observed_effects = list_effects(history, names)
     check_no_duplicates(observed_effects, _find_late_deletions(history, names))
     check_nothing_unplanned(scenario, list_writes(history, names))
@@ -52,8 +52,7 @@ def check_history(scenario: Scenario, history: Sequence[HistoryEntry], names: Ca
 
 
 def _find_late_deletions(history: Iterable[HistoryEntry], names: CallNames) -> Counter[str]:
-    """Count the calls whose object a late deletion took: no run can prevent that, and the object is to be created
-    again."""
+    """Count the calls whose object a late deletion removed. No run can prevent such a deletion."""
     late_entries = [entry for entry in history if entry.effect_of]
     return Counter(
         f"create {parse_address(call)}"
@@ -63,7 +62,7 @@ def _find_late_deletions(history: Iterable[HistoryEntry], names: CallNames) -> C
 
 
 def check_no_duplicates(observed_effects: Effects, deleted_late: Counter[str] | None = None) -> None:
-    """O1: no second group and no second destination for one entry, apart from objects that were `deleted_late`."""
+    """Check O1: no entry has a second group or destination, except after a deletion in `deleted_late`."""
     created = Counter(
         call for call, effect in observed_effects if effect in {"created group", "created destination"}
     )
@@ -72,12 +71,12 @@ def check_no_duplicates(observed_effects: Effects, deleted_late: Counter[str] | 
 
 
 def check_nothing_unplanned(scenario: Scenario, sent: Iterable[str]) -> None:
-    """O2: every write is one of the scenario's calls."""
+    """Check O2: every write is one of the scenario's calls."""
     assert set(sent) - set(scenario.calls) == set(), "written without a plan"
 
 
 def check_deletions(scenario: Scenario, observed_effects: Effects) -> None:
-    """O3: only objects that the specs give up were deleted."""
+    """Check O3: only objects that the specs remove were deleted."""
     deleted = [(call, effect) for call, effect in observed_effects if effect.startswith("deleted ")]
     allowed = {call for call in scenario.calls if call.startswith("delete ")}
     for call, effect in deleted:
@@ -86,7 +85,7 @@ def check_deletions(scenario: Scenario, observed_effects: Effects) -> None:
 
 
 def check_order(observed_effects: Effects) -> None:
-    """O4: a group is created before its destination, and a destination is deleted before its group."""
+    """Check O4: a group is created before its destination, and a destination is deleted before its group."""
     positions = {call: number for number, (call, _) in reversed(list(enumerate(observed_effects)))}
     for call, position in positions.items():
         verb, _, address = call.partition(" ")
@@ -103,14 +102,14 @@ def check_order(observed_effects: Effects) -> None:
 
 @dataclass(frozen=True)
 class AppliedRun:
-    """One apply: its plan and its requests."""
+    """Apply with its plan and its requests."""
 
     planned: PlanResult
     history: tuple[HistoryEntry, ...]
 
 
 def check_run(run: AppliedRun, names: CallNames, *, is_recovering: bool) -> None:
-    """O2 and O9 for one run: it sent only planned writes, and no more requests than the plan may cost."""
+    """Check O2 and O9 for one run: only planned writes, and no more requests than the plan may cost."""
     planned = {
         f"{verb} {change.address}" for change in run.planned.plan.effective for verb in _VERBS[change.action]
     }
@@ -133,7 +132,7 @@ _VERBS = {
 
 
 def count_max_requests(planned: PlanResult, *, is_recovering: bool) -> int:
-    """O9: the most requests of one apply.
+    """Count the most requests that one apply may send (O9).
 
     A plan is one account call, two lists, one read per destination, one list of connections per deletion or
     replacement, and one read of each removed group that is not listed any more. An apply makes one before and one
@@ -176,7 +175,7 @@ def _count_clear_requests(change: Change) -> int:
 
 
 def check_state(file: Path, app: Emulator, *, is_settled: bool) -> None:
-    """O8: the state can be read. If it `is_settled`, its ids exist, and no intent is open."""
+    """Check O8: the state can be read. If it `is_settled`, its ids exist, and no intent is open."""
     state = StateFile(file, "the state").read()
     if not is_settled:
         return
@@ -185,7 +184,7 @@ def check_state(file: Path, app: Emulator, *, is_settled: bool) -> None:
     groups = {group["id"]: group for group in app.dump().get("groups", [])}
     for address, record in state.records.items():
         assert record.intent is None, f"{address} has an open intent"
-        assert record.id in groups, f"{address} is remembered under an id that does not exist"
+        assert record.id in groups, f"{address} is recorded with a missing id"
         assert address.kind == GROUP or "destination" in groups[record.id]
         assert not record.unverified, f"{address} still waits for its tests"
 

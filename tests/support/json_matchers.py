@@ -1,4 +1,4 @@
-"""Compare a JSON value with a sketch of it: fixed values, types, patterns, keys."""
+"""Compare a JSON value with a pattern of values, types, regular expressions and keys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Setting up situations, letting runs die in them, and letting others go on."""
+"""Prepare scenarios, kill runs in them, and let later runs converge."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MAX_APPLIES = 2
 
 @dataclass
 class ScenarioRun:
-    """The runs of a scenario."""
+    """Runs of a scenario."""
 
     scenario: Scenario
     setup: ScenarioSetup
@@ -36,7 +36,7 @@ class ScenarioRun:
 
     @property
     def history(self) -> list[HistoryEntry]:
-        """The requests since the scenario was prepared."""
+        """List the requests since the scenario was prepared."""
         return self.account.app.read_history(self.names.last_prepared)
 
     def run(
@@ -47,7 +47,7 @@ class ScenarioRun:
         workers: int = 1,
         may_survive: bool = False,
     ) -> KillableRun:
-        """One apply. It must die at the trigger or step, unless it `may_survive`, and must not end in an error."""
+        """Run one apply, which must die at the trigger or step unless it `may_survive`, and must not fail."""
         account, before = self.account, len(self.history)
         account.parallelism = workers
         killable = KillableRun(account, self.names, trigger, kill_step)
@@ -69,7 +69,7 @@ class ScenarioRun:
         return killable
 
     def _attempt(self) -> None:
-        """Apply. Without a state, a completed removal looks like a wrong id: an operator deletes such entries."""
+        """Apply. Delete completed removals if the state is lost, because their ids are unknown then."""
         try:
             self.account.attempt()
         except ReconcilerError as error:
@@ -79,8 +79,10 @@ class ScenarioRun:
             self.account.attempt()
 
     def converge(self, *, workers: int = 1) -> None:
-        """O5: after at most two applies a plan is empty, and to apply it writes nothing. Where a create has to wait it
-        does so at once and 5 s later, and no longer once the request before it is settled."""
+        """Check O5: after at most two applies a plan is empty, and a further apply writes nothing.
+
+        A held create waits at once and 5 s later, and is sent after the settle time of the earlier request.
+        """
         for pause in PAUSES:
             self.account.clock.sleep(pause)
             for _ in range(MAX_APPLIES + 1):
@@ -96,13 +98,13 @@ class ScenarioRun:
 
     @property
     def has_held(self) -> bool:
-        """Whether the plan of the last run has a create that has to wait."""
+        """Return whether the plan of the last run has a held create."""
         assert self.account.planned is not None
         return bool(self.account.planned.plan.held)
 
     @property
     def is_done(self) -> bool:
-        """Whether the plan of the last run was empty."""
+        """Return whether the plan of the last run was empty."""
         assert self.account.planned is not None
         return {change.action for change in self.account.planned.plan.changes} <= {Action.NO_OP}
 
@@ -117,7 +119,7 @@ class ScenarioRun:
 
 @contextmanager
 def prepare_scenario(scenario: Scenario, **behaviour: Any) -> Iterator[ScenarioRun]:
-    """A scenario right before its apply."""
+    """Prepare a scenario up to its apply."""
     with open_project(**{**scenario.behaviour, **behaviour}) as account:
         setup = ScenarioSetup(account)
         scenario.prepare(setup)
@@ -136,11 +138,11 @@ def _snapshot_undisturbed(scenario: Scenario) -> tuple[Any, Any]:
 
 @cache
 def list_file_steps(scenario: Scenario) -> tuple[str, ...]:
-    """The file operations of one worker on the state, in a run without failures."""
+    """List the file operations of one worker on the state, in a run without failures."""
     with prepare_scenario(scenario) as scenario_run:
         return tuple(scenario_run.run().steps)
 
 
 def get_undisturbed(scenario: Scenario, *, with_health: bool) -> Any:
-    """The account after a run without failures."""
+    """Return the account after a run without failures."""
     return _snapshot_undisturbed(scenario)[0 if with_health else 1]

@@ -1,4 +1,4 @@
-"""A run of the program that can die at a chosen moment, within this process.
+"""Run the program in this process, and kill the run at a chosen moment.
 
 The whole run dies: every later request and every later file operation of any of its threads raises `RunKilled`, and no
 cleanup happens. Bytes that the run had handed to the network or to the disk by then stay.
@@ -43,16 +43,16 @@ class RunKilled(BaseException):
 
 
 class KillPoint(StrEnum):
-    """Moment of a call at which a run dies."""
+    """Moment of a call at which a run is killed."""
 
-    BEFORE_SENDING = "before it is sent"
-    BEFORE_EFFECT = "sent, before its effect"
-    LATE_EFFECT = "sent, and its effect comes later"
-    AFTER_EFFECT = "after its effect, before any answer"
-    MID_ANSWER = "in the middle of its answer"
-    BEFORE_RECORD = "after its answer, before it is remembered"
-    MID_RECORD = "in the middle of remembering it"
-    AFTER_RECORD = "after it is remembered"
+    BEFORE_SENDING = "before the request"
+    BEFORE_EFFECT = "after the request, before its effect"
+    LATE_EFFECT = "before its late effect"
+    AFTER_EFFECT = "after its effect, before its answer"
+    MID_ANSWER = "within its answer"
+    BEFORE_RECORD = "after its answer, before its record"
+    MID_RECORD = "within its record"
+    AFTER_RECORD = "after its record"
 
 
 RECORD_POINTS = (KillPoint.MID_RECORD, KillPoint.AFTER_RECORD)
@@ -167,7 +167,7 @@ class KillableRun:
 
     @property
     def folder(self) -> Path:
-        """The folder of the state."""
+        """Return the folder of the state."""
         return self._state.parent
 
     def build_adapter(self, app: Emulator) -> BaseAdapter:
@@ -232,7 +232,7 @@ class KillableRun:
                 inner.send(request, **options)
             except requests.ConnectionError:
                 self.kill()
-            raise AssertionError("the fault did not strike")
+            raise AssertionError("the fault was not triggered")
         response = inner.send(request, **options)
         if point is KillPoint.AFTER_EFFECT:
             self.kill()
@@ -272,7 +272,7 @@ class KillableRun:
         return file.write(content)
 
     def record_sync(self, descriptor: int) -> None:
-        """Record that so many bytes of a file are durable."""
+        """Record the number of durable bytes of a file."""
         status = os.fstat(descriptor)
         self._synced[status.st_ino] = status.st_size
         if descriptor == self._kill_after_sync:
@@ -289,7 +289,7 @@ class KillableRun:
             self.kill()
 
     def _check_announced(self, call: str) -> None:
-        """S-01: the durable state announces the call."""
+        """Check S-01: the durable state announces the call."""
         if not is_announced(call, self._read_durable_state()):
             self.unannounced.append(call)
 
@@ -302,7 +302,7 @@ class KillableRun:
 
 
 def is_announced(call: str, state: State) -> bool:
-    """Whether a state has an intent for a call: with the mark of sending if it creates an object, and for a test
+    """Return whether a state has an intent for a call: with the sent time if it creates an object, and for a test
     without an intent if the write before it is recorded as done."""
     verb, _, _ = call.partition(" ")
     records = {str(address): record for address, record in state.records.items()}
@@ -368,7 +368,7 @@ class _KillableJournal:
 
 
 class _TruncatedBody(io.RawIOBase):
-    """Half a body, after which the reader dies."""
+    """Half of a body, after which the reader is killed."""
 
     def __init__(self, half: bytes, run: KillableRun) -> None:
         self._half, self._run = half, run
@@ -414,7 +414,7 @@ sys.addaudithook(_audit)
 
 @contextmanager
 def run_killable(run: KillableRun) -> Iterator[None]:
-    """Run within the life of a run, until the last of its threads has ended."""
+    """Track the threads and files of a killable run, until its last thread has ended."""
     global _current_run
     account, before, sync = run._account, set(threading.enumerate()), os.fsync
 
@@ -432,5 +432,5 @@ def run_killable(run: KillableRun) -> Iterator[None]:
             assert not thread.is_alive()
         os.fsync, _current_run = sync, None
         for file in run.files:
-            file.close()  # the system does it for a process that is gone
+            file.close()  # the system closes the files of a dead process
         account.adapter_factory, account.state_file_factory = WsgiAdapter, StateFile

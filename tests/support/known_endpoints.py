@@ -1,4 +1,4 @@
-"""Every known endpoint, as one request that succeeds, and the required content of its answer.
+"""List every known endpoint as one successful request, with the required content of its answer.
 
 Words in braces stand for ids and hashes of a prepared account (`prepare_account`). If the evidence is not enough to be
 sure, `doubt` names the uncertain part, and `switch` names the setting of the emulator for the other possibility.
@@ -396,7 +396,7 @@ def prepare_account(account: EmulatedAccount) -> dict[str, str]:
         ("/v1/external-secrets-managers", MANAGER),
     ):
         account.post(path, fill_placeholders(body, names))
-    account.clock.time += timedelta(days=1)  # long enough for a private link to be made
+    account.clock.time += timedelta(days=1)  # time for the creation of a private link
     account.post("/v1/private-links", LINK)
     for name, path in (
         ("certificate", f"/v1/destinations/{group}/certificates"),

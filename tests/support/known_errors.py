@@ -1,4 +1,4 @@
-"""Every known error, as one request that provokes it.
+"""List every known error as one request that causes it.
 
 Words in braces stand for ids of a prepared account, as in `known_endpoints`. `code` and `message` are None if they
 could not be established; `doubt` marks everything that rests on little evidence, and `switch` names the setting for the
@@ -264,7 +264,7 @@ ERRORS = (
             ("GET", "/service-account"),
             ("GET", "/users"),
             ("POST", "/users"),
-            ("DELETE", "/users/someone"),
+            ("DELETE", "/users/no_such"),
         )
     ),
     *(
@@ -352,7 +352,7 @@ ERRORS = (
         "/v1/groups/{group}/users",
         "NotFound_User",
         None,
-        body={"email": "nobody@acme.example", "role": "Destination Reviewer"},
+        body={"email": "unknown@acme.example", "role": "Destination Reviewer"},
     ),
     _build_not_found(
         "a user who is no member", "DELETE", "/v1/groups/{group}/users/no_such", "NotFound_User", None

@@ -1,4 +1,4 @@
-"""One test for both runs: small in the usual run, large by `-m long`."""
+"""Parametrise a test for both runs: small in the usual run, large by `-m long`."""
 
 from __future__ import annotations
 

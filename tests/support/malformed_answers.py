@@ -17,7 +17,7 @@ from scripted_server import ServerConnection
 
 OK = b"HTTP/1.1 200 OK"
 DRIP_PAUSE = 0.02
-LEAP_AFTER = 10
+LEAP_AFTER = 3
 """Bytes of a drip before the clock leaps."""
 FLOOD_BLOCK = 64
 """Copies of a piece that a flood sends at once."""
@@ -39,7 +39,9 @@ class MalformedAnswer:
     endless: bool = False
 
     def send(self, wire: ServerConnection, leap: Callable[[], None] = lambda: None) -> None:
-        """Send the answer. `leap` is called once in the middle of an endless answer: a clock may leap there."""
+        """Send the answer. `leap` is called once in an endless answer: a clock may leap there."""
+        if self.is_silent:
+            leap()
         wire.send(self.head)
         leaps_after = LEAP_AFTER if self.endless else None
         for piece in self.pieces:
@@ -47,7 +49,7 @@ class MalformedAnswer:
                 wire.drip(piece[:leaps_after], DRIP_PAUSE)
             else:
                 wire.send(piece)
-        if self.endless:
+        if self.endless and not self.is_silent:
             leap()
         if self.endless and self.drip:
             wire.drip(self.pieces[-1][leaps_after:], DRIP_PAUSE)

@@ -1,4 +1,4 @@
-"""Packages with an entry point, installed as far as Python can see."""
+"""Install packages with an entry point on the import path."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reference model of a project: declared entries, the state that must be recorded, and the expected result of an apply.
+"""Model a project: declared entries, the expected state, and the expected result of an apply.
 
 A model without any code of the product: entries, recorded ids, and the rules by which an entry finds its group.
 """
@@ -185,7 +185,7 @@ class ReferenceModel:
         return ExpectedMatches(matched, new, problems, missing)
 
     def _is_mistyped(self, id: str | None, contents: AccountContents) -> bool:
-        """Whether an id belongs to no object that was ever known, and is close to the id of a group."""
+        """Return whether an id was never known and is similar to the id of a group."""
         if (
             id is None
             or id in contents
@@ -207,19 +207,19 @@ class ReferenceModel:
     def _is_destination_missing(
         self, key: str, id: str, records: Mapping[str, ModelRecord], contents: AccountContents
     ) -> bool:
-        """Whether the recorded destination is missing. A destination recorded under another id belonged to another
+        """Return whether the recorded destination is missing. A record with another id belonged to another
         group."""
         record = records.get(key, ModelRecord())
         is_known = record.destination == id and DESTINATION not in record.pending_deletes
         return self.entries[key].has_destination and is_known and "destination" not in contents[id]
 
     def _has_orphans(self, records: Mapping[str, ModelRecord], contents: AccountContents) -> bool:
-        """Whether recorded, existing objects are neither declared nor given up."""
+        """Return whether recorded, existing objects are neither declared nor removed."""
         for key, record in records.items():
             entry, removal = self.entries.get(key), self.removals.get(key)
             scope = removal.scope if removal is not None else ""
-            group_is_meant = entry is not None or scope in {"pair", "forget"}
-            if record.group in contents and not group_is_meant:
+            is_group_expected = entry is not None or scope in {"pair", "forget"}
+            if record.group in contents and not is_group_expected:
                 return True
             is_live = record.destination in contents and "destination" in contents[record.destination or ""]
             if is_live and not (entry is not None and entry.has_destination) and not scope:
@@ -227,7 +227,7 @@ class ReferenceModel:
         return False
 
     def has_record(self, key: str) -> bool:
-        """Whether the object of a removal of this key is known."""
+        """Return whether the state has a record for a removal of this key."""
         return self.find_group_id(key, self.get_records()) is not None or self._is_completed(key)
 
     def find_group_id(self, key: str, records: Mapping[str, ModelRecord]) -> str | None:
@@ -245,7 +245,7 @@ class ReferenceModel:
     def _find_removal_problems(
         self, records: Mapping[str, ModelRecord], matched: Mapping[str, str], contents: AccountContents
     ) -> Iterator[str]:
-        """Find removals that do not mean the object of their key for certain."""
+        """Find removals that do not certainly identify the object of their key."""
         for key, removal in self.removals.items():
             problem = self._find_removal_problem(key, removal, records, matched=matched, contents=contents)
             if problem and not (
@@ -260,7 +260,7 @@ class ReferenceModel:
         matched: Mapping[str, str],
         contents: AccountContents,
     ) -> bool:
-        """Whether a removal was carried out, and none of its objects exists."""
+        """Return whether a removal is complete and none of its objects exists."""
         removal = self.removals[key]
         if self.find_group_id(key, records) is not None and key not in matched:
             return False
@@ -300,7 +300,7 @@ class ReferenceModel:
         )
 
     def record_run(self, run: ApplyRun, expected: ExpectedMatches, before: AccountContents) -> None:
-        """Record the effects of a run, as far as it came."""
+        """Record the effects of a complete or interrupted run."""
         if run.planned is None or run.refused:
             return
         self.records = self.get_records()
@@ -436,7 +436,7 @@ class ReferenceModel:
             del self.records[key]
 
     def must_send_password(self, key: str) -> bool:
-        """Whether the next apply has to send the password of an existing destination."""
+        """Return whether the next apply has to send the password of an existing destination."""
         record = self.get_records().get(key)
         current_password = self.passwords[self.entries[key].variable]
         return record is not None and (

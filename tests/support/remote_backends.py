@@ -1,4 +1,4 @@
-"""Places for states that runners share: a bare git repository, and a bucket of an emulated S3."""
+"""Provide remote backends for states: a bare git repository, and a bucket of an emulated S3."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def build_context(
 
 
 class BareRepository:
-    """A bare repository."""
+    """Bare repository."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -60,7 +60,7 @@ class BareRepository:
         return folder
 
     def read_files(self, branch: str = BRANCH) -> dict[str, str]:
-        """Read all files of a branch; none if there is no branch."""
+        """Read all files of a branch. Returns no files if the branch is missing."""
         if not run_git(self.path, "branch", "--list", branch):
             return {}
         names = run_git(self.path, "ls-tree", "--name-only", branch).splitlines()
@@ -94,7 +94,7 @@ def build_s3_environ(endpoint: str) -> dict[str, str]:
 
 
 class S3Bucket:
-    """Bucket of an emulated S3. `environ` leads there."""
+    """Bucket of an emulated S3. `environ` has its address and credentials."""
 
     name = "states"
 

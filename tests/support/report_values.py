@@ -1,4 +1,4 @@
-"""Plans and outcomes that the tests of `report` and `cli` share, built from model values."""
+"""Build plans and outcomes from model values, for tests of `report` and `cli`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The shape of every request that a client of groups and destinations may send: keys, types, required keys."""
+"""Check the shape of every request for groups and destinations: keys, types and required keys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The shape of every known answer: keys, types, fixed words.
+"""Check the shape of every known answer: keys, types and fixed values.
 
 Unknown keys are refused, so that a key that an emulator invents is found, and a key that may be missing is optional
 here. A shape belongs to a method and a path; `check_response` looks it up.
@@ -22,7 +22,7 @@ Sha256Hex = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class Shape(BaseModel):
-    """Shape without conversions: `"1"` is no number and `1` is no flag."""
+    """Strict shape: `"1"` is no number and `1` is no flag."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
@@ -304,7 +304,7 @@ class EndpointShape:
         return TypeAdapter(self.data)
 
     def matches(self, method: str, path: str) -> bool:
-        """Whether a request belongs to this endpoint."""
+        """Return whether a request belongs to this endpoint."""
         return method == self.method and self._pattern.fullmatch(path) is not None
 
     def validate(self, data: Any) -> None:

@@ -1,4 +1,4 @@
-"""A project after its first apply, and a saved plan with a change of each kind."""
+"""Prepare a project after its first apply, and a saved plan with a change of each kind."""
 
 from __future__ import annotations
 
@@ -136,18 +136,18 @@ class SavedPlanProject(AppliedProject):
         return self.run("apply", "plan.json", *options)
 
     def read_plan(self) -> Any:
-        """The content of the saved plan."""
+        """Read the content of the saved plan."""
         return json.loads(self.plan_file.read_bytes())["content"]
 
     def forge_plan(self, change: Callable[[Any], None]) -> None:
-        """Edit the content of the saved plan, and seal it again as a fresh plan."""
+        """Edit the content of the saved plan, and seal the result."""
         content = self.read_plan()
         change(content)
         self.plan_file.write_bytes(seal_content(content))
 
 
 def seal_content(content: Any) -> bytes:
-    """The bytes of a plan file with this content and a valid seal."""
+    """Return the bytes of a plan file with this content and a valid seal."""
     text = json.dumps(content, sort_keys=True, indent=1)
     sealed_part = f' "signature": null,\n "content": {text}}}\n'.encode()
     return b'{"seal": "%s",\n%s' % (hashlib.sha256(sealed_part).hexdigest().encode(), sealed_part)
@@ -201,7 +201,7 @@ def recreate_orders(saved_project: SavedPlanProject, region: str) -> None:
 
 
 def forget_pair(saved_project: SavedPlanProject, key: str) -> None:
-    """Make the state forget a pair."""
+    """Delete the records of a pair from the state."""
     assert saved_project.run("state", "forget", f"group.{key}", "--auto-approve").exit == 0
 
 
@@ -246,7 +246,7 @@ EXPECTED_WRITES: dict[str, Any] = {
 
 
 def list_sent(saved_project: SavedPlanProject, before: int) -> dict[str, Any]:
-    """The writes after the first `before`, with names for ids; no two are the same."""
+    """List the writes after the first `before` writes, with names for ids. All writes differ."""
     names = {group["id"]: group["name"] for group in saved_project.server.app.dump()["groups"]}
     names |= {saved_project.old: "old", saved_project.orders: "orders"}
     sent: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""Scenarios right before an apply, each with the calls that the apply has to make.
+"""Define scenarios before an apply, each with the calls of the apply.
 
 A scenario is an account, the state of earlier runs, and an edit of the specs. The calls are written by hand and derived
 from nothing: no run may send other writes in that scenario, however often it is killed.
@@ -49,13 +49,13 @@ NEW_PASSWORD = "a-battery-of-2026"
 
 
 class ScenarioHost(Protocol):
-    """A project and its account, in which a scenario is prepared."""
+    """Project and account of a scenario."""
 
     secrets: dict[str, str]
 
     @property
     def app(self) -> Emulator:
-        """The emulator of the account."""
+        """Return the emulator of the account."""
 
     def declare(self, groups: Mapping[str, Any], **more: Any) -> None:
         """Write the specs."""
@@ -85,22 +85,22 @@ class ScenarioSetup:
         self.declare(self.groups)
 
     def apply_earlier(self, groups: Mapping[str, Any]) -> None:
-        """Let an earlier run create these groups."""
+        """Create these groups by an earlier run."""
         self.declare(groups)
         self.host.attempt()
         assert set(groups) <= self.list_names()
 
     def build_removal(self, name: str) -> dict[str, Any]:
-        """A removal entry that is valid without a state, too."""
+        """Build a removal entry that is also valid without a state."""
         return {"group": name, "id": self.find_id(name), "name": name}
 
     def find_id(self, name: str) -> str:
-        """The id of the only group of this name."""
+        """Find the id of the only group of this name."""
         [id] = self.host.app.dashboard.find_group_ids(name)
         return id
 
     def list_names(self) -> set[str]:
-        """The names of all groups of the account."""
+        """List the names of all groups of the account."""
         return {group["name"] for group in self.host.app.dump().get("groups", [])}
 
 
@@ -124,17 +124,17 @@ class Scenario:
         return self.name
 
     def count_earlier(self, index: int) -> int:
-        """The number of equal calls before the call at this index."""
+        """Count the equal calls before the call at this index."""
         return self.calls[:index].count(self.calls[index])
 
 
 def with_config(destination: Mapping[str, Any], **config: Any) -> dict[str, Any]:
-    """A destination with other values in its config."""
+    """Return a destination with other values in its config."""
     return {**destination, "config": {**destination["config"], **config}}
 
 
 def list_pair_calls(key: str) -> tuple[str, ...]:
-    """The calls that create a pair."""
+    """List the calls that create a pair."""
     return f"create group.{key}", f"create destination.{key}", f"test destination.{key}"
 
 
@@ -194,7 +194,7 @@ def prepare_renamed_and_updated(setup: ScenarioSetup) -> None:
 
 
 def prepare_moved_and_updated(setup: ScenarioSetup) -> None:
-    """Another key; the name at Fivetran stays."""
+    """Move an entry to another key with the same live name, and update it."""
     setup.apply_earlier({"finance": {"destination": BIG_QUERY}})
     updated = with_config(BIG_QUERY, project_id="other")
     setup.declare({"accounting": {"was": "finance", "name": "finance", "destination": updated}})
@@ -257,7 +257,7 @@ def prepare_outstanding_tests(setup: ScenarioSetup) -> None:
 
 
 def prepare_removed_agent(setup: ScenarioSetup) -> None:
-    """Takes two calls, since Fivetran ignores the first of the two forms."""
+    """Remove an agent in two calls, since Fivetran ignores the first of the two forms."""
     setup.apply_earlier(
         {"finance": {"destination": {**BIG_QUERY, "hybrid_deployment_agent_id": "some_agent"}}}
     )

@@ -1,4 +1,4 @@
-"""Servers on loopback that misbehave by script, byte by byte, for tests of the HTTP layer."""
+"""Serve scripted answers on loopback, byte by byte, for tests of the HTTP layer."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class ServerConnection:
         self.sock.sendall(data)
 
     def drip(self, data: bytes, pause: float = 0.02) -> None:
-        """Send one byte at a time, until all are sent or the other side has gone."""
+        """Send one byte at a time, until all bytes are sent or the client has closed the connection."""
         for byte in data:
             if self.closing.wait(pause):
                 return

@@ -36,7 +36,7 @@ _IGNORED_FILES = re.compile(r".*\.sqlite.*|.*\.key|__pycache__")
 
 
 def is_secret(variable: str) -> bool:
-    """Whether the value of an environment variable is a secret."""
+    """Return whether the value of an environment variable is a secret."""
     return _PUBLIC_VARIABLES.fullmatch(variable) is None
 
 

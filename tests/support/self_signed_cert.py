@@ -1,4 +1,4 @@
-"""A fresh self-signed certificate for a host name."""
+"""Make a self-signed certificate for a host name."""
 
 from __future__ import annotations
 

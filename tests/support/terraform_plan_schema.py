@@ -1,4 +1,4 @@
-"""Terraform's plan JSON, format 1.2, as far as it is known: a JSON Schema of our own, and the rules beyond a schema.
+"""Check Terraform's plan JSON, format 1.2, by a JSON Schema and by further rules.
 
 Written from the format's description and the fields that its readers insist on: Checkov reads `terraform_version` and
 the resources of `planned_values`, policies read `resource_changes`.
@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 
 
 def get_own_data(document: dict[str, Any]) -> Any:
-    """Return our own data in a document."""
+    """Return the data of the reconciler in a document."""
     return document["variables"]["x_reconciler"]["value"]
 
 
@@ -209,7 +209,7 @@ def _check_change(address: str, change: Any) -> Iterator[str]:
 
 
 def _compare_mask(values: Any, mask: Any) -> Iterator[str]:
-    """Compare a mask with values: leaves that mask nothing, or that leave a secret in sight."""
+    """Compare a mask with values: report leaves that mask nothing, and visible secrets."""
     for path in _iter_paths(mask):
         if not _has_path(values or {}, path):
             yield f"{path} is masked and is not there"

@@ -1,6 +1,6 @@
-"""A model of tfcmt, release 4, which reads the log of a plan by lines, with these patterns, and posts the result.
+"""Model tfcmt, release 4, which reads the log of a plan by lines and posts the result.
 
-Its default patterns, and the three parts of the text that it takes, in our own words and as one value.
+The model has its default patterns and the three parts of its result.
 """
 
 from __future__ import annotations

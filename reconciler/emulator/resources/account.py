@@ -1,4 +1,4 @@
-"""`/v1/account`: the account of the credentials."""
+"""Handle `/v1/account`: the account of the credentials."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`/v1/destinations/…/certificates` and `/fingerprints`: approved servers of a destination."""
+"""Handle `/v1/destinations/…/certificates` and `/fingerprints`: approved servers of a destination."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from reconciler.emulator.store import Kind
 class ApprovalResource:
     """Endpoints of one kind of approvals.
 
-    `field` is the key of the certificate or host key in a request. `document` builds an approval from its
+    `field` is the key of the certificate or host key in a request. `build_document` builds an approval from its
     value and the hash beside it. `revoked` is the message of a revocation, with `{hash}` and `{id}`.
     """
 
     kind: Kind
     field: str
-    document: Callable[[str, str], dict[str, Any]]
+    build_document: Callable[[str, str], dict[str, Any]]
     revoked: str
 
-    def routes(self) -> tuple[Route, ...]:
+    def build_routes(self) -> tuple[Route, ...]:
         """Build the routes: list, approve, show, revoke, and approve in the old form."""
         approvals_path = f"/v1/destinations/<id>/{self.kind}s"
         return (
@@ -68,20 +68,20 @@ class ApprovalResource:
 
     def show(self, account: Account, call: ApiRequest) -> Reply:
         """Show an approval."""
-        approval = self._existing(account, call)
+        approval = self._require(account, call)
         return Reply(200, f"Destination {self.kind} details retrieved successfully", approval)
 
     def revoke(self, account: Account, call: ApiRequest) -> Reply:
         """Revoke an approval."""
-        approved_hash = self._existing(account, call)["hash"]
+        approved_hash = self._require(account, call)["hash"]
         approvals.revoke(account, self.kind, call.id, approved_hash)
         return Reply(200, self.revoked.format(hash=approved_hash, id=call.id))
 
     def _read(self, call: ApiRequest) -> dict[str, Any]:
         given_hash = require_text(call.body, "hash")
-        return self.document(require_text(call.body, self.field), given_hash)
+        return self.build_document(require_text(call.body, self.field), given_hash)
 
-    def _existing(self, account: Account, call: ApiRequest) -> dict[str, Any]:
+    def _require(self, account: Account, call: ApiRequest) -> dict[str, Any]:
         destinations.require(account, call.id)
         approval = approvals.find(account, self.kind, call.id, call.arguments["hash"])
         if approval is None:
@@ -109,14 +109,16 @@ def _find_destination(account: Account, call: ApiRequest) -> str | None:
 CERTIFICATES = ApprovalResource(
     kind=Kind.CERTIFICATE,
     field="encoded_cert",
-    document=lambda encoded, given_hash: approvals.build_certificate(read_certificate(encoded), given_hash),
+    build_document=lambda encoded, given_hash: approvals.build_certificate(
+        read_certificate(encoded), given_hash
+    ),
     revoked="Certificate '{hash}' has been revoked for destination '{id}'",
 )
 FINGERPRINTS = ApprovalResource(
     kind=Kind.FINGERPRINT,
     field="public_key",
-    document=lambda line, given_hash: approvals.build_fingerprint(HostKey(line), given_hash),
+    build_document=lambda line, given_hash: approvals.build_fingerprint(HostKey(line), given_hash),
     revoked="Fingerprint with hash = '{hash}' has been revoked for destination id = '{id}'",
 )
 
-ROUTES = (*CERTIFICATES.routes(), *FINGERPRINTS.routes())
+ROUTES = (*CERTIFICATES.build_routes(), *FINGERPRINTS.build_routes())

@@ -1,4 +1,4 @@
-"""References of destinations to agents, private links and secrets managers."""
+"""Check references of destinations to agents, private links and secrets managers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LOOKUPS = {
 
 
 def check_references(account: Account, settings: Mapping[str, Any]) -> None:
-    """Raise a 404 if the settings of a destination refer to a missing object. Depends on a switch."""
+    """Check that the settings of a destination refer to existing objects, if the switch demands it. Raises a 404."""
     if account.behaviour.companion_references == "checked":
         for name, require in _LOOKUPS.items():
             if settings.get(name) is not None:

@@ -1,4 +1,4 @@
-"""`/v1/connections`: rows that block deletions. The dashboard creates them."""
+"""Handle `/v1/connections`: connections block deletions. Only the dashboard creates them."""
 
 from __future__ import annotations
 

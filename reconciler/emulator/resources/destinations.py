@@ -1,4 +1,4 @@
-"""`/v1/destinations`: create, list, show, update, delete, run setup tests."""
+"""Handle `/v1/destinations`: create, list, show, update, delete, run setup tests."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def require(account: Account, identifier: str) -> tuple[Destination, Service | N
 
 def add(account: Account, destination: Destination) -> None:
     """Add a destination to its group, with Fivetran's own connection if the switch demands it."""
-    account.store.add(Kind.DESTINATION, destination.id, destination.document(), parent=destination.id)
+    account.store.add(Kind.DESTINATION, destination.id, destination.to_document(), parent=destination.id)
     account.record_effect("created", Kind.DESTINATION, destination.id)
     if account.behaviour.platform_connection == "created":
         connections.add(account, destination.id, PLATFORM_SERVICE, PLATFORM_SCHEMA)
@@ -136,14 +136,14 @@ def _require_creatable(name: str, behaviour: Behaviour) -> Service:
 
 
 def _build_generic_service(destination: Destination) -> Service:
-    """Build a service that only the account knows. Its config accepts every field."""
+    """Build a service that the catalogue lacks. Its config accepts every field."""
     return Service(name=destination.service, title=destination.service, free_form=True)
 
 
 def _check_group(account: Account, group_id: str) -> None:
-    """Raise a 404 if the group is missing, and a refusal if it already has a destination."""
+    """Check that a group exists and has no destination. Raises a 404, or the error of the switch."""
     if account.store.find(Kind.GROUP, group_id) is None:
-        raise _missing_group(group_id, account.behaviour)
+        raise _build_missing_group_error(group_id, account.behaviour)
     if account.store.find(Kind.DESTINATION, group_id) is not None:
         message = f"Destination with id '{group_id}' already exists"
         if account.behaviour.second_destination == "conflict":
@@ -151,14 +151,14 @@ def _check_group(account: Account, group_id: str) -> None:
         raise invalid_input(message)
 
 
-def _missing_group(group_id: str, behaviour: Behaviour) -> ErrorReply:
+def _build_missing_group_error(group_id: str, behaviour: Behaviour) -> ErrorReply:
     if behaviour.missing_group == "group-code":
         return not_found("Group", group_id)
     return error_reply(404, "NotFound", f"Destination with id {group_id} not found")
 
 
 def _parse_trust_flags(request: ApiRequest) -> TrustFlags:
-    """Parse the trust flags. They are parameters of a run and mean nothing without a run."""
+    """Parse the trust flags. They are parameters of a run, without effect if no run takes place."""
     return TrustFlags(
         certificates=request_parsing.parse_flag(request.body, "trust_certificates", False),
         fingerprints=request_parsing.parse_flag(request.body, "trust_fingerprints", False),
@@ -190,7 +190,7 @@ def _run_and_save(
 
 
 def _save(account: Account, destination: Destination) -> None:
-    account.store.replace(Kind.DESTINATION, destination.id, destination.document())
+    account.store.replace(Kind.DESTINATION, destination.id, destination.to_document())
 
 
 ROUTES = (

@@ -1,4 +1,4 @@
-"""`/v1/groups`: create, list, show, rename, delete, and a group's public key and service account."""
+"""Handle `/v1/groups`: create, list, show, rename, delete, and a group's public key and service account."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from reconciler.emulator.envelope import (
     missing_field,
     not_found,
 )
-from reconciler.emulator.key_material import group_public_key
+from reconciler.emulator.key_material import generate_group_public_key
 from reconciler.emulator.paging import list_page
 from reconciler.emulator.routes import Route
 from reconciler.emulator.store import Kind
@@ -73,7 +73,7 @@ def show_public_key(account: Account, request: ApiRequest) -> Reply:
     """Show the public key that a bastion host must admit for the group's connections."""
     require(account, request.id)
     ending = "\n" if account.behaviour.public_key_ending == "newline" else ""
-    data = {"public_key": group_public_key(request.id) + ending}
+    data = {"public_key": generate_group_public_key(request.id) + ending}
     return Reply(200, "Group SSH public key retrieved successfully", data)
 
 
@@ -95,7 +95,7 @@ def add(account: Account, name: str, identifier: str | None = None) -> dict[str,
 
 def add_member(account: Account, group_id: str, user_id: str, role: str) -> None:
     """Add a user to a group, or change the role of a member."""
-    identifier = membership_id(group_id, user_id)
+    identifier = build_membership_id(group_id, user_id)
     membership = {"user": user_id, "role": role}
     if account.store.find(Kind.MEMBERSHIP, identifier) is None:
         account.store.add(Kind.MEMBERSHIP, identifier, membership, parent=group_id)
@@ -103,7 +103,7 @@ def add_member(account: Account, group_id: str, user_id: str, role: str) -> None
         account.store.replace(Kind.MEMBERSHIP, identifier, membership)
 
 
-def membership_id(group_id: str, user_id: str) -> str:
+def build_membership_id(group_id: str, user_id: str) -> str:
     """Build the key of a membership. A user has one membership per group."""
     return f"{group_id}/{user_id}"
 

@@ -1,4 +1,4 @@
-"""`/v1/hybrid-deployment-agents`: agents that run in the customer's network."""
+"""Handle `/v1/hybrid-deployment-agents`: agents that run in the customer's network."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def _check_authentication(request: ApiRequest) -> None:
 
 
 def _generate_secrets(account: Account, agent: dict[str, Any]) -> dict[str, Any]:
-    """Generate files and a token. Every call generates others."""
+    """Generate files and a token, new in every call."""
     number = account.store.increment(f"agent-secrets/{agent['id']}")
     token = b64encode(digest(agent["id"], "token", number, size=32)).decode()
     files = {

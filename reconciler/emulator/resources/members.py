@@ -1,4 +1,4 @@
-"""`/v1/groups/…/users`: members of a group."""
+"""Handle `/v1/groups/…/users`: members of a group."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def remove(account: Account, request: ApiRequest) -> Reply:
     """Remove a member from a group. The user stays in the account."""
     groups.require(account, request.id)
     user_id = request.arguments["user"]
-    membership = groups.membership_id(request.id, user_id)
+    membership = groups.build_membership_id(request.id, user_id)
     if account.store.find(Kind.MEMBERSHIP, membership) is None:
         raise not_found("User", user_id)
     account.delete(Kind.MEMBERSHIP, membership)

@@ -1,4 +1,4 @@
-"""`/v1/private-links`: private links into a customer's cloud. Creation, update and removal take time."""
+"""Handle `/v1/private-links`: private links into a customer's cloud. Creation, update and removal take time."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def add(account: Account, name: str, region: str, service: str, config: dict[str
 
 
 def finish(account: Account, identifier: str, state: str) -> None:
-    """End Fivetran's work on a link at once, in the given state."""
+    """Finish the work of Fivetran on a link at once, in the given state."""
     link = require(account, identifier)
     account.store.replace(Kind.PRIVATE_LINK, identifier, {**link, "state": state, "until": None})
 
@@ -135,9 +135,9 @@ def _start_transition(account: Account, state: str) -> dict[str, Any]:
 
 
 def _finish_due(account: Account) -> None:
-    """End all work that is due by now."""
+    """Finish the work on all due links."""
     now = account.now()
-    # No thread watches the clock: states advance when a request looks at them.
+    # No thread watches the clock: states advance when a request reads them.
     for link in account.store.list_documents(Kind.PRIVATE_LINK):
         if link["until"] is None or link["until"] > now:
             continue

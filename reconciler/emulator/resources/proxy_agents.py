@@ -1,4 +1,4 @@
-"""`/v1/proxy`: agents through which Fivetran reaches a closed network."""
+"""Handle `/v1/proxy`: agents through which Fivetran reaches a closed network."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def add(account: Account, display_name: str, region: str) -> str:
 
 
 def _generate_secrets(account: Account, identifier: str) -> dict[str, Any]:
-    """Generate the credentials of an agent. Every call generates others."""
+    """Generate the credentials of an agent, new in every call."""
     number = account.store.increment(f"proxy-secrets/{identifier}")
     certificate, _ = generate_chain(identifier, number)
     return {

@@ -1,4 +1,4 @@
-"""`/v1/users`, `/v1/teams` and `/v1/webhooks`: read-only for the API. The dashboard creates them."""
+"""Handle `/v1/users`, `/v1/teams` and `/v1/webhooks`: read-only for the API. Only the dashboard creates objects."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from reconciler.emulator.account import Account, new_user
+from reconciler.emulator.account import Account, build_user
 from reconciler.emulator.api_request import ApiRequest
 from reconciler.emulator.envelope import Reply, not_found
 from reconciler.emulator.paging import list_page
@@ -20,7 +20,7 @@ class ReadOnlyResource:
 
     kind: Kind
 
-    def routes(self) -> tuple[Route, ...]:
+    def build_routes(self) -> tuple[Route, ...]:
         """Build the routes: list and show."""
         return (
             Route("GET", f"/v1/{self.kind}s", self.list_all),
@@ -34,10 +34,10 @@ class ReadOnlyResource:
 
     def show(self, account: Account, call: ApiRequest) -> Reply:
         """Show an object."""
-        shown = self.existing(account, call.id)
+        shown = self.require(account, call.id)
         return Reply(200, f"{self.kind.title()} details retrieved successfully", shown)
 
-    def existing(self, account: Account, identifier: str) -> dict[str, Any]:
+    def require(self, account: Account, identifier: str) -> dict[str, Any]:
         """Get an existing object. Raises a 404."""
         found = account.store.find(self.kind, identifier)
         if found is None:
@@ -49,11 +49,11 @@ USERS = ReadOnlyResource(Kind.USER)
 TEAMS = ReadOnlyResource(Kind.TEAM)
 WEBHOOKS = ReadOnlyResource(Kind.WEBHOOK)
 
-ROUTES = (*USERS.routes(), *TEAMS.routes(), *WEBHOOKS.routes())
+ROUTES = (*USERS.build_routes(), *TEAMS.build_routes(), *WEBHOOKS.build_routes())
 
 
 def find_user(account: Account, email: str) -> dict[str, Any] | None:
-    """Find a user by email, in any case. None if there is none."""
+    """Find a user by email, upper or lower case. None if no user has the email."""
     found = account.store.list_documents(Kind.USER, limit=1, label=email.lower())
     return found[0] if found else None
 
@@ -61,7 +61,9 @@ def find_user(account: Account, email: str) -> dict[str, Any] | None:
 def add_user(account: Account, email: str, names: tuple[str, str], role: str | None, active: bool) -> str:
     """Add a user to the account and return the id."""
     identifier = account.new_id(Kind.USER)
-    user = new_user(identifier, created_at=account.now(), email=email, names=names, role=role, active=active)
+    user = build_user(
+        identifier, created_at=account.now(), email=email, names=names, role=role, active=active
+    )
     account.store.add(Kind.USER, identifier, user, label=email.lower())
     return identifier
 

@@ -1,4 +1,4 @@
-"""`/v1/external-secrets-managers`: the customer's secret stores, from which Fivetran fetches credentials.
+"""Handle `/v1/external-secrets-managers`: secret stores of the customer, from which Fivetran fetches credentials.
 
 Errors of this resource have their own codes.
 """
@@ -33,7 +33,7 @@ def create(account: Account, request: ApiRequest) -> Reply:
     """Create a manager of a supported type."""
     kind, name = _require_text(request, "type"), _require_text(request, "name")
     if kind not in _TYPES:
-        raise _bad_request("ESM type is not supported.")
+        raise _build_bad_request("ESM type is not supported.")
     hybrid = parse_flag(request.body, "is_hybrid_deployment", False)
     manager = add(account, kind, name, _parse_config(request), hybrid)
     message, code = "External Secrets Manager has been created", account.behaviour.created_code
@@ -59,7 +59,7 @@ def delete(account: Account, request: ApiRequest) -> Reply:
     require(account, request.id)
     usage = get_usage(account, REFERENCE, request.id)
     if usage.list_items():
-        raise _bad_request(
+        raise _build_bad_request(
             f"Failed to delete External Secrets Manager with '{request.id}' id, because it is used by "
             f"{len(usage.connections)} connection(s) and {len(usage.destinations)} destination(s)."
         )
@@ -101,20 +101,20 @@ def _render_manager(manager: dict[str, Any]) -> dict[str, Any]:
 def _require_text(request: ApiRequest, name: str) -> str:
     value = parse_text(request.body, name)
     if not value:
-        raise _bad_request(f"ESM {name} is required.")
+        raise _build_bad_request(f"ESM {name} is required.")
     return value
 
 
 def _parse_config(request: ApiRequest) -> dict[str, Any]:
     config = request.body.get("config")
     if config is None:
-        raise _bad_request("ESM config is required.")
+        raise _build_bad_request("ESM config is required.")
     if not isinstance(config, dict):
-        raise _bad_request("ESM config is invalid.")
+        raise _build_bad_request("ESM config is invalid.")
     return config
 
 
-def _bad_request(message: str) -> ErrorReply:
+def _build_bad_request(message: str) -> ErrorReply:
     return error_reply(400, "BadRequest", message)
 
 

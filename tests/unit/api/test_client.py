@@ -1,4 +1,4 @@
-"""The calls of the client against an app that answers as told."""
+"""Test the API client against an app with scripted responses."""
 
 from __future__ import annotations
 
@@ -25,33 +25,33 @@ DESTINATION = {
 }
 
 
-class Account:
-    """A WSGI app that gives prepared answers in turn, the last one for ever, and keeps what it was asked."""
+class ScriptedApp:
+    """Record each request and give scripted responses in turn; the last response repeats."""
 
-    def __init__(self, *answers: Any, status: str = "200 OK") -> None:
-        self.answers = list(answers)
+    def __init__(self, *responses: Any, status: str = "200 OK") -> None:
+        self.responses = list(responses)
         self.status = status
-        self.asked: list[tuple[str, str, str, Any]] = []
+        self.requests: list[tuple[str, str, str, Any]] = []
 
     def __call__(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         content = environ["wsgi.input"].read()
         target = environ["PATH_INFO"] + ("?" + environ["QUERY_STRING"] if environ["QUERY_STRING"] else "")
         sent = json.loads(content) if content else None
-        self.asked.append((environ["REQUEST_METHOD"], target, environ["HTTP_ACCEPT"], sent))
-        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        self.requests.append((environ["REQUEST_METHOD"], target, environ["HTTP_ACCEPT"], sent))
+        response = self.responses.pop(0) if len(self.responses) > 1 else self.responses[0]
         start(self.status, [("Content-Type", "application/json")])
-        return [answer if isinstance(answer, bytes) else build_envelope(answer)]
+        return [response if isinstance(response, bytes) else build_envelope(response)]
 
 
-def client(account: Account) -> Client:
-    line = Transport(
+def make_client(app: ScriptedApp) -> Client:
+    transport = Transport(
         "https://sandbox.invalid/v1",
         (Secret("key"), Secret("secret")),
         clock=SystemClock(),
         environ={},
-        adapter=WsgiAdapter(account),
+        adapter=WsgiAdapter(app),
     )
-    return Client(line)
+    return Client(transport)
 
 
 PLAIN = "application/json"
@@ -59,8 +59,8 @@ VERSION_2 = "application/json;version=2"
 
 
 def test_every_call_has_its_method_path_version_and_body() -> None:
-    account = Account(DESTINATION | {"name": "n", "items": [], "account_id": "a"})
-    caller = client(account)
+    app = ScriptedApp(DESTINATION | {"name": "n", "items": [], "account_id": "a"})
+    caller = make_client(app)
     caller.get_account()
     caller.get_group("g1")
     caller.create_group("n")
@@ -74,7 +74,7 @@ def test_every_call_has_its_method_path_version_and_body() -> None:
     caller.test_destination("g1", trust_certificates=True)
     caller.test_destination("g1", trust_fingerprints=True)
     caller.list_group_connections("g1")
-    assert account.asked == [
+    assert app.requests == [
         ("GET", "/v1/account/info", PLAIN, None),
         ("GET", "/v1/groups/g1", PLAIN, None),
         ("POST", "/v1/groups", PLAIN, {"name": "n"}),
@@ -92,45 +92,48 @@ def test_every_call_has_its_method_path_version_and_body() -> None:
 
 
 def test_deletes_need_no_data() -> None:
-    client(Account(build_envelope(message="Group with id 'g1' has been deleted"))).delete_group("g1")
+    make_client(ScriptedApp(build_envelope(message="Group with id 'g1' has been deleted"))).delete_group("g1")
 
 
-def group(number: int) -> dict[str, Any]:
+def make_group(number: int) -> dict[str, Any]:
     return {"id": f"g{number}", "name": f"n{number}", "created_at": "2018-12-20T11:59:35.089589Z"}
 
 
 @pytest.mark.parametrize("end", [{}, {"next_cursor": None}, {"next_cursor": ""}])
 def test_lists_follow_cursors_to_the_end(end: dict[str, Any]) -> None:
-    account = Account({"items": [group(1)], "next_cursor": "a b"}, {"items": [group(2)]} | end)
-    assert [each.name for each in client(account).list_groups()] == ["n1", "n2"]
-    assert [target for _, target, _, _ in account.asked] == [
+    app = ScriptedApp({"items": [make_group(1)], "next_cursor": "a b"}, {"items": [make_group(2)]} | end)
+    assert [each.name for each in make_client(app).list_groups()] == ["n1", "n2"]
+    assert [target for _, target, _, _ in app.requests] == [
         "/v1/groups?limit=1000",
         "/v1/groups?limit=1000&cursor=a+b",
     ]
 
 
 def test_an_empty_page_with_a_cursor_is_not_the_end() -> None:
-    pages = [{"items": [], "next_cursor": "x"}, {"items": [group(1)]}]
-    assert len(client(Account(*pages)).list_groups()) == 1
+    pages = [{"items": [], "next_cursor": "x"}, {"items": [make_group(1)]}]
+    assert len(make_client(ScriptedApp(*pages)).list_groups()) == 1
 
 
-def test_an_item_that_comes_on_two_pages_counts_once() -> None:
-    pages = [{"items": [group(1), group(2)], "next_cursor": "x"}, {"items": [group(2), group(3)]}]
-    assert [each.id for each in client(Account(*pages)).list_groups()] == ["g1", "g2", "g3"]
+def test_an_item_on_two_pages_is_listed_once() -> None:
+    pages = [
+        {"items": [make_group(1), make_group(2)], "next_cursor": "x"},
+        {"items": [make_group(2), make_group(3)]},
+    ]
+    assert [each.id for each in make_client(ScriptedApp(*pages)).list_groups()] == ["g1", "g2", "g3"]
 
 
 @pytest.mark.parametrize("cursors", [["a", "a"], ["a", "b", "a"]])
 def test_a_cursor_loop_is_an_error(cursors: list[str]) -> None:
-    account = Account(*({"items": [group(1)], "next_cursor": cursor} for cursor in cursors))
+    app = ScriptedApp(*({"items": [make_group(1)], "next_cursor": cursor} for cursor in cursors))
     with pytest.raises(InvalidResponseError, match="never ends"):
-        client(account).list_groups()
-    assert len(account.asked) == len(cursors)
+        make_client(app).list_groups()
+    assert len(app.requests) == len(cursors)
 
 
-def test_a_list_whose_cursors_never_repeat_ends_as_well() -> None:
-    account = Account(*({"items": [], "next_cursor": str(number)} for number in range(1_100)))
+def test_an_endless_list_with_new_cursors_is_an_error() -> None:
+    app = ScriptedApp(*({"items": [], "next_cursor": str(number)} for number in range(1_100)))
     with pytest.raises(InvalidResponseError, match="never ends"):
-        client(account).list_destinations()
+        make_client(app).list_destinations()
 
 
 @pytest.mark.parametrize(
@@ -153,35 +156,35 @@ def test_a_list_whose_cursors_never_repeat_ends_as_well() -> None:
     ],
     ids=repr,
 )
-def test_a_list_of_wrong_types_is_not_understood(data: Any) -> None:
+def test_a_list_with_wrong_types_is_invalid(data: Any) -> None:
     with pytest.raises(InvalidResponseError):
-        client(Account(data)).list_groups()
+        make_client(ScriptedApp(data)).list_groups()
 
 
 @pytest.mark.parametrize(
-    "bad", ["", "a/b", "..", "a b", "g1?x=1", "g1#", "ü", "g1\n", "%2e", "x" * 300], ids=ascii
+    "id_", ["", "a/b", "..", "a b", "g1?x=1", "g1#", "ü", "g1\n", "%2e", "x" * 300], ids=ascii
 )
-def test_an_id_that_cannot_be_one_is_never_put_into_a_path(bad: str) -> None:
-    account = Account(DESTINATION)
-    caller = client(account)
+def test_an_invalid_id_is_never_put_into_a_path(id_: str) -> None:
+    app = ScriptedApp(DESTINATION)
+    caller = make_client(app)
     calls: list[Callable[[], object]] = [
-        lambda: caller.get_group(bad),
-        lambda: caller.rename_group(bad, "n"),
-        lambda: caller.delete_group(bad),
-        lambda: caller.list_group_connections(bad),
-        lambda: caller.get_destination(bad),
-        lambda: caller.update_destination(bad, {}),
-        lambda: caller.delete_destination(bad),
-        lambda: caller.test_destination(bad),
+        lambda: caller.get_group(id_),
+        lambda: caller.rename_group(id_, "n"),
+        lambda: caller.delete_group(id_),
+        lambda: caller.list_group_connections(id_),
+        lambda: caller.get_destination(id_),
+        lambda: caller.update_destination(id_, {}),
+        lambda: caller.delete_destination(id_),
+        lambda: caller.test_destination(id_),
     ]
     for call in calls:
         with pytest.raises(InvalidRequestError):
             call()
-    assert account.asked == []
+    assert app.requests == []
 
 
-def test_an_answer_about_another_object_is_not_understood() -> None:
-    caller = client(Account(DESTINATION | {"id": "other", "group_id": "other"}))
+def test_a_response_about_another_object_is_invalid() -> None:
+    caller = make_client(ScriptedApp(DESTINATION | {"id": "other", "group_id": "other"}))
     calls: list[Callable[[], object]] = [
         lambda: caller.get_group("g1"),
         lambda: caller.rename_group("g1", "n"),
@@ -195,26 +198,28 @@ def test_an_answer_about_another_object_is_not_understood() -> None:
             call()
 
 
-def test_a_missing_object_is_told_by_type() -> None:
-    account = Account(build_envelope(code="NotFound_Group", message="Cannot find it"), status="404 Not Found")
+def test_a_missing_object_raises_not_found() -> None:
+    app = ScriptedApp(build_envelope(code="NotFound_Group", message="Cannot find it"), status="404 Not Found")
     with pytest.raises(NotFound) as caught:
-        client(account).get_group("g1")
+        make_client(app).get_group("g1")
     assert str(caught.value) == "GET /v1/groups/g1: 404 NotFound_Group: Cannot find it"
 
 
-def test_a_destination_keeps_everything_that_was_answered() -> None:
+def test_a_destination_keeps_every_field_of_the_response() -> None:
     config = {"host": None, "port": "443", "password": "******", "nested": {"a": [1]}}
-    answer = DESTINATION | {"config": config, "brand_new": {"x": 1}, "raw": "odd", "region": None}
-    destination = client(Account(answer)).get_destination("g1")
+    response = DESTINATION | {"config": config, "brand_new": {"x": 1}, "raw": "odd", "region": None}
+    destination = make_client(ScriptedApp(response)).get_destination("g1")
     assert destination.config == config
-    assert destination.raw == answer
+    assert destination.raw == response
 
 
 @pytest.mark.parametrize(
     "absent", [{}, {"config": None, "setup_tests": None, "setup_status": None, "group_id": None}]
 )
 def test_null_counts_as_absent(absent: dict[str, Any]) -> None:
-    destination = client(Account({"id": "g1", "service": "big_query"} | absent)).get_destination("g1")
+    destination = make_client(ScriptedApp({"id": "g1", "service": "big_query"} | absent)).get_destination(
+        "g1"
+    )
     assert (destination.config, destination.setup_tests, destination.setup_status) == ({}, (), "")
     assert destination.group_id == "g1"
 
@@ -222,34 +227,36 @@ def test_null_counts_as_absent(absent: dict[str, Any]) -> None:
 @pytest.mark.parametrize("details", [None, "text", ["a", {"hash": "h"}], {"hash": "h"}, 7])
 def test_r10_details_of_setup_tests_may_have_any_shape(details: Any) -> None:
     tests = [{"title": "Validate Certificate", "status": "FAILED", "message": None, "details": details}, {}]
-    run = client(Account({"setup_status": "incomplete", "setup_tests": tests})).test_destination("g1")
+    run = make_client(ScriptedApp({"setup_status": "incomplete", "setup_tests": tests})).test_destination(
+        "g1"
+    )
     assert run.setup_status == "incomplete"
     assert [test.details for test in run.setup_tests] == [details, None]
     assert run.setup_tests[0].message == ""
 
 
-def test_only_status_and_tests_of_a_test_run_count() -> None:
-    run = client(Account({"id": "g1", "config": 5, "service": None, "setup_tests": []})).test_destination(
-        "g1"
-    )
+def test_a_setup_test_run_reads_only_status_and_tests() -> None:
+    run = make_client(
+        ScriptedApp({"id": "g1", "config": 5, "service": None, "setup_tests": []})
+    ).test_destination("g1")
     assert run.setup_tests == ()
 
 
-def test_a_wrong_answer_is_told_by_its_place_and_never_by_its_value() -> None:
-    answer = DESTINATION | {"config": "canary-value"}
+def test_an_invalid_response_is_reported_by_path_and_never_by_value() -> None:
+    response = DESTINATION | {"config": "canary-value"}
     with pytest.raises(InvalidResponseError) as caught:
-        client(Account(answer)).get_destination("g1")
+        make_client(ScriptedApp(response)).get_destination("g1")
     assert "`config`" in caught.value.message
     assert "canary" not in str(caught.value)
     assert caught.value.__context__ is None
 
 
-def test_connections_have_their_service_and_schema() -> None:
+def test_a_connection_has_its_service_and_schema() -> None:
     item = {"id": "c1", "service": "fivetran_log", "schema": "fivetran_metadata", "status": {}}
-    found = client(Account({"items": [item]})).list_group_connections("g1")
+    found = make_client(ScriptedApp({"items": [item]})).list_group_connections("g1")
     assert [(each.service, each.schema_name) for each in found] == [("fivetran_log", "fivetran_metadata")]
 
 
-def test_the_account_is_named() -> None:
-    account = client(Account({"account_id": "intently_yarn", "account_name": None})).get_account()
-    assert (account.account_id, account.account_name) == ("intently_yarn", "")
+def test_get_account_reads_id_and_name() -> None:
+    app = make_client(ScriptedApp({"account_id": "intently_yarn", "account_name": None})).get_account()
+    assert (app.account_id, app.account_name) == ("intently_yarn", "")

@@ -1,4 +1,4 @@
-"""Which calls are repeated: the whole matrix, cell by cell."""
+"""Test which calls are retried: the whole matrix, cell by cell."""
 
 from __future__ import annotations
 
@@ -50,46 +50,46 @@ REQUESTS = {
 _NONE = Exchange("GET", "/v1/x")
 
 
-def answered(status: int) -> Exchange:
+def make_exchange(status: int) -> Exchange:
     return Exchange("GET", "/v1/x", status=status)
 
 
 ERRORS: dict[str, ApiError] = {
-    "429": RateLimited(answered(429)),
+    "429": RateLimited(make_exchange(429)),
     "not sent": Unreachable(_NONE, sent=False),
-    "connecting took too long": Timeout(_NONE, sent=False),
+    "connect timeout": Timeout(_NONE, sent=False),
     "unknown name": ServerUnverified(_NONE, sent=False),
     "cut after sending": Unreachable(_NONE, sent=True),
-    "no answer in time": Timeout(_NONE, sent=True),
-    "500": ServerError(answered(500)),
-    "502 with HTML": ServerError(answered(502)),
-    "524": ServerError(answered(524)),
-    "200 of nobody knows what": InvalidResponseError(answered(200)),
-    "302": Redirected(answered(302)),
-    "400": BadRequest(answered(400)),
-    "401": Unauthorized(answered(401)),
-    "403": Forbidden(answered(403)),
-    "404": NotFound(answered(404)),
-    "404 of a gateway": RejectedError(answered(404)),
-    "405": RejectedError(answered(405)),
-    "409": Conflict(answered(409)),
+    "read timeout": Timeout(_NONE, sent=True),
+    "500": ServerError(make_exchange(500)),
+    "502 with HTML": ServerError(make_exchange(502)),
+    "524": ServerError(make_exchange(524)),
+    "200 with unreadable body": InvalidResponseError(make_exchange(200)),
+    "302": Redirected(make_exchange(302)),
+    "400": BadRequest(make_exchange(400)),
+    "401": Unauthorized(make_exchange(401)),
+    "403": Forbidden(make_exchange(403)),
+    "404": NotFound(make_exchange(404)),
+    "404 of a gateway": RejectedError(make_exchange(404)),
+    "405": RejectedError(make_exchange(405)),
+    "409": Conflict(make_exchange(409)),
     "cannot be sent": InvalidRequestError(_NONE),
     "the run is ending": Cancelled(_NONE),
 }
 
-# "+" as often as the time allows, "5" and "3" until so many attempts have failed, "." never.
+# "+" until the deadline, "5" and "3" up to this number of attempts, "." never.
 EXPECTED = """
                             GET  HEAD  PATCH  DELETE  POST  POST test  POST approval  PUT
 429                          +    +     +      +       +     +          +              +
 not sent                     5    5     5      5       5     5          5              5
-connecting took too long     5    5     5      5       5     5          5              5
+connect timeout              5    5     5      5       5     5          5              5
 unknown name                 3    3     3      3       3     3          3              3
 cut after sending            5    5     5      5       .     .          .              .
-no answer in time            5    5     5      5       .     .          .              .
+read timeout                 5    5     5      5       .     .          .              .
 500                          5    5     5      5       .     .          .              .
 502 with HTML                5    5     5      5       .     .          .              .
 524                          5    5     5      5       .     .          .              .
-200 of nobody knows what     5    5     5      5       .     .          .              .
+200 with unreadable body     5    5     5      5       .     .          .              .
 302                          .    .     .      .       .     .          .              .
 400                          .    .     .      .       .     .          .              .
 401                          .    .     .      .       .     .          .              .
@@ -109,7 +109,7 @@ MARKS = {
 }
 
 
-def cells() -> list[tuple[str, str, RetryDecision]]:
+def list_cells() -> list[tuple[str, str, RetryDecision]]:
     found = []
     for line in EXPECTED.splitlines()[2:]:
         outcome = line[:28].strip()
@@ -119,18 +119,18 @@ def cells() -> list[tuple[str, str, RetryDecision]]:
     return found
 
 
-@pytest.mark.parametrize(("outcome", "name", "expected"), cells())
-def test_the_matrix(outcome: str, name: str, expected: RetryDecision) -> None:
+@pytest.mark.parametrize(("outcome", "name", "expected"), list_cells())
+def test_each_cell_of_the_matrix_holds(outcome: str, name: str, expected: RetryDecision) -> None:
     assert decide_retry(ERRORS[outcome], REQUESTS[name]) is expected
 
 
-def test_the_table_of_this_test_has_every_outcome_and_the_matrix_every_cell() -> None:
-    assert [outcome for outcome, name, _ in cells() if name == "GET"] == list(ERRORS)
+def test_the_table_covers_every_outcome_and_every_cell_of_the_matrix() -> None:
+    assert [outcome for outcome, name, _ in list_cells() if name == "GET"] == list(ERRORS)
     assert set(RETRY_MATRIX) == set(FailureKind)
     assert all(set(row) == set(RequestKind) for row in RETRY_MATRIX.values())
 
 
-def test_what_was_never_carried_out_is_repeated_and_what_may_have_been_made_is_not() -> None:
+def test_a_create_is_retried_only_if_it_cannot_have_taken_effect() -> None:
     creation = {
         failure
         for failure in FailureKind
@@ -139,22 +139,22 @@ def test_what_was_never_carried_out_is_repeated_and_what_may_have_been_made_is_n
     assert creation == {FailureKind.RATE_LIMITED, FailureKind.NOT_SENT, FailureKind.SERVER_UNVERIFIED}
 
 
-def test_an_outage_is_what_any_other_call_would_meet_too() -> None:
+def test_an_outage_is_a_failure_that_other_calls_would_meet_too() -> None:
     outages = {outcome for outcome, error in ERRORS.items() if is_outage(error)}
     assert outages == {
         "429",
         "not sent",
-        "connecting took too long",
+        "connect timeout",
         "unknown name",
         "cut after sending",
-        "no answer in time",
+        "read timeout",
         "500",
         "502 with HTML",
         "524",
     }
 
 
-def test_every_repeat_has_a_reason_that_is_explained() -> None:
+def test_every_retry_has_a_reason_with_an_explanation() -> None:
     reasons = {
         outcome: get_diagnostic_code(error)
         for outcome, error in ERRORS.items()
@@ -163,20 +163,20 @@ def test_every_repeat_has_a_reason_that_is_explained() -> None:
     assert reasons == {
         "429": "rate-limited",
         "not sent": "unreachable",
-        "connecting took too long": "unreachable",
+        "connect timeout": "unreachable",
         "unknown name": "unreachable",
         "cut after sending": "unreachable",
-        "no answer in time": "unreachable",
+        "read timeout": "unreachable",
         "500": "server-fault",
         "502 with HTML": "server-fault",
         "524": "server-fault",
-        "200 of nobody knows what": "unintelligible-answer",
+        "200 with unreadable body": "unintelligible-answer",
     }
     assert set(reasons.values()) <= set(load_codes())
 
 
 @pytest.mark.parametrize(("attempts", "few"), [(5, 3), (2, 2)])
 def test_few_attempts_are_never_more_than_all(attempts: int, few: int) -> None:
-    persistence = RetryPolicy(max_attempts=attempts)
-    assert persistence.get_max_attempts(RetryDecision.LIMITED) == attempts
-    assert persistence.get_max_attempts(RetryDecision.RETRY_FEW) == few
+    policy = RetryPolicy(max_attempts=attempts)
+    assert policy.get_max_attempts(RetryDecision.LIMITED) == attempts
+    assert policy.get_max_attempts(RetryDecision.RETRY_FEW) == few

@@ -1,4 +1,4 @@
-"""The time of the server, as its answers tell it."""
+"""Test the server time that responses carry."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from reconciler.api.server_clock import ServerClock
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
-def test_it_goes_on_from_the_newest_date() -> None:
+def test_the_clock_continues_from_the_newest_date() -> None:
     clock = FakeClock()
     server = ServerClock(clock)
     assert server.now() is None
@@ -20,7 +20,7 @@ def test_it_goes_on_from_the_newest_date() -> None:
     clock.seconds += 90.5
     assert server.now() == NOON + timedelta(seconds=90.5)
     server.observe("Sun, 01 Mar 2026 11:00:00 GMT")
-    assert server.now() == NOON - timedelta(hours=1), "also where it went back"
+    assert server.now() == NOON - timedelta(hours=1), "a date before the first date also counts"
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_it_goes_on_from_the_newest_date() -> None:
         "9" * 10_000,
     ],
 )
-def test_what_is_no_date_says_nothing(date: str | None) -> None:
+def test_an_invalid_date_is_ignored(date: str | None) -> None:
     server = ServerClock(FakeClock())
     server.observe(date)
     assert server.now() is None
@@ -49,7 +49,7 @@ def test_what_is_no_date_says_nothing(date: str | None) -> None:
 
 
 @pytest.mark.parametrize("zone", ["GMT", "+0000", "-0000", "UT"])
-def test_the_zone_is_utc_however_it_is_written(zone: str) -> None:
+def test_the_time_zone_is_utc_in_every_spelling(zone: str) -> None:
     server = ServerClock(FakeClock())
     server.observe(f"Sun, 01 Mar 2026 12:00:00 {zone}")
     assert server.now() == NOON

@@ -1,4 +1,4 @@
-"""A WSGI app behind the adapter looks like a server behind a network."""
+"""Test that a WSGI app behind the adapter behaves like a server behind a network."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from reconciler.runtime.clock import SystemClock
 App = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
-def transport(app: App) -> Transport:
+def make_transport(app: App) -> Transport:
     return Transport(
         "https://sandbox.invalid/v1",
         (Secret("key"), Secret("secret")),
@@ -27,7 +27,7 @@ def transport(app: App) -> Transport:
     )
 
 
-def test_the_app_sees_a_proper_request() -> None:
+def test_the_app_receives_a_complete_request() -> None:
     seen: dict[str, Any] = {}
 
     def app(environ: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
@@ -35,7 +35,7 @@ def test_the_app_sees_a_proper_request() -> None:
         start("200 OK", [])
         return [build_envelope()]
 
-    transport(app).send(Request("POST", "/a%20%C3%BC", query={"limit": "7"}, body={"name": "ü"}))
+    make_transport(app).send(Request("POST", "/a%20%C3%BC", query={"limit": "7"}, body={"name": "ü"}))
     assert seen["REQUEST_METHOD"] == "POST"
     assert seen["PATH_INFO"].encode("latin-1").decode() == "/v1/a ü"
     assert seen["QUERY_STRING"] == "limit=7"
@@ -46,7 +46,7 @@ def test_the_app_sees_a_proper_request() -> None:
     assert (seen["wsgi.url_scheme"], seen["SERVER_PORT"]) == ("https", "443")
 
 
-def test_bytes_may_be_written_or_given_and_the_app_is_closed() -> None:
+def test_an_app_may_write_or_return_bytes_and_is_closed() -> None:
     closed = []
 
     class Body:
@@ -62,34 +62,36 @@ def test_bytes_may_be_written_or_given_and_the_app_is_closed() -> None:
         write(b'{"code": "Suc')
         return Body()
 
-    answer = transport(app).send(Request("GET", "/x"))
+    answer = make_transport(app).send(Request("GET", "/x"))
     assert answer.exchange.request_id == "r-1"
     assert closed == [True]
 
 
-def raises_at_once(environ: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
+def raise_before_start(environ: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
     raise RuntimeError("boom")
 
 
-def raises_in_the_body(environ: dict[str, Any], start: Callable[..., Any]) -> Iterator[bytes]:
+def raise_inside_body(environ: dict[str, Any], start: Callable[..., Any]) -> Iterator[bytes]:
     start("200 OK", [])
     yield b"{"
     raise RuntimeError("boom")
 
 
-def never_starts(environ: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
+def return_without_start(environ: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
     return []
 
 
-def ends_early(environ: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
+def return_short_body(environ: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
     start("200 OK", [("Content-Length", "1000")])
     return [build_envelope()]
 
 
-@pytest.mark.parametrize("app", [raises_at_once, raises_in_the_body, never_starts, ends_early])
-def test_an_app_that_gives_no_answer_is_a_cut_connection(app: App) -> None:
-    line = transport(app)
+@pytest.mark.parametrize(
+    "app", [raise_before_start, raise_inside_body, return_without_start, return_short_body]
+)
+def test_an_app_without_response_is_a_cut_connection(app: App) -> None:
+    transport = make_transport(app)
     with pytest.raises(Unreachable) as caught:
-        line.send(Request("POST", "/x", body={}))
+        transport.send(Request("POST", "/x", body={}))
     assert caught.value.is_ambiguous
-    assert line.requests_sent == 1
+    assert transport.requests_sent == 1

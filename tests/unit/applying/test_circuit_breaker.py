@@ -1,4 +1,4 @@
-"""When a run starts no further call, and the reason that it gives."""
+"""Test when a run stops sending calls, and the reason that it gives."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ OUTAGE, REFUSAL, STOP = Unreachable(EXCHANGE, sent=True), Forbidden(EXCHANGE), C
     ],
     ids=["outages", "too few", "success between", "refusal between", "cancelled call between", "refusals"],
 )
-def test_only_outages_in_a_row_trip(errors: list[ApiError | None], is_tripped: bool) -> None:
+def test_only_consecutive_outages_trip_the_breaker(errors: list[ApiError | None], is_tripped: bool) -> None:
     breaker = CircuitBreaker()
     for error in errors:
         breaker.count_outage(error)

@@ -1,4 +1,4 @@
-"""The shipped catalogue as a whole: what must hold whatever is added to it."""
+"""Check the shipped catalogue: rules that hold for every service and field."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ each_table = pytest.mark.parametrize("fields", TABLES)
 each_service = pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)
 
 
-def names(fields: Mapping[str, Field], wrong: Callable[[Field], bool]) -> list[str]:
-    """The fields that break a rule."""
+def list_names(fields: Mapping[str, Field], wrong: Callable[[Field], bool]) -> list[str]:
+    """List the fields that break a rule."""
     return [field.name for field in fields.values() if wrong(field)]
 
 
@@ -65,49 +65,53 @@ def test_exactly_the_33_documented_fields_are_immutable() -> None:
 
 
 @each_table
-def test_a_field_whose_name_sounds_secret_is_sensitive_or_says_why_not(fields: Mapping[str, Field]) -> None:
-    assert not names(
+def test_a_field_with_a_secret_name_is_sensitive_or_gives_a_reason(fields: Mapping[str, Field]) -> None:
+    assert not list_names(
         fields, lambda it: is_secret_name(it.name) and it.sensitive == bool(it.not_secret_because)
     )
-    assert not names(fields, lambda it: bool(it.not_secret_because) and not is_secret_name(it.name))
+    assert not list_names(fields, lambda it: bool(it.not_secret_because) and not is_secret_name(it.name))
 
 
 @each_table
 def test_a_field_is_described_in_one_line(fields: Mapping[str, Field]) -> None:
-    assert not names(fields, lambda it: re.fullmatch(r"[A-Z].*\.", it.description) is None)
+    assert not list_names(fields, lambda it: re.fullmatch(r"[A-Z].*\.", it.description) is None)
 
 
 @each_table
 def test_a_default_is_already_in_normal_form(fields: Mapping[str, Field]) -> None:
-    assert not names(fields, lambda it: normalize_value(it, it.default) != it.default)
-    assert not names(fields, lambda it: bool(it.enum) and it.default not in (*it.enum, None))
+    assert not list_names(fields, lambda it: normalize_value(it, it.default) != it.default)
+    assert not list_names(fields, lambda it: bool(it.enum) and it.default not in (*it.enum, None))
 
 
 @each_table
 def test_an_example_is_a_value_that_the_field_can_have(fields: Mapping[str, Field]) -> None:
     types = {FieldType.INTEGER: int, FieldType.STRING: str, FieldType.STRINGS: list}
     shown = {name: field for name, field in fields.items() if field.example is not None}
-    assert not names(shown, lambda it: it.sensitive or not isinstance(it.example, types[it.type]))
+    assert not list_names(shown, lambda it: it.sensitive or not isinstance(it.example, types[it.type]))
 
 
 @each_table
-def test_a_field_that_the_server_sets_asks_nothing_of_the_spec(fields: Mapping[str, Field]) -> None:
+def test_a_read_only_field_is_never_required(fields: Mapping[str, Field]) -> None:
     answers = {name: field for name, field in fields.items() if field.read_only}
-    assert not names(answers, lambda it: it.required or bool(it.required_when) or bool(it.only_when))
+    assert not list_names(answers, lambda it: it.required or bool(it.required_when) or bool(it.only_when))
 
 
 @each_table
-def test_numbers_and_truth_values_cannot_be_cleared(fields: Mapping[str, Field]) -> None:
-    assert not names(fields, lambda it: it.clearable and it.type in (FieldType.INTEGER, FieldType.BOOLEAN))
+def test_numbers_and_booleans_cannot_be_cleared(fields: Mapping[str, Field]) -> None:
+    assert not list_names(
+        fields, lambda it: it.clearable and it.type in (FieldType.INTEGER, FieldType.BOOLEAN)
+    )
 
 
 @each_table
 def test_a_mask_is_made_of_stars(fields: Mapping[str, Field]) -> None:
-    assert not names(fields, lambda it: not all(is_mask(leaf.mask) for leaf in (it, *it.fields.values())))
+    assert not list_names(
+        fields, lambda it: not all(is_mask(leaf.mask) for leaf in (it, *it.fields.values()))
+    )
 
 
 @each_service
-def test_conditions_are_about_fields_and_values_that_exist(service: Service) -> None:
+def test_conditions_name_fields_and_values_that_exist(service: Service) -> None:
     for field in service.fields.values():
         for condition in filter(None, (field.required_when, field.only_when)):
             for name, wanted in condition.items():
@@ -116,7 +120,7 @@ def test_conditions_are_about_fields_and_values_that_exist(service: Service) -> 
 
 
 @each_service
-def test_names_of_other_fields_exist(service: Service) -> None:
+def test_references_to_other_fields_exist(service: Service) -> None:
     for field in service.fields.values():
         assert field.reads_as is None or service.fields[field.reads_as].read_only
         assert field.mirrors is None or set(field.enum) <= set(

@@ -1,4 +1,4 @@
-"""Findings between the leaves of a destination."""
+"""Test checks across several fields of a destination."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ SECRET = Reference("env", "X")
 VISIBLE = Reference("env", "X", confidential=False)
 
 
-def problems(service: str, top_level: dict[str, Any] | None = None, **config: Any) -> list[Problem]:
-    """Findings about a destination with the fields that every one needs."""
+def find_problems(service: str, top_level: dict[str, Any] | None = None, **config: Any) -> list[Problem]:
+    """Check a destination that has the fields required for every service."""
     leaves: dict[FieldPath, Any] = {("service",): service, ("time_zone_offset",): "0"}
     leaves |= {(name,): value for name, value in (top_level or {}).items()}
     leaves |= {("config", name): value for name, value in config.items()}
     return check_destination(leaves)
 
 
-def demanded(found: list[Problem]) -> set[str]:
-    """What is missing because of another setting."""
+def list_missing_fields(found: list[Problem]) -> set[str]:
+    """List the fields that another setting requires."""
     return {each.message.split("`")[1] for each in found if each.code == "missing-field"}
 
 
@@ -33,7 +33,7 @@ TUNNEL = {"config.tunnel_host", "config.tunnel_port", "config.tunnel_user", "con
 
 
 def test_the_documented_request_of_an_adls_destination_only_gets_the_legacy_warning() -> None:
-    found = problems(
+    found = find_problems(
         "adls",
         {
             "region": "GCP_US_WEST1",
@@ -65,15 +65,15 @@ def test_the_documented_request_of_an_adls_destination_only_gets_the_legacy_warn
     assert [(each.code, each.severity) for each in found] == [("legacy-service", Severity.WARNING)]
 
 
-def test_a_field_that_is_always_needed_is_missed() -> None:
-    found = problems("snowflake")
+def test_a_missing_required_field_is_an_error() -> None:
+    found = find_problems("snowflake")
     assert [(each.code, each.path) for each in found] == [("missing-field", ("config", "host"))]
     assert "for example `host: " in found[0].help
 
 
 @pytest.mark.parametrize("nothing", [None, ""])
-def test_nothing_in_a_needed_field_is_missed_as_well(nothing: object) -> None:
-    found = problems("snowflake", host=nothing)
+def test_an_empty_required_field_is_an_error(nothing: object) -> None:
+    found = find_problems("snowflake", host=nothing)
     assert [(each.code, each.path) for each in found] == [("missing-field", ("config", "host"))]
 
 
@@ -83,88 +83,90 @@ def test_a_destination_needs_a_time_zone() -> None:
     assert '"+1"' in found[0].help
 
 
-def test_a_needed_field_that_is_null_is_one_finding() -> None:
-    found = problems("snowflake", {"time_zone_offset": None}, host="h")
+def test_a_null_required_field_is_one_finding() -> None:
+    found = find_problems("snowflake", {"time_zone_offset": None}, host="h")
     assert [each.code for each in found] == ["missing-field"]
 
 
-def test_a_needed_field_may_still_have_to_be_fetched() -> None:
-    assert problems("snowflake", host=VISIBLE) == []
+def test_a_required_field_may_be_a_reference() -> None:
+    assert find_problems("snowflake", host=VISIBLE) == []
 
 
-def test_a_login_method_demands_its_credentials_and_the_finding_points_at_the_method() -> None:
-    found = problems("snowflake", host="h", auth="KEY_PAIR", is_private_key_encrypted=True)
-    assert demanded(found) == {"config.private_key", "config.passphrase"}
+def test_a_login_method_requires_its_credentials_and_the_finding_points_at_the_method() -> None:
+    found = find_problems("snowflake", host="h", auth="KEY_PAIR", is_private_key_encrypted=True)
+    assert list_missing_fields(found) == {"config.private_key", "config.passphrase"}
     assert found[0].path == ("config", "auth")
     assert found[0].label == "needs `private_key`"
     assert 'private_key: {secret: "env:PRIVATE_KEY"}' in found[0].help
 
 
 def test_all_parts_of_a_condition_must_hold() -> None:
-    assert problems("snowflake", host="h", auth="KEY_PAIR", private_key=SECRET) == []
+    assert find_problems("snowflake", host="h", auth="KEY_PAIR", private_key=SECRET) == []
 
 
-def test_a_default_can_demand_a_field_and_says_so() -> None:
-    found = problems("redshift")
-    assert demanded(found) == {"config.password"}
+def test_a_default_can_require_a_field_and_is_named() -> None:
+    found = find_problems("redshift")
+    assert list_missing_fields(found) == {"config.password"}
     assert "its default" in found[0].message
     assert found[0].path == ("config", "password")
 
 
-def test_a_setting_without_default_demands_nothing_when_it_is_absent() -> None:
-    assert problems("snowflake", host="h") == []
+def test_an_absent_setting_without_default_requires_nothing() -> None:
+    assert find_problems("snowflake", host="h") == []
 
 
 @pytest.mark.parametrize("value", [VISIBLE, None])
-def test_a_condition_on_a_value_that_is_not_known_neither_holds_nor_fails(value: object) -> None:
+def test_a_condition_on_an_unknown_value_neither_holds_nor_fails(value: object) -> None:
     service = load_service("databricks")
     subject = DeclaredDestination(service, {("config", "disable_vacuum"): value})
     assert subject.satisfies({"disable_vacuum": (True,)}) is None
 
 
 @pytest.mark.parametrize("auth", [VISIBLE, "PASSWORT_"])
-def test_a_setting_that_cannot_be_told_draws_no_further_findings(auth: object) -> None:
-    found = problems("snowflake", host="h", auth=auth, private_key=SECRET)
+def test_an_undecidable_setting_causes_no_further_findings(auth: object) -> None:
+    found = find_problems("snowflake", host="h", auth=auth, private_key=SECRET)
     assert not [each for each in found if each.code in ("missing-field", "field-not-allowed")]
 
 
 def test_a_credential_of_another_login_is_refused() -> None:
-    found = problems("snowflake", host="h", auth="KEY_PAIR", private_key=SECRET, password=SECRET)
+    found = find_problems("snowflake", host="h", auth="KEY_PAIR", private_key=SECRET, password=SECRET)
     assert [(each.code, each.path, each.on_key) for each in found] == [
         ("field-not-allowed", ("config", "password"), True)
     ]
 
 
 def test_a_credential_of_another_login_may_be_cleared() -> None:
-    assert problems("redshift", auth_type="IAM", role_arn=SECRET, password=None) == []
+    assert find_problems("redshift", auth_type="IAM", role_arn=SECRET, password=None) == []
 
 
-def test_credentials_of_two_logins_exclude_each_other_without_a_choice_as_well() -> None:
-    found = problems("snowflake", host="h", private_key=SECRET, passphrase=SECRET, password=SECRET)
+def test_credentials_of_two_logins_exclude_each_other_without_a_chosen_login() -> None:
+    found = find_problems("snowflake", host="h", private_key=SECRET, passphrase=SECRET, password=SECRET)
     assert [(each.code, each.path) for each in found] == [("field-not-allowed", ("config", "private_key"))]
-    assert problems("snowflake", host="h", private_key=SECRET, passphrase=SECRET) == []
-    assert problems("snowflake", host="h", auth=VISIBLE, private_key=SECRET, password=SECRET) == []
+    assert find_problems("snowflake", host="h", private_key=SECRET, passphrase=SECRET) == []
+    assert find_problems("snowflake", host="h", auth=VISIBLE, private_key=SECRET, password=SECRET) == []
 
 
 @pytest.mark.parametrize("method", ["SshTunnel", "SSH_TUNNEL"])
-def test_a_tunnel_demands_its_fields_wherever_it_is_chosen(method: str) -> None:
-    assert demanded(problems("postgres_warehouse", connection_type=method)) == TUNNEL
-    assert demanded(problems("postgres_warehouse", {"networking_method": method})) == TUNNEL
+def test_a_tunnel_requires_its_fields_by_either_setting(method: str) -> None:
+    assert list_missing_fields(find_problems("postgres_warehouse", connection_type=method)) == TUNNEL
+    assert list_missing_fields(find_problems("postgres_warehouse", {"networking_method": method})) == TUNNEL
 
 
-def test_a_tunnel_demands_its_fields_where_config_still_says_directly() -> None:
-    found = problems("postgres_warehouse", {"networking_method": "SshTunnel"}, connection_type="Directly")
-    assert demanded(found) == TUNNEL
+def test_a_tunnel_requires_its_fields_although_config_says_directly() -> None:
+    found = find_problems(
+        "postgres_warehouse", {"networking_method": "SshTunnel"}, connection_type="Directly"
+    )
+    assert list_missing_fields(found) == TUNNEL
     assert all("while `networking_method` is `SshTunnel`" in each.message for each in found)
 
 
-def test_a_demand_of_the_networking_method_points_at_it() -> None:
-    found = problems("postgres_warehouse", {"networking_method": "SshTunnel"})
+def test_a_field_required_by_the_networking_method_points_at_it() -> None:
+    found = find_problems("postgres_warehouse", {"networking_method": "SshTunnel"})
     assert [each.path for each in found] == [("networking_method",)] * len(TUNNEL)
 
 
 def test_conditions_on_two_settings_name_both() -> None:
-    found = problems("redshift", auth_type="IAM", role_arn=SECRET, connection_type="SshTunnel")
+    found = find_problems("redshift", auth_type="IAM", role_arn=SECRET, connection_type="SshTunnel")
     cluster = next(each for each in found if "cluster_id" in each.message)
     assert "`config.connection_type` is `SshTunnel` and `config.auth_type` is `IAM`" in cluster.message
 
@@ -172,55 +174,57 @@ def test_conditions_on_two_settings_name_both() -> None:
 @pytest.mark.parametrize(
     ("method", "companion"), [("PrivateLink", "private_link_id"), ("ProxyAgent", "proxy_agent_id")]
 )
-def test_a_networking_method_demands_what_goes_with_it(method: str, companion: str) -> None:
-    found = problems("snowflake", {"networking_method": method}, host="h")
-    assert demanded(found) == {companion}
-    assert problems("snowflake", {"networking_method": method, companion: "id"}, host="h") == []
+def test_a_networking_method_requires_its_companion_field(method: str, companion: str) -> None:
+    found = find_problems("snowflake", {"networking_method": method}, host="h")
+    assert list_missing_fields(found) == {companion}
+    assert find_problems("snowflake", {"networking_method": method, companion: "id"}, host="h") == []
 
 
-def test_a_tunnel_demands_no_fields_that_the_service_does_not_have() -> None:
-    assert problems("snowflake", {"networking_method": "SshTunnel"}, host="h") == []
+def test_a_tunnel_requires_no_field_that_the_service_lacks() -> None:
+    assert find_problems("snowflake", {"networking_method": "SshTunnel"}, host="h") == []
 
 
-def test_a_networking_method_that_the_service_is_not_known_for_is_a_warning() -> None:
-    found = problems("oracle_warehouse", {"networking_method": "PrivateLink", "private_link_id": "link"})
+def test_an_undocumented_networking_method_of_a_service_is_a_warning() -> None:
+    found = find_problems("oracle_warehouse", {"networking_method": "PrivateLink", "private_link_id": "link"})
     assert [(each.code, each.severity) for each in found] == [("unsupported-networking", Severity.WARNING)]
 
 
 def test_a_managed_lake_needs_a_bucket_unless_it_is_on_azure() -> None:
-    assert demanded(problems("managed_data_lake")) == {"config.bucket"}
-    assert demanded(problems("managed_data_lake", storage_provider="GCS")) == {"config.bucket"}
-    assert problems("managed_data_lake", storage_provider="ADLS") == []
+    assert list_missing_fields(find_problems("managed_data_lake")) == {"config.bucket"}
+    assert list_missing_fields(find_problems("managed_data_lake", storage_provider="GCS")) == {
+        "config.bucket"
+    }
+    assert find_problems("managed_data_lake", storage_provider="ADLS") == []
 
 
 OLD, NEW = "local_processing_agent_id", "hybrid_deployment_agent_id"
 
 
 def test_a_deprecated_field_alone_is_a_warning() -> None:
-    found = problems("postgres_warehouse", {OLD: "agent"})
+    found = find_problems("postgres_warehouse", {OLD: "agent"})
     assert [(each.code, each.severity, each.on_key) for each in found] == [
         ("deprecated-field", Severity.WARNING, True)
     ]
     assert f"`{NEW}`" in found[0].help
 
 
-def test_a_deprecated_field_that_agrees_with_its_successor_is_fine() -> None:
-    assert problems("postgres_warehouse", {OLD: "agent", NEW: "agent"}) == []
-    assert problems("postgres_warehouse", {OLD: VISIBLE, NEW: VISIBLE}) == []
+def test_a_deprecated_field_that_agrees_with_its_successor_is_accepted() -> None:
+    assert find_problems("postgres_warehouse", {OLD: "agent", NEW: "agent"}) == []
+    assert find_problems("postgres_warehouse", {OLD: VISIBLE, NEW: VISIBLE}) == []
 
 
 @pytest.mark.parametrize("other", ["other", None])
 def test_a_deprecated_field_that_contradicts_its_successor_is_an_error(other: object) -> None:
-    found = problems("postgres_warehouse", {OLD: "agent", NEW: other})
+    found = find_problems("postgres_warehouse", {OLD: "agent", NEW: other})
     assert [(each.code, each.severity) for each in found] == [("conflicting-fields", Severity.ERROR)]
 
 
-def test_a_reference_is_not_held_against_a_literal() -> None:
-    assert problems("postgres_warehouse", {OLD: VISIBLE, NEW: "agent"}) == []
+def test_a_reference_does_not_contradict_a_literal() -> None:
+    assert find_problems("postgres_warehouse", {OLD: VISIBLE, NEW: "agent"}) == []
 
 
-def test_every_finding_comes_at_once() -> None:
-    found = problems(
+def test_all_findings_are_reported_together() -> None:
+    found = find_problems(
         "snowflake",
         {"region": "MARS", "time_zone_offset": "+99"},
         databse="A",

@@ -1,4 +1,4 @@
-"""References to a secrets manager that Fivetran itself reads."""
+"""Test references to an external secrets manager, which Fivetran reads itself."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ KEY = Reference("esm", "warehouse-password")
 MANAGER = {("external_secrets_manager_id",): "esm_one"}
 
 
-def problems(service: str, top: dict[tuple[str, ...], object], **config: object) -> list[Problem]:
+def find_problems(service: str, top: dict[tuple[str, ...], object], **config: object) -> list[Problem]:
     fields = {("service",): service, ("time_zone_offset",): "0", **top}
     return check_destination(fields | {("config", name): value for name, value in config.items()})
 
 
-def test_seven_services_have_fields_that_fivetran_fetches() -> None:
+def test_seven_services_have_fields_from_an_external_secrets_manager() -> None:
     fields = {
         name: service.external_secrets for name in load_service_names() if (service := load_service(name))
     }
@@ -25,15 +25,17 @@ def test_seven_services_have_fields_that_fivetran_fetches() -> None:
     assert len([name for name, each in fields.items() if each]) == 7
 
 
-def test_a_fetched_field_counts_as_given() -> None:
-    assert problems("snowflake", MANAGER, host="h", auth="PASSWORD", user=KEY, password=KEY) == []
+def test_an_external_field_counts_as_declared() -> None:
+    assert find_problems("snowflake", MANAGER, host="h", auth="PASSWORD", user=KEY, password=KEY) == []
 
 
 @pytest.mark.parametrize(
     "manager", [{}, {("external_secrets_manager_id",): None}, {("external_secrets_manager_id",): ""}]
 )
-def test_fetched_fields_need_the_manager_and_say_so_once(manager: dict[tuple[str, ...], object]) -> None:
-    [found] = problems("snowflake", manager, host="h", user=KEY, password=KEY)
+def test_external_fields_need_the_manager_id_and_report_it_once(
+    manager: dict[tuple[str, ...], object],
+) -> None:
+    [found] = find_problems("snowflake", manager, host="h", user=KEY, password=KEY)
     assert (found.code, found.path) == ("missing-field", ("config", "user"))
     assert "external_secrets_manager_id" in found.message
     assert "external_secrets_manager_id" in found.help
@@ -47,11 +49,13 @@ def test_fetched_fields_need_the_manager_and_say_so_once(manager: dict[tuple[str
         ("snowflake", ("region",), "it can for `passphrase`"),
     ],
 )
-def test_another_field_cannot_be_fetched(service: str, path: tuple[str, ...], words: str) -> None:
-    found = [each for each in problems(service, {**MANAGER, path: KEY}, host="h") if each.path == path]
+def test_another_field_cannot_be_external(service: str, path: tuple[str, ...], words: str) -> None:
+    found = [each for each in find_problems(service, {**MANAGER, path: KEY}, host="h") if each.path == path]
     assert [each.code for each in found] == ["external-secret-unsupported"]
     assert words in found[0].notes[0]
 
 
-def test_a_service_that_is_not_described_is_left_to_fivetran() -> None:
-    assert [each.code for each in problems("quantum_vault", MANAGER, password=KEY)] == ["unknown-service"]
+def test_an_unknown_service_is_left_to_fivetran() -> None:
+    assert [each.code for each in find_problems("quantum_vault", MANAGER, password=KEY)] == [
+        "unknown-service"
+    ]

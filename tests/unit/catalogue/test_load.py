@@ -1,4 +1,4 @@
-"""Reading the TOML files: merging, order, strictness."""
+"""Test the loading of the TOML files: merging, order, strictness."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ def test_service_names_are_sorted() -> None:
     assert list(load_service_names()) == sorted(load_service_names())
 
 
-def test_an_unknown_service_is_none_and_no_path() -> None:
+def test_an_unknown_service_name_is_none_and_never_a_path() -> None:
     assert load_service("snowflakes") is None
     assert load_service("../destination") is None
 
 
-def test_a_service_is_read_once() -> None:
+def test_a_service_is_loaded_once() -> None:
     assert load_service("snowflake") is load_service("snowflake")
 
 
@@ -28,17 +28,17 @@ def test_a_service_overrides_its_parts_key_by_key() -> None:
     service = load_service("oracle_warehouse")
     assert service is not None
     connection_type = service.fields["connection_type"]
-    assert connection_type.enum == ("Directly", "SshTunnel")  # its own
-    assert connection_type.default == "Directly"  # that of the part
+    assert connection_type.enum == ("Directly", "SshTunnel")  # from the service itself
+    assert connection_type.default == "Directly"  # from the part
 
 
-def test_a_later_part_overrides_an_earlier_one() -> None:
+def test_a_later_part_overrides_an_earlier_part() -> None:
     service = load_service("aurora_postgres_warehouse")
     assert service is not None
     assert service.fields["auth_method"].enum == ("PASSWORD", "AWS_IAM")
 
 
-def test_an_empty_condition_drops_that_of_a_part() -> None:
+def test_an_empty_condition_removes_the_condition_of_a_part() -> None:
     redshift, postgres = load_service("redshift"), load_service("postgres_warehouse")
     assert redshift is not None
     assert postgres is not None
@@ -46,7 +46,7 @@ def test_an_empty_condition_drops_that_of_a_part() -> None:
     assert postgres.fields["always_encrypted"].required_when == {"connection_type": ("SshTunnel",)}
 
 
-def test_fields_come_in_an_order_for_people() -> None:
+def test_fields_are_in_reading_order() -> None:
     service = load_service("snowflake")
     assert service is not None
     assert list(service.fields)[:6] == ["host", "port", "database", "user", "auth", "password"]
@@ -63,7 +63,7 @@ def test_fields_come_in_an_order_for_people() -> None:
         ("adls", WireForm.ECHO),
     ],
 )
-def test_ports_come_back_as_text_from_databases_and_as_numbers_from_lakes(
+def test_a_port_is_text_in_responses_of_databases_and_a_number_of_lakes(
     name: str, wire_form: WireForm
 ) -> None:
     service = load_service(name)

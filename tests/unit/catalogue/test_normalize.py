@@ -1,4 +1,4 @@
-"""One normal form for both sides of a comparison."""
+"""Test the normal form that both sides of a comparison share."""
 
 from __future__ import annotations
 
@@ -19,37 +19,37 @@ TRUTH = Field("truth", FieldType.BOOLEAN)
 TEXT = Field("text")
 
 
-def destination(service: str | None, fields: dict[FieldPath, Any]) -> dict[FieldPath, Any]:
+def normalize_fields(service: str | None, fields: dict[FieldPath, Any]) -> dict[FieldPath, Any]:
     return normalize_destination(load_service(service) if service else None, fields)
 
 
 @pytest.mark.parametrize("spelling", ["SshTunnel", "SSHTunnel", "SSH_TUNNEL", "sshtunnel"])
-def test_r2_spellings_of_a_choice_are_one_value(spelling: str) -> None:
+def test_r2_spellings_of_a_choice_are_equal(spelling: str) -> None:
     assert normalize_value(CONNECTION_TYPE, spelling) == "SshTunnel"
 
 
-def test_a_choice_that_nobody_knows_stays_as_it_is() -> None:
+def test_an_unknown_choice_stays_unchanged() -> None:
     assert normalize_value(CONNECTION_TYPE, "Carrier_Pigeon") == "Carrier_Pigeon"
 
 
-def test_r3_a_null_networking_method_is_nothing() -> None:
-    assert destination("snowflake", {("networking_method",): None}) == {("networking_method",): None}
+def test_r3_a_null_networking_method_counts_as_absent() -> None:
+    assert normalize_fields("snowflake", {("networking_method",): None}) == {("networking_method",): None}
 
 
-def test_r5_a_dataset_location_may_come_back_under_another_name() -> None:
+def test_r5_a_dataset_location_is_read_under_another_name() -> None:
     path = ("config", "data_set_location")
-    assert destination("big_query", {("config", "location"): "EU"})[path] == "EU"
-    assert destination("big_query", {("config", "location"): "EU", path: None})[path] == "EU"
+    assert normalize_fields("big_query", {("config", "location"): "EU"})[path] == "EU"
+    assert normalize_fields("big_query", {("config", "location"): "EU", path: None})[path] == "EU"
 
 
 def test_r5_a_dataset_location_under_its_own_name_wins() -> None:
     path = ("config", "data_set_location")
-    assert destination("big_query", {("config", "location"): "US", path: "EU"})[path] == "EU"
+    assert normalize_fields("big_query", {("config", "location"): "US", path: "EU"})[path] == "EU"
 
 
 @pytest.mark.parametrize("nothing", [None, "", [], {}])
 @pytest.mark.parametrize("field", [TEXT, NUMBER, TRUTH, SERVERS, None])
-def test_r6_null_and_empty_values_are_one(field: Field | None, nothing: object) -> None:
+def test_r6_null_and_empty_values_are_equal(field: Field | None, nothing: object) -> None:
     assert normalize_value(field, nothing) is None
 
 
@@ -65,7 +65,7 @@ def test_r6_null_and_empty_values_are_one(field: Field | None, nothing: object) 
         (TRUTH, False, False),
     ],
 )
-def test_r7_numbers_and_truth_values_may_be_text(field: Field, value: object, normal: object) -> None:
+def test_r7_numbers_and_booleans_may_be_text(field: Field, value: object, normal: object) -> None:
     found = normalize_value(field, value)
     assert found == normal
     assert type(found) is type(normal)
@@ -76,17 +76,17 @@ def test_r7_numbers_and_truth_values_may_be_text(field: Field, value: object, no
     [("+8", "+8"), ("8", "+8"), (8, "+8"), (-8, "-8"), ("-8", "-8"), (0, "0"), ("+0", "0"), ("-0", "0")],
 )
 def test_r7_time_zone_offsets_have_one_spelling(value: object, normal: str) -> None:
-    assert destination("snowflake", {("time_zone_offset",): value}) == {("time_zone_offset",): normal}
+    assert normalize_fields("snowflake", {("time_zone_offset",): value}) == {("time_zone_offset",): normal}
 
 
 @pytest.mark.parametrize(
     ("field", "value"), [(NUMBER, "many"), (NUMBER, [1]), (TRUTH, "yes"), (STEPS, "a"), (TEXT, 1)]
 )
-def test_what_cannot_be_coerced_comes_back_as_it_is(field: Field, value: object) -> None:
+def test_a_value_that_cannot_be_coerced_stays_unchanged(field: Field, value: object) -> None:
     assert normalize_value(field, value) == value
 
 
-def test_a_truth_value_is_no_number() -> None:
+def test_a_boolean_is_no_number() -> None:
     assert normalize_value(NUMBER, True) is True
 
 
@@ -107,12 +107,12 @@ def test_r32_a_row_of_stars_is_a_mask(field: Field | None, stars: str) -> None:
 
 
 @pytest.mark.parametrize("value", ["", "**a**", None, 6])
-def test_anything_else_is_no_mask(value: object) -> None:
+def test_other_values_are_no_mask(value: object) -> None:
     assert not is_mask(value)
 
 
 def test_masks_inside_an_object_are_masks() -> None:
-    found = destination(
+    found = normalize_fields(
         "managed_data_lake",
         {
             ("config", "polaris_catalog_configuration"): {
@@ -134,22 +134,22 @@ def test_leaves_of_an_object_have_their_own_types() -> None:
 @pytest.mark.parametrize(
     "field", [TEXT, CONNECTION_TYPE, NUMBER, TRUTH, STEPS, Field("o", FieldType.OBJECT), None]
 )
-def test_references_secrets_and_masks_pass_untouched(field: Field | None, value: object) -> None:
+def test_references_secrets_and_masks_stay_unchanged(field: Field | None, value: object) -> None:
     assert normalize_value(field, value) is value
 
 
 @pytest.mark.parametrize("value", ["5432", 5432, True, 1.5, ["b", "a"], {"a": None}])
-def test_a_field_that_nobody_knows_is_taken_as_it_is(value: object) -> None:
-    assert destination(None, {("config", "new"): value}) == {("config", "new"): value}
-    assert destination("snowflake", {("new",): value}) == {("new",): value}
+def test_an_unknown_field_stays_unchanged(value: object) -> None:
+    assert normalize_fields(None, {("config", "new"): value}) == {("config", "new"): value}
+    assert normalize_fields("snowflake", {("new",): value}) == {("new",): value}
 
 
 def test_a_deprecated_name_counts_as_its_successor() -> None:
     old, new = ("local_processing_agent_id",), ("hybrid_deployment_agent_id",)
-    assert destination("adls", {old: "agent"}) == {new: "agent"}
-    assert destination("adls", {old: "agent", new: None}) == {new: "agent"}
-    assert destination("adls", {old: "agent", new: "other"}) == {new: "other"}
-    assert destination("adls", {old: None, new: "other"}) == {new: "other"}
+    assert normalize_fields("adls", {old: "agent"}) == {new: "agent"}
+    assert normalize_fields("adls", {old: "agent", new: None}) == {new: "agent"}
+    assert normalize_fields("adls", {old: "agent", new: "other"}) == {new: "other"}
+    assert normalize_fields("adls", {old: None, new: "other"}) == {new: "other"}
 
 
 @pytest.mark.parametrize(
@@ -163,19 +163,19 @@ def test_a_deprecated_name_counts_as_its_successor() -> None:
         (7, 7),
     ],
 )
-def test_a_region_goes_by_its_present_name_where_that_is_known(value: object, normal: object) -> None:
-    assert destination("snowflake", {("region",): value}) == {("region",): normal}
+def test_a_renamed_region_gets_its_present_name(value: object, normal: object) -> None:
+    assert normalize_fields("snowflake", {("region",): value}) == {("region",): normal}
 
 
-def test_a_lake_that_answers_in_another_style_equals_its_spec() -> None:
+def test_a_lake_response_in_another_style_equals_its_spec() -> None:
     spec = {("config", "connection_type"): "PrivateLink", ("config", "port"): 443}
     answer = {("config", "connection_type"): "PRIVATE_LINK", ("config", "port"): "443"}
-    assert destination("managed_data_lake", spec) == destination("managed_data_lake", answer)
+    assert normalize_fields("managed_data_lake", spec) == normalize_fields("managed_data_lake", answer)
 
 
 def test_the_normal_form_of_a_normal_form_is_itself() -> None:
-    once = destination(
+    once = normalize_fields(
         "big_query",
         {("config", "location"): "EU", ("time_zone_offset",): 8, ("local_processing_agent_id",): "a"},
     )
-    assert destination("big_query", once) == once
+    assert normalize_fields("big_query", once) == once

@@ -1,4 +1,4 @@
-"""Values that give themselves away, and values that only look strange."""
+"""Test which values are detected as secrets, and which unusual values are not."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from reconciler.catalogue.secret_detection import detect_secret
 from reconciler.model.value import Reference
 
 
-def noise(seed: int, length: int, alphabet: str) -> str:
-    """Characters that a generator chose, the same ones in every run."""
+def generate_key(seed: int, length: int, alphabet: str) -> str:
+    """Generate random characters, the same in every run."""
     return "".join(random.Random(seed).choices(alphabet, k=length))
 
 
@@ -36,17 +36,17 @@ SECRETS = [
     ("a private key", '{"type": "service_account", "private_key": "' + PRIVATE_KEY.format("", "") + '"}'),
     ("a JSON web token", TOKEN),
     ("a JSON web token", f"Bearer {TOKEN}"),
-    ("an AWS access key with its secret", f"AKIA{'Q2' * 8}:{noise(1, 40, LETTERS)}"),
-    ("an access token", "xoxb-" + noise(2, 24, string.digits)),
-    ("an access token", "ghp_" + noise(3, 36, LETTERS)),
-    ("an access token", "github_pat_" + noise(4, 60, LETTERS)),
-    ("an access token", "glpat-" + noise(5, 20, LETTERS)),
-    ("an access token", "dapi" + noise(6, 32, HEXADECIMAL)),
-    ("an access token", "dapi" + noise(6, 32, HEXADECIMAL) + "-2"),
-    ("an access token", "hvs." + noise(7, 90, LETTERS)),
-    ("an access token", "AIza" + noise(8, 35, LETTERS)),
-    ("an access token", "sk_live_" + noise(9, 24, LETTERS)),
-    ("an access token", "abc8Q~" + noise(10, 34, LETTERS)),
+    ("an AWS access key with its secret", f"AKIA{'Q2' * 8}:{generate_key(1, 40, LETTERS)}"),
+    ("an access token", "xoxb-" + generate_key(2, 24, string.digits)),
+    ("an access token", "ghp_" + generate_key(3, 36, LETTERS)),
+    ("an access token", "github_pat_" + generate_key(4, 60, LETTERS)),
+    ("an access token", "glpat-" + generate_key(5, 20, LETTERS)),
+    ("an access token", "dapi" + generate_key(6, 32, HEXADECIMAL)),
+    ("an access token", "dapi" + generate_key(6, 32, HEXADECIMAL) + "-2"),
+    ("an access token", "hvs." + generate_key(7, 90, LETTERS)),
+    ("an access token", "AIza" + generate_key(8, 35, LETTERS)),
+    ("an access token", "sk_live_" + generate_key(9, 24, LETTERS)),
+    ("an access token", "abc8Q~" + generate_key(10, 34, LETTERS)),
     ("a connection string with its password", "postgres://loader:hunter2@db.acme.example:5432/warehouse"),
     ("a connection string with its password", "mongodb+srv://loader:hunter2@cluster.acme.example"),
     (
@@ -59,18 +59,18 @@ SECRETS = [
     ),
     (
         "a connection string with its password",
-        "DefaultEndpointsProtocol=https;AccountName=acme;AccountKey=" + noise(11, 86, BASE64) + "==",
+        "DefaultEndpointsProtocol=https;AccountName=acme;AccountKey=" + generate_key(11, 86, BASE64) + "==",
     ),
     (
         "a connection string with its password",
-        "https://acme.blob.core.windows.net/c?sv=2024-01-01&sig=" + noise(12, 43, LETTERS) + "%3D",
+        "https://acme.blob.core.windows.net/c?sv=2024-01-01&sig=" + generate_key(12, 43, LETTERS) + "%3D",
     ),
-    ("a random key", noise(13, 40, HEXADECIMAL)),
-    ("a random key", noise(14, 64, HEXADECIMAL)),
-    ("a random key", noise(15, 64, HEXADECIMAL).upper()),
-    ("a random key", noise(16, 40, BASE64)),
-    ("a random key", noise(17, 86, BASE64) + "=="),
-    ("a random key", noise(18, 43, LETTERS + "-_")),
+    ("a random key", generate_key(13, 40, HEXADECIMAL)),
+    ("a random key", generate_key(14, 64, HEXADECIMAL)),
+    ("a random key", generate_key(15, 64, HEXADECIMAL).upper()),
+    ("a random key", generate_key(16, 40, BASE64)),
+    ("a random key", generate_key(17, 86, BASE64) + "=="),
+    ("a random key", generate_key(18, 43, LETTERS + "-_")),
 ]
 ORDINARY = [
     "acme-prod.snowflakecomputing.com",
@@ -117,26 +117,26 @@ ORDINARY = [
 
 
 @pytest.mark.parametrize(("kind", "value"), SECRETS)
-def test_a_value_in_the_form_of_a_secret_is_recognised(kind: str, value: str) -> None:
+def test_a_value_in_the_form_of_a_secret_is_detected(kind: str, value: str) -> None:
     assert detect_secret(value) == kind
 
 
 @pytest.mark.parametrize("value", ORDINARY)
-def test_an_ordinary_value_is_let_through(value: str) -> None:
+def test_an_ordinary_value_is_accepted(value: str) -> None:
     assert detect_secret(value) is None
 
 
-def test_most_random_keys_are_recognised_whatever_chance_made_of_them() -> None:
-    found = [detect_secret(noise(seed, 40, BASE64)) is not None for seed in range(500)]
+def test_most_random_keys_are_detected() -> None:
+    found = [detect_secret(generate_key(seed, 40, BASE64)) is not None for seed in range(500)]
     assert sum(found) >= 480
 
 
-def test_values_inside_lists_and_mappings_count() -> None:
+def test_values_inside_lists_and_mappings_are_detected() -> None:
     assert detect_secret({"a": ["x", {"b": TOKEN}]}) == "a JSON web token"
 
 
 @pytest.mark.parametrize("value", [5, True, None, 1.5, Reference("env", TOKEN)])
-def test_what_is_no_text_is_no_secret(value: object) -> None:
+def test_a_value_other_than_text_is_no_secret(value: object) -> None:
     assert detect_secret(value) is None
 
 
@@ -144,7 +144,7 @@ def test_what_is_no_text_is_no_secret(value: object) -> None:
     ("path", "value"),
     [
         (("config", "user"), TOKEN),
-        (("config", "auth"), TOKEN),  # a choice, whose findings quote what was written
+        (("config", "auth"), TOKEN),  # a choice, whose findings quote the declared value
         (("config", "port"), TOKEN),
         (("config", "brand_new_field"), TOKEN),
         (("config", "hosst"), "postgres://loader:hunter2@db"),
@@ -164,7 +164,7 @@ def test_a_secret_in_any_field_is_refused_and_never_quoted(path: tuple[str, ...]
     assert "hunter2" not in repr(found)
 
 
-def test_a_field_that_is_passed_on_unchecked_may_hold_anything() -> None:
+def test_an_unchecked_field_may_hold_a_secret() -> None:
     path = ("config", "brand_new_field")
     fields = {("service",): "snowflake", ("time_zone_offset",): "0", ("config", "host"): "h", path: TOKEN}
     assert check_destination(fields, unchecked=frozenset({path})) == []

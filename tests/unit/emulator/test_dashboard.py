@@ -1,4 +1,4 @@
-"""What people do to an account without the REST API."""
+"""Test changes to an account outside of the REST API."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from emulated_account import SNOWFLAKE, EmulatedAccount
 from reconciler.emulator.store import Kind
 
 
-def test_drift_shows_in_answers() -> None:
+def test_drift_shows_in_responses() -> None:
     account = EmulatedAccount()
     identifier = account.must_create("snowflake", SNOWFLAKE)
     account.dashboard.change_destination(
@@ -35,7 +35,7 @@ def test_an_id_may_be_chosen() -> None:
     assert account.get("/v1/groups/decent_dropsy").status == 200
 
 
-def test_anything_can_be_taken_away() -> None:
+def test_every_object_can_be_removed() -> None:
     account = EmulatedAccount()
     identifier = account.must_create("snowflake", SNOWFLAKE)
     connection = account.dashboard.add_connection(identifier, "salesforce", "crm")

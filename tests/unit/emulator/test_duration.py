@@ -1,4 +1,4 @@
-"""How long setup tests take is said by the answer; waiting is left to whoever delivers it."""
+"""Test the durations of setup tests: a response carries its duration, and the server waits."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from reconciler.emulator.store import Store
 from reconciler.emulator.switches import AS_DOCUMENTED
 
 
-def test_only_answers_with_a_run_take_long() -> None:
+def test_only_responses_with_a_setup_test_run_take_long() -> None:
     account = Account(Store(":memory:"), behaviour=AS_DOCUMENTED, clock=TickingClock(), seed=0)
     dashboard = Dashboard(account)
     dashboard.delay_setup_tests(10.0)

@@ -1,4 +1,4 @@
-"""The language of faults."""
+"""Test the syntax of faults."""
 
 from __future__ import annotations
 
@@ -43,20 +43,20 @@ from reconciler.emulator.faults import Fault, Faults
         ),
     ],
 )
-def test_a_fault_is_read_and_written_in_the_same_words(text: str, fault: Fault) -> None:
+def test_a_fault_is_parsed_and_rendered_as_the_same_text(text: str, fault: Fault) -> None:
     assert parse_fault(text) == fault
     assert parse_fault(str(fault)) == fault
 
 
 @pytest.mark.parametrize("kind", FaultKind)
-def test_every_kind_can_be_written_at_each_of_its_phases(kind: FaultKind) -> None:
+def test_every_kind_is_parsed_at_each_of_its_phases(kind: FaultKind) -> None:
     argument = "500" if kind is FaultKind.STATUS else ""
     for phase in FAULT_SPECS[kind].phases:
         fault = Fault(kind, phase=phase, argument=argument)
         assert parse_fault(str(fault)) == fault
 
 
-def test_every_phase_has_a_meaning_and_a_kind_that_strikes_at_it() -> None:
+def test_every_phase_has_a_meaning_and_a_kind() -> None:
     assert set(PHASE_MEANINGS) == set(Phase)
     assert {phase for traits in FAULT_SPECS.values() for phase in traits.phases} == set(Phase)
 
@@ -70,30 +70,34 @@ def test_every_phase_has_a_meaning_and_a_kind_that_strikes_at_it() -> None:
         ("GET groups reset", "`groups` is no path", "such as `/v1/groups`"),
         ("GET * restet", "`restet` is neither a phase nor a kind", "did you mean `reset`?"),
         ("GET * aftereffect reset", "`aftereffect` is neither", "did you mean `after-effect`?"),
-        ("GET * every status 503", "`every` needs a number behind it", "write for example `every 3`"),
-        ("GET * after-effect", "does not say what happens", "known are"),
+        ("GET * every status 503", "`every` needs a number after it", "write for example `every 3`"),
+        ("GET * after-effect", "the fault has no kind", "known are"),
         ("GET * #0 reset", "counted from 1", "`#2..5`"),
         ("GET * #5..2 reset", "counted from 1", "`#2..5`"),
         ("GET * times 0 reset", "at least 1", "leave the fault out"),
         ("GET * status", "`status` needs a code", "`status 503`"),
         ("GET * status 42", "`status 42` is not possible", "from 200 to 599"),
         ("GET * status 503.5", "is not possible", "a whole number"),
-        ("GET * reset 5", "takes nothing more", "write `reset` alone"),
+        ("GET * reset 5", "takes no argument", "write `reset` alone"),
         ("GET * reset now=1", "has no option `now`", "it has `effect-after=`"),
         ("GET * stale now=1", "has no option `now`", "it has none"),
         ("POST * reset effect-after=soon", "`effect-after=soon` is not possible", "from 0 to 86400"),
         ("POST * truncate effect-after=6", "has no option `effect-after`", "it has none"),
-        ("POST * after-effect reset effect-after=6", "had no effect yet", "behind `before-effect`"),
+        (
+            "POST * after-effect reset effect-after=6",
+            "needs a request without an effect",
+            "after `before-effect`",
+        ),
         ("GET * status 503 boddy=html", "has no option `boddy`", "`body=`"),
         ("GET * status 503 body=xml", "`body=xml` is not possible", "`html`"),
-        ("GET * status 503 body=html 7", "`7` stands behind the end", "write `METHOD"),
+        ("GET * status 503 body=html 7", "`7` stands after the end", "write `METHOD"),
         ("GET * mid-body status 503", "`status` cannot happen `mid-body`", "`before-effect`"),
-        ("GET * at-accept reset", "no method and no path yet", "write `* * at-accept"),
+        ("GET * at-accept reset", "no method and no path", "write `* * at-accept"),
         ("GET * drip 5 seconds=long", "is not possible", "a number from 0 to 600"),
         ('GET * status 503 message="half', "quotation mark is not closed", "write `METHOD"),
     ],
 )
-def test_a_mistake_is_named_and_the_next_word_is_offered(text: str, message: str, advice: str) -> None:
+def test_a_mistake_is_named_with_a_suggestion(text: str, message: str, advice: str) -> None:
     with pytest.raises(FaultError) as caught:
         parse_fault(text)
     assert message in caught.value.message
@@ -121,11 +125,11 @@ def test_a_file_of_faults_has_comments_and_empty_lines() -> None:
         ("/v1/a.c", "/v1/abc", False),
     ],
 )
-def test_a_path_may_leave_segments_open(pattern: str, path: str, concerned: bool) -> None:
+def test_a_path_may_have_wildcard_segments(pattern: str, path: str, concerned: bool) -> None:
     assert Fault(FaultKind.RESET, path=pattern).matches("GET", path) is concerned
 
 
-def struck(text: str, calls: int) -> list[int]:
+def find_triggered(text: str, calls: int) -> list[int]:
     faults = Faults([parse_fault(text)])
     return [number for number in range(1, calls + 1) if faults.trigger_at_request("GET", "/v1/groups", 0)]
 
@@ -144,10 +148,10 @@ def struck(text: str, calls: int) -> list[int]:
     ],
 )
 def test_requests_are_selected_by_their_number(selection: str, numbers: list[int]) -> None:
-    assert struck(f"GET * {selection} reset", 9) == numbers
+    assert find_triggered(f"GET * {selection} reset", 9) == numbers
 
 
-def test_requests_count_per_rule_and_the_first_rule_that_strikes_wins() -> None:
+def test_requests_count_per_rule_and_the_first_matching_rule_wins() -> None:
     first, second = parse_fault("POST * #2 reset"), parse_fault("* /v1/groups #2.. close")
     faults = Faults([first, second])
     calls = [
@@ -165,9 +169,9 @@ def test_requests_count_per_rule_and_the_first_rule_that_strikes_wins() -> None:
     assert [(each.seen, each.triggered) for each in faults.active()] == [(2, 1), (3, 1)]
 
 
-def test_a_stale_read_is_one_of_the_first_behind_each_write() -> None:
+def test_a_stale_read_is_one_of_the_first_after_each_write() -> None:
     faults = Faults([parse_fault("GET * stale 2")])
     writes = [0, 1, 1, 1, 2, 2, 2]
-    struck = [faults.trigger_at_request("GET", "/v1/groups", number) is not None for number in writes]
-    assert struck == [False, True, True, False, True, True, False]
+    triggered = [faults.trigger_at_request("GET", "/v1/groups", number) is not None for number in writes]
+    assert triggered == [False, True, True, False, True, True, False]
     assert faults.trigger_at_request("POST", "/v1/groups", 3) is None

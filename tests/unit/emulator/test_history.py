@@ -1,4 +1,4 @@
-"""The line of events."""
+"""Test the history of requests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from reconciler.emulator.resources import groups
 from reconciler.emulator.store import Store
 
 
-def test_every_request_is_in_the_history_with_what_it_did() -> None:
+def test_every_request_is_in_the_history_with_its_effects() -> None:
     account = EmulatedAccount()
     identifier = account.create_group("a")
     account.get("/v1/groups?limit=3&limit=4")
@@ -47,7 +47,7 @@ def test_a_refused_request_has_no_effects() -> None:
     assert [exchange.effects for exchange in account.emulator.read_history()[-2:]] == [(), ()]
 
 
-def test_the_dashboard_leaves_no_trace() -> None:
+def test_dashboard_changes_are_not_in_the_history() -> None:
     account = EmulatedAccount()
     identifier = account.dashboard.add_group("a")
     account.dashboard.add_destination(identifier, "snowflake")
@@ -59,14 +59,14 @@ def test_the_dashboard_leaves_no_trace() -> None:
     assert exchange.effects == ()
 
 
-def test_the_history_can_be_read_from_a_point_on() -> None:
+def test_the_history_can_be_read_from_a_sequence_number() -> None:
     account = EmulatedAccount()
     for name in "abc":
         account.create_group(name)
     assert [exchange.body["name"] for exchange in account.emulator.read_history(since=1)] == ["b", "c"]
 
 
-def test_a_long_history_forgets_its_beginning() -> None:
+def test_a_long_history_drops_its_oldest_entries() -> None:
     store = Store(":memory:")
     history = History(store, max_entries=10)
     for _ in range(2_000):
@@ -86,7 +86,7 @@ def test_a_long_history_forgets_its_beginning() -> None:
     store.close()
 
 
-def test_a_bug_is_answered_500_undone_and_found_in_the_history(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bug_is_a_500_that_is_rolled_back_and_in_the_history(monkeypatch: pytest.MonkeyPatch) -> None:
     account = EmulatedAccount()
 
     def fail_late(*_: object) -> None:

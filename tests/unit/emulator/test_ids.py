@@ -1,4 +1,4 @@
-"""Two words."""
+"""Test the generated ids of two words."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from reconciler.emulator.app import create_app
 from reconciler.emulator.ids import WORDS, generate_id
 
 
-def noon() -> datetime:
+def get_noon() -> datetime:
     return datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
@@ -33,30 +33,30 @@ def test_an_id_never_repeats_a_word() -> None:
 
 
 def test_ten_thousand_groups_have_ten_thousand_ids() -> None:
-    dashboard = create_app(clock=noon).dashboard
+    dashboard = create_app(clock=get_noon).dashboard
     assert len({dashboard.add_group(f"g{number}") for number in range(10_000)}) == 10_000
 
 
 def test_another_seed_gives_other_ids() -> None:
-    ids = {create_app(clock=noon, seed=seed).dashboard.add_group("a") for seed in range(20)}
+    ids = {create_app(clock=get_noon, seed=seed).dashboard.add_group("a") for seed in range(20)}
     assert len(ids) == 20
 
 
-def test_an_account_without_free_ids_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    dashboard = create_app(clock=noon).dashboard
+def test_an_account_without_free_ids_raises(monkeypatch: pytest.MonkeyPatch) -> None:
+    dashboard = create_app(clock=get_noon).dashboard
     monkeypatch.setattr(account_module, "generate_id", lambda *_: "same_pair")
     dashboard.add_group("a")
-    with pytest.raises(RuntimeError, match="no two words are left"):
+    with pytest.raises(RuntimeError, match="no id is left"):
         dashboard.add_group("b")
 
 
-def test_a_file_keeps_the_account_and_goes_on_with_its_ids(tmp_path: Path) -> None:
+def test_a_file_keeps_the_account_and_continues_its_ids(tmp_path: Path) -> None:
     file = tmp_path / "account.db"
-    first = create_app(file, clock=noon, seed=1)
+    first = create_app(file, clock=get_noon, seed=1)
     ids = [first.dashboard.add_group(name) for name in "abc"]
     identity = first.dashboard.identity
     first.close()
-    second = create_app(file, clock=noon, seed=1)
+    second = create_app(file, clock=get_noon, seed=1)
     assert second.dashboard.identity == identity
     assert second.dashboard.add_group("d") not in ids
     items = Client(second).get("/v1/groups", headers={"Authorization": "Basic YTpi"}).json["data"]["items"]

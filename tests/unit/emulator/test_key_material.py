@@ -1,4 +1,4 @@
-"""Certificates and host keys: reading real ones, and generated ones that others can read."""
+"""Test certificates and host keys: parsing of real ones, and generated ones that other programs can read."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from reconciler.emulator.key_material import (
     Certificate,
     HostKey,
     generate_chain,
+    generate_group_public_key,
     generate_host_key,
-    group_public_key,
     read_certificate,
 )
 
@@ -37,8 +37,8 @@ ISSUER_OF_EARLIER_RELEASES = "2ff9f454115e420474ccd824d433c6c72920238708cc1d697c
 Signer = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 
 
-def _certificate_of(key: Signer, *names: x509.RelativeDistinguishedName) -> bytes:
-    """A self-signed certificate with the serial number 1, in DER."""
+def _build_certificate(key: Signer, *names: x509.RelativeDistinguishedName) -> bytes:
+    """Build a self-signed certificate with the serial number 1, in DER."""
     name = x509.Name(names)
     builder = x509.CertificateBuilder(name, name, key.public_key(), 1)
     valid = builder.not_valid_before(datetime(2020, 1, 1, tzinfo=UTC))
@@ -48,7 +48,7 @@ def _certificate_of(key: Signer, *names: x509.RelativeDistinguishedName) -> byte
     return certificate.public_bytes(Encoding.DER)
 
 
-def _part(*attributes: tuple[x509.ObjectIdentifier, str]) -> x509.RelativeDistinguishedName:
+def _build_name_part(*attributes: tuple[x509.ObjectIdentifier, str]) -> x509.RelativeDistinguishedName:
     return x509.RelativeDistinguishedName([x509.NameAttribute(oid, text) for oid, text in attributes])
 
 
@@ -56,7 +56,7 @@ def _read(raw: bytes) -> Certificate:
     return read_certificate(b64encode(raw).decode())
 
 
-def _as_openssl_reads_it(encoded: str, folder: Path) -> dict[str, str]:
+def _read_with_openssl(encoded: str, folder: Path) -> dict[str, str]:
     file = folder / "certificate.pem"
     file.write_text(ssl.DER_cert_to_PEM_cert(b64decode(encoded)))
     context = ssl.create_default_context(cafile=str(file))
@@ -67,29 +67,29 @@ def _as_openssl_reads_it(encoded: str, folder: Path) -> dict[str, str]:
 
 def test_generated_certificates_are_well_formed(tmp_path: Path) -> None:
     server, issuer = generate_chain("orders", 1)
-    assert _as_openssl_reads_it(issuer, tmp_path) == {
+    assert _read_with_openssl(issuer, tmp_path) == {
         "countryName": "US",
         "organizationName": "Acme, Inc.",
         "commonName": "Acme Private Root",
     }
-    assert _as_openssl_reads_it(server, tmp_path)["commonName"].endswith(".acme.example")
+    assert _read_with_openssl(server, tmp_path)["commonName"].endswith(".acme.example")
 
 
-def test_generated_material_is_that_of_earlier_releases() -> None:
-    """Accounts that were planted with an earlier release trust what a destination presents today."""
+def test_generated_material_equals_that_of_earlier_releases() -> None:
+    """Accounts seeded with an earlier release trust the material that a destination presents today."""
     server, issuer = generate_chain("orders", 1)
     assert read_certificate(server).sha256 == SERVER_OF_EARLIER_RELEASES
     assert read_certificate(issuer).sha256 == ISSUER_OF_EARLIER_RELEASES
     assert generate_host_key("orders", 1).hash == "JIyXcmhYrZlK7jOwuN2JsZXGubZrXLKsVYM6Cu3TYlo="
-    group_key = HostKey(group_public_key("decent_dropsy"))
+    group_key = HostKey(generate_group_public_key("decent_dropsy"))
     assert group_key.hash == "lpyH4pjpvaIz5bfe8y157Sk8aDJcbTL9YFFBvfY84Ao="
 
 
-def test_a_name_is_written_as_java_does() -> None:
+def test_a_name_is_rendered_as_in_java() -> None:
     assert read_certificate(ISSUER).name == 'CN=Acme Private Root, O="Acme, Inc.", C=US'
 
 
-def test_checksums_are_those_of_the_der_form() -> None:
+def test_checksums_are_computed_from_the_der_form() -> None:
     encoded = generate_chain("orders")[0]
     raw = b64decode(encoded)
     certificate = read_certificate(encoded)
@@ -104,7 +104,7 @@ def test_line_breaks_do_not_change_a_certificate() -> None:
     assert read_certificate(broken).hash == read_certificate(encoded).hash
 
 
-def test_an_rsa_key_is_told_by_its_numbers() -> None:
+def test_an_rsa_key_is_rendered_with_modulus_and_exponent() -> None:
     lines = read_certificate(ISSUER).public_key.splitlines()
     assert lines[0] == "Sun RSA public key, 2048 bits"
     assert int(lines[2].removeprefix("  modulus: ")).bit_length() == 2048
@@ -128,11 +128,11 @@ def test_a_real_certificate_with_an_elliptic_key_is_read(tmp_path: Path) -> None
     ],
     ids=lambda value: getattr(value, "name", ""),
 )
-def test_an_elliptic_key_is_shown_with_its_curve(curve: ec.EllipticCurve, shown: str) -> None:
+def test_an_elliptic_key_is_rendered_with_its_curve(curve: ec.EllipticCurve, shown: str) -> None:
     key = ec.generate_private_key(curve)
     point = key.public_key().public_numbers()
     bits, _, parameters = shown.partition(" bits ")
-    assert _read(_certificate_of(key)).public_key.split("\n") == [
+    assert _read(_build_certificate(key)).public_key.split("\n") == [
         f"Sun EC public key, {bits} bits",
         f"  public x coord: {point.x}",
         f"  public y coord: {point.y}",
@@ -140,30 +140,32 @@ def test_an_elliptic_key_is_shown_with_its_curve(curve: ec.EllipticCurve, shown:
     ]
 
 
-def test_a_key_of_another_kind_is_shown_by_its_bits() -> None:
+def test_a_key_of_another_kind_is_rendered_with_its_bits() -> None:
     key = ed25519.Ed25519PrivateKey.generate()
     bits = key.public_key().public_bytes_raw().hex()
-    assert _read(_certificate_of(key)).public_key == f"algorithm = 1.3.101.112, unparsed keybits = {bits}"
+    assert _read(_build_certificate(key)).public_key == f"algorithm = 1.3.101.112, unparsed keybits = {bits}"
 
 
-def test_unusual_names_are_written_as_java_does() -> None:
-    country = _part((x509.NameOID.COUNTRY_NAME, "US"))
-    person = _part((x509.NameOID.GIVEN_NAME, 'A"da'), (x509.NameOID.ORGANIZATIONAL_UNIT_NAME, " B\\2"))
-    name = _read(_certificate_of(KEY, country, person)).name
+def test_unusual_names_are_rendered_as_in_java() -> None:
+    country = _build_name_part((x509.NameOID.COUNTRY_NAME, "US"))
+    person = _build_name_part(
+        (x509.NameOID.GIVEN_NAME, 'A"da'), (x509.NameOID.ORGANIZATIONAL_UNIT_NAME, " B\\2")
+    )
+    name = _read(_build_certificate(KEY, country, person)).name
     assert sorted(name.split(", ")[:2]) == [r'OID.2.5.4.42="A\"da"', r'OU=" B\\2"']
     assert name.endswith(", C=US")
 
 
 def test_a_certificate_that_breaks_the_standard_is_read_without_a_warning() -> None:
-    raw = _certificate_of(KEY, _part((x509.NameOID.COMMON_NAME, "db")))
+    raw = _build_certificate(KEY, _build_name_part((x509.NameOID.COMMON_NAME, "db")))
     version_3, serial = b"\xa0\x03\x02\x01\x02", b"\x02\x01\x01"
     negative = raw.replace(version_3 + serial, version_3 + b"\x02\x01\xff")
     assert negative != raw
     assert _read(negative).name == "CN=db"
 
 
-def test_a_certificate_of_an_unknown_version_is_none() -> None:
-    raw = _certificate_of(KEY).replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x0f")
+def test_a_certificate_of_an_unknown_version_has_no_public_key() -> None:
+    raw = _build_certificate(KEY).replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x0f")
     assert _read(raw).public_key == ""
 
 
@@ -173,9 +175,9 @@ def test_an_emulator_starts_without_the_library() -> None:
     assert done.stdout == "False\n"
 
 
-@pytest.mark.parametrize("nonsense", ["", "MIID9DCC...", "no certificate", "MAA=", "////"])
-def test_what_is_no_certificate_is_taken_all_the_same(nonsense: str) -> None:
-    certificate = read_certificate(nonsense)
+@pytest.mark.parametrize("text", ["", "MIID9DCC...", "no certificate", "MAA=", "////"])
+def test_an_invalid_certificate_is_accepted(text: str) -> None:
+    certificate = read_certificate(text)
     assert (certificate.name, certificate.public_key) == ("", "")
     assert len(certificate.sha256) == 64
 
@@ -194,12 +196,12 @@ def test_a_chain_follows_its_source_and_shares_its_issuer() -> None:
     assert generate_chain("a", 1)[1] == generate_chain("b", 2)[1]
 
 
-def test_a_host_key_is_told_by_the_key_and_not_by_its_comment() -> None:
+def test_a_host_key_is_hashed_without_its_comment() -> None:
     key = generate_host_key("orders", 1)
     blob = key.public_key.split(" ")[1]
     assert key.hash == b64encode(hashlib.sha256(b64decode(blob)).digest()).decode()
     assert HostKey(f"ssh-rsa {blob} another comment").hash == key.hash
-    assert key.details() == {
+    assert key.to_details() == {
         "hash": key.hash,
         "public_key": key.public_key,
         "type": "ssh-rsa",
@@ -207,10 +209,10 @@ def test_a_host_key_is_told_by_the_key_and_not_by_its_comment() -> None:
     }
 
 
-@pytest.mark.parametrize("nonsense", ["", "key", "ssh-rsa", "ssh-rsa AAAAB3...", "ssh-rsa  x"])
-def test_what_is_no_key_has_a_hash_too(nonsense: str) -> None:
-    assert len(b64decode(HostKey(nonsense).hash)) == 32
+@pytest.mark.parametrize("text", ["", "key", "ssh-rsa", "ssh-rsa AAAAB3...", "ssh-rsa  x"])
+def test_an_invalid_host_key_has_a_hash(text: str) -> None:
+    assert len(b64decode(HostKey(text).hash)) == 32
 
 
 def test_keys_of_groups_and_hosts_are_different() -> None:
-    assert generate_host_key("orders").public_key.split()[1] != group_public_key("orders").split()[1]
+    assert generate_host_key("orders").public_key.split()[1] != generate_group_public_key("orders").split()[1]

@@ -1,4 +1,4 @@
-"""How long answers take."""
+"""Test the latency of responses."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from reconciler.emulator.latency import Latency, LatencyError, LatencyRules, par
     ("text", "low", "middle", "high"),
     [("80ms", 0.08, 0.08, 0.08), ("1s..3s", 1.02, 2.0, 2.98), ("p50=100ms p99=2s", 0.005, 0.1, 2.0)],
 )
-def test_a_rule_is_a_distribution(text: str, low: float, middle: float, high: float) -> None:
+def test_a_latency_rule_is_a_distribution(text: str, low: float, middle: float, high: float) -> None:
     rule = parse_latency(text)
     assert [rule.sample(chance) for chance in (0.01, 0.5, 0.99)] == pytest.approx([low, middle, high])
 
 
-def test_the_last_rule_that_concerns_a_request_holds() -> None:
+def test_the_last_matching_rule_holds() -> None:
     latencies = LatencyRules(
         [parse_latency("10ms"), parse_latency("POST /v1/destinations/* 2s"), parse_latency("DELETE * 1m")]
     )
@@ -34,7 +34,7 @@ def test_the_same_seed_gives_the_same_durations() -> None:
     assert 0.4 < sum(durations[0]) / 99 < 0.6
 
 
-def test_without_rules_nothing_takes_time() -> None:
+def test_without_rules_there_is_no_latency() -> None:
     assert LatencyRules().sample("GET", "/", 1) == 0.0
 
 
@@ -53,7 +53,7 @@ def test_without_rules_nothing_takes_time() -> None:
         "p99=1s p50=2s",
     ],
 )
-def test_a_mistake_says_what_to_write(text: str) -> None:
+def test_a_mistake_gets_an_example(text: str) -> None:
     with pytest.raises(LatencyError) as caught:
         parse_latency(text)
     assert "p50=120ms p99=2s" in caught.value.advice

@@ -1,4 +1,4 @@
-"""Rate limits as rolling windows."""
+"""Test rate limits as rolling windows."""
 
 from __future__ import annotations
 
@@ -21,42 +21,42 @@ def clock() -> FakeClock:
     return FakeClock()
 
 
-def refused(work: Callable[[], object]) -> Reply:
+def expect_refusal(work: Callable[[], object]) -> Reply:
     with pytest.raises(ErrorReply) as caught:
         work()
     assert (caught.value.reply.status, caught.value.reply.code) == (429, "TooManyRequests")
     return caught.value.reply
 
 
-def request(quota: Quota) -> str:
+def send_request(quota: Quota) -> str:
     quota.check_requests("seconds")
     return quota.count_request()["X-Rate-Limit-Remaining"]
 
 
-def test_what_is_left_rolls_with_the_hour(clock: FakeClock) -> None:
+def test_the_remaining_quota_is_a_rolling_hour(clock: FakeClock) -> None:
     quota = Quota(clock, QuotaProfile(hourly=3))
-    assert request(quota) == "2"
+    assert send_request(quota) == "2"
     clock.advance(minutes=30)
-    assert [request(quota), request(quota)] == ["1", "0"]
-    assert refused(lambda: quota.check_requests("seconds")).headers["Retry-After"] == "1800"
+    assert [send_request(quota), send_request(quota)] == ["1", "0"]
+    assert expect_refusal(lambda: quota.check_requests("seconds")).headers["Retry-After"] == "1800"
     clock.advance(minutes=30)
-    assert request(quota) == "0"
+    assert send_request(quota) == "0"
 
 
-def test_a_refused_request_costs_nothing(clock: FakeClock) -> None:
+def test_a_refused_request_uses_no_quota(clock: FakeClock) -> None:
     quota = Quota(clock, QuotaProfile(hourly=1))
-    request(quota)
+    send_request(quota)
     clock.advance(minutes=59)
     for _ in range(5):
-        refused(lambda: quota.check_requests("seconds"))
+        expect_refusal(lambda: quota.check_requests("seconds"))
         assert quota.count_request()["X-Rate-Limit-Remaining"] == "0"
     clock.advance(minutes=1)
-    assert request(quota) == "0"
+    assert send_request(quota) == "0"
 
 
-def test_an_account_without_limits_still_tells_what_is_left(clock: FakeClock) -> None:
+def test_an_account_without_limits_reports_its_remaining_quota(clock: FakeClock) -> None:
     quota = Quota(clock, QuotaProfile(hourly=2, enforced=False))
-    assert [request(quota) for _ in range(4)] == ["1", "0", "0", "0"]
+    assert [send_request(quota) for _ in range(4)] == ["1", "0", "0", "0"]
     assert Quota(clock, UNLIMITED).count_request() == {
         "X-Rate-Limit": "20000",
         "X-Rate-Limit-Remaining": "19999",
@@ -64,18 +64,18 @@ def test_an_account_without_limits_still_tells_what_is_left(clock: FakeClock) ->
 
 
 @pytest.mark.parametrize(("profile", "per_minute", "per_hour"), [("paid", 250, 2_500), ("trial", 25, 50)])
-def test_setup_tests_have_windows_of_their_own(
+def test_setup_tests_have_their_own_windows(
     clock: FakeClock, profile: str, per_minute: int, per_hour: int
 ) -> None:
     quota = Quota(clock, PROFILES[profile])
     for done in range(per_hour):
         if done and done % per_minute == 0:
-            assert refused(lambda: quota.charge([TESTED], "seconds")).headers["Retry-After"] == "60"
+            assert expect_refusal(lambda: quota.charge([TESTED], "seconds")).headers["Retry-After"] == "60"
             clock.advance(minutes=1)
         quota.charge([TESTED], "seconds")
     clock.advance(minutes=1)
     left = 3_600 - 60 * (per_hour // per_minute)
-    assert refused(lambda: quota.charge([TESTED], "seconds")).headers["Retry-After"] == str(left)
+    assert expect_refusal(lambda: quota.charge([TESTED], "seconds")).headers["Retry-After"] == str(left)
 
 
 @pytest.mark.parametrize(("profile", "users", "links"), [("paid", 500, 5), ("trial", 10, 1)])
@@ -87,41 +87,43 @@ def test_users_and_private_links_are_limited_by_the_hour(
         effect = Effect("created", kind, "x")
         for _ in range(number):
             quota.charge([effect], "seconds")
-        refused(lambda effect=effect: quota.charge([effect], "seconds"))  # type: ignore[misc]
+        expect_refusal(lambda effect=effect: quota.charge([effect], "seconds"))  # type: ignore[misc]
 
 
-def test_what_is_refused_is_not_counted_in_any_window(clock: FakeClock) -> None:
+def test_a_refused_charge_is_counted_in_no_window(clock: FakeClock) -> None:
     quota = Quota(clock, QuotaProfile(limits={("tested", "destination"): ((1, 60.0), (2, 3600.0))}))
     quota.charge([TESTED], "seconds")
     for _ in range(3):
-        refused(lambda: quota.charge([TESTED], "seconds"))
+        expect_refusal(lambda: quota.charge([TESTED], "seconds"))
     clock.advance(minutes=1)
     quota.charge([TESTED], "seconds")
 
 
-def test_a_plan_can_limit_what_is_created(clock: FakeClock) -> None:
+def test_a_plan_can_limit_creations(clock: FakeClock) -> None:
     quota = Quota(clock, PROFILES["paid"].with_creation_limit("group", 2))
     group = Effect("created", "group", "x")
     quota.charge([group, group], "seconds")
-    refused(lambda: quota.charge([group], "seconds"))
+    expect_refusal(lambda: quota.charge([group], "seconds"))
     quota.charge([TESTED], "seconds")
 
 
 @pytest.mark.parametrize(("form", "header"), [("seconds", "3600"), ("missing", None), ("garbage", "soon")])
-def test_the_waiting_time_has_several_forms(clock: FakeClock, form: RetryAfter, header: str | None) -> None:
+def test_the_retry_after_header_has_several_forms(
+    clock: FakeClock, form: RetryAfter, header: str | None
+) -> None:
     quota = Quota(clock, QuotaProfile(hourly=1))
-    request(quota)
-    assert refused(lambda: quota.check_requests(form)).headers.get("Retry-After") == header
+    send_request(quota)
+    assert expect_refusal(lambda: quota.check_requests(form)).headers.get("Retry-After") == header
 
 
-def test_the_waiting_time_can_be_a_date(clock: FakeClock) -> None:
+def test_the_retry_after_header_can_be_a_date(clock: FakeClock) -> None:
     quota = Quota(clock, QuotaProfile(hourly=1))
-    request(quota)
-    written = refused(lambda: quota.check_requests("http-date")).headers["Retry-After"]
+    send_request(quota)
+    written = expect_refusal(lambda: quota.check_requests("http-date")).headers["Retry-After"]
     assert parsedate_to_datetime(written) == clock.now() + timedelta(hours=1)
 
 
-def test_a_window_keeps_no_more_times_than_it_admits(clock: FakeClock) -> None:
+def test_a_window_stores_no_more_times_than_its_limit(clock: FakeClock) -> None:
     window = RollingWindow(limit=10, seconds=60.0)
     for second in range(1_000):
         window.consume(float(second) / 100)

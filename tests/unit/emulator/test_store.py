@@ -1,4 +1,4 @@
-"""Documents on SQLite."""
+"""Test the document store on SQLite."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def store() -> Iterator[Store]:
     made.close()
 
 
-def test_documents_come_in_the_order_in_which_they_were_added(store: Store) -> None:
+def test_documents_are_listed_in_insertion_order(store: Store) -> None:
     for name in ("zebra", "ant", "mule"):
         store.add(Kind.GROUP, name, {"id": name})
     store.replace(Kind.GROUP, "zebra", {"id": "zebra", "new": True})
@@ -27,7 +27,7 @@ def test_documents_come_in_the_order_in_which_they_were_added(store: Store) -> N
     assert [body["id"] for body in store.list_documents(Kind.GROUP, skip=1, limit=1)] == ["ant"]
 
 
-def test_kinds_do_not_mix(store: Store) -> None:
+def test_kinds_are_stored_separately(store: Store) -> None:
     store.add(Kind.GROUP, "same", {"is": "group"})
     store.add(Kind.DESTINATION, "same", {"is": "destination"})
     assert store.find(Kind.GROUP, "same") == {"is": "group"}
@@ -44,7 +44,7 @@ def test_documents_are_found_by_parent_and_label(store: Store) -> None:
     assert not store.has(Kind.CONNECTION, parent="other")
 
 
-def test_a_failed_transaction_leaves_nothing(store: Store) -> None:
+def test_a_failed_transaction_is_rolled_back(store: Store) -> None:
     with pytest.raises(ZeroDivisionError), store.transaction():
         store.add(Kind.GROUP, "a", {})
         assert store.increment("n") == 1
@@ -73,7 +73,7 @@ def test_a_file_keeps_the_account(tmp_path: Path) -> None:
     second.close()
 
 
-def test_two_stores_on_one_file_take_turns(tmp_path: Path) -> None:
+def test_transactions_of_two_stores_on_one_file_are_isolated(tmp_path: Path) -> None:
     first, second = Store(tmp_path / "account.db"), Store(tmp_path / "account.db")
     with first.transaction():
         first.add(Kind.GROUP, "a", {})
@@ -83,7 +83,7 @@ def test_two_stores_on_one_file_take_turns(tmp_path: Path) -> None:
     second.close()
 
 
-def test_many_may_open_the_same_new_file(tmp_path: Path) -> None:
+def test_several_threads_may_open_the_same_new_file(tmp_path: Path) -> None:
     file = tmp_path / "account.db"
     with ThreadPoolExecutor(8) as pool:
         stores = list(pool.map(lambda _: Store(file), range(8)))
@@ -106,6 +106,6 @@ def test_a_foreign_file_is_refused(tmp_path: Path) -> None:
             Store(file)
 
 
-def test_a_directory_that_is_not_there_is_refused(tmp_path: Path) -> None:
+def test_a_missing_directory_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UnusableDatabaseError):
         Store(tmp_path / "nowhere" / "account.db")

@@ -1,4 +1,4 @@
-"""Switches as values that can be told, set and refused."""
+"""Test that switches can be listed, set and refused."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from reconciler.emulator.switches import (
 )
 
 
-def test_every_switch_says_what_it_means_and_has_its_default_among_its_values() -> None:
+def test_every_switch_has_a_meaning_and_a_valid_default() -> None:
     assert [switch.name for switch in list_switches()] == list(Behaviour.model_fields)
     for switch in list_switches():
         assert len(switch.meaning.split()) >= 3, switch.name
@@ -28,17 +28,20 @@ def test_a_switch_can_be_set_and_the_others_stay() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"last_pge": "null"}, "there is no switch `last_pge`; did you mean `last_page`?"),
-        ({"colour": "red"}, "there is no switch `colour`; `reconciler emulate --switches` lists all"),
+        (
+            {"colour": "red"},
+            "there is no switch `colour`; `reconciler emulate --switches` lists all switches",
+        ),
         ({"last_page": "nul"}, "`last_page` cannot be `nul`; did you mean `null`?"),
         ({"visible_groups": "150%"}, "`visible_groups` cannot be `150%`; it can be for example `all`"),
         ({"visible_groups": ""}, "`visible_groups` cannot be ``; it can be for example `all`"),
         ({"last_page": 7}, "`last_page` cannot be `7`; it can be `missing`, `null`"),
     ],
 )
-def test_a_slip_is_named_with_what_was_meant(changes: dict[str, object], told: str) -> None:
+def test_a_misspelt_switch_gets_a_suggestion(changes: dict[str, object], message: str) -> None:
     with pytest.raises(BehaviourError) as caught:
         change_switches(AS_DOCUMENTED, changes)
-    assert str(caught.value) == told
+    assert str(caught.value) == message

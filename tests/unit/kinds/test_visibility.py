@@ -1,4 +1,4 @@
-"""May a value be shown? The answers, and that every field of the catalogue has one."""
+"""Test whether a value may be shown, for every field of the catalogue."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PUBLIC, SENSITIVE, UNKNOWN = Sensitivity.PUBLIC, Sensitivity.SENSITIVE, Sensitiv
 
 
 @pytest.mark.parametrize(
-    ("service", "path", "answer"),
+    ("service", "path", "sensitivity"),
     [
         ("snowflake", ("config", "host"), PUBLIC),
         ("snowflake", ("config", "password"), SENSITIVE),
@@ -24,7 +24,7 @@ PUBLIC, SENSITIVE, UNKNOWN = Sensitivity.PUBLIC, Sensitivity.SENSITIVE, Sensitiv
         ("brand_new", ("config", "host"), UNKNOWN),
         (None, ("config", "host"), UNKNOWN),
         (Reference("env", "SERVICE", confidential=False), ("config", "host"), UNKNOWN),
-        # The members of an object are not all known.
+        # Not every member of an object is known.
         ("managed_data_lake", ("config", "polaris_catalog_configuration"), SENSITIVE),
         ("brand_new", ("service",), PUBLIC),
         ("brand_new", ("region",), PUBLIC),
@@ -33,13 +33,13 @@ PUBLIC, SENSITIVE, UNKNOWN = Sensitivity.PUBLIC, Sensitivity.SENSITIVE, Sensitiv
         ("snowflake", (), UNKNOWN),
     ],
 )
-def test_the_catalogue_decides(service: object, path: FieldPath, answer: Sensitivity) -> None:
-    assert visibility(DESTINATION, service, path) is answer
+def test_the_catalogue_decides_visibility(service: object, path: FieldPath, sensitivity: Sensitivity) -> None:
+    assert visibility(DESTINATION, service, path) is sensitivity
     assert visibility(GROUP, service, path) is PUBLIC
 
 
 @pytest.mark.parametrize("name", load_service_names())
-def test_every_field_of_a_service_that_is_no_secret_is_public(name: str) -> None:
+def test_every_field_without_secret_is_public(name: str) -> None:
     service = load_service(name)
     assert service is not None
     public = {field for field in service.fields if visibility(DESTINATION, name, ("config", field)) is PUBLIC}
@@ -49,7 +49,7 @@ def test_every_field_of_a_service_that_is_no_secret_is_public(name: str) -> None
     assert all(visibility(DESTINATION, name, (field,)) is PUBLIC for field in load_destination_facts().fields)
 
 
-def test_what_is_passed_on_unchecked_is_hidden_whatever_it_is() -> None:
+def test_an_unchecked_field_is_hidden() -> None:
     path = ("config", "host")
     assert not Masking(DESTINATION, "snowflake").hides(path)
     masking = Masking(DESTINATION, "snowflake", {path})
@@ -61,10 +61,10 @@ def test_what_is_passed_on_unchecked_is_hidden_whatever_it_is() -> None:
 
 
 @pytest.mark.parametrize(
-    ("service", "name", "is_one"),
+    ("service", "name", "is_misspelt"),
     [
         ("snowflake", "databse", True),
-        ("snowflake", "networking_method", True),  # beside the config it is right
+        ("snowflake", "networking_method", True),  # correct beside `config`
         ("snowflake", "passwrod", False),
         ("snowflake", "database", False),
         ("snowflake", "frobnicate", False),
@@ -72,5 +72,5 @@ def test_what_is_passed_on_unchecked_is_hidden_whatever_it_is() -> None:
         ("brand_new", "databse", False),
     ],
 )
-def test_a_slip_for_a_public_field_is_judged_as_that(service: str, name: str, is_one: bool) -> None:
-    assert is_misspelled_field(service, ("config", name)) is is_one
+def test_a_misspelt_public_field_is_public(service: str, name: str, is_misspelt: bool) -> None:
+    assert is_misspelled_field(service, ("config", name)) is is_misspelt

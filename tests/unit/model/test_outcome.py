@@ -1,4 +1,4 @@
-"""What each status says about the change: exactly one of in effect, untried, failed and unknown."""
+"""Test the effect of each status: exactly one of in effect, untried, failed and unknown."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ IN_EFFECT, UNTRIED, UNCERTAIN, WITHOUT_EFFECT = "in effect", "untried", "uncerta
         (Status.UNKNOWN, UNCERTAIN),
     ],
 )
-def test_the_effect_of_each_status(status: Status, meaning: str) -> None:
+def test_each_status_has_its_effect(status: Status, meaning: str) -> None:
     assert status.is_in_effect is (meaning == IN_EFFECT)
     assert status.is_untried is (meaning == UNTRIED)
     assert status.may_be_in_effect is (meaning in {IN_EFFECT, UNCERTAIN})

@@ -1,4 +1,4 @@
-"""The table of record transitions, line by line."""
+"""Test the table of record transitions, line by line."""
 
 from __future__ import annotations
 
@@ -73,20 +73,20 @@ IN_EFFECT = Record(
 """The record once this change is in effect."""
 
 
-def intent(action: Action, sent: Instant | None = None) -> Intent:
+def make_intent(action: Action, sent: Instant | None = None) -> Intent:
     return Intent(action, "orders", ("older_group",), BEGUN, sent)
 
 
-CREATE = intent(Action.CREATE)
-OPEN_CREATE, OPEN_REPLACE = (intent(action, SENT) for action in (Action.CREATE, Action.REPLACE))
+CREATE = make_intent(Action.CREATE)
+OPEN_CREATE, OPEN_REPLACE = (make_intent(action, SENT) for action in (Action.CREATE, Action.REPLACE))
 OPEN = Record(fingerprints={PASSWORD: "k:old-password", TOKEN: "k:token"}, intent=OPEN_CREATE)
-"""A create whose request has no answer."""
+"""A create whose request has no response."""
 OTHER_NAME = replace(OPEN_CREATE, name="sales")
 
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """One case of a line of the table: the `moment` is the first column, `why` tells cases of one line apart."""
+    """Describe a case of the table: `moment` is the first column, `why` names the case within its line."""
 
     moment: str
     actual: Record | None
@@ -94,28 +94,28 @@ class Transition:
     why: str = ""
 
 
-def change(action: Action, record: Record | None, update: RecordUpdate | None = UPDATE) -> Record:
-    return prepare_change(record, "decent_dropsy", intent(action), update)
+def start_change(action: Action, record: Record | None, update: RecordUpdate | None = UPDATE) -> Record:
+    return prepare_change(record, "decent_dropsy", make_intent(action), update)
 
 
-def create(record: Record | None, kind: str = GROUP) -> Record:
+def start_create(record: Record | None, kind: str = GROUP) -> Record:
     return prepare_create(record, kind, CREATE, UPDATE)
 
 
-def journal(entry: CompletedRemoval | None) -> Record | None:
-    """The record of an address after an entry of the journal."""
+def apply_journal_entry(entry: CompletedRemoval | None) -> Record | None:
+    """Return the record of an address after a journal entry."""
     records, removals = {ORDERS: KNOWN}, dict[str, CompletedRemoval]()
     apply_entries([(ORDERS, entry)], records, removals)
     assert removals == ({} if entry is None else {"orders": entry})
     return records.get(ORDERS)
 
 
-def run_end(status: Status, action: Action, before: Record | None, current: Record | None) -> Record | None:
+def end_run(status: Status, action: Action, before: Record | None, current: Record | None) -> Record | None:
     return conclude_run(status, action, before, current)
 
 
-INTENDED_CREATE = create(None)
-INTENDED_REPLACE = replace(change(Action.REPLACE, KNOWN), intent=OPEN_REPLACE)
+INTENDED_CREATE = start_create(None)
+INTENDED_REPLACE = replace(start_change(Action.REPLACE, KNOWN), intent=OPEN_REPLACE)
 LATEST = NOON + timedelta(minutes=10)
 LATEST_INSTANT = Instant(LATEST, LATEST + timedelta(seconds=40))
 
@@ -127,7 +127,7 @@ TABLE = [
     ),
     Transition(
         "read, request unmarked",
-        bound_sent_time(replace(KNOWN, intent=intent(Action.REPLACE)), LATEST),
+        bound_sent_time(replace(KNOWN, intent=make_intent(Action.REPLACE)), LATEST),
         replace(KNOWN, intent=replace(OPEN_REPLACE, sent=LATEST_INSTANT)),
         "replacement",
     ),
@@ -140,8 +140,8 @@ TABLE = [
     ),
     Transition(
         "read, request unmarked",
-        bound_sent_time(replace(KNOWN, intent=intent(Action.UPDATE)), LATEST),
-        replace(KNOWN, intent=intent(Action.UPDATE)),
+        bound_sent_time(replace(KNOWN, intent=make_intent(Action.UPDATE)), LATEST),
+        replace(KNOWN, intent=make_intent(Action.UPDATE)),
         "update",
     ),
     Transition(
@@ -178,96 +178,96 @@ TABLE = [
     ),
     Transition(
         "before a create",
-        create(None),
+        start_create(None),
         Record(fingerprints=UPDATE.fingerprints, unverified=True, intent=CREATE),
         "unknown object",
     ),
     Transition(
         "before a create",
-        create(KNOWN),
+        start_create(KNOWN),
         Record(fingerprints=UPDATE.fingerprints, unverified=True, intent=CREATE),
-        "object that is gone",
+        "deleted object",
     ),
     Transition(
         "before a create",
-        create(OPEN),
+        start_create(OPEN),
         Record(fingerprints={TOKEN: "k:token"}, unverified=True, intent=CREATE, earlier=(OPEN_CREATE,)),
         "request open",
     ),
     Transition(
         "before a create",
-        create(replace(OPEN, intent=CREATE)),
+        start_create(replace(OPEN, intent=CREATE)),
         Record(fingerprints={TOKEN: "k:token"}, unverified=True, intent=CREATE),
         "request not sent",
     ),
     Transition(
         "before a create",
-        create(OPEN, DESTINATION),
+        start_create(OPEN, DESTINATION),
         Record(fingerprints={TOKEN: "k:token"}, unverified=True, intent=CREATE),
         "destination, request open",
     ),
     Transition(
         "before a first change",
-        change(Action.UPDATE, None),
+        start_change(Action.UPDATE, None),
         Record(
             id="decent_dropsy",
             applied={PORT: 5432},
             fingerprints={TOKEN: "k:token"},
             unverified=True,
-            intent=intent(Action.UPDATE),
+            intent=make_intent(Action.UPDATE),
         ),
     ),
     Transition(
         "before a first change",
-        change(Action.DELETE, None, None),
-        Record(id="decent_dropsy", intent=intent(Action.DELETE)),
+        start_change(Action.DELETE, None, None),
+        Record(id="decent_dropsy", intent=make_intent(Action.DELETE)),
         "deletion",
     ),
     Transition(
         "before an update, a test",
-        change(Action.UPDATE, KNOWN),
+        start_change(Action.UPDATE, KNOWN),
         replace(
             KNOWN,
             applied={PORT: 5432},
             fingerprints={TOKEN: "k:token"},
             unverified=True,
-            intent=intent(Action.UPDATE),
+            intent=make_intent(Action.UPDATE),
         ),
     ),
     Transition(
         "before an update, a test",
-        change(Action.UPDATE, replace(KNOWN, unverified=True, earlier=(OPEN_CREATE,)), UNTESTED),
+        start_change(Action.UPDATE, replace(KNOWN, unverified=True, earlier=(OPEN_CREATE,)), UNTESTED),
         replace(
             KNOWN,
             applied={PORT: 5432},
             fingerprints={TOKEN: "k:token"},
             unverified=True,
-            intent=intent(Action.UPDATE),
+            intent=make_intent(Action.UPDATE),
             earlier=(OPEN_CREATE,),
         ),
         "tests and an earlier request outstanding",
     ),
     Transition(
         "before an update, a test",
-        change(Action.VERIFY, KNOWN, replace(UPDATE, sent=())),
-        replace(KNOWN, unverified=True, intent=intent(Action.VERIFY)),
+        start_change(Action.VERIFY, KNOWN, replace(UPDATE, sent=())),
+        replace(KNOWN, unverified=True, intent=make_intent(Action.VERIFY)),
         "test",
     ),
     Transition(
         "before a replacement",
-        change(Action.REPLACE, KNOWN),
+        start_change(Action.REPLACE, KNOWN),
         replace(
             KNOWN,
             applied={},
             fingerprints={TOKEN: "k:token"},
             unverified=True,
-            intent=intent(Action.REPLACE),
+            intent=make_intent(Action.REPLACE),
         ),
     ),
     Transition(
         "before a deletion",
-        change(Action.DELETE, KNOWN, None),
-        replace(KNOWN, intent=intent(Action.DELETE)),
+        start_change(Action.DELETE, KNOWN, None),
+        replace(KNOWN, intent=make_intent(Action.DELETE)),
     ),
     Transition(
         "the request leaves",
@@ -281,71 +281,71 @@ TABLE = [
     ),
     Transition(
         "after a success",
-        complete_change(change(Action.UPDATE, KNOWN), "decent_dropsy", UPDATE, AT),
+        complete_change(start_change(Action.UPDATE, KNOWN), "decent_dropsy", UPDATE, AT),
         replace(IN_EFFECT, unverified=True),
         "tests follow",
     ),
     Transition(
         "after a success",
-        complete_change(create(OPEN), "decent_dropsy", UNTESTED, AT),
+        complete_change(start_create(OPEN), "decent_dropsy", UNTESTED, AT),
         replace(IN_EFFECT, earlier=(OPEN_CREATE,)),
         "earlier request open",
     ),
     Transition(
         "after passed tests",
-        complete_tests(create(OPEN), "decent_dropsy", UPDATE, AT),
+        complete_tests(start_create(OPEN), "decent_dropsy", UPDATE, AT),
         replace(IN_EFFECT, earlier=(OPEN_CREATE,)),
     ),
     Transition(
         "after failed tests",
-        run_end(Status.DONE, Action.UPDATE, KNOWN, replace(IN_EFFECT, unverified=True)),
+        end_run(Status.DONE, Action.UPDATE, KNOWN, replace(IN_EFFECT, unverified=True)),
         replace(IN_EFFECT, unverified=True),
     ),
     Transition(
         "after failed tests",
-        run_end(Status.AWAITING_APPROVAL, Action.CREATE, None, replace(IN_EFFECT, unverified=True)),
+        end_run(Status.AWAITING_APPROVAL, Action.CREATE, None, replace(IN_EFFECT, unverified=True)),
         replace(IN_EFFECT, unverified=True),
         "approval outstanding",
     ),
-    Transition("after a deletion", journal(CompletedRemoval("decent_dropsy", Extent.PAIR)), None),
+    Transition("after a deletion", apply_journal_entry(CompletedRemoval("decent_dropsy", Extent.PAIR)), None),
     Transition(
-        "after a failure", run_end(Status.FAILED, Action.CREATE, None, INTENDED_CREATE), None, "create"
+        "after a failure", end_run(Status.FAILED, Action.CREATE, None, INTENDED_CREATE), None, "create"
     ),
     Transition(
         "after a failure",
-        run_end(Status.FAILED, Action.UPDATE, KNOWN, change(Action.UPDATE, KNOWN)),
+        end_run(Status.FAILED, Action.UPDATE, KNOWN, start_change(Action.UPDATE, KNOWN)),
         KNOWN,
         "update",
     ),
     Transition(
         "after a failure",
-        run_end(Status.FAILED, Action.REPLACE, KNOWN, INTENDED_REPLACE),
-        replace(KNOWN, intent=intent(Action.REPLACE)),
+        end_run(Status.FAILED, Action.REPLACE, KNOWN, INTENDED_REPLACE),
+        replace(KNOWN, intent=make_intent(Action.REPLACE)),
         "replacement",
     ),
     Transition(
         "after a failure",
-        run_end(Status.FAILED, Action.DELETE, KNOWN, change(Action.DELETE, KNOWN, None)),
+        end_run(Status.FAILED, Action.DELETE, KNOWN, start_change(Action.DELETE, KNOWN, None)),
         KNOWN,
         "deletion",
     ),
     *(
         Transition(
             "skipped, held, cancelled",
-            run_end(status, Action.REPLACE, KNOWN, INTENDED_REPLACE),
+            end_run(status, Action.REPLACE, KNOWN, INTENDED_REPLACE),
             KNOWN,
             status,
         )
         for status in (Status.SKIPPED, Status.HELD, Status.CANCELLED)
     ),
-    Transition("unknown end", run_end(Status.UNKNOWN, Action.CREATE, None, OPEN), OPEN, "create"),
+    Transition("unknown end", end_run(Status.UNKNOWN, Action.CREATE, None, OPEN), OPEN, "create"),
     Transition(
         "unknown end",
-        run_end(Status.UNKNOWN, Action.REPLACE, KNOWN, INTENDED_REPLACE),
+        end_run(Status.UNKNOWN, Action.REPLACE, KNOWN, INTENDED_REPLACE),
         INTENDED_REPLACE,
         "replacement",
     ),
-    Transition("forgotten", journal(None), None),
+    Transition("forgotten", apply_journal_entry(None), None),
 ]
 
 
@@ -379,7 +379,7 @@ def test_every_line_of_the_table_is_tested() -> None:
     ],
     ids=["moved", "moved half-way", "moved half-way, then written", "two objects", "unknown"],
 )
-def test_two_records_of_one_object_become_one(
+def test_two_records_of_one_object_are_merged(
     stored: Mapping[Address, Record], ends: Mapping[Address, Record]
 ) -> None:
     entry = Desired(ORDERS, "orders", Span("a", 1, 1, 1, 2), {}, moved_from=FORMER)
@@ -391,7 +391,7 @@ def test_two_records_of_one_object_become_one(
     assert records == moved
 
 
-def test_a_move_is_written_before_its_former_record_ends() -> None:
+def test_a_move_is_written_before_its_former_record_is_removed() -> None:
     assert list(list_moves({FORMER: KNOWN}, {ORDERS: KNOWN})) == [ORDERS, FORMER]
 
 
@@ -403,7 +403,7 @@ def test_a_move_is_written_before_its_former_record_ends() -> None:
         replace(IN_EFFECT, applied={HOST: "new"}),
         replace(IN_EFFECT, fingerprints={}),
         replace(IN_EFFECT, protected=False),
-        replace(IN_EFFECT, intent=intent(Action.DELETE)),
+        replace(IN_EFFECT, intent=make_intent(Action.DELETE)),
     ],
     ids=["unknown", "id", "values", "fingerprints", "protection", "intent"],
 )
@@ -420,20 +420,20 @@ def test_only_a_record_that_differs_is_adopted_again(record: Record | None) -> N
         (replace(OPEN, intent=CREATE), INTENDED_CREATE, False),
         (OPEN, INTENDED_CREATE, True),
         (replace(KNOWN, intent=OPEN_REPLACE), INTENDED_CREATE, True),
-        (OPEN, change(Action.UPDATE, OPEN), False),
-        (replace(KNOWN, intent=OPEN_REPLACE), change(Action.REPLACE, KNOWN), False),
+        (OPEN, start_change(Action.UPDATE, OPEN), False),
+        (replace(KNOWN, intent=OPEN_REPLACE), start_change(Action.REPLACE, KNOWN), False),
     ],
     ids=[
         "unknown",
         "no request",
         "request not sent",
         "open create",
-        "open replacement, object gone",
+        "open replacement, object deleted",
         "open create, object found",
         "open replacement, object found",
     ],
 )
-def test_an_open_request_stays_recorded_until_the_next_create_leaves(
+def test_an_open_request_stays_recorded_until_the_next_create_is_sent(
     stored: Record | None, intended: Record, is_hidden: bool
 ) -> None:
     assert hides_open_request(stored, intended) is is_hidden
@@ -477,7 +477,11 @@ NO_VALUES = replace(KNOWN, applied={})
         (replace(NO_VALUES, fingerprints={}), {}, {PASSWORD: NO_FINGERPRINT}),
         (NO_VALUES, {}, {PASSWORD: "k:old-password"}),
         (replace(NO_VALUES, fingerprints={}, intent=CREATE), {}, {}),
-        (replace(NO_VALUES, fingerprints={}, intent=intent(Action.UPDATE)), {}, {PASSWORD: NO_FINGERPRINT}),
+        (
+            replace(NO_VALUES, fingerprints={}, intent=make_intent(Action.UPDATE)),
+            {},
+            {PASSWORD: NO_FINGERPRINT},
+        ),
     ],
     ids=[
         "adopted",
@@ -491,7 +495,7 @@ NO_VALUES = replace(KNOWN, applied={})
         "update without an answer",
     ],
 )
-def test_fingerprints_of_declared_secrets(
+def test_declared_secrets_get_their_fingerprints(
     record: Record | None, sent: Mapping[FieldPath, str], fingerprints: Mapping[FieldPath, str]
 ) -> None:
     secrets: Collection[FieldPath] = [PASSWORD]
@@ -510,7 +514,7 @@ def test_fingerprints_of_declared_secrets(
         (None, "k:fresh", False, HIDDEN_LITERAL),
     ],
 )
-def test_the_fingerprint_of_a_hidden_literal_claims_only_what_is_in_effect(
+def test_the_fingerprint_of_a_hidden_literal_is_stored_only_if_in_effect(
     stored: str | None, fresh: str | None, is_in_effect: bool, fingerprint: str
 ) -> None:
     assert update_literal_fingerprint(stored, fresh, is_in_effect=is_in_effect) == fingerprint

@@ -1,4 +1,4 @@
-"""Which records are meant, where they go, and what is not shown of them."""
+"""Test which records an address selects, where records move, and which fields are hidden."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ OTHER_GROUP, OTHER_DESTINATION = Address("group", "sales"), Address("destination
 RECORD = Record(id="decent_dropsy")
 
 
-def codes(error: pytest.ExceptionInfo[ReconcilerError]) -> list[str]:
+def list_codes(error: pytest.ExceptionInfo[ReconcilerError]) -> list[str]:
     return [each.code for each in error.value.diagnostics]
 
 
-def test_a_pair_that_was_torn_apart_can_be_brought_together() -> None:
+def test_a_split_pair_can_be_reunited() -> None:
     torn = {GROUP: RECORD, OTHER_DESTINATION: RECORD}
     assert plan_moves(torn, "sales", "orders") == (Move(OTHER_DESTINATION, DESTINATION),)
 
 
-def test_a_half_that_is_in_the_way_stops_the_whole_pair() -> None:
+def test_an_occupied_address_blocks_the_whole_pair() -> None:
     records = {GROUP: RECORD, DESTINATION: RECORD, OTHER_DESTINATION: RECORD}
     with pytest.raises(ReconcilerError) as error:
         plan_moves(records, "orders", "sales")
-    assert codes(error) == ["address-taken"]
+    assert list_codes(error) == ["address-taken"]
 
 
-def test_nothing_moves_onto_itself() -> None:
+def test_an_address_cannot_move_onto_itself() -> None:
     with pytest.raises(ReconcilerError) as error:
         plan_moves({GROUP: RECORD, DESTINATION: RECORD}, "orders", "orders")
-    assert codes(error) == ["address-taken", "address-taken"]
+    assert list_codes(error) == ["address-taken", "address-taken"]
 
 
 @pytest.mark.parametrize(
@@ -46,19 +46,19 @@ def test_nothing_moves_onto_itself() -> None:
         (["sales", "destination.orders", "sales"], [DESTINATION, OTHER_GROUP]),
     ],
 )
-def test_a_group_takes_its_destination_along(texts: list[str], chosen: list[Address]) -> None:
+def test_a_group_selects_its_destination(texts: list[str], chosen: list[Address]) -> None:
     records = {OTHER_GROUP: RECORD, DESTINATION: RECORD, GROUP: RECORD}
     assert list(select_records(records, texts)) == chosen
 
 
-def test_an_address_is_itself_only_and_a_key_is_both() -> None:
+def test_an_address_selects_one_record_and_a_key_selects_both() -> None:
     records = {DESTINATION: RECORD, GROUP: RECORD}
     assert list(find_records(records, "group.orders")) == [GROUP]
     assert list(find_records(records, "orders")) == [GROUP, DESTINATION]
 
 
 @pytest.mark.parametrize("service", ["snowflake", "brand_new_service", None])
-def test_what_is_sensitive_or_unknown_is_hidden(service: str | None) -> None:
+def test_sensitive_and_unknown_fields_are_hidden(service: str | None) -> None:
     fields = {
         ("region",): "GCP_US_EAST4",
         ("config", "host"): "h",
@@ -72,5 +72,5 @@ def test_what_is_sensitive_or_unknown_is_hidden(service: str | None) -> None:
     assert (("config", "host") in hidden) is (service != "snowflake")
 
 
-def test_nothing_of_a_group_is_hidden() -> None:
+def test_no_field_of_a_group_is_hidden() -> None:
     assert find_hidden_fields(GROUP, Record(applied={("name",): "Orders"})) == frozenset()

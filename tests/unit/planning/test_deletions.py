@@ -1,4 +1,4 @@
-"""Deletions of `removed:` entries: which objects go, in which order, what blocks them, and what is gone already."""
+"""Test deletions of `removed:` entries: their objects, order, blockers, and objects that are already deleted."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ PLATFORM = responses.Connection(id="own_log", service="fivetran_metadata")
 
 @dataclass
 class LiveAccount:
-    """The account as its lists and its reads by id show it."""
+    """Emulate the account as its lists and its reads by id show it."""
 
     listed: Collection[str] = (GROUP, DESTINATION)
     existing: Collection[str] = (GROUP, DESTINATION)
@@ -56,7 +56,7 @@ class LiveAccount:
         return list(self.connections)
 
 
-def entry(extent: Extent = PAIR, **changes: Any) -> RemovalEntry:
+def make_entry(extent: Extent = PAIR, **changes: Any) -> RemovalEntry:
     return replace(RemovalEntry("orders", ID, extent, False, AT, AT, AT), **changes)
 
 
@@ -86,7 +86,7 @@ def list_changes(planned: DeletionPlan) -> list[tuple[Action, Address]]:
 
 
 def list_codes(planned: DeletionPlan) -> tuple[list[str], list[str], list[str]]:
-    """Codes of the problems, the blockers and the notes."""
+    """List the codes of the problems, the blockers and the notes."""
     return (
         [each.code for each in planned.problems],
         [each.code for each in planned.blockers],
@@ -105,10 +105,13 @@ FORGET_BOTH = [(Action.FORGET, ORDERS), (Action.FORGET, ORDERS_GROUP)]
         pytest.param(ONLY_DESTINATION, LiveAccount(), [DELETE_DESTINATION], id="the destination only"),
         pytest.param(FORGET, LiveAccount(), FORGET_BOTH, id="no object, only records"),
         pytest.param(
-            PAIR, LiveAccount(listed=[GROUP], existing=[GROUP]), [DELETE_GROUP], id="its destination is gone"
+            PAIR,
+            LiveAccount(listed=[GROUP], existing=[GROUP]),
+            [DELETE_GROUP],
+            id="its destination is deleted",
         ),
         pytest.param(
-            PAIR, LiveAccount(listed=[]), [DELETE_DESTINATION, DELETE_GROUP], id="lists that leave it out"
+            PAIR, LiveAccount(listed=[]), [DELETE_DESTINATION, DELETE_GROUP], id="lists without the object"
         ),
         pytest.param(
             PAIR,
@@ -121,7 +124,7 @@ FORGET_BOTH = [(Action.FORGET, ORDERS), (Action.FORGET, ORDERS_GROUP)]
 def test_an_entry_deletes_a_destination_before_its_group(
     extent: Extent, account: LiveAccount, expected: list[tuple[Action, Address]]
 ) -> None:
-    planned = plan(entry(extent), account)
+    planned = plan(make_entry(extent), account)
     assert list_changes(planned) == expected
     assert list_codes(planned) == ([], [], [])
     assert all(each.removed == CompletedRemoval(ID, extent) for each in planned.deletions)
@@ -133,35 +136,39 @@ PROTECTED_RECORDS = {**RECORDS, ORDERS: replace(RECORDS[ORDERS], protected=True)
 @pytest.mark.parametrize(
     ("removal", "connections", "options", "blockers"),
     [
-        pytest.param(entry(), (USERS,), {}, ["has-connections"], id="connections of users"),
+        pytest.param(make_entry(), (USERS,), {}, ["has-connections"], id="connections of users"),
         pytest.param(
-            entry(with_platform_connection=True),
+            make_entry(with_platform_connection=True),
             (USERS, PLATFORM),
             {},
             ["has-connections"],
             id="users beside",
         ),
-        pytest.param(entry(), (PLATFORM,), {}, ["platform-connection"], id="the connection of Fivetran"),
-        pytest.param(entry(with_platform_connection=True), (PLATFORM,), {}, [], id="which the entry allows"),
+        pytest.param(make_entry(), (PLATFORM,), {}, ["platform-connection"], id="the connection of Fivetran"),
         pytest.param(
-            entry(),
+            make_entry(with_platform_connection=True), (PLATFORM,), {}, [], id="allowed by the entry"
+        ),
+        pytest.param(
+            make_entry(),
             (responses.Connection(id="own_log", service="fivetran_log"),),
             {},
             ["platform-connection"],
             id="by an earlier name of its service",
         ),
-        pytest.param(entry(), (), {"protected": ("ord*",)}, ["protected"], id="a pattern of the project"),
-        pytest.param(entry(), (), {"records": PROTECTED_RECORDS}, ["protected"], id="a record"),
         pytest.param(
-            entry(key="zz_dev", name="orders"),
+            make_entry(), (), {"protected": ("ord*",)}, ["protected"], id="a pattern of the project"
+        ),
+        pytest.param(make_entry(), (), {"records": PROTECTED_RECORDS}, ["protected"], id="a record"),
+        pytest.param(
+            make_entry(key="zz_dev", name="orders"),
             (),
             {"protected": ("ord*",), "records": {}},
             ["protected"],
             id="under another key",
         ),
-        pytest.param(entry(), (), {"protected": ("sales",)}, [], id="protection of another entry"),
+        pytest.param(make_entry(), (), {"protected": ("sales",)}, [], id="protection of another entry"),
         pytest.param(
-            entry(),
+            make_entry(),
             (USERS,),
             {"protected": ("*",)},
             ["protected", "has-connections"],
@@ -181,7 +188,7 @@ def test_protection_and_connections_block_a_deletion(
 
 
 def test_the_connection_of_fivetran_is_deleted_once_and_first() -> None:
-    planned = plan(entry(with_platform_connection=True), LiveAccount(connections=(PLATFORM,)))
+    planned = plan(make_entry(with_platform_connection=True), LiveAccount(connections=(PLATFORM,)))
     destination, group = planned.deletions
     assert destination.connections == (LiveConnection("own_log", "fivetran_metadata", True),)
     assert group.connections == ()
@@ -194,7 +201,7 @@ DONE = CompletedRemoval(ID, PAIR)
     ("extent", "records", "completed", "changes"),
     [
         pytest.param(PAIR, RECORDS, {}, FORGET_BOTH, id="deleted at Fivetran"),
-        pytest.param(PAIR, {}, {"orders": DONE}, [], id="carried out before"),
+        pytest.param(PAIR, {}, {"orders": DONE}, [], id="deleted by an earlier run"),
         pytest.param(FORGET, {}, {"orders": DONE}, [], id="forgotten before"),
         pytest.param(
             ONLY_DESTINATION,
@@ -205,43 +212,43 @@ DONE = CompletedRemoval(ID, PAIR)
         ),
     ],
 )
-def test_an_entry_whose_objects_are_gone_is_done(
+def test_an_entry_whose_objects_are_deleted_is_done(
     extent: Extent,
     records: Mapping[Address, Record],
     completed: Mapping[str, CompletedRemoval],
     changes: list[tuple[Action, Address]],
 ) -> None:
-    planned = plan(entry(extent), LiveAccount(listed=[], existing=[]), records, completed=completed)
+    planned = plan(make_entry(extent), LiveAccount(listed=[], existing=[]), records, completed=completed)
     assert list_changes(planned) == changes
     assert list_codes(planned) == ([], [], ["removal-done"])
     is_new = extent is not FORGET and not completed
     assert planned.completed_removals == ({"orders": CompletedRemoval(ID, extent)} if is_new else {})
 
 
-def test_an_object_that_is_back_is_deleted_again() -> None:
+def test_a_restored_object_is_deleted_again() -> None:
     """A completed removal does not hide an object of its id: Fivetran may have restored it."""
-    planned = plan(entry(), LiveAccount(), {}, completed={"orders": DONE})
+    planned = plan(make_entry(), LiveAccount(), {}, completed={"orders": DONE})
     assert list_changes(planned) == [DELETE_DESTINATION, DELETE_GROUP]
 
 
 def test_a_late_read_of_a_deleted_group_is_polled() -> None:
-    """The list still shows the group, and its connections are gone: one of the two answers is late."""
+    """The list still shows the group, but its connections are deleted: one of the two responses is late."""
     gone = LiveAccount(existing=[], connections_are_gone=True)
-    assert list_codes(plan(entry(), gone)) == ([], [], ["removal-done"])
+    assert list_codes(plan(make_entry(), gone)) == ([], [], ["removal-done"])
     with pytest.raises(NotFound):
-        plan(entry(), LiveAccount(connections_are_gone=True))
+        plan(make_entry(), LiveAccount(connections_are_gone=True))
 
 
 @pytest.mark.parametrize("extent", [PAIR, ONLY_DESTINATION])
-def test_an_object_that_may_not_be_read_is_not_gone(extent: Extent) -> None:
-    planned = plan(entry(extent), LiveAccount(listed=[], forbidden=True))
+def test_a_forbidden_object_does_not_count_as_deleted(extent: Extent) -> None:
+    planned = plan(make_entry(extent), LiveAccount(listed=[], forbidden=True))
     assert list_changes(planned) == []
     assert list_codes(planned) == (["forbidden"], [], [])
 
 
 def test_an_entry_of_unknown_identity_deletes_nothing() -> None:
     account = LiveAccount()
-    planned = plan(entry(id="other_id"), account)
+    planned = plan(make_entry(id="other_id"), account)
     assert list_changes(planned) == []
     assert list_codes(planned) == (["removal-other-id"], [], [])
     assert account.reads == []
@@ -256,11 +263,11 @@ EXISTING = {GROUP: [ID], DESTINATION: [ID]}
         pytest.param([ORDERS_GROUP, ORDERS], [], EXISTING, [], id="declared"),
         pytest.param([], [], EXISTING, [ORDERS_GROUP], id="one finding for a pair"),
         pytest.param([ORDERS_GROUP], [], EXISTING, [ORDERS], id="the block of the destination"),
-        pytest.param([], [entry()], EXISTING, [], id="removed"),
-        pytest.param([], [entry(FORGET)], EXISTING, [], id="given up"),
-        pytest.param([], [entry(ONLY_DESTINATION)], EXISTING, [ORDERS_GROUP], id="removed in part"),
-        pytest.param([], [], {GROUP: [], DESTINATION: []}, [], id="gone at Fivetran too"),
-        pytest.param([], [], {GROUP: [], DESTINATION: [ID]}, [], id="its group is gone"),
+        pytest.param([], [make_entry()], EXISTING, [], id="removed"),
+        pytest.param([], [make_entry(FORGET)], EXISTING, [], id="abandoned"),
+        pytest.param([], [make_entry(ONLY_DESTINATION)], EXISTING, [ORDERS_GROUP], id="removed in part"),
+        pytest.param([], [], {GROUP: [], DESTINATION: []}, [], id="deleted at Fivetran as well"),
+        pytest.param([], [], {GROUP: [], DESTINATION: [ID]}, [], id="its group is deleted"),
     ],
 )
 def test_a_managed_object_without_an_entry_is_an_orphan(
@@ -273,7 +280,7 @@ def test_a_managed_object_without_an_entry_is_an_orphan(
     assert [(each.code, each.address) for each in found] == [("vanished", address) for address in orphans]
 
 
-def test_an_orphan_says_the_line_that_removes_it() -> None:
+def test_an_orphan_offers_the_removal_line() -> None:
     [pair] = find_orphans(RECORDS, [], [], EXISTING)
     [destination] = find_orphans(RECORDS, [ORDERS_GROUP], [], EXISTING)
     assert pair.help is not None

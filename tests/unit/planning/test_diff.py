@@ -1,4 +1,4 @@
-"""Comparison of declared fields with live ones: spellings are no difference, and each difference has its origin."""
+"""Test the comparison of declared with live fields: spellings are equal, and each difference has its origin."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from reconciler.planning.diff import FieldDifference, compare
 from reconciler.planning.last_applied import LastApplied
 
 ABSENT: Any = object()
-"""In place of a value: the side of the comparison has no such field."""
+"""Replaces a value: this side of the comparison has no such field."""
 UNKNOWN = "unknown"
-"""In place of a difference: the field cannot be compared."""
+"""Replaces a difference: the field cannot be compared."""
 
 NETWORKING = ("networking_method",)
 TIME_ZONE = ("time_zone_offset",)
 
 
-def config(name: str) -> FieldPath:
+def config_path(name: str) -> FieldPath:
     return ("config", name)
 
 
@@ -43,18 +43,18 @@ def compare_field(
 
 @pytest.mark.parametrize("declared", ["SshTunnel", "SSHTunnel", "SSH_TUNNEL", "ssh_tunnel"])
 @pytest.mark.parametrize("live", ["SshTunnel", "SSHTunnel", "SSH_TUNNEL"])
-def test_spellings_of_a_choice_are_one_value(declared: str, live: str) -> None:
-    path = config("connection_type")
+def test_spellings_of_a_choice_are_equal(declared: str, live: str) -> None:
+    path = config_path("connection_type")
     assert compare_field("postgres_warehouse", path, declared, live, None) is None
 
 
 @pytest.mark.parametrize(
     ("service", "path", "declared", "live"),
     [
-        ("postgres_warehouse", config("port"), 5432, "5432"),
-        ("postgres_warehouse", config("port"), "5432", 5432),
-        ("postgres_warehouse", config("always_encrypted"), "True", True),
-        ("postgres_warehouse", config("always_encrypted"), True, "true"),
+        ("postgres_warehouse", config_path("port"), 5432, "5432"),
+        ("postgres_warehouse", config_path("port"), "5432", 5432),
+        ("postgres_warehouse", config_path("always_encrypted"), "True", True),
+        ("postgres_warehouse", config_path("always_encrypted"), True, "true"),
         ("postgres_warehouse", TIME_ZONE, 8, "+8"),
         ("postgres_warehouse", TIME_ZONE, "8", "+8"),
         ("postgres_warehouse", TIME_ZONE, -8, "-8"),
@@ -64,12 +64,17 @@ def test_spellings_of_a_choice_are_one_value(declared: str, live: str) -> None:
         ("postgres_warehouse", NETWORKING, "Directly", ABSENT),
         ("postgres_warehouse", NETWORKING, None, ABSENT),
         ("postgres_warehouse", NETWORKING, None, "Directly"),
-        # Empty values are left out of answers.
-        ("aiven_kafka_wh", config("bootstrap_servers"), [], ABSENT),
-        ("aiven_kafka_wh", config("schema_registry_url"), "", None),
+        # Responses omit empty values.
+        ("aiven_kafka_wh", config_path("bootstrap_servers"), [], ABSENT),
+        ("aiven_kafka_wh", config_path("schema_registry_url"), "", None),
         # Sets have no order.
-        ("aiven_kafka_wh", config("bootstrap_servers"), ["a:1", "b:1"], ["b:1", "a:1"]),
-        ("managed_big_query", config("data_set_location"), "australia-southeast1", "AUSTRALIA-SOUTHEAST1"),
+        ("aiven_kafka_wh", config_path("bootstrap_servers"), ["a:1", "b:1"], ["b:1", "a:1"]),
+        (
+            "managed_big_query",
+            config_path("data_set_location"),
+            "australia-southeast1",
+            "AUSTRALIA-SOUTHEAST1",
+        ),
     ],
 )
 def test_two_forms_of_one_value_are_no_difference(
@@ -81,12 +86,12 @@ def test_two_forms_of_one_value_are_no_difference(
 @pytest.mark.parametrize(
     ("service", "path", "declared", "live", "before"),
     [
-        ("postgres_warehouse", config("port"), 5433, 5432, 5432),
+        ("postgres_warehouse", config_path("port"), 5433, 5432, 5432),
         ("postgres_warehouse", TIME_ZONE, "+2", "0", "0"),
         ("postgres_warehouse", NETWORKING, None, "ProxyAgent", "ProxyAgent"),
-        ("clickhouse", config("steps"), ["a", "b"], ["b", "a"], ["b", "a"]),
-        ("brand_new_warehouse", config("host"), "other", "h", "h"),
-        ("brand_new_warehouse", config("host"), "other", ABSENT, None),
+        ("clickhouse", config_path("steps"), ["a", "b"], ["b", "a"], ["b", "a"]),
+        ("brand_new_warehouse", config_path("host"), "other", "h", "h"),
+        ("brand_new_warehouse", config_path("host"), "other", ABSENT, None),
     ],
 )
 def test_another_value_is_a_difference(
@@ -100,16 +105,16 @@ def test_another_value_is_a_difference(
 
 @pytest.mark.parametrize("answered", ["location", "data_set_location"])
 def test_a_renamed_field_is_compared_under_its_present_name(answered: str) -> None:
-    declared = {SERVICE: "big_query", config("data_set_location"): "US"}
-    live = {SERVICE: "big_query", config(answered): "EU"}
+    declared = {SERVICE: "big_query", config_path("data_set_location"): "US"}
+    live = {SERVICE: "big_query", config_path(answered): "EU"}
     comparison = compare(DestinationKind(), declared, live, LastApplied({}))
-    assert comparison.changed == {config("data_set_location"): FieldDifference("EU", "US", Origin.SPEC)}
+    assert comparison.changed == {config_path("data_set_location"): FieldDifference("EU", "US", Origin.SPEC)}
 
 
 def test_undeclared_fields_are_ignored() -> None:
-    live = {SERVICE: "clickhouse", config("host"): "h", config("brand_new"): {"deep": [1, None]}}
+    live = {SERVICE: "clickhouse", config_path("host"): "h", config_path("brand_new"): {"deep": [1, None]}}
     comparison = compare(
-        DestinationKind(), {SERVICE: "clickhouse", config("host"): "h"}, live, LastApplied({})
+        DestinationKind(), {SERVICE: "clickhouse", config_path("host"): "h"}, live, LastApplied({})
     )
     assert (comparison.changed, comparison.uncomparable) == ({}, ())
 
@@ -129,7 +134,7 @@ def test_undeclared_fields_are_ignored() -> None:
 def test_the_side_that_left_the_last_applied_value_is_the_origin(
     declared: str, live: str, applied: Any, origin: Origin | None
 ) -> None:
-    difference = compare_field("big_query", config("project_id"), declared, live, applied)
+    difference = compare_field("big_query", config_path("project_id"), declared, live, applied)
     expected = None if origin is None else FieldDifference(live, declared, origin)
     assert difference == expected
 
@@ -138,55 +143,55 @@ def test_the_side_that_left_the_last_applied_value_is_the_origin(
     ("service", "path", "declared", "live", "applied", "expected"),
     [
         # Fivetran rewrites the host, so only the last applied one can be compared.
-        ("databricks", config("server_host_name"), "own", "rewritten", "own", None),
+        ("databricks", config_path("server_host_name"), "own", "rewritten", "own", None),
         (
             "databricks",
-            config("server_host_name"),
+            config_path("server_host_name"),
             "new",
             "rewritten",
             "own",
             FieldDifference("own", "new", Origin.SPEC),
         ),
-        ("databricks", config("server_host_name"), "own", "rewritten", None, UNKNOWN),
+        ("databricks", config_path("server_host_name"), "own", "rewritten", None, UNKNOWN),
         # A mask stands for any value.
-        ("brand_new_warehouse", config("token"), "t", MASKED, "t", None),
+        ("brand_new_warehouse", config_path("token"), "t", MASKED, "t", None),
         (
             "brand_new_warehouse",
-            config("token"),
+            config_path("token"),
             "t",
             MASKED,
             "old",
             FieldDifference("old", "t", Origin.SPEC),
         ),
-        ("brand_new_warehouse", config("token"), "t", MASKED, None, UNKNOWN),
-        # An answer without a field that the catalogue does not know proves no change.
-        ("brand_new_warehouse", config("host"), "h", ABSENT, "h", None),
+        ("brand_new_warehouse", config_path("token"), "t", MASKED, None, UNKNOWN),
+        # A response without a field that the catalogue does not know proves no change.
+        ("brand_new_warehouse", config_path("host"), "h", ABSENT, "h", None),
         # The record of the object does not have the field, so no apply has set it.
         (
             "brand_new_warehouse",
-            config("token"),
+            config_path("token"),
             "t",
             MASKED,
             ABSENT,
             FieldDifference(None, "t", Origin.SPEC),
         ),
-        # A resolved secret is compared by its fingerprint, and never here.
-        ("snowflake", config("password"), Secret("new"), MASKED, None, UNKNOWN),
-        ("snowflake", config("password"), Secret("new"), "clear", "old", UNKNOWN),
-        # No answer names the entry of a secrets manager.
-        ("snowflake", config("password"), ExternalKey("sales"), ABSENT, "sales", None),
+        # A resolved secret is compared by its fingerprint, never here.
+        ("snowflake", config_path("password"), Secret("new"), MASKED, None, UNKNOWN),
+        ("snowflake", config_path("password"), Secret("new"), "clear", "old", UNKNOWN),
+        # No response names the entry of a secrets manager.
+        ("snowflake", config_path("password"), ExternalKey("sales"), ABSENT, "sales", None),
         (
             "snowflake",
-            config("password"),
+            config_path("password"),
             ExternalKey("sales"),
             ABSENT,
             "old",
             FieldDifference(ExternalKey("old"), ExternalKey("sales"), Origin.SPEC),
         ),
-        ("snowflake", config("password"), ExternalKey("sales"), ABSENT, None, UNKNOWN),
+        ("snowflake", config_path("password"), ExternalKey("sales"), ABSENT, None, UNKNOWN),
     ],
 )
-def test_the_last_applied_value_stands_in_for_an_answer_that_shows_none(
+def test_the_last_applied_value_replaces_a_value_that_no_response_shows(
     service: str, path: FieldPath, declared: Any, live: Any, *, applied: Any, expected: Any
 ) -> None:
     assert compare_field(service, path, declared, live, applied) == expected

@@ -1,4 +1,4 @@
-"""One plan, one digest: whatever decides about what is sent goes into it, and nothing else."""
+"""Test the plan digest: it covers every fact that decides about an effect, and no other fact."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ GOING = PlannedDeletion(
 
 @dataclass
 class PlanInputs:
-    """The inputs of a plan: `orders` is new, `sales` exists and differs, `old` is deleted."""
+    """Hold the inputs of a plan: `orders` is new, `sales` exists and differs, `old` is deleted."""
 
     desired: dict[str, Desired] = field(
         default_factory=lambda: {
@@ -123,19 +123,19 @@ class PlanInputs:
         return altered, build_effects(altered.changes, steps, live)
 
 
-def test_a_digest_is_that_of_sha256() -> None:
+def test_a_digest_is_a_sha256() -> None:
     assert len(PlanInputs().digest()) == 64
     assert set(PlanInputs().digest()) <= set("0123456789abcdef")
 
 
 @given(st.randoms(use_true_random=False))
-def test_the_order_of_files_keys_and_answers_does_not_matter(shuffled: random.Random) -> None:
+def test_the_digest_ignores_the_order_of_files_keys_and_responses(shuffled: random.Random) -> None:
     scope = ("orders", "sales", "old")
     assert PlanInputs(shuffled=shuffled, scope=scope).digest() == PlanInputs(scope=scope).digest()
 
 
 @given(st.integers(1, 999), st.integers(1, 99), st.text("abc/.", min_size=1))
-def test_where_lines_stand_does_not_matter(line: int, column: int, path: str) -> None:
+def test_the_digest_ignores_positions_of_lines(line: int, column: int, path: str) -> None:
     inputs = PlanInputs()
     moved = Span(path, line, column, line, column + 1)
     inputs.desired = {
@@ -151,7 +151,7 @@ def test_two_secrets_behind_one_reference_give_one_digest(secret: str) -> None:
     assert PlanInputs(secret=secret).digest() == PlanInputs().digest()
 
 
-ASIDES: dict[str, Callable[[Plan], Plan]] = {
+FACTS_WITHOUT_EFFECT: dict[str, Callable[[Plan], Plan]] = {
     "time": lambda plan: replace(plan, seconds=9.9),
     "requests": lambda plan: replace(plan, requests=77),
     "files": lambda plan: replace(plan, files=77),
@@ -170,9 +170,9 @@ ASIDES: dict[str, Callable[[Plan], Plan]] = {
 }
 
 
-@pytest.mark.parametrize("aside", ASIDES)
-def test_what_decides_nothing_does_not_matter(aside: str) -> None:
-    assert PlanInputs(altered=ASIDES[aside]).digest() == PlanInputs().digest()
+@pytest.mark.parametrize("fact", FACTS_WITHOUT_EFFECT)
+def test_the_digest_ignores_facts_without_effect(fact: str) -> None:
+    assert PlanInputs(altered=FACTS_WITHOUT_EFFECT[fact]).digest() == PlanInputs().digest()
 
 
 def with_orders(**changes: Any) -> Callable[[PlanInputs], None]:
@@ -208,7 +208,7 @@ EFFECTS: dict[str, Callable[[PlanInputs], None]] = {
     "value of a new field": with_orders(fields={**ORDERS.fields, ("region",): "AWS_US_EAST_1"}),
     "one field more": with_sales(fields={**SALES.fields, ("config", "data_set_location"): "EU"}),
     "value of a changed field": with_sales(fields={**SALES.fields, ("config", "project_id"): "ours"}),
-    "value before": with_inputs(sales={**THERE, ("config", "project_id"): "of somebody else"}),
+    "value before": with_inputs(sales={**THERE, ("config", "project_id"): "of another user"}),
     "a drifted field": with_inputs(sales={**THERE, ("region",): "AWS_US_EAST_1"}),
     "reference of a secret": with_orders(
         fields={**ORDERS.fields, ("config", "secret_key"): Reference("env", "B")}
@@ -227,9 +227,9 @@ EFFECTS: dict[str, Callable[[PlanInputs], None]] = {
     "type of a hidden literal": with_orders(fields={**ORDERS.fields, ("config", "brand_new"): "1"}),
     "trust": with_orders(trust=Trust(certificates=True)),
     "setup tests": with_sales(setup_tests=SetupTests(run=False)),
-    "what a failed test means": with_sales(setup_tests=SetupTests(on_failure=OnFailure.WARN)),
+    "failure mode of tests": with_sales(setup_tests=SetupTests(on_failure=OnFailure.WARN)),
     "a namesake": with_inputs(live={"sold_out": "sales", "old_mole": "old", "late_comer": "orders"}),
-    "another object of that name": with_inputs(
+    "another object with this name": with_inputs(
         altered=lambda plan: replace(
             plan,
             changes=tuple(
@@ -238,14 +238,14 @@ EFFECTS: dict[str, Callable[[PlanInputs], None]] = {
         )
     ),
     "id of a deletion": with_inputs(removal=replace(GOING, change=replace(GOING.change, id="other"))),
-    "a connection that goes with it": with_live(connections=()),
-    "name of what is deleted": with_live(name="Payroll"),
-    "service of what is deleted": with_live(service="snowflake"),
+    "a connection deleted with it": with_live(connections=()),
+    "name of a deleted object": with_live(name="Payroll"),
+    "service of a deleted object": with_live(service="snowflake"),
 }
 
 
 @pytest.mark.parametrize("effect", EFFECTS)
-def test_whatever_decides_about_an_effect_makes_another_digest(effect: str) -> None:
+def test_a_change_of_an_effect_changes_the_digest(effect: str) -> None:
     inputs = PlanInputs()
     EFFECTS[effect](inputs)
     assert inputs.digest() != PlanInputs().digest()
@@ -253,7 +253,7 @@ def test_whatever_decides_about_an_effect_makes_another_digest(effect: str) -> N
 
 @pytest.mark.parametrize("effect", sorted(EFFECTS.keys() - {"account", "scope"}))
 def test_an_expectation_covers_every_effect_that_the_digest_covers(effect: str) -> None:
-    """Account and scope are no effect on an address: a saved plan holds them by themselves."""
+    """Account and scope have no effect on an address: a saved plan stores them separately."""
     inputs = PlanInputs()
     EFFECTS[effect](inputs)
     assert [*map(hash_effect, inputs.effects().values())] != [
@@ -270,7 +270,7 @@ def test_an_expectation_holds_no_value() -> None:
         assert value not in text
 
 
-def test_no_two_of_these_effects_are_taken_for_one_another() -> None:
+def test_different_effects_have_different_digests() -> None:
     digests = set()
     for alter in EFFECTS.values():
         inputs = PlanInputs()
@@ -279,7 +279,7 @@ def test_no_two_of_these_effects_are_taken_for_one_another() -> None:
     assert len(digests) == len(EFFECTS)
 
 
-def test_a_replacement_sends_everything_so_everything_matters() -> None:
+def test_every_field_of_a_replacement_changes_the_digest() -> None:
     def digest(**changes: Any) -> str:
         inputs = PlanInputs(sales={**THERE, ("service",): "snowflake"})
         fields = {**SALES.fields, **changes.pop("fields", {})}

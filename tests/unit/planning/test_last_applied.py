@@ -1,4 +1,4 @@
-"""A fingerprint in the place of a value: what it says about who moved a field, and about what no answer shows."""
+"""Test fingerprints in place of values: the origin of a change, and fields that no response shows."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ OURS, THEIRS = Fingerprinter(b"k" * 32), Fingerprinter(b"another".ljust(32))
 NOTHING = "nothing"
 
 
-def kept(value: Any, maker: Fingerprinter = OURS) -> str:
+def make_fingerprint(value: Any, maker: Fingerprinter = OURS) -> str:
     return maker.fingerprint_field(Address(DESTINATION, "orders"), NEW, Secret(value))
 
 
 @pytest.mark.parametrize(
     ("applied", "seen", "origin"),
-    [  # the spec says "a"; None is no change, "open" that nobody can tell
-        (kept("a"), "a", None),
-        (kept("a"), "b", Origin.DRIFT),
-        (kept("a"), None, None),
-        (kept("a"), "******", None),
-        (kept("b"), "b", Origin.SPEC),
-        (kept("b"), "c", Origin.CONFLICT),
-        (kept("b"), "a", None),
-        (kept("b"), None, Origin.SPEC),
-        (kept("b"), "******", Origin.SPEC),
+    [  # the spec says "a"; None is no change, "open" cannot be decided
+        (make_fingerprint("a"), "a", None),
+        (make_fingerprint("a"), "b", Origin.DRIFT),
+        (make_fingerprint("a"), None, None),
+        (make_fingerprint("a"), "******", None),
+        (make_fingerprint("b"), "b", Origin.SPEC),
+        (make_fingerprint("b"), "c", Origin.CONFLICT),
+        (make_fingerprint("b"), "a", None),
+        (make_fingerprint("b"), None, Origin.SPEC),
+        (make_fingerprint("b"), "******", Origin.SPEC),
         (HIDDEN_LITERAL, "a", None),
         (HIDDEN_LITERAL, "b", Origin.SPEC),
         (HIDDEN_LITERAL, None, "open"),
         (HIDDEN_LITERAL, "******", "open"),
-        (kept("a", THEIRS), "b", Origin.SPEC),
-        (kept("a", THEIRS), "******", "open"),
-        # Of a secret of a reference nobody knows whether it is this literal.
+        (make_fingerprint("a", THEIRS), "b", Origin.SPEC),
+        (make_fingerprint("a", THEIRS), "******", "open"),
+        # The fingerprint of a resolved reference does not prove that the secret is this literal.
         (NO_FINGERPRINT, "b", Origin.SPEC),
         (NO_FINGERPRINT, None, Origin.SPEC),
         (NO_FINGERPRINT, "******", Origin.SPEC),
@@ -51,7 +51,9 @@ def kept(value: Any, maker: Fingerprinter = OURS) -> str:
         (NOTHING, "******", Origin.SPEC),
     ],
 )
-def test_who_moved_a_hidden_field(applied: str, seen: str | None, origin: Origin | str | None) -> None:
+def test_the_origin_of_a_hidden_change_is_found_by_fingerprint(
+    applied: str, seen: str | None, origin: Origin | str | None
+) -> None:
     last = LastApplied({SERVICE: "snowflake"}, {} if applied == NOTHING else {NEW: applied}, OURS)
     there = {SERVICE: "snowflake"} | ({} if seen is None else {NEW: seen})
     found = compare(DestinationKind(), {SERVICE: "snowflake", NEW: "a"}, there, last)
@@ -63,6 +65,6 @@ def test_who_moved_a_hidden_field(applied: str, seen: str | None, origin: Origin
 
 @pytest.mark.parametrize("value", [1, 1.5, True, "", ["a", {"b": None}], {"b": 1, "a": [2]}])
 def test_any_value_has_a_fingerprint(value: Any) -> None:
-    last = LastApplied({}, {NEW: kept(value)}, OURS)
+    last = LastApplied({}, {NEW: make_fingerprint(value)}, OURS)
     assert last.lookup_values({NEW: value}, {}) == {NEW: value}
     assert last.lookup_values({NEW: "other"}, {NEW: value}) == {NEW: value}

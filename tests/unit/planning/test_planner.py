@@ -1,4 +1,4 @@
-"""The planned change of one resource: the action, its reasons, the sent fields and the answer about each secret."""
+"""Test the planned change of a resource: the action, its reasons, the sent fields and the result for each secret."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ APPLIED = {path: value for path, value in LIVE.items() if path != PASSWORD}
 ORDERS = Desired(ADDRESS, "orders", AT, DECLARED, depends_on=(Address(GROUP, "orders"),))
 
 
-def fingerprint(value: str, maker: Fingerprinter = MINE) -> str:
+def make_fingerprint(value: str, maker: Fingerprinter = MINE) -> str:
     return maker.fingerprint_field(ADDRESS, PASSWORD, Secret(value))
 
 
-KNOWN = Record(id=ID, applied=APPLIED, fingerprints={PASSWORD: fingerprint("first")})
+KNOWN = Record(id=ID, applied=APPLIED, fingerprints={PASSWORD: make_fingerprint("first")})
 
 
 @dataclass
-class Vault:
-    """A source of secrets that notes each read."""
+class RecordingStore:
+    """Resolve secrets and record each read."""
 
     values: Mapping[str, str] = field(default_factory=lambda: {"ORDERS_PASSWORD": "first"})
     reads: list[str] = field(default_factory=list)
@@ -71,14 +71,14 @@ def plan(
     fingerprinter: Fingerprinter | None = MINE,
 ) -> PlannedOperation:
     """Plan the destination; without `live` it is as declared. Nothing may be refused."""
-    planner = Planner(Vault({"ORDERS_PASSWORD": secret, "B": "b"}).resolve, fingerprinter)
+    planner = Planner(RecordingStore({"ORDERS_PASSWORD": secret, "B": "b"}).resolve, fingerprinter)
     operation = planner.plan_resource(desired, observe(LIVE if live is None else live), record)
     assert planner.diagnostics == []
     return operation
 
 
 def declare(**changes: Any) -> Desired:
-    """The destination with other fields of `config`; None leaves a field out."""
+    """Declare the destination with other fields of `config`; None omits a field."""
     fields = DECLARED | {("config", name): value for name, value in changes.items()}
     return replace(ORDERS, fields={path: value for path, value in fields.items() if value is not None})
 
@@ -93,14 +93,14 @@ INTERRUPTED = replace(KNOWN, intent=Intent(Action.UPDATE, "orders"))
     ("desired", "live", "record", "action", "reasons"),
     [
         pytest.param(ORDERS, LIVE, KNOWN, Action.NO_OP, (), id="as declared"),
-        pytest.param(ORDERS, LIVE, None, Action.ADOPT, (Reason.NOT_REMEMBERED,), id="made by hand"),
+        pytest.param(ORDERS, LIVE, None, Action.ADOPT, (Reason.NOT_REMEMBERED,), id="created by hand"),
         pytest.param(
             ORDERS,
             LIVE,
             Record(intent=Intent(Action.CREATE, "orders"), fingerprints=KNOWN.fingerprints),
             Action.ADOPT,
             (Reason.INTERRUPTED,),
-            id="an answer was lost",
+            id="a lost response",
         ),
         pytest.param(
             declare(database="SALES"), LIVE, KNOWN, Action.UPDATE, (Reason.FIELDS_DIFFER,), id="edited"
@@ -114,7 +114,7 @@ INTERRUPTED = replace(KNOWN, intent=Intent(Action.UPDATE, "orders"))
             None,
             Action.UPDATE,
             (Reason.FIELDS_DIFFER, Reason.NOT_REMEMBERED),
-            id="made by hand otherwise",
+            id="created by hand with other values",
         ),
         pytest.param(
             ORDERS, LIVE, UNVERIFIED, Action.VERIFY, (Reason.TESTS_OUTSTANDING,), id="tests have not passed"
@@ -122,7 +122,7 @@ INTERRUPTED = replace(KNOWN, intent=Intent(Action.UPDATE, "orders"))
         pytest.param(WARNING, LIVE, UNVERIFIED, Action.NO_OP, (), id="tests may fail"),
         pytest.param(UNTESTED, LIVE, UNVERIFIED, Action.NO_OP, (), id="tests do not run"),
         pytest.param(
-            ORDERS, LIVE, INTERRUPTED, Action.NO_OP, (Reason.INTERRUPTED,), id="stopped after its effect"
+            ORDERS, LIVE, INTERRUPTED, Action.NO_OP, (Reason.INTERRUPTED,), id="interrupted after its effect"
         ),
         pytest.param(
             replace(declare(database="SALES"), ignore_changes=frozenset({DATABASE})),
@@ -154,7 +154,7 @@ def test_an_existing_destination_gets_the_least_action(
 def test_a_destination_that_does_not_exist_is_created_with_all_its_fields(
     record: Record | None, reason: Reason
 ) -> None:
-    planner = Planner(Vault().resolve, MINE)
+    planner = Planner(RecordingStore().resolve, MINE)
     operation = planner.plan_resource(ORDERS, None, record)
     change = operation.change
     assert (change.action, change.reasons, change.id) == (Action.CREATE, (reason,), None)
@@ -165,7 +165,7 @@ def test_a_destination_that_does_not_exist_is_created_with_all_its_fields(
 
 def test_an_ignored_field_is_sent_with_a_creation() -> None:
     ignoring = replace(ORDERS, ignore_changes=frozenset({DATABASE, PASSWORD}))
-    operation = Planner(Vault().resolve, MINE).plan_resource(ignoring, None, None)
+    operation = Planner(RecordingStore().resolve, MINE).plan_resource(ignoring, None, None)
     assert {DATABASE, PASSWORD} <= set(operation.values)
 
 
@@ -178,9 +178,9 @@ NOTHING = frozenset[FieldPath]()
 @pytest.mark.parametrize(
     ("desired", "record", "options", "sent", "answer"),
     [
-        pytest.param(ORDERS, KNOWN, {}, NOTHING, UNCHANGED, id="the same"),
+        pytest.param(ORDERS, KNOWN, {}, NOTHING, UNCHANGED, id="unchanged"),
         pytest.param(ORDERS, KNOWN, {"secret": "second"}, {PASSWORD}, CHANGED, id="rotated"),
-        pytest.param(ORDERS, None, {}, NOTHING, UNCOMPARABLE, id="there on adoption"),
+        pytest.param(ORDERS, None, {}, NOTHING, UNCOMPARABLE, id="present at adoption"),
         pytest.param(
             ORDERS,
             replace(KNOWN, fingerprints={PASSWORD: NO_FINGERPRINT}),
@@ -227,7 +227,7 @@ NOTHING = frozenset[FieldPath]()
             {},
             {PASSWORD},
             CHANGED,
-            id="in place of a literal",
+            id="replaces a literal",
         ),
         pytest.param(
             declare(database="SALES"),
@@ -255,14 +255,14 @@ def test_a_secret_is_sent_if_it_changed_or_was_never_sent(
     assert operation.change.secrets == answer
 
 
-def test_a_secret_goes_with_the_field_that_it_depends_on() -> None:
+def test_a_secret_is_sent_with_the_field_that_it_depends_on() -> None:
     """A change of `auth` without the password would lock Fivetran out."""
     operation = plan(live={**LIVE, AUTH: "KEY_PAIR"})
     assert set(operation.values) == {AUTH, PASSWORD}
 
 
 def test_a_secret_is_sent_again_if_the_user_asks_for_it() -> None:
-    planner = Planner(Vault().resolve, MINE, resend={(ADDRESS, PASSWORD)})
+    planner = Planner(RecordingStore().resolve, MINE, resend={(ADDRESS, PASSWORD)})
     operation = planner.plan_resource(ORDERS, observe(LIVE), KNOWN)
     assert set(operation.values) == {PASSWORD}
     assert operation.change.secrets == UNCHANGED
@@ -279,13 +279,13 @@ def test_a_secret_is_sent_again_if_the_user_asks_for_it() -> None:
 def test_a_secret_is_read_only_if_it_is_compared_or_sent(
     record: Record | None, compares: bool, reads: list[str]
 ) -> None:
-    vault = Vault()
-    Planner(vault.resolve, MINE, compares).plan_resource(ORDERS, observe(LIVE), record)
-    assert vault.reads == reads
+    store = RecordingStore()
+    Planner(store.resolve, MINE, compares).plan_resource(ORDERS, observe(LIVE), record)
+    assert store.reads == reads
 
 
 def test_an_unavailable_secret_is_refused() -> None:
-    planner = Planner(Vault({}).resolve, MINE)
+    planner = Planner(RecordingStore({}).resolve, MINE)
     planner.plan_resource(ORDERS, observe(LIVE), KNOWN)
     [refusal] = planner.diagnostics
     assert (refusal.code, refusal.address) == ("secret-unavailable", ADDRESS)
@@ -314,12 +314,12 @@ LAKE_LIVE = {**LAKE.fields, ("config", "bucket"): "first"}
 def test_an_immutable_change_is_refused_or_replaces_the_destination(
     desired: Desired, live: dict[FieldPath, Any], path: FieldPath
 ) -> None:
-    planner = Planner(Vault().resolve, MINE)
+    planner = Planner(RecordingStore().resolve, MINE)
     planner.plan_resource(desired, observe(live), None)
     [refusal] = planner.diagnostics
     assert (refusal.code, refusal.label) == ("replace-refused", f"`{live[path]}` in Fivetran")
 
-    planner = Planner(Vault().resolve, MINE)
+    planner = Planner(RecordingStore().resolve, MINE)
     operation = planner.plan_resource(replace(desired, allow_replace=True), observe(live), None)
     assert planner.diagnostics == []
     change = operation.change
@@ -336,9 +336,9 @@ def test_an_immutable_change_is_refused_or_replaces_the_destination(
     ("desired", "status", "risk"),
     [
         pytest.param(
-            declare(database="SALES"), "connected", Risk.INTERRUPTS_SYNCS, id="tests of a healthy one"
+            declare(database="SALES"), "connected", Risk.INTERRUPTS_SYNCS, id="tests of a healthy destination"
         ),
-        pytest.param(declare(database="SALES"), "incomplete", Risk.IN_PLACE, id="nothing runs yet"),
+        pytest.param(declare(database="SALES"), "incomplete", Risk.IN_PLACE, id="not yet connected"),
         pytest.param(
             replace(declare(database="SALES"), setup_tests=SetupTests(run=False)),
             "connected",
@@ -349,5 +349,5 @@ def test_an_immutable_change_is_refused_or_replaces_the_destination(
     ],
 )
 def test_the_risk_of_an_update_is_that_of_its_tests(desired: Desired, status: str, risk: Risk) -> None:
-    operation = Planner(Vault().resolve, MINE).plan_resource(desired, observe(LIVE, status), KNOWN)
+    operation = Planner(RecordingStore().resolve, MINE).plan_resource(desired, observe(LIVE, status), KNOWN)
     assert operation.change.risk is risk

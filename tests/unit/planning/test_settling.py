@@ -1,4 +1,4 @@
-"""Which creates have to wait, and until when."""
+"""Test which creates have to wait, and until when."""
 
 from __future__ import annotations
 
@@ -15,42 +15,42 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SETTLE = timedelta(minutes=15)
 
 
-def at(own: float, server: float | None = None) -> Instant:
-    """So many seconds after noon, by both clocks."""
+def make_instant(own: float, server: float | None = None) -> Instant:
+    """Return the instant this number of seconds after noon, by both clocks."""
     return Instant(
         NOON + timedelta(seconds=own), None if server is None else NOON + timedelta(seconds=server)
     )
 
 
-def opened(sent: Instant | None, action: Action = Action.CREATE) -> Record:
-    return Record(intent=Intent(action, "orders", begun=at(0), sent=sent))
+def make_open_record(sent: Instant | None, action: Action = Action.CREATE) -> Record:
+    return Record(intent=Intent(action, "orders", begun=make_instant(0), sent=sent))
 
 
 @pytest.mark.parametrize(
     ("record", "now", "left"),
     [
-        (None, at(0), None),
-        (Record(id="decent_dropsy"), at(0), None),
-        (opened(None), at(0), None),
-        (opened(at(0), Action.UPDATE), at(0), None),
-        (opened(at(0), Action.DELETE), at(0), None),
-        (opened(at(0)), at(0), 900),
-        (opened(at(0), Action.REPLACE), at(0), 900),
-        (opened(at(0)), at(899), 1),
-        (opened(at(0)), at(899.5), 1),
-        (opened(at(0)), at(900), None),
-        (opened(at(0)), at(-60), 960),
-        (opened(at(0, 0)), at(900, 900), None),
-        (opened(at(0, 0)), at(900, 899), 1),
-        (opened(at(0, 0)), at(899, 900), 1),
-        (opened(at(0, 0)), at(900, -60), 960),
-        (opened(at(0, 7_000)), at(900, 7_900), None),
-        (opened(at(0, 7_000)), at(900, 0), 7_900),
-        (opened(at(0, 0)), at(900), None),
-        (opened(at(0)), at(900, 0), None),
+        (None, make_instant(0), None),
+        (Record(id="decent_dropsy"), make_instant(0), None),
+        (make_open_record(None), make_instant(0), None),
+        (make_open_record(make_instant(0), Action.UPDATE), make_instant(0), None),
+        (make_open_record(make_instant(0), Action.DELETE), make_instant(0), None),
+        (make_open_record(make_instant(0)), make_instant(0), 900),
+        (make_open_record(make_instant(0), Action.REPLACE), make_instant(0), 900),
+        (make_open_record(make_instant(0)), make_instant(899), 1),
+        (make_open_record(make_instant(0)), make_instant(899.5), 1),
+        (make_open_record(make_instant(0)), make_instant(900), None),
+        (make_open_record(make_instant(0)), make_instant(-60), 960),
+        (make_open_record(make_instant(0, 0)), make_instant(900, 900), None),
+        (make_open_record(make_instant(0, 0)), make_instant(900, 899), 1),
+        (make_open_record(make_instant(0, 0)), make_instant(899, 900), 1),
+        (make_open_record(make_instant(0, 0)), make_instant(900, -60), 960),
+        (make_open_record(make_instant(0, 7_000)), make_instant(900, 7_900), None),
+        (make_open_record(make_instant(0, 7_000)), make_instant(900, 0), 7_900),
+        (make_open_record(make_instant(0, 0)), make_instant(900), None),
+        (make_open_record(make_instant(0)), make_instant(900, 0), None),
     ],
 )
-def test_a_create_waits_until_its_request_is_old_by_both_clocks(
+def test_a_create_waits_until_its_request_is_settled_by_both_clocks(
     record: Record | None, now: Instant, left: float | None
 ) -> None:
     waits = find_unsettled(record, now, SETTLE)
@@ -69,7 +69,7 @@ def test_a_create_waits_until_its_request_is_old_by_both_clocks(
         (datetime.fromisoformat("2026-03-01T23:30:00-05:00"), NOON, "2026-03-02 04:30:00 UTC"),
     ],
 )
-def test_the_date_is_left_out_where_it_is_that_of_its_neighbour(
+def test_the_date_is_omitted_if_it_equals_the_other_date(
     moment: datetime, beside: datetime | None, text: str
 ) -> None:
     assert format_utc(moment, beside) == text

@@ -1,4 +1,4 @@
-"""A change knows the whole object, for those who judge it: what stays, and what was there. It decides nothing by it."""
+"""Test the whole object in a change: unchanged and last applied values, for policies and reports. It has no effect."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ TESTS = {
 }
 
 
-def stepped(
+def plan_destination(
     desired: Desired = ORDERS, there: dict[FieldPath, Any] | None = THERE, record: Record | None = None
 ) -> PlannedOperation:
     planner = Planner(lambda reference, form: Secret("hidden"), Fingerprinter(b"k" * 32))
@@ -66,8 +66,8 @@ def stepped(
     return step
 
 
-def known(values: tuple[FieldValue, ...]) -> dict[FieldPath, Any]:
-    """Values by path; of what is not shown the way in which it is not, and the reference."""
+def show_values(values: tuple[FieldValue, ...]) -> dict[FieldPath, Any]:
+    """Map paths to values; a hidden value becomes its visibility and its reference."""
     assert len({each.path for each in values}) == len(values)
     return {
         each.path: each.value if each.shown is Visibility.CLEAR else (each.shown, each.value)
@@ -78,10 +78,10 @@ def known(values: tuple[FieldValue, ...]) -> dict[FieldPath, Any]:
 SECRET, HIDDEN = (Visibility.SECRET, "vault:a#b"), (Visibility.HIDDEN, "not in the catalogue")
 
 
-def test_what_stays_is_told_in_normal_form_with_how_it_is_tested() -> None:
-    change = stepped().change
+def test_unchanged_values_are_in_normal_form_with_the_test_settings() -> None:
+    change = plan_destination().change
     assert change.action is Action.ADOPT
-    assert known(change.other_values) == {
+    assert show_values(change.other_values) == {
         ("service",): "snowflake",
         ("region",): "AWS_US_EAST_1",
         ("time_zone_offset",): "-5",
@@ -94,56 +94,58 @@ def test_what_stays_is_told_in_normal_form_with_how_it_is_tested() -> None:
     assert change.applied == ()
 
 
-def test_what_changes_is_told_as_a_change_only() -> None:
-    change = stepped(there={**THERE, ROLE: "OTHER", ("region",): "elsewhere"}).change
+def test_a_changed_field_is_no_unchanged_value() -> None:
+    change = plan_destination(there={**THERE, ROLE: "OTHER", ("region",): "elsewhere"}).change
     assert {field.path for field in change.fields} == {ROLE, ("region",)}
-    assert {ROLE, ("region",)}.isdisjoint(known(change.other_values))
-    assert known(change.other_values)[KEY] == SECRET
+    assert {ROLE, ("region",)}.isdisjoint(show_values(change.other_values))
+    assert show_values(change.other_values)[KEY] == SECRET
 
 
-def test_a_creation_tells_all_of_it_as_changes_but_how_it_is_tested() -> None:
-    change = stepped(there=None).change
-    assert known(change.other_values) == TESTS
+def test_a_create_lists_only_test_settings_as_unchanged() -> None:
+    change = plan_destination(there=None).change
+    assert show_values(change.other_values) == TESTS
     assert change.applied == ()
 
 
-def test_a_replacement_tells_what_is_made_again() -> None:
-    change = stepped(replace(ORDERS, allow_replace=True), {**THERE, ("service",): "redshift"}).change
+def test_a_replacement_lists_unchanged_values() -> None:
+    change = plan_destination(replace(ORDERS, allow_replace=True), {**THERE, ("service",): "redshift"}).change
     assert change.action is Action.REPLACE
     assert [field.path for field in change.fields if field.forces_replace] == [("service",)]
-    assert known(change.other_values)[("config", "host")] == "acme"
+    assert show_values(change.other_values)[("config", "host")] == "acme"
 
 
-def test_what_matters_for_a_creation_only_is_not_said_to_be_in_effect() -> None:
+def test_an_ignored_field_is_an_unchanged_value_only_in_a_replacement() -> None:
     ignoring = replace(ORDERS, ignore_changes=frozenset({ROLE, KEY}))
-    assert {ROLE, KEY}.isdisjoint(known(stepped(ignoring).change.other_values))
+    assert {ROLE, KEY}.isdisjoint(show_values(plan_destination(ignoring).change.other_values))
     changed = replace(ignoring, allow_replace=True)
-    again = stepped(changed, {**THERE, ("service",): "redshift"}).change
-    assert known(again.other_values)[ROLE] == "LOADER"
+    again = plan_destination(changed, {**THERE, ("service",): "redshift"}).change
+    assert show_values(again.other_values)[ROLE] == "LOADER"
 
 
-def test_a_group_has_no_tests() -> None:
+def test_a_group_has_no_test_settings() -> None:
     group = Desired(Address(GROUP, "orders"), "Orders", AT, {("name",): "Orders"})
     planner = Planner(lambda reference, form: None, None)
     change = planner.plan_resource(group, Observed(GROUP, "x", "Orders", {("name",): "Orders"}), None).change
-    assert known(change.other_values) == {("name",): "Orders"}
+    assert show_values(change.other_values) == {("name",): "Orders"}
 
 
-def test_of_what_is_gone_it_is_told_what_was_applied() -> None:
-    change = stepped(there=None, record=Record(id="old_mole", applied=APPLIED)).change
+def test_a_missing_object_has_its_last_applied_values() -> None:
+    change = plan_destination(there=None, record=Record(id="old_mole", applied=APPLIED)).change
     assert change.is_missing
-    assert known(change.applied) == {("id",): "old_mole", **APPLIED, NEW: HIDDEN}
+    assert show_values(change.applied) == {("id",): "old_mole", **APPLIED, NEW: HIDDEN}
 
 
-def test_of_a_conflict_it_is_told_what_was_applied_and_of_nothing_else() -> None:
+def test_last_applied_values_are_given_only_for_conflicts() -> None:
     record = Record(id="old_mole", applied={**APPLIED, ROLE: "FIRST"})
-    both = stepped(there={**THERE, ROLE: "THEIRS", ("region",): "moved"}, record=record).change
-    assert known(both.applied) == {ROLE: "FIRST"}
-    drifted = stepped(there={**THERE, ROLE: "THEIRS"}, record=Record(id="old_mole", applied=APPLIED)).change
+    both = plan_destination(there={**THERE, ROLE: "THEIRS", ("region",): "moved"}, record=record).change
+    assert show_values(both.applied) == {ROLE: "FIRST"}
+    drifted = plan_destination(
+        there={**THERE, ROLE: "THEIRS"}, record=Record(id="old_mole", applied=APPLIED)
+    ).change
     assert drifted.applied == ()
 
 
-def removed(extent: Extent, record: Record | None) -> list[Change]:
+def plan_removal(extent: Extent, record: Record | None) -> list[Change]:
     records = {} if record is None else {Address(DESTINATION, "orders"): record}
     identity = RemovalIdentity({"old_mole": "Orders"}, records)
     placed = {"old_mole": ("snowflake", "")}
@@ -152,26 +154,26 @@ def removed(extent: Extent, record: Record | None) -> list[Change]:
     return [each.change for each in planner.plan_deletions((entry,)).deletions]
 
 
-def test_of_what_is_removed_nothing_is_shown_that_the_catalogue_does_not_know() -> None:
-    """No spec says any more what was passed on unchecked."""
-    [deleted, _] = removed(Extent.PAIR, Record(id="old_mole", applied={**APPLIED, KEY: "esm-name"}))
-    assert known(deleted.applied) == {
+def test_unknown_fields_of_a_removed_object_are_hidden() -> None:
+    """No spec marks the field as unchecked any more."""
+    [deleted, _] = plan_removal(Extent.PAIR, Record(id="old_mole", applied={**APPLIED, KEY: "esm-name"}))
+    assert show_values(deleted.applied) == {
         ("id",): "old_mole",
         **APPLIED,
         KEY: (Visibility.SECRET, None),
         NEW: HIDDEN,
     }
-    [forgotten] = removed(Extent.MANAGEMENT, Record(id="old_mole", applied=APPLIED))
-    assert known(forgotten.applied)[("config", "host")] == "acme"
+    [forgotten] = plan_removal(Extent.MANAGEMENT, Record(id="old_mole", applied=APPLIED))
+    assert show_values(forgotten.applied)[("config", "host")] == "acme"
 
 
-def test_of_what_no_run_has_applied_nothing_is_said() -> None:
-    [deleted, _] = removed(Extent.PAIR, None)
+def test_a_removed_object_without_a_record_has_no_applied_values() -> None:
+    [deleted, _] = plan_removal(Extent.PAIR, None)
     assert deleted.applied == ()
 
 
-def test_nothing_of_it_is_in_the_digest() -> None:
-    step = stepped(there={**THERE, ROLE: "OTHER"})
+def test_unchanged_and_applied_values_do_not_change_the_digest() -> None:
+    step = plan_destination(there={**THERE, ROLE: "OTHER"})
 
     def digest(change: Change) -> str:
         effects = build_effects((change,), {change.address: replace(step, change=change)}, {})

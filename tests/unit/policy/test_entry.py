@@ -1,4 +1,4 @@
-"""Entries as rules see them."""
+"""Test the entries that rules get."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ DESTINATION_OF = Desired(
 )
 
 
-def test_values_are_in_normal_form_and_secrets_are_where_they_come_from() -> None:
+def test_an_entry_has_normalized_values_and_references_for_secrets() -> None:
     entry = build_entry(GROUP_OF, DESTINATION_OF)
     assert entry.declared == {
         "name": "Sales",
@@ -51,29 +51,29 @@ def test_values_are_in_normal_form_and_secrets_are_where_they_come_from() -> Non
     assert entry.unknown == {"region"}
 
 
-def test_what_a_plan_resolved_is_decided() -> None:
+def test_a_value_resolved_by_the_plan_is_known() -> None:
     entry = build_entry(GROUP_OF, DESTINATION_OF, ("s*",), {("region",): "AWS_US_EAST_1"})
     assert entry.value("region") == "AWS_US_EAST_1"
     assert not entry.unknown
     assert entry.value("lifecycle.protected") is True
 
 
-def observed(**config: str) -> Observed:
+def make_observed(**config: str) -> Observed:
     live = {("service",): "snowflake", ("region",): "AWS_US_EAST_1"}
     return Observed(
         DESTINATION, "x", "x", {**live, **{("config", name): value for name, value in config.items()}}
     )
 
 
-def test_a_secret_that_fivetran_hides_is_not_known() -> None:
+def test_a_masked_secret_is_unknown() -> None:
     entry = after(
-        build_entry(GROUP_OF, DESTINATION_OF), DESTINATION_OF, observed(password="******", role="LOADER")
+        build_entry(GROUP_OF, DESTINATION_OF), DESTINATION_OF, make_observed(password="******", role="LOADER")
     )
     assert entry.live == {"service": "snowflake", "region": "AWS_US_EAST_1", "config.role": "LOADER"}
     assert entry.exists
 
 
-def test_what_is_not_there_yet_will_be_as_fivetran_makes_it() -> None:
+def test_a_new_destination_has_the_defaults_of_fivetran() -> None:
     entry = after(build_entry(GROUP_OF, DESTINATION_OF), DESTINATION_OF, None)
     assert entry.live == {"region": "GCP_US_EAST4", "networking_method": "Directly"}
     assert not entry.exists
@@ -81,12 +81,12 @@ def test_what_is_not_there_yet_will_be_as_fivetran_makes_it() -> None:
     assert after(alone, None, None) == alone
 
 
-def test_what_is_ignored_counts_as_it_is() -> None:
-    """It is declared, and never sent."""
+def test_an_ignored_field_has_its_live_value() -> None:
+    """The field is declared, and never sent."""
     ignored = frozenset({("config", "host"), ("config", "password"), ("region",)})
     fields = {**DESTINATION_OF.fields, ("config", "host"): "declared.example"}
     destination = replace(DESTINATION_OF, fields=fields, ignore_changes=ignored)
-    entry = after(build_entry(GROUP_OF, destination), destination, observed(host="live.example"))
+    entry = after(build_entry(GROUP_OF, destination), destination, make_observed(host="live.example"))
     assert entry.value("config.host") == entry.declared_value("config.host") == "live.example"
     assert entry.value("config.password") is None
     assert entry.value("region") == "AWS_US_EAST_1"
@@ -96,10 +96,10 @@ def test_what_is_ignored_counts_as_it_is() -> None:
     assert new.value("config.host") == "declared.example"
 
 
-def test_what_is_made_again_is_sent_whole_and_keeps_nothing() -> None:
-    """A replacement sends what is ignored otherwise; what is not declared becomes what Fivetran takes by default."""
+def test_a_replacement_sends_ignored_fields_and_keeps_no_live_value() -> None:
+    """A replacement also sends ignored fields; an undeclared field gets the default of Fivetran."""
     destination = replace(DESTINATION_OF, ignore_changes=frozenset({("config", "port")}))
-    seen = observed(port="5432", role="LOADER")
+    seen = make_observed(port="5432", role="LOADER")
     entry = after(build_entry(GROUP_OF, destination), destination, seen, is_replaced=True)
     assert entry.value("config.port") == 443
     assert entry.live == {"region": "GCP_US_EAST4", "networking_method": "Directly"}
@@ -107,32 +107,32 @@ def test_what_is_made_again_is_sent_whole_and_keeps_nothing() -> None:
     assert entry.exists
 
 
-def test_before_the_plan_it_is_as_fivetran_shows_it() -> None:
-    entry = after(build_entry(GROUP_OF, DESTINATION_OF), DESTINATION_OF, observed(port="5432"))
+def test_the_view_before_the_plan_has_live_values() -> None:
+    entry = after(build_entry(GROUP_OF, DESTINATION_OF), DESTINATION_OF, make_observed(port="5432"))
     assert before(entry).value("config.port") == 5432
     assert before(entry).value("name") == "Sales"
 
 
-def test_what_the_catalogue_does_not_know_is_not_shown() -> None:
+def test_a_field_outside_the_catalogue_is_hidden() -> None:
     unchecked = replace(
         DESTINATION_OF,
         fields={**DESTINATION_OF.fields, ("config", "new_thing"): {"a": "b"}},
         unchecked=frozenset({("config", "new_thing")}),
     )
-    entry = after(build_entry(GROUP_OF, unchecked), unchecked, observed(other_thing="x", role="LOADER"))
+    entry = after(build_entry(GROUP_OF, unchecked), unchecked, make_observed(other_thing="x", role="LOADER"))
     assert entry.is_hidden("config.new_thing")
     assert entry.is_hidden("config.new_thing.a")
     assert entry.is_hidden("config.other_thing")
     assert not entry.is_hidden("config.role")
 
 
-def test_nobody_can_change_an_entry_for_the_others() -> None:
+def test_a_rule_cannot_change_an_entry_for_other_rules() -> None:
     entry = build_entry(GROUP_OF, DESTINATION_OF)
     with pytest.raises(TypeError):
         entry.declared["name"] = "another"  # type: ignore[index]
 
 
-def test_of_what_is_gone_only_the_key_is_known() -> None:
+def test_a_removed_entry_has_only_its_key() -> None:
     entry = removed_entry("sales")
     assert (entry.value("key"), entry.is_unknown("key")) == ("sales", False)
     assert entry.is_unknown("region")

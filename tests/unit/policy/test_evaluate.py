@@ -1,4 +1,4 @@
-"""What cannot judge refuses (S-54), and each level stops whom it should."""
+"""Test that a failing rule refuses (S-54), and that each level stops the right runs."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ PLACE = Span("specs/reconciler.yaml", 7, 5, 7, 12)
 ENTRY = EntryView("sales", Span("specs/sales.yaml", 3, 3, 3, 8), False, {"name": "Sales"})
 
 
-class Made(Rule):
-    """A rule that answers what it is told to."""
+class ScriptedRule(Rule):
+    """Answer with a scripted result."""
 
     def __init__(self, answer: Callable[[], Any], of: str = "entry") -> None:
         self.answer, self.of = answer, of
@@ -33,27 +33,27 @@ class Made(Rule):
         return self.answer() if self.of == "plan" else ()
 
 
-def raising() -> Any:
+def raise_error() -> Any:
     raise ValueError("canary-of-an-error")
 
 
-def leaving() -> Any:
+def exit_process() -> Any:
     raise SystemExit(0)
 
 
-def failing_half_way() -> Any:
+def yield_and_raise() -> Any:
     yield Violation("something is wrong", Address(GROUP, "sales"))
     raise ValueError("canary-of-an-error")
 
 
-def violated() -> Any:
+def report_violation() -> Any:
     return [Violation("something is wrong", Address(GROUP, "sales"), help="correct it")]
 
 
 TOUCHED = (Change(Address(GROUP, "sales"), Action.UPDATE),)
 
 
-def judged(
+def evaluate_once(
     level: EnforcementLevel,
     answer: Callable[[], Any],
     *overridden: str,
@@ -62,13 +62,13 @@ def judged(
 ) -> PolicyResult:
     plan = Plan(account_id="a", account_name="A", changes=changes)
     proposal = PlanView(plan, {"sales": ENTRY}, {"sales": ENTRY})
-    policy = Policy("made", "made", Made(answer, of), level, because="we say so", span=PLACE)
-    [judgement] = evaluate_plan([policy], proposal, overridden)
-    return judgement
+    policy = Policy("made", "made", ScriptedRule(answer, of), level, because="we say so", span=PLACE)
+    [result] = evaluate_plan([policy], proposal, overridden)
+    return result
 
 
-def severities(judgement: PolicyResult) -> set[Severity]:
-    return {each.severity for each in judgement.findings}
+def list_severities(result: PolicyResult) -> set[Severity]:
+    return {each.severity for each in result.findings}
 
 
 @pytest.mark.parametrize("of", ["entry", "plan"])
@@ -76,9 +76,9 @@ def severities(judgement: PolicyResult) -> set[Severity]:
 @pytest.mark.parametrize(
     "answer",
     [
-        raising,
-        failing_half_way,
-        leaving,
+        raise_error,
+        yield_and_raise,
+        exit_process,
         lambda: None,
         lambda: ["text"],
         lambda: 1,
@@ -89,25 +89,25 @@ def severities(judgement: PolicyResult) -> set[Severity]:
     ],
     ids=range(10),
 )
-def test_a_rule_that_cannot_judge_refuses_whatever_its_level(
+def test_a_failing_rule_refuses_at_every_level(
     level: EnforcementLevel, answer: Callable[[], Any], of: str
 ) -> None:
-    judgement = judged(level, answer, of=of)
-    assert judgement.standing is PolicyStatus.FAILED
-    [finding] = judgement.findings
+    result = evaluate_once(level, answer, of=of)
+    assert result.standing is PolicyStatus.FAILED
+    [finding] = result.findings
     assert (finding.code, finding.severity, finding.span) == ("policy-failed", Severity.ERROR, PLACE)
     assert "canary" not in repr(finding)
 
 
-def test_one_that_only_warns_can_be_overridden_when_it_fails() -> None:
-    judgement = judged(EnforcementLevel.ADVISORY, raising, "made")
-    assert judgement.standing is PolicyStatus.OVERRIDDEN
-    assert severities(judgement) == {Severity.WARNING}
+def test_a_failing_advisory_policy_can_be_overridden() -> None:
+    result = evaluate_once(EnforcementLevel.ADVISORY, raise_error, "made")
+    assert result.standing is PolicyStatus.OVERRIDDEN
+    assert list_severities(result) == {Severity.WARNING}
 
 
-def test_a_hard_one_cannot() -> None:
+def test_a_hard_policy_cannot_be_overridden() -> None:
     with pytest.raises(ReconcilerError) as refused:
-        judged(EnforcementLevel.HARD, raising, "made")
+        evaluate_once(EnforcementLevel.HARD, raise_error, "made")
     assert [each.code for each in refused.value.diagnostics] == ["cannot-override"]
 
 
@@ -119,10 +119,10 @@ def test_a_hard_one_cannot() -> None:
         (EnforcementLevel.HARD, Severity.ERROR),
     ],
 )
-def test_a_violation_weighs_as_its_level_says(level: EnforcementLevel, severity: Severity) -> None:
-    judgement = judged(level, violated)
-    assert judgement.standing is PolicyStatus.VIOLATED
-    [finding] = judgement.findings
+def test_a_violation_has_the_severity_of_its_level(level: EnforcementLevel, severity: Severity) -> None:
+    result = evaluate_once(level, report_violation)
+    assert result.standing is PolicyStatus.VIOLATED
+    [finding] = result.findings
     assert finding.severity is severity
     assert finding.message == "group.sales: something is wrong"
     assert finding.span == ENTRY.span
@@ -131,29 +131,29 @@ def test_a_violation_weighs_as_its_level_says(level: EnforcementLevel, severity:
     assert ("--override made" in finding.help) == (level is EnforcementLevel.SOFT)
 
 
-def test_an_override_turns_errors_into_warnings_and_says_so() -> None:
-    judgement = judged(EnforcementLevel.SOFT, violated, "made")
-    assert judgement.standing is PolicyStatus.OVERRIDDEN
-    assert severities(judgement) == {Severity.WARNING}
-    assert "overridden for this run" in judgement.findings[0].notes
+def test_an_override_turns_errors_into_warnings_with_a_note() -> None:
+    result = evaluate_once(EnforcementLevel.SOFT, report_violation, "made")
+    assert result.standing is PolicyStatus.OVERRIDDEN
+    assert list_severities(result) == {Severity.WARNING}
+    assert "overridden for this run" in result.findings[0].notes
 
 
-def test_an_override_that_is_not_needed_changes_nothing() -> None:
-    assert judged(EnforcementLevel.SOFT, lambda: (), "made").standing is PolicyStatus.PASSED
+def test_an_unnecessary_override_changes_nothing() -> None:
+    assert evaluate_once(EnforcementLevel.SOFT, lambda: (), "made").standing is PolicyStatus.PASSED
 
 
-def test_what_nobody_knows_counts_as_meant_by_a_plan_and_is_left_alone_by_specs() -> None:
+def test_an_unknown_value_matches_where_in_a_plan_but_not_in_specs() -> None:
     unknown = EntryView("sales", ENTRY.span, True, {}, unknown=frozenset({"region"}))
-    policy = Policy("made", "made", Made(violated), where={"region": ("AWS_*",)})
+    policy = Policy("made", "made", ScriptedRule(report_violation), where={"region": ("AWS_*",)})
     plan = Plan(account_id="a", account_name="A", changes=())
     [of_specs] = evaluate_specs([policy], [unknown])
     [of_plan] = evaluate_plan([policy], PlanView(plan, {"sales": unknown}, {}), ())
     assert (of_specs.standing, of_plan.standing) == (PolicyStatus.PASSED, PolicyStatus.VIOLATED)
 
 
-def test_rules_about_plans_are_not_asked_about_specs() -> None:
-    [judgement] = evaluate_specs([Policy("made", "made", Made(raising, "plan"))], [ENTRY])
-    assert judgement.standing is PolicyStatus.PASSED
+def test_plan_rules_are_not_evaluated_for_specs() -> None:
+    [result] = evaluate_specs([Policy("made", "made", ScriptedRule(raise_error, "plan"))], [ENTRY])
+    assert result.standing is PolicyStatus.PASSED
 
 
 @pytest.mark.parametrize(
@@ -164,47 +164,49 @@ def test_rules_about_plans_are_not_asked_about_specs() -> None:
         (EnforcementLevel.HARD, Severity.ERROR),
     ],
 )
-def test_what_stands_already_and_is_not_touched_stops_only_where_the_policy_is_hard(
+def test_a_preexisting_violation_is_an_error_only_if_the_policy_is_hard(
     level: EnforcementLevel, severity: Severity
 ) -> None:
-    """Whoever overrode a soft policy once does not have to do it again for changes of something else."""
-    judgement = judged(level, violated, changes=())
-    assert judgement.standing is PolicyStatus.VIOLATED
-    [finding] = (*judgement.findings, *judgement.older)
+    """A user who has overridden a soft policy does not have to override it again for unrelated changes."""
+    result = evaluate_once(level, report_violation, changes=())
+    assert result.standing is PolicyStatus.VIOLATED
+    [finding] = (*result.findings, *result.older)
     assert finding.severity is severity
-    assert (finding in judgement.older) is (severity is Severity.WARNING), "and nobody is told again"
-    assert "it stands already, and this plan changes nothing of it" in finding.notes
+    assert (finding in result.older) is (severity is Severity.WARNING), "it is not reported again"
+    assert "the violation exists already, and this plan does not change its entry" in finding.notes
 
 
 def test_an_advisory_violation_is_not_overridden() -> None:
-    assert judged(EnforcementLevel.ADVISORY, violated, "made").standing is PolicyStatus.VIOLATED
+    assert (
+        evaluate_once(EnforcementLevel.ADVISORY, report_violation, "made").standing is PolicyStatus.VIOLATED
+    )
 
 
-def test_a_rule_that_is_interrupted_interrupts_the_run() -> None:
-    def interrupted() -> Any:
+def test_an_interrupted_rule_interrupts_the_run() -> None:
+    def interrupt() -> Any:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        judged(EnforcementLevel.HARD, interrupted)
+        evaluate_once(EnforcementLevel.HARD, interrupt)
 
 
-def test_what_a_rule_prints_is_no_result(capsys: pytest.CaptureFixture[str]) -> None:
-    def printing() -> Any:
+def test_output_of_a_rule_is_no_result(capsys: pytest.CaptureFixture[str]) -> None:
+    def print_text() -> Any:
         print("debugging")  # noqa: T201
         return ()
 
-    assert judged(EnforcementLevel.HARD, printing).standing is PolicyStatus.PASSED
-    told = capsys.readouterr()
-    assert (told.out, told.err) == ("", "debugging\n")
+    assert evaluate_once(EnforcementLevel.HARD, print_text).standing is PolicyStatus.PASSED
+    output = capsys.readouterr()
+    assert (output.out, output.err) == ("", "debugging\n")
 
 
 @pytest.mark.parametrize("of", ["entry", "plan"])
 @pytest.mark.parametrize("address", [Address(DESTINATION, "sales"), None])
-def test_a_rule_that_repeats_a_hidden_value_does_not_show_it(of: str, address: Address | None) -> None:
+def test_a_hidden_value_in_a_message_of_a_rule_is_redacted(of: str, address: Address | None) -> None:
     canary = "canary-of-a-rule"
     declared = {"service": "clickhouse", "config.rows": [{"cell": canary}], "config.level": 7}
     entry = EntryView("sales", PLACE, True, declared, live={"config.host": f"{canary}-live"})
-    rule = Made(
+    rule = ScriptedRule(
         lambda: [
             Violation(
                 f"7 of `{canary}-live`, `[{canary}]`", address, help=f"write something else than {canary}"
@@ -214,7 +216,7 @@ def test_a_rule_that_repeats_a_hidden_value_does_not_show_it(of: str, address: A
     )
     plan = Plan(account_id="a", account_name="A", changes=TOUCHED)
     policy = Policy("made", "made", rule, EnforcementLevel.HARD, because="we say so", span=PLACE)
-    [judgement] = evaluate_plan([policy], PlanView(plan, {"sales": entry}, {}), ())
-    [finding] = judgement.findings
+    [result] = evaluate_plan([policy], PlanView(plan, {"sales": entry}, {}), ())
+    [finding] = result.findings
     assert canary not in repr(finding)
     assert finding.message.endswith("7 of `••••••••`, `[••••••••]`")

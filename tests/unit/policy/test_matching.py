@@ -1,4 +1,4 @@
-"""Conditions on fields: any of the values, all of the fields, and what nobody can know yet."""
+"""Test conditions on fields: any of the values, all of the fields, and unknown values."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ NOWHERE = Span("x.yaml", 1, 1, 1, 2)
         (("a", "b"), ["a", "b"]),
     ],
 )
-def test_one_of_the_values_will_do(wanted: AllowedValues, value: Any) -> None:
+def test_a_value_matches_one_of_the_allowed_values(wanted: AllowedValues, value: Any) -> None:
     assert matches(wanted, value)
 
 
@@ -52,11 +52,11 @@ def test_one_of_the_values_will_do(wanted: AllowedValues, value: Any) -> None:
         ((), "a"),
     ],
 )
-def test_anything_else_will_not(wanted: AllowedValues, value: Any) -> None:
+def test_another_value_does_not_match(wanted: AllowedValues, value: Any) -> None:
     assert not matches(wanted, value)
 
 
-def entry(**declared: Any) -> EntryView:
+def make_entry(**declared: Any) -> EntryView:
     return EntryView("sales_prod", NOWHERE, True, declared, unknown=frozenset({"time_zone_offset"}))
 
 
@@ -74,11 +74,11 @@ def entry(**declared: Any) -> EntryView:
         ({"time_zone_offset": ("0",), "region": ("GCP_*",)}, False),
     ],
 )
-def test_all_conditions_have_to_be_met(condition: dict[str, AllowedValues], answer: bool | None) -> None:
-    assert meets(condition, entry(region="AWS_US_EAST_1")) is answer
+def test_all_conditions_must_be_met(condition: dict[str, AllowedValues], answer: bool | None) -> None:
+    assert meets(condition, make_entry(region="AWS_US_EAST_1")) is answer
 
 
-def test_what_is_live_counts_where_nothing_is_declared() -> None:
+def test_the_live_value_of_an_undeclared_field_is_matched() -> None:
     made = EntryView(
         "a", NOWHERE, True, {"region": "AWS_1"}, live={"region": "GCP_1", "networking_method": "Directly"}
     )
@@ -91,7 +91,7 @@ def test_values_are_listed_as_a_spec_spells_them() -> None:
     assert format_values((False,)) == "`false`"
 
 
-def test_of_a_list_one_item_is_enough_where_any_counts() -> None:
+def test_one_item_of_a_list_matches_for_any() -> None:
     assert matches(("evil*",), ["evil.example", "good.example"], any)
     assert not matches(("evil*",), ["evil.example", "good.example"], all)
 
@@ -109,7 +109,7 @@ def test_of_a_list_one_item_is_enough_where_any_counts() -> None:
         (("vault:*", "ACCOUNTADMIN"), True),
     ],
 )
-def test_a_secret_is_told_by_its_place_alone(wanted: AllowedValues, answer: bool | None) -> None:
+def test_a_secret_is_matched_by_its_reference_only(wanted: AllowedValues, answer: bool | None) -> None:
     secret = EntryView(
         "a", NOWHERE, True, {"config.role": "vault:kv/roles#sales"}, confidential=frozenset({"config.role"})
     )
@@ -118,7 +118,7 @@ def test_a_secret_is_told_by_its_place_alone(wanted: AllowedValues, answer: bool
     assert meets({"config.role": wanted}, secret) is answer
 
 
-def test_a_path_may_lead_into_a_mapping() -> None:
+def test_a_path_may_name_a_member_of_a_mapping() -> None:
     nested = EntryView("a", NOWHERE, True, {"config.a": {"b": {"c": "bad"}}}, live={"config.x": {"y": 1}})
     assert nested.value("config.a.b.c") == "bad"
     assert nested.value("config.x.y") == 1
@@ -126,6 +126,6 @@ def test_a_path_may_lead_into_a_mapping() -> None:
     assert nested.declared_value("config.x.y") is None
 
 
-def test_what_is_cleared_has_no_value_whatever_is_live() -> None:
+def test_a_cleared_field_has_no_value() -> None:
     cleared = EntryView("a", NOWHERE, True, {"config.role": None}, live={"config.role": "ACCOUNTADMIN"})
     assert cleared.value("config.role") is None

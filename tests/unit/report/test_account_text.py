@@ -1,4 +1,4 @@
-"""An emulated account as people read it."""
+"""Test the text report of an emulated account."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ def test_an_account_without_groups_is_empty() -> None:
     assert render_account({"account": {"id": "a_b", "name": "A B"}}) == "account a_b (A B): empty"
 
 
-def test_what_is_in_an_account_cannot_move_the_cursor() -> None:
+def test_names_in_an_account_cannot_move_the_cursor() -> None:
     group = {"id": "a_b", "name": "red\x1b[31m\nnext"}
     text = render_account({"account": {"id": "a_b", "name": "A"}, "groups": [group]})
     assert "\x1b" not in text
     assert len(text.splitlines()) == 4
 
 
-def test_a_switch_is_told_with_its_default_first() -> None:
+def test_a_switch_is_rendered_with_its_default_first() -> None:
     text = render_switches([("last_page", ("missing", "null"), "null", "What ends a list.")])
     assert text == "last_page: null (default) | missing\n    What ends a list."

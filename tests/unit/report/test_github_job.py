@@ -1,4 +1,4 @@
-"""Outputs of a step of GitHub Actions: one line each, the same names whatever happened."""
+"""Test outputs of a step of GitHub Actions: one line each, the same names after every result."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from reconciler.report.github import (
 )
 
 
-def test_a_plan_says_what_later_steps_decide_by() -> None:
+def test_a_plan_has_outputs_for_later_steps() -> None:
     assert build_plan_outputs(replace(FULL_PLAN, digest="7f3a")) == {
         "digest": "7f3a",
         "has-changes": "true",
@@ -27,7 +27,7 @@ def test_a_plan_says_what_later_steps_decide_by() -> None:
     }
 
 
-def test_tests_that_are_to_be_run_are_changes_and_what_stays_is_none() -> None:
+def test_a_planned_test_run_is_a_change_and_an_unchanged_entry_is_none() -> None:
     assert build_plan_outputs(build_plan(UNTESTED_DESTINATION))["has-changes"] == "true"
     assert build_plan_outputs(build_plan(UNCHANGED_GROUP))["has-changes"] == "false"
 
@@ -38,14 +38,14 @@ def test_a_plan_that_is_not_applied_is_refused() -> None:
 
 
 @pytest.mark.parametrize("refused", [True, False])
-def test_a_failure_has_the_same_names_and_knows_nothing_of_changes(refused: bool) -> None:
+def test_a_failure_has_the_same_outputs_without_values(refused: bool) -> None:
     failed = build_failure_outputs(refused=refused)
     assert failed.keys() == build_plan_outputs(FULL_PLAN).keys()
     assert failed.pop("refused") == ("true" if refused else "false")
     assert set(failed.values()) == {""}
 
 
-def test_drift_alone_says_whether_there_is_some() -> None:
+def test_a_drift_run_outputs_whether_there_is_drift() -> None:
     assert build_drift_outputs(FULL_PLAN)["has-changes"] == "false"
     assert build_drift_outputs(FULL_PLAN)["digest"] == ""
 

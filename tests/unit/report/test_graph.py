@@ -1,4 +1,4 @@
-"""A drawing in which texts of users are texts and nothing else."""
+"""Test the graph: user texts stay texts."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ PAIR = (
 )
 
 
-def decoded(label: str) -> str:
-    """A label as Mermaid shows it."""
+def decode_label(label: str) -> str:
+    """Decode a label as Mermaid does."""
     return re.sub(r"#(\d+);", lambda found: chr(int(found[1])), label)
 
 
-def test_boxes_arrows_and_classes() -> None:
+def test_a_graph_has_boxes_arrows_and_classes() -> None:
     assert [line for line in render_mermaid(PAIR).splitlines() if "classDef" not in line] == [
         "flowchart LR",
         '  group_orders["group.orders<br/>Orders of today"]:::no_op',
@@ -34,7 +34,7 @@ def test_boxes_arrows_and_classes() -> None:
 
 
 @pytest.mark.parametrize("action", Action)
-def test_every_action_has_a_look(action: Action) -> None:
+def test_every_action_has_a_class(action: Action) -> None:
     drawn = render_mermaid([GraphNode(GROUP, "", (), action)])
     [used] = re.findall(r":::(\w+)", drawn)
     assert f"  classDef {used} " in drawn
@@ -55,24 +55,24 @@ def test_without_actions_there_are_no_classes() -> None:
         "\x1b[31m\u202e",
     ],
 )
-def test_a_title_never_leaves_its_label(title: str) -> None:
+def test_a_title_stays_inside_its_label(title: str) -> None:
     drawn = render_mermaid([GraphNode(GROUP, title, ())])
     first, box = drawn.splitlines()
     assert first == "flowchart LR"
     label = re.fullmatch(r'  group_orders\["group\.orders<br/>([^"]*)"\]', box)
     assert label
     assert re.fullmatch(r"(?:[\w _./,-]|#\d+;)*", label[1])
-    assert decoded(label[1]).isprintable()
+    assert decode_label(label[1]).isprintable()
 
 
-def test_entities_say_the_same_as_the_text() -> None:
+def test_entities_decode_to_the_text() -> None:
     text = 'a "b" [c] #1; `d`'
     [_, box] = render_mermaid([GraphNode(GROUP, text, ())]).splitlines()
     label = box.partition("<br/>")[2].removesuffix('"]')
-    assert decoded(label) == text
+    assert decode_label(label) == text
 
 
-def test_as_data() -> None:
+def test_a_graph_is_serialized_as_nodes() -> None:
     assert serialize_graph(PAIR, [])["nodes"][1] == {
         "address": "destination.orders",
         "title": "big_query",

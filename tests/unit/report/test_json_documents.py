@@ -19,7 +19,7 @@ from reconciler.report.json_document import build_document, build_failure_docume
 from reconciler.report.plan_json import serialize_plan
 
 
-def test_a_plan_document_says_everything_that_the_text_says() -> None:
+def test_a_plan_document_has_every_fact_of_the_text() -> None:
     data = json.loads(dump_document(build_document(2, "changes", serialize_plan(FULL_PLAN))))
     assert data["format"] == 1
     assert data["tool"]["name"] == "reconciler"
@@ -51,7 +51,7 @@ def test_a_plan_document_says_everything_that_the_text_says() -> None:
     }
 
 
-def test_a_change_carries_its_fields_risk_and_place() -> None:
+def test_a_change_has_its_fields_risk_and_span() -> None:
     change = serialize_plan(FULL_PLAN)["changes"][2]
     assert change["risk"] == "interrupts-syncs"
     assert change["reasons"] == ["fields-differ"]
@@ -79,7 +79,7 @@ def test_an_apply_document_has_one_outcome_for_each_change() -> None:
     assert data["remaining"] == ["destination.analytics_prod"]
 
 
-def test_a_plan_that_could_not_be_made_again_is_null() -> None:
+def test_remaining_is_null_without_a_convergence_check() -> None:
     assert serialize_apply_result(build_apply_result(CREATED, remaining=None))["remaining"] is None
 
 
@@ -91,7 +91,7 @@ def test_a_failure_is_a_document_too() -> None:
     assert data["exit"] == {"code": 1, "reason": "failed"}
 
 
-def test_a_document_is_ascii_and_holds_no_runner_command() -> None:
+def test_a_document_is_ascii_without_runner_commands() -> None:
     hostile = "\x1b[2J \u202e \ud800 ##[error]x ##vso[y]"
     text = dump_document(serialize_plan(build_plan(unmanaged=(UnmanagedGroup("x", hostile),))))
     assert text.isascii()

@@ -1,4 +1,4 @@
-"""Findings as JUnit XML: well-formed whatever is in them, with counts that add up."""
+"""Test findings as JUnit XML: well-formed with any text, with consistent counts."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ COUNTED = {"failures": "failure", "errors": "error", "skipped": "skipped"}
 IN_A_CASE = {"failure", "error", "skipped", "system-out"}
 
 
-def parsed(text: str) -> ElementTree.Element:
-    """The document, which must be as GitLab and Jenkins want it."""
+def parse_report(text: str) -> ElementTree.Element:
+    """Parse a document that GitLab and Jenkins accept."""
     assert text.isascii()
     root = ElementTree.fromstring(text)
     assert root.tag == "testsuites"
@@ -68,52 +68,52 @@ def parsed(text: str) -> ElementTree.Element:
     return root
 
 
-def case(root: ElementTree.Element, name: str) -> ElementTree.Element:
+def find_case(root: ElementTree.Element, name: str) -> ElementTree.Element:
     [found] = [each for each in root.iter("testcase") if each.get("name") == name]
     return found
 
 
-def texts(element: ElementTree.Element) -> dict[str, str]:
+def list_texts(element: ElementTree.Element) -> dict[str, str]:
     return {child.tag: child.text or "" for child in element}
 
 
 def test_every_entry_is_a_test_of_its_file() -> None:
-    root = parsed(render_validation_junit(ENTRIES, [], [], "p.yaml"))
+    root = parse_report(render_validation_junit(ENTRIES, [], [], "p.yaml"))
     assert [(each.get("name"), each.get("classname")) for each in root.iter("testcase")] == [*ENTRIES.items()]
     assert root.get("failures") == "0"
 
 
-def test_what_is_wrong_with_an_entry_is_one_failure_and_a_warning_is_none() -> None:
+def test_all_errors_of_an_entry_are_one_failure_and_a_warning_is_none() -> None:
     again = replace(ERROR, message="no `rol`", span=make_span("a.yaml", 9))
-    root = parsed(render_validation_junit(ENTRIES, [WARNING, ERROR, again], [], "p.yaml"))
-    told = case(root, "destination.a")
-    assert told.find("failure").get("message") == "2 errors"  # type: ignore[union-attr]
-    assert told.find("failure").get("type") == "unknown-field"  # type: ignore[union-attr]
+    root = parse_report(render_validation_junit(ENTRIES, [WARNING, ERROR, again], [], "p.yaml"))
+    found = find_case(root, "destination.a")
+    assert found.find("failure").get("message") == "2 errors"  # type: ignore[union-attr]
+    assert found.find("failure").get("type") == "unknown-field"  # type: ignore[union-attr]
     assert (
         "error[unknown-field]: no `databse`\n  --> a.yaml:3:1\n  = help: write it right"
-        in texts(told)["failure"]
+        in list_texts(found)["failure"]
     )
-    assert "no `rol`" in texts(told)["failure"]
-    assert "warning[legacy-service]: old" in texts(told)["system-out"]
+    assert "no `rol`" in list_texts(found)["failure"]
+    assert "warning[legacy-service]: old" in list_texts(found)["system-out"]
     assert root.get("failures") == "1"
 
 
-def test_one_error_is_its_own_message() -> None:
-    root = parsed(render_validation_junit(ENTRIES, [ERROR], [], "p.yaml"))
-    assert case(root, "destination.a").find("failure").get("message") == "no `databse`"  # type: ignore[union-attr]
+def test_a_single_error_is_the_message_of_the_failure() -> None:
+    root = parse_report(render_validation_junit(ENTRIES, [ERROR], [], "p.yaml"))
+    assert find_case(root, "destination.a").find("failure").get("message") == "no `databse`"  # type: ignore[union-attr]
 
 
-def test_what_belongs_to_no_entry_is_a_test_of_its_file_or_of_the_project() -> None:
+def test_an_error_outside_of_entries_is_a_test_of_its_file_or_of_the_project() -> None:
     syntax = Diagnostic("yaml-syntax", "no colon", make_span("c.yaml", 1))
     nowhere = Diagnostic("unreachable", "gone")
-    root = parsed(render_failure_junit([syntax, nowhere], "p.yaml"))
+    root = parse_report(render_failure_junit([syntax, nowhere], "p.yaml"))
     assert [(each.get("name"), each.get("classname")) for each in root.iter("testcase")] == [
         ("c.yaml", "c.yaml"),
         ("p.yaml", "p.yaml"),
     ]
 
 
-def test_policies_are_tests_of_their_own() -> None:
+def test_each_policy_is_a_test() -> None:
     judgements = [
         PolicyResult("passes", "r", EnforcementLevel.HARD, PolicyStatus.PASSED),
         PolicyResult("refuses", "r", EnforcementLevel.HARD, PolicyStatus.VIOLATED, (VIOLATION,)),
@@ -130,9 +130,9 @@ def test_policies_are_tests_of_their_own() -> None:
         PolicyResult("waived", "r", EnforcementLevel.SOFT, PolicyStatus.OVERRIDDEN, (VIOLATION,)),
     ]
     noted = replace(VIOLATION, notes=("the policies are those of main",))
-    root = parsed(render_validation_junit(ENTRIES, [noted], judgements, "p.yaml"))
+    root = parse_report(render_validation_junit(ENTRIES, [noted], judgements, "p.yaml"))
     assert [(each.get("name"), each.get("tests")) for each in root] == [("validate", "3"), ("policies", "5")]
-    found = {each.policy: set(texts(case(root, each.policy))) for each in judgements}
+    found = {each.policy: set(list_texts(find_case(root, each.policy))) for each in judgements}
     assert found == {
         "passes": set(),
         "refuses": {"failure"},
@@ -140,28 +140,28 @@ def test_policies_are_tests_of_their_own() -> None:
         "warns": {"system-out"},
         "waived": {"skipped", "system-out"},
     }
-    assert case(root, "waived").find("skipped").get("message") == "overridden for this run"  # type: ignore[union-attr]
-    assert set(texts(case(root, "destination.a"))) == set()  # told once, with its policy
+    assert find_case(root, "waived").find("skipped").get("message") == "overridden for this run"  # type: ignore[union-attr]
+    assert set(list_texts(find_case(root, "destination.a"))) == set()  # reported once, with its policy
 
 
-def test_a_plan_has_a_test_for_each_change_and_fails_where_something_refuses_it() -> None:
+def test_a_plan_has_a_test_for_each_change_that_fails_if_the_change_is_refused() -> None:
     refusal = Diagnostic("protected", "is protected", address=CHANGED_DESTINATION.address)
     limit = Diagnostic("limit-exceeded", "too many")
     plan = replace(build_plan(NEW_GROUP, NEW_DESTINATION, CHANGED_DESTINATION), blockers=(refusal, limit))
-    root = parsed(render_plan_junit(plan, "p.yaml"))
-    assert set(texts(case(root, "destination.analytics_prod"))) == {"failure"}
-    assert case(root, "destination.analytics_prod").get("classname") == "specs/groups/analytics.yaml"
-    assert set(texts(case(root, "p.yaml"))) == {"failure"}
-    assert set(texts(case(root, "group.finance_prod"))) == set()
+    root = parse_report(render_plan_junit(plan, "p.yaml"))
+    assert set(list_texts(find_case(root, "destination.analytics_prod"))) == {"failure"}
+    assert find_case(root, "destination.analytics_prod").get("classname") == "specs/groups/analytics.yaml"
+    assert set(list_texts(find_case(root, "p.yaml"))) == {"failure"}
+    assert set(list_texts(find_case(root, "group.finance_prod"))) == set()
     assert root.get("tests") == "4"
 
 
-def test_even_nothing_is_one_test() -> None:
-    assert parsed(render_validation_junit({}, [], [], "p.yaml")).get("tests") == "1"
+def test_an_empty_report_has_one_test() -> None:
+    assert parse_report(render_validation_junit({}, [], [], "p.yaml")).get("tests") == "1"
 
 
 @given(st.text(), st.text(), st.text())
-def test_any_text_is_well_formed(message: str, path: str, name: str) -> None:
+def test_a_report_with_any_text_is_well_formed(message: str, path: str, name: str) -> None:
     finding = Diagnostic(
         "unknown-field", message, replace(make_span("x", 1), path=path), notes=(message,), help=name
     )

@@ -1,4 +1,4 @@
-"""The Markdown comment, read as GitHub reads it: bare addresses become links there, and HTML is HTML (S-44)."""
+"""Test the Markdown comment as GitHub renders it: bare addresses become links there, and HTML is HTML (S-44)."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ DIGEST = "7f3a19c2" * 8
 NOT_VALID = "not valid for approval"
 OURS = {"details", "summary", "b", "code"}
 EVIL = "octocat"
-"""Stands in all data, so that data can be told from our own words."""
+"""Stands in all data, so that data differs from the texts of the reconciler."""
 
 HOSTILE = {
     "mention": f"@{EVIL} @{EVIL}/team",
@@ -81,8 +81,8 @@ HOSTILE = {
 }
 
 
-def plan_with(data: str, number: int = 1) -> Plan:
-    """A plan of so many changes of every kind, with this text wherever others may put one."""
+def make_plan_with(data: str, number: int = 1) -> Plan:
+    """Make a plan with `number` changes of every kind, with `data` in every text from outside."""
     place = make_span(f"specs/{data}", 3)
     changes: list[Change] = []
     for each in range(number):
@@ -127,14 +127,14 @@ KINDS = (
 )
 
 
-def comment(
+def render_comment(
     plan: Plan, project: str = PROJECT, line: str | None = None, limit: int = MAX_COMMENT_BYTES
 ) -> str:
     return render_plan_markdown(plan, project, lambda path, number: line, limit)
 
 
-class Html(HTMLParser):
-    """HTML as a browser takes it: every tag that opens is one of ours, without attributes, and is closed in order."""
+class HtmlChecker(HTMLParser):
+    """Parse HTML as a browser does: every tag is expected, without attributes, and closed in order."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
@@ -182,17 +182,17 @@ NEVER = {
 }
 
 
-def check(text: str) -> None:
-    """What holds for every comment: nothing of it is made by data, and all that it opens is closed."""
+def check_comment(text: str) -> None:
+    """Check the rules for every comment: data creates no markup, and every block is closed."""
     assert len(text.encode()) <= MAX_COMMENT_BYTES == 60_000
     marker, _, rest = text.partition("\n")
     assert re.fullmatch(r"<!-- reconciler plan [A-Za-z0-9_./]* -->", marker)
     assert text.replace("\n", "").isprintable()
-    # Whatever follows the comment is not drawn into it.
+    # Text after the comment stays outside of its blocks.
     *blocks, opening, inline, closing = GFM.parse(f"{rest}\n\nEND")
     assert (opening.type, inline.content, closing.type) == ("paragraph_open", "END", "paragraph_close")
     assert opening.level == 0
-    html, words, headings = Html(), [], 0
+    html, words, headings = HtmlChecker(), [], 0
     for token in (each for block in blocks for each in (block, *(block.children or ()))):
         assert token.type not in NEVER, token
         headings += token.type == "heading_open"
@@ -204,18 +204,17 @@ def check(text: str) -> None:
     assert html.open == []
     assert html.comments == []
     assert headings == 1
-    told = "\n".join([*words, html.words])
-    assert EVIL not in told
-    assert not re.search(r"[@#:]\w|\w@|https?:|www\.", told.replace("[!", "").replace("apply:", "")), told
-    is_cut = NOT_VALID in told
+    visible = "\n".join([*words, html.words])
+    assert EVIL not in visible
+    assert not re.search(r"[@#:]\w|\w@|https?:|www\.", visible.replace("[!", "").replace("apply:", "")), (
+        visible
+    )
+    is_cut = NOT_VALID in visible
     assert (DIGEST in text) is not is_cut
     if is_cut:
         above = rest.partition("<details>")[0]
-        assert (
-            "**This comment is cut, because what it tells is too long. It is not valid for approval.**"
-            in above
-        )
-        assert "Digest" not in told
+        assert "**This comment is cut, because it is too long. It is not valid for approval.**" in above
+        assert "Digest" not in visible
         assert rest.rstrip().endswith("This comment is not valid for approval.**")
 
 
@@ -228,11 +227,11 @@ SIZES = [
 
 @pytest.mark.sampled(every=5)
 @pytest.mark.parametrize(("name", "number"), SIZES)
-def test_no_data_makes_anything(name: str, number: int) -> None:
+def test_data_creates_no_markup_in_a_plan(name: str, number: int) -> None:
     data = HOSTILE[name]
-    plan = plan_with(data, number)
-    text = comment(plan, f"specs/{data}", data.replace("\n", " "))
-    check(text)
+    plan = make_plan_with(data, number)
+    text = render_comment(plan, f"specs/{data}", data.replace("\n", " "))
+    check_comment(text)
     above = text.partition("<details>")[0]
     deleted, replaced = plan.count(Action.DELETE), plan.count(Action.REPLACE)
     created, updated = plan.count(Action.CREATE), plan.count(Action.UPDATE)
@@ -246,12 +245,12 @@ def test_no_data_makes_anything(name: str, number: int) -> None:
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_no_data_makes_anything_of_a_failure(name: str) -> None:
+def test_data_creates_no_markup_in_a_failure(name: str) -> None:
     data = HOSTILE[name]
     findings = [Diagnostic("protected", data, make_span(data, 3), notes=(data,), help=data, label=data)] * 40
     text = render_failure_markdown(findings, data, lambda path, number: data.replace("\n", " "))
     rest = text.partition("\n")[2]
-    check(f"{text}\n\nDigest `{DIGEST}`" if NOT_VALID not in text else text)
+    check_comment(f"{text}\n\nDigest `{DIGEST}`" if NOT_VALID not in text else text)
     assert rest.startswith("## No plan: 40 errors")
 
 
@@ -261,16 +260,16 @@ FRAGMENTS = [
 
 
 @given(st.lists(st.sampled_from(FRAGMENTS), min_size=1, max_size=8).map("".join), st.integers(1, 8))
-def test_no_mixture_of_it_makes_anything(data: str, number: int) -> None:
-    check(comment(plan_with(data, number), data, data.replace("\n", " ")))
+def test_mixed_data_creates_no_markup(data: str, number: int) -> None:
+    check_comment(render_comment(make_plan_with(data, number), data, data.replace("\n", " ")))
 
 
-def wide(length: int, limit: int) -> Plan:
-    """A plan that is a little too long, by another kind of thing and at another place each time."""
+def make_long_plan(length: int, limit: int) -> Plan:
+    """Make a plan that is slightly too long, each time by another kind of content and at another place."""
     data = "é`"[length % 2] * (length % 75 * 2) + "x" * (1 + length % 7)
     line = max(20, len(data.encode()))
     many = [limit // (9 * line), 10, 5, 10]  # fields, deletions, findings, groups
-    kind = (0, 1, 3, 0, 1, 3, 0, 2)[length // 2 % 8]  # findings take their time
+    kind = (0, 1, 3, 0, 1, 3, 0, 2)[length // 2 % 8]  # findings are slow to render
     much = (2 * limit // (3 * line), limit // 70, 4 * limit // (3 * (2 * line + 60)), limit // line)
     many[kind] = much[kind]
     fields, deletions, findings, groups = many
@@ -308,12 +307,12 @@ SECTIONS = {
 @pytest.mark.long
 @pytest.mark.sampled(every=2)
 @pytest.mark.parametrize(("limit", "lengths"), [(12_000, range(300)), (MAX_COMMENT_BYTES, range(0, 300, 9))])
-def test_wherever_a_comment_is_cut_it_is_closed(limit: int, lengths: range) -> None:
+def test_a_cut_comment_is_closed_at_every_position(limit: int, lengths: range) -> None:
     """A lower limit finds as many places to cut in less time."""
     cuts = Counter[str]()
     for length in lengths:
-        text = comment(wide(length, limit), limit=limit)
-        check(text)
+        text = render_comment(make_long_plan(length, limit), limit=limit)
+        check_comment(text)
         if NOT_VALID in text:
             assert limit - 4_000 < len(text.encode()) <= limit
             end = text[-250:]
@@ -325,19 +324,19 @@ def test_wherever_a_comment_is_cut_it_is_closed(limit: int, lengths: range) -> N
     assert min(cuts[name] for name in SECTIONS) >= len(lengths) // 60, cuts
 
 
-def test_one_byte_decides_whether_a_comment_is_whole() -> None:
-    def sized(rows: int, more: int) -> str:
+def test_one_byte_over_the_limit_cuts_a_comment() -> None:
+    def make_sized_plan(rows: int, more: int) -> str:
         groups = (*(UnmanagedGroup("x", "y" * 150) for _ in range(rows)), UnmanagedGroup("x", "z" * more))
         deleted = Change(destination_address("orders"), Action.DELETE, id="x", risk=Risk.DESTROYS)
-        return comment(replace(build_plan(deleted, unmanaged=groups), digest=DIGEST))
+        return render_comment(replace(build_plan(deleted, unmanaged=groups), digest=DIGEST))
 
     rows = 300
     while (
-        room := MAX_COMMENT_BYTES - len(sized(rows, 1).encode())
+        room := MAX_COMMENT_BYTES - len(make_sized_plan(rows, 1).encode())
     ) > 150:  # rows are cropped at 200 characters
         rows += 1
     for more in range(-3, 4):
-        text = sized(rows, 1 + room + more)
+        text = make_sized_plan(rows, 1 + room + more)
         assert (DIGEST in text) is (more <= 0)
         assert len(text.encode()) == MAX_COMMENT_BYTES + more or more > 0
-        check(text)
+        check_comment(text)

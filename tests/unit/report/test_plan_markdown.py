@@ -41,12 +41,12 @@ PARSER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 NOT_VALID = "not valid for approval"
 
 
-def shown(plan: Plan, project: str = PROJECT) -> str:
+def render(plan: Plan, project: str = PROJECT) -> str:
     return render_plan_markdown(replace(plan, digest=DIGEST), project, lambda path, line: None)
 
 
-def hostile_plan(data: str) -> Plan:
-    """A plan with this text wherever others may put one."""
+def make_hostile_plan(data: str) -> Plan:
+    """Make a plan with this text in every text from outside."""
     place = make_span(data, 3)
     finding = Diagnostic("protected", data, place, notes=(data,), help=data, label=data)
     fields = (
@@ -74,22 +74,22 @@ def hostile_plan(data: str) -> Plan:
     )
 
 
-def tokens(text: str) -> Iterator[Token]:
-    """All tokens, those inside of lines too."""
+def list_tokens(text: str) -> Iterator[Token]:
+    """List all tokens, also those inside of lines."""
     for token in PARSER.parse(text):
         yield token
         yield from token.children or ()
 
 
-def shape(text: str) -> list[tuple[str, str]]:
-    """What a page consists of, without its words."""
-    return [(token.type, token.tag) for token in tokens(text)]
+def list_token_types(text: str) -> list[tuple[str, str]]:
+    """List the structure of a page without its texts."""
+    return [(token.type, token.tag) for token in list_tokens(text)]
 
 
-def outside_of_code(text: str) -> str:
-    """Everything that is looked at for mentions, references and links: the words and the HTML, without code."""
+def strip_code(text: str) -> str:
+    """Return the text and HTML outside of code, which GitHub searches for mentions, references and links."""
     words = "\n".join(
-        token.content for token in tokens(text) if token.type in {"text", "html_block", "html_inline"}
+        token.content for token in list_tokens(text) if token.type in {"text", "html_block", "html_inline"}
     )
     return re.sub(r"<code>[^<]*</code>", "", words)
 
@@ -104,57 +104,57 @@ FRAGMENTS = [
 DATA = st.lists(st.sampled_from(FRAGMENTS), max_size=12).map(
     lambda parts: f"{CANARY}{''.join(parts)}{CANARY}"
 )
-NAKED = st.lists(st.sampled_from(FRAGMENTS), min_size=1, max_size=6).map("".join)
+BARE_DATA = st.lists(st.sampled_from(FRAGMENTS), min_size=1, max_size=6).map("".join)
 
 
-@given(DATA | NAKED)
-def test_no_data_has_a_say_about_the_page(data: str) -> None:
-    text = shown(hostile_plan(data), data)
-    assert shape(text) == shape(shown(hostile_plan("harmless")))
-    assert CANARY not in outside_of_code(text.partition("\n")[2])
+@given(DATA | BARE_DATA)
+def test_data_does_not_change_the_structure_of_the_page(data: str) -> None:
+    text = render(make_hostile_plan(data), data)
+    assert list_token_types(text) == list_token_types(render(make_hostile_plan("harmless")))
+    assert CANARY not in strip_code(text.partition("\n")[2])
     assert text.isprintable() or all(each.isprintable() or each == "\n" for each in text)
     assert not re.search(r"##\[|##vso|^::", text, re.MULTILINE)
 
 
-@given(DATA | NAKED)
+@given(DATA | BARE_DATA)
 def test_no_path_ends_the_marker(data: str) -> None:
-    marker = shown(FULL_PLAN, data).splitlines()[0]
+    marker = render(FULL_PLAN, data).splitlines()[0]
     assert re.fullmatch(r"<!-- reconciler plan [A-Za-z0-9_./]* -->", marker)
 
 
-@given(DATA | NAKED)
-def test_a_failure_is_as_harmless_as_a_plan(data: str) -> None:
+@given(DATA | BARE_DATA)
+def test_data_does_not_change_the_structure_of_a_failure(data: str) -> None:
     def failure(text: str) -> str:
         findings = [Diagnostic("protected", text, make_span(text, 3), notes=(text,), help=text, label=text)]
         return render_failure_markdown(findings, text, lambda path, line: text.replace("\n", " ") or None)
 
-    assert shape(failure(data)) == shape(failure("harmless"))
-    assert CANARY not in outside_of_code(failure(data).partition("\n")[2])
+    assert list_token_types(failure(data)) == list_token_types(failure("harmless"))
+    assert CANARY not in strip_code(failure(data).partition("\n")[2])
 
 
-@given(NAKED | st.just(""))
-def test_a_code_span_shows_what_it_was_given(data: str) -> None:
+@given(BARE_DATA | st.just(""))
+def test_a_code_span_shows_its_text(data: str) -> None:
     [token] = PARSER.parseInline(f"a {format_code(data)} b")[0].children[1:-1]  # type: ignore[index]
     assert token.type == "code_inline"
     if data.isprintable() and "##" not in data:
         assert token.content == (data or '""')
 
 
-def test_the_same_project_has_the_same_marker_whatever_is_told() -> None:
+def test_a_project_has_the_same_marker_in_every_comment() -> None:
     comments = [
-        shown(FULL_PLAN),
-        shown(build_plan(UNCHANGED_GROUP)),
+        render(FULL_PLAN),
+        render(build_plan(UNCHANGED_GROUP)),
         render_failure_markdown([], PROJECT, lambda *_: None),
     ]
     assert {comment.splitlines()[0] for comment in comments} == {f"<!-- reconciler plan {PROJECT} -->"}
-    assert shown(FULL_PLAN, "prod.yaml").splitlines()[0] not in shown(FULL_PLAN)
+    assert render(FULL_PLAN, "prod.yaml").splitlines()[0] not in render(FULL_PLAN)
 
 
-def test_what_is_destroyed_what_stops_it_and_what_is_unfinished_stand_above_what_folds() -> None:
+def test_deletions_blockers_and_unfinished_tests_are_above_the_folded_part() -> None:
     deleted = Change(destination_address("old"), Action.DELETE, id="old_mole", risk=Risk.DESTROYS)
     plan = build_plan(NEW_DESTINATION, CHANGED_DESTINATION, UNTESTED_DESTINATION, deleted)
     plan = replace(plan, blockers=(Diagnostic("protected", "`old` is protected"),))
-    above, _, _ = shown(plan).partition("<details>")
+    above, _, _ = render(plan).partition("<details>")
     assert "## Plan: 1 to add, 1 to change, 1 to destroy." in above.splitlines()
     assert f"Digest `{DIGEST}`" in above
     assert "> - **delete** `destination.old` (id `old_mole`): deletes it at Fivetran for good\n" in above
@@ -163,13 +163,13 @@ def test_what_is_destroyed_what_stops_it_and_what_is_unfinished_stand_above_what
 
 
 def test_without_a_change_there_is_nothing_to_approve() -> None:
-    text = shown(build_plan(UNCHANGED_GROUP))
+    text = render(build_plan(UNCHANGED_GROUP))
     assert "## No changes." in text.splitlines()
     assert DIGEST not in text
 
 
-def plan_of_size(wanted: int) -> Plan:
-    """A plan whose comment would have exactly so many bytes: names of groups fill it up."""
+def make_plan_of_size(wanted: int) -> Plan:
+    """Make a plan whose comment has exactly this number of bytes, filled up with names of groups."""
     rows = 450
 
     def with_names(more: int) -> Plan:
@@ -179,14 +179,14 @@ def plan_of_size(wanted: int) -> Plan:
         )
 
     small = with_names(0)
-    missing = wanted - count_bytes(shown(small))
+    missing = wanted - count_bytes(render(small))
     assert 0 <= missing < 99 * rows, "rows are cropped at 200 characters"
     return with_names(missing)
 
 
 @pytest.mark.parametrize("more", [-1, 0, 1])
-def test_a_comment_is_whole_up_to_the_limit_and_worth_nothing_beyond(more: int) -> None:
-    text = shown(plan_of_size(MAX_COMMENT_BYTES + more))
+def test_a_comment_is_complete_up_to_the_limit_and_not_valid_beyond(more: int) -> None:
+    text = render(make_plan_of_size(MAX_COMMENT_BYTES + more))
     assert (DIGEST in text) is (more <= 0)
     assert (NOT_VALID in text) is (more > 0)
     assert (
@@ -232,8 +232,8 @@ def is_closed(text: str) -> bool:
 
 
 @pytest.mark.parametrize("plan", HUGE.values(), ids=HUGE.keys())
-def test_a_plan_that_is_too_long_says_so_first_and_last_and_closes_what_it_opened(plan: Plan) -> None:
-    text = shown(plan)
+def test_a_cut_comment_is_marked_at_both_ends_and_closed(plan: Plan) -> None:
+    text = render(plan)
     assert MAX_COMMENT_BYTES - 3000 < count_bytes(text) <= MAX_COMMENT_BYTES
     assert is_closed(text)
     assert DIGEST not in text
@@ -243,7 +243,7 @@ def test_a_plan_that_is_too_long_says_so_first_and_last_and_closes_what_it_opene
     assert NOT_VALID in last.content
 
 
-def test_a_page_can_be_cut_anywhere() -> None:
+def test_a_page_can_be_cut_at_every_length() -> None:
     sections = [
         make_paragraph("Head"),
         make_code_block(["one", "````two"]),
@@ -263,8 +263,8 @@ def test_a_page_can_be_cut_anywhere() -> None:
         assert end == "END", text
 
 
-@given(st.lists(DATA | NAKED, min_size=1))
-def test_no_line_ends_the_block_of_code_it_stands_in(lines: list[str]) -> None:
+@given(st.lists(DATA | BARE_DATA, min_size=1))
+def test_no_line_ends_its_code_block(lines: list[str]) -> None:
     [token] = PARSER.parse(make_code_block(lines).render())
     assert token.type == "fence"
     assert token.content.count("\n") == len(lines)

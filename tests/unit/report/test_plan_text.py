@@ -18,12 +18,12 @@ from reconciler.model.plan import Action, FieldChange, Plan, SecretComparison, U
 from reconciler.report.plan_text import Detail, render_plan_text
 
 
-def shown(plan: Plan, detail: Detail = Detail.CHANGES, width: int | None = None) -> str:
+def render(plan: Plan, detail: Detail = Detail.CHANGES, width: int | None = None) -> str:
     return render_plan_text(plan, detail, width).plain
 
 
-def test_a_plan_looks_as_designed() -> None:
-    assert shown(FULL_PLAN).splitlines() == [
+def test_a_plan_is_rendered_as_designed() -> None:
+    assert render(FULL_PLAN).splitlines() == [
         "account Acme (intently_yarn) · 2 groups, 4 destinations in 4 files"
         " · read 2 groups, 3 destinations in 3.1 s",
         "",
@@ -53,20 +53,20 @@ def test_a_plan_looks_as_designed() -> None:
     ]
 
 
-def test_nothing_to_do_says_so_alone_on_a_line() -> None:
-    lines = shown(build_plan(UNCHANGED_GROUP)).splitlines()
+def test_an_empty_plan_has_no_changes_on_its_own_line() -> None:
+    lines = render(build_plan(UNCHANGED_GROUP)).splitlines()
     assert lines[-2:] == ["No changes.", "1 unchanged"]
     assert not any(line.startswith("Plan:") for line in lines)
 
 
 def test_an_outstanding_test_is_never_no_changes() -> None:
-    assert "No changes." not in shown(build_plan(UNTESTED_DESTINATION))
+    assert "No changes." not in render(build_plan(UNTESTED_DESTINATION))
 
 
-def test_only_the_detailed_plan_lists_what_stays() -> None:
+def test_only_the_detailed_plan_lists_unchanged_entries() -> None:
     plan = build_plan(UNCHANGED_GROUP, UNCHANGED_DESTINATION)
-    assert "group.analytics_prod" not in shown(plan)
-    detailed = shown(plan, Detail.EVERYTHING)
+    assert "group.analytics_prod" not in render(plan)
+    detailed = render(plan, Detail.EVERYTHING)
     assert "\n  group.analytics_prod  decent_dropsy\n" in detailed
     assert (
         "\n  destination.old       old_mole       secret unchanged: config.passphrase"
@@ -74,39 +74,39 @@ def test_only_the_detailed_plan_lists_what_stays() -> None:
     ) in detailed
 
 
-def test_a_plan_without_anything_to_keep_ends_with_its_counts() -> None:
-    assert shown(build_plan(NEW_GROUP)).endswith("Plan: 1 to add, 0 to change, 0 to destroy.")
+def test_a_plan_without_unchanged_entries_ends_with_its_counts() -> None:
+    assert render(build_plan(NEW_GROUP)).endswith("Plan: 1 to add, 0 to change, 0 to destroy.")
 
 
-def test_on_a_narrow_terminal_places_stand_in_no_column() -> None:
+def test_a_narrow_terminal_has_no_column_of_spans() -> None:
     place = "specs/groups/finance.yaml:5"
     narrow = "\n+ group.finance_prod  " + place + "\n"
     column = "\n+ group.finance_prod" + " " * 42 + place + "\n"
-    assert narrow in shown(build_plan(NEW_GROUP), width=70)
+    assert narrow in render(build_plan(NEW_GROUP), width=70)
     for wide in (None, 120):
-        assert column in shown(build_plan(NEW_GROUP), width=wide)
+        assert column in render(build_plan(NEW_GROUP), width=wide)
 
 
-def test_warnings_are_no_part_of_the_results() -> None:
-    warning = Diagnostic("unknown-service", "nobody knows `nova`", severity=Severity.WARNING)
-    assert "nova" not in shown(replace(build_plan(UNCHANGED_GROUP), warnings=(warning,)))
+def test_warnings_are_not_among_the_results() -> None:
+    warning = Diagnostic("unknown-service", "unknown service `nova`", severity=Severity.WARNING)
+    assert "nova" not in render(replace(build_plan(UNCHANGED_GROUP), warnings=(warning,)))
 
 
-def test_many_unmanaged_groups_are_summed_up() -> None:
+def test_many_unmanaged_groups_are_summarized() -> None:
     others = tuple(UnmanagedGroup(f"id_{number}", f"g{number}") for number in range(1200))
-    text = shown(build_plan(UNCHANGED_GROUP, unmanaged=others))
+    text = render(build_plan(UNCHANGED_GROUP, unmanaged=others))
     assert 'Not managed: 1,200 groups ("g0", "g1", "g2", "g3", "g4" and 1,195 more). Left alone.' in text
 
 
-def test_a_hidden_value_is_not_told_as_a_secret() -> None:
+def test_a_hidden_value_is_not_called_a_secret() -> None:
     hidden = replace(NEW_GROUP, fields=(FieldChange(("config", "x"), None, None, Visibility.SECRET),))
-    assert "    config.x                (hidden)\n" in shown(build_plan(hidden))
+    assert "    config.x                (hidden)\n" in render(build_plan(hidden))
 
 
-def test_long_texts_are_shown_where_they_begin_to_differ() -> None:
+def test_long_texts_are_shown_at_their_first_difference() -> None:
     before, after = "a" * 500 + "OLD" + "c" * 500, "a" * 500 + "NEW" + "c" * 500
     changed = replace(CHANGED_DESTINATION, fields=(FieldChange(("config", "pem"), before, after),))
-    line = next(line for line in shown(build_plan(changed)).splitlines() if "config.pem" in line)
+    line = next(line for line in render(build_plan(changed)).splitlines() if "config.pem" in line)
     assert "aaaOLDccc" in line
     assert "aaaNEWccc" in line
     assert "(1,003 characters)" in line
@@ -138,8 +138,8 @@ def test_user_text_neither_starts_a_line_nor_reaches_the_terminal(hostile: str) 
         account_name=hostile,
         account_id=hostile,
     )
-    text = shown(plan)
-    harmless = shown(build_plan(change, unmanaged=(UnmanagedGroup("x", "y"),)))
+    text = render(plan)
+    harmless = render(build_plan(change, unmanaged=(UnmanagedGroup("x", "y"),)))
     assert len(text.splitlines()) == len(harmless.splitlines())
     assert all(character.isprintable() or character == "\n" for character in text)
     assert not any(line.lstrip().startswith(("::", "Error: ")) for line in text.splitlines())
@@ -150,38 +150,38 @@ SECRET = ("config", "key")
 
 
 @pytest.mark.parametrize(
-    ("secrets", "told"),
+    ("secrets", "note"),
     [
         (SecretComparison(changed=(SECRET,)), "(secret env:KEY, changed)"),
         (SecretComparison(unchanged=(SECRET,)), "(secret env:KEY, unchanged, sent anyway)"),
         (SecretComparison(uncomparable=(SECRET,)), "(secret env:KEY, cannot be compared, sent anyway)"),
     ],
 )
-def test_of_a_secret_that_is_sent_it_is_told_whether_it_changed(secrets: SecretComparison, told: str) -> None:
+def test_a_sent_secret_is_shown_as_changed_or_unchanged(secrets: SecretComparison, note: str) -> None:
     sent = FieldChange(SECRET, None, "env:KEY", Visibility.SECRET)
-    assert f" {told}\n" in shown(build_plan(replace(CHANGED_DESTINATION, fields=(sent,), secrets=secrets)))
+    assert f" {note}\n" in render(build_plan(replace(CHANGED_DESTINATION, fields=(sent,), secrets=secrets)))
 
 
-def test_a_hidden_value_that_is_sent_has_changed() -> None:
+def test_a_sent_hidden_value_is_shown_as_changed() -> None:
     sent = FieldChange(("config", "x"), None, None, Visibility.SECRET)
-    assert " (hidden, changed)\n" in shown(build_plan(replace(CHANGED_DESTINATION, fields=(sent,))))
+    assert " (hidden, changed)\n" in render(build_plan(replace(CHANGED_DESTINATION, fields=(sent,))))
 
 
-def test_the_digest_is_told_only_where_there_is_something_to_approve() -> None:
+def test_the_digest_is_shown_only_if_there_is_a_change() -> None:
     digest = "7f3a19c2" + "0" * 56
-    assert shown(replace(build_plan(NEW_GROUP), digest=digest)).endswith("\ndigest 7f3a19c2…")
-    assert "digest" not in shown(replace(build_plan(UNCHANGED_GROUP), digest=digest))
+    assert render(replace(build_plan(NEW_GROUP), digest=digest)).endswith("\ndigest 7f3a19c2…")
+    assert "digest" not in render(replace(build_plan(UNCHANGED_GROUP), digest=digest))
 
 
-def test_a_plan_that_is_refused_says_so_behind_its_counts() -> None:
+def test_a_refused_plan_names_the_codes_after_its_counts() -> None:
     refused = replace(
         build_plan(NEW_GROUP), blockers=(Diagnostic("protected", "x"), Diagnostic("limit-exceeded", "y"))
     )
-    assert shown(refused).endswith("destroy.\nApply refuses this plan: limit-exceeded, protected.")
+    assert render(refused).endswith("destroy.\nApply refuses this plan: limit-exceeded, protected.")
 
 
-def test_what_goes_does_not_count_as_declared() -> None:
-    going = replace(NEW_GROUP, action=Action.DELETE, id="old_mole")
-    assert " · 1 group, 0 destinations in 4 files · read 2 groups, 0 destinations in " in shown(
-        build_plan(UNCHANGED_GROUP, going)
+def test_a_deletion_does_not_count_as_declared() -> None:
+    deleted = replace(NEW_GROUP, action=Action.DELETE, id="old_mole")
+    assert " · 1 group, 0 destinations in 4 files · read 2 groups, 0 destinations in " in render(
+        build_plan(UNCHANGED_GROUP, deleted)
     )

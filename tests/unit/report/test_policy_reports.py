@@ -1,4 +1,4 @@
-"""What policies say of a plan, in every form: how many passed, what they found, and what was overridden."""
+"""Test policy results of a plan in every format: how many passed, their findings, and the overridden policies."""
 
 from __future__ import annotations
 
@@ -33,51 +33,51 @@ FAILED = replace(
 WAIVED = replace(REFUSES, policy="private", level=EnforcementLevel.SOFT, standing=PolicyStatus.OVERRIDDEN)
 
 
-def judged(*judgements: PolicyResult) -> str:
-    """The closing lines of a plan with these judgements."""
+def render_closing_line(*judgements: PolicyResult) -> str:
+    """Render the closing line of a plan with these policy results."""
     return render_plan_text(replace(FULL_PLAN, judgements=judgements)).plain.splitlines()[-1]
 
 
 @pytest.mark.parametrize(
-    ("judgements", "told"),
+    ("judgements", "text"),
     [
         ([PASSED] * 4 + [WARNS], "policies: 4 passed, 1 warning"),
         ([WARNS, WARNS], "policies: 2 warnings"),
         ([PASSED, REFUSES, FAILED, WAIVED], "policies: 1 passed, 1 violated, 1 failed, 1 overridden"),
     ],
 )
-def test_the_closing_line_counts_what_policies_say(judgements: list[PolicyResult], told: str) -> None:
-    assert judged(*judgements).endswith(f" · {told}")
+def test_the_closing_line_counts_policy_results(judgements: list[PolicyResult], text: str) -> None:
+    assert render_closing_line(*judgements).endswith(f" · {text}")
     plan = replace(FULL_PLAN, judgements=tuple(judgements))
-    assert told in render_plan_markdown(plan, "p.yaml", lambda path, line: None)
-    assert told in render_terraform_plan(plan)
+    assert text in render_plan_markdown(plan, "p.yaml", lambda path, line: None)
+    assert text in render_terraform_plan(plan)
 
 
-def test_without_policies_there_is_no_word_of_them() -> None:
-    assert "policies" not in judged()
+def test_a_plan_without_policies_does_not_mention_policies() -> None:
+    assert "policies" not in render_closing_line()
     assert serialize_plan(build_plan())["policies"] == []
 
 
-def test_programs_get_every_judgement() -> None:
-    [told] = serialize_plan(replace(FULL_PLAN, judgements=(WAIVED,)))["policies"]
-    assert {name: told[name] for name in ("policy", "rule", "level", "standing", "because")} == {
+def test_the_json_document_has_every_policy_result() -> None:
+    [text] = serialize_plan(replace(FULL_PLAN, judgements=(WAIVED,)))["policies"]
+    assert {name: text[name] for name in ("policy", "rule", "level", "standing", "because")} == {
         "policy": "private",
         "rule": "allowed-regions",
         "level": "soft",
         "standing": "overridden",
         "because": "data stays here",
     }
-    assert [each["code"] for each in told["findings"]] == ["limit-exceeded"]
+    assert [each["code"] for each in text["findings"]] == ["limit-exceeded"]
 
 
-def log(*judgements: PolicyResult, notes: tuple[str, ...] = ()) -> dict[str, object]:
+def build_run(*judgements: PolicyResult, notes: tuple[str, ...] = ()) -> dict[str, object]:
     findings = [replace(found, notes=notes) for each in judgements for found in each.findings]
     [run] = build_sarif_log(findings, str, judgements, default_file="p.yaml", exit_code=3)["runs"]
     return dict(run)
 
 
-def test_each_policy_is_a_rule_of_code_scanning() -> None:
-    run = log(WARNS, REFUSES, notes=("added on the way",))
+def test_each_policy_is_a_sarif_rule() -> None:
+    run = build_run(WARNS, REFUSES, notes=("added on the way",))
     rules = {rule["id"]: rule for rule in run["tool"]["driver"]["rules"]}  # type: ignore[index]
     assert [*rules] == ["limit-exceeded/eu_only", "limit-exceeded/naming"]
     about = rules["limit-exceeded/eu_only"]
@@ -95,7 +95,7 @@ def test_each_policy_is_a_rule_of_code_scanning() -> None:
     assert results["limit-exceeded/naming"]["level"] == "warning"
 
 
-def test_a_reason_that_is_told_already_is_not_told_twice() -> None:
-    run = log(REFUSES, notes=("because data stays here",))
+def test_a_reason_in_the_notes_is_not_repeated() -> None:
+    run = build_run(REFUSES, notes=("because data stays here",))
     [result] = run["results"]  # type: ignore[misc]
     assert result["message"]["text"].count("data stays here") == 1

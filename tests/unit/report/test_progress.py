@@ -33,7 +33,7 @@ RUN: list[Event] = [
 RESULT = "  + group.finance_prod  created    yawning_sponge        0.4 s\n"
 
 
-def watched(live: io.StringIO, verbosity: Verbosity = Verbosity.NORMAL, moving: bool = True) -> str:
+def show_progress(live: io.StringIO, verbosity: Verbosity = Verbosity.NORMAL, moving: bool = True) -> str:
     results = io.StringIO()
     with Progress(make_test_console(live), make_test_console(results), verbosity, moving) as progress:
         progress.expect((CREATED.address,))
@@ -42,13 +42,13 @@ def watched(live: io.StringIO, verbosity: Verbosity = Verbosity.NORMAL, moving: 
     return results.getvalue()
 
 
-def test_without_a_terminal_nothing_stands_between_the_results() -> None:
+def test_without_a_terminal_there_is_no_progress_between_results() -> None:
     live = io.StringIO()
-    assert watched(live) == RESULT
+    assert show_progress(live) == RESULT
     assert live.getvalue() == ""
 
 
-def test_without_a_terminal_many_reads_are_announced_once() -> None:
+def test_without_a_terminal_many_reads_are_reported_once() -> None:
     live = io.StringIO()
     with Progress(make_test_console(live)) as progress:
         for done in (0, 1, 99, 100):
@@ -82,9 +82,9 @@ def test_on_a_terminal_a_wait_for_an_answer_gives_way_to_the_work_when_it_ends()
         assert str(progress._status.status) == "reading specs and account"
 
 
-def test_verbose_tells_every_step() -> None:
+def test_verbose_shows_every_step() -> None:
     live = io.StringIO()
-    watched(live, Verbosity.VERBOSE)
+    show_progress(live, Verbosity.VERBOSE)
     assert live.getvalue().splitlines() == [
         "reading specs and account",
         "reading 12 destinations",
@@ -96,26 +96,26 @@ def test_verbose_tells_every_step() -> None:
 
 def test_quiet_shows_results_only() -> None:
     for live in (io.StringIO(), FakeTerminal()):
-        assert watched(live, Verbosity.QUIET) == RESULT
+        assert show_progress(live, Verbosity.QUIET) == RESULT
         assert live.getvalue() == ""
 
 
-def test_a_terminal_gets_a_live_line_that_goes_away() -> None:
+def test_a_terminal_gets_a_live_line_that_is_erased() -> None:
     live = FakeTerminal()
-    assert watched(live) == RESULT
+    assert show_progress(live) == RESULT
     text = live.getvalue()
     assert "reading destinations 3/12" in text
     assert "\x1b[2K" in text, "the line is erased"
     assert text.count("\x1b[?25l") == text.count("\x1b[?25h") > 0, "the cursor comes back each time"
 
 
-def test_a_terminal_that_cannot_move_gets_plain_lines() -> None:
+def test_a_terminal_without_cursor_control_gets_plain_lines() -> None:
     live = FakeTerminal()
-    watched(live, moving=False)
+    show_progress(live, moving=False)
     assert "\x1b" not in live.getvalue()
 
 
-def test_the_live_line_is_gone_before_a_result_is_printed() -> None:
+def test_the_live_line_is_erased_before_a_result_is_printed() -> None:
     shared = FakeTerminal()
     console = make_test_console(shared)
     with Progress(console, console) as progress:
@@ -125,14 +125,14 @@ def test_the_live_line_is_gone_before_a_result_is_printed() -> None:
     assert before_result.rindex("\x1b[?25h") > before_result.rindex("creating")
 
 
-def test_without_results_nothing_goes_to_them() -> None:
+def test_progress_without_a_result_stream_prints_no_result() -> None:
     live = io.StringIO()
     with Progress(make_test_console(live)) as progress:
         progress(ChangeFinished(CREATED))
     assert live.getvalue() == ""
 
 
-def test_a_warning_beside_the_work_is_shown_however_quiet_a_run_is() -> None:
+def test_a_warning_is_shown_at_every_verbosity() -> None:
     live = io.StringIO()
     with Progress(make_test_console(live), verbosity=Verbosity.QUIET, is_animated=False) as progress:
         progress(

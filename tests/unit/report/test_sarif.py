@@ -1,4 +1,4 @@
-"""SARIF 2.1.0: what its schema and its readers demand."""
+"""Test SARIF 2.1.0 against its schema and its readers."""
 
 from __future__ import annotations
 
@@ -134,20 +134,20 @@ LOG = Draft202012Validator(
 )
 
 
-def run_of(*diagnostics: Diagnostic) -> Any:
+def build_run(*diagnostics: Diagnostic) -> Any:
     log = build_sarif_log(diagnostics, lambda path: path, default_file="specs/reconciler.yaml", exit_code=1)
     LOG.validate(json.loads(dump_document(log)))
     return log["runs"][0]
 
 
-def at(
+def make_finding(
     line: int, message: str = "no", code: str = "wrong-shape", severity: Severity = Severity.ERROR
 ) -> Diagnostic:
     return Diagnostic(code, message, Span("specs/a.yaml", line, 2, line, 4), severity, help="do this")
 
 
-def test_a_result_has_place_rule_and_text() -> None:
-    run = run_of(at(7, code="unknown-field"), at(3))
+def test_a_result_has_location_rule_and_text() -> None:
+    run = build_run(make_finding(7, code="unknown-field"), make_finding(3))
     [first, second] = run["results"]
     assert first["locations"][0]["physicalLocation"] == {
         "artifactLocation": {"uri": "specs/a.yaml", "uriBaseId": "%SRCROOT%"},
@@ -160,17 +160,20 @@ def test_a_result_has_place_rule_and_text() -> None:
     assert rules[0]["help"]["text"] == load_explanations()[rules[0]["id"]]
 
 
-def test_nothing_found_is_a_run_without_results() -> None:
-    assert run_of()["results"] == []
+def test_a_run_without_findings_has_no_results() -> None:
+    assert build_run()["results"] == []
 
 
 def test_errors_come_before_warnings() -> None:
-    levels = [each["level"] for each in run_of(at(1, severity=Severity.WARNING), at(2))["results"]]
+    levels = [
+        each["level"]
+        for each in build_run(make_finding(1, severity=Severity.WARNING), make_finding(2))["results"]
+    ]
     assert levels == ["error", "warning"]
 
 
-def test_what_has_no_place_is_told_at_the_project_file() -> None:
-    [result] = run_of(Diagnostic("unreachable", "gone"))["results"]
+def test_a_finding_without_span_is_located_at_the_project_file() -> None:
+    [result] = build_run(Diagnostic("unreachable", "gone"))["results"]
     location = result["locations"][0]["physicalLocation"]
     assert location["artifactLocation"]["uri"] == "specs/reconciler.yaml"
     assert location["region"] == {"startLine": 1}
@@ -181,28 +184,30 @@ def test_what_has_no_place_is_told_at_the_project_file() -> None:
     [("my specs/ü#1.yaml", "my%20specs/%C3%BC%231.yaml"), ("/else/a b.yaml", "file:///else/a%20b.yaml")],
 )
 def test_paths_are_uris(path: str, uri: str) -> None:
-    [result] = run_of(Diagnostic("wrong-shape", "no", Span(path, 1, 1, 1, 2)))["results"]
+    [result] = build_run(Diagnostic("wrong-shape", "no", Span(path, 1, 1, 1, 2)))["results"]
     assert result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == uri
 
 
-def fingerprints(*diagnostics: Diagnostic) -> list[str]:
+def list_fingerprints(*diagnostics: Diagnostic) -> list[str]:
     return [
-        each["partialFingerprints"]["primaryLocationLineHash"] for each in run_of(*diagnostics)["results"]
+        each["partialFingerprints"]["primaryLocationLineHash"] for each in build_run(*diagnostics)["results"]
     ]
 
 
-def test_a_fingerprint_survives_moved_lines_and_tells_twins_apart() -> None:
-    assert fingerprints(at(3)) == fingerprints(at(30))
-    assert len(set(fingerprints(at(3), at(5)))) == 2
-    assert fingerprints(at(3)) != fingerprints(at(3, "other"))
+def test_a_fingerprint_survives_moved_lines_and_differs_for_twins() -> None:
+    assert list_fingerprints(make_finding(3)) == list_fingerprints(make_finding(30))
+    assert len(set(list_fingerprints(make_finding(3), make_finding(5)))) == 2
+    assert list_fingerprints(make_finding(3)) != list_fingerprints(make_finding(3, "other"))
 
 
 @pytest.mark.long
-def test_more_results_than_are_kept_lose_warnings_first_and_say_so() -> None:
-    found = [at(line, f"finding {line}", severity=Severity.WARNING) for line in range(1, MAX_RESULTS + 1)]
-    run = run_of(*found, at(MAX_RESULTS + 2))
+def test_results_beyond_the_limit_drop_warnings_first_with_a_notification() -> None:
+    found = [
+        make_finding(line, f"finding {line}", severity=Severity.WARNING) for line in range(1, MAX_RESULTS + 1)
+    ]
+    run = build_run(*found, make_finding(MAX_RESULTS + 2))
     assert len(run["results"]) == MAX_RESULTS
     assert run["results"][0]["level"] == "error"
     [notification] = run["invocations"][0]["toolExecutionNotifications"]
     assert notification["message"]["text"] == "1 more findings are left out"
-    assert "toolExecutionNotifications" not in run_of(*found)["invocations"][0]
+    assert "toolExecutionNotifications" not in build_run(*found)["invocations"][0]

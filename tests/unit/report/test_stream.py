@@ -12,25 +12,25 @@ from rich.text import Text
 from reconciler.report.style import Colour, get_stream_failure, make_console, write_plain
 
 
-class Full(io.StringIO):
-    """A stream on a disk without room."""
+class FullDisk(io.StringIO):
+    """Fail each write as a full disk does."""
 
     def write(self, text: str) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")
 
 
-def encoded(encoding: str) -> io.TextIOWrapper:
+def make_stream(encoding: str) -> io.TextIOWrapper:
     return io.TextIOWrapper(io.BytesIO(), encoding=encoding, write_through=True)
 
 
-def test_what_an_ascii_terminal_cannot_say_is_replaced_one_for_one() -> None:
-    stream = encoded("ascii")
+def test_characters_outside_ascii_are_replaced_one_for_one() -> None:
+    stream = make_stream("ascii")
     make_console(stream).print(Text("a · ••• “q” 漢 …"))
     assert stream.buffer.getvalue() == b'a - *** "q" ? ~\n'  # type: ignore[attr-defined]
 
 
 def test_a_lone_surrogate_never_raises() -> None:
-    stream = encoded("utf-8")
+    stream = make_stream("utf-8")
     make_console(stream).print(Text("x\ud800y"))
     assert stream.buffer.getvalue() == b"x?y\n"  # type: ignore[attr-defined]
 
@@ -46,15 +46,15 @@ def test_colours_appear_only_on_a_terminal() -> None:
         assert stream.getvalue() == expected
 
 
-def test_nothing_is_read_as_markup_or_wrapped() -> None:
+def test_text_is_not_read_as_markup_and_not_wrapped() -> None:
     stream = io.StringIO()
     long = "[red]x[/red] :smile: " + "word " * 100 + "end"
     make_console(stream).print(long)
     assert stream.getvalue() == long + "\n"
 
 
-def test_a_full_disk_is_remembered_and_never_raised() -> None:
-    console = make_console(Full())
+def test_a_full_disk_is_recorded_and_not_raised() -> None:
+    console = make_console(FullDisk())
     write_plain(console, "one")
     console.print("two")
     failure = get_stream_failure(console)
@@ -62,12 +62,12 @@ def test_a_full_disk_is_remembered_and_never_raised() -> None:
     assert failure.errno == errno.ENOSPC
 
 
-def test_a_closed_pipe_is_left_behind_quietly() -> None:
+def test_a_closed_pipe_is_ignored() -> None:
     reader, writer = os.pipe()
     os.close(reader)
     with open(writer, "w", encoding="utf-8") as stream:  # noqa: PTH123 - a descriptor, not a path
         console = make_console(stream)
-        console.print("nobody reads this")
+        console.print("an unread line")
         failure = get_stream_failure(console)
         assert isinstance(failure, BrokenPipeError)
         stream.write("what the interpreter would still flush at its end")

@@ -1,4 +1,4 @@
-"""A plan as Terraform's plan JSON: every object whole, masks that mirror values, nothing clear that is secret."""
+"""Test Terraform plan JSON: every object complete, masks that mirror values, no secret in clear text."""
 
 from __future__ import annotations
 
@@ -44,24 +44,24 @@ NOW = datetime(2026, 3, 4, 5, 6, 7, 890, tzinfo=timezone(timedelta(hours=2)))
 KEY = ("config", "private_key")
 
 
-def document(plan: Plan, **extra: Any) -> dict[str, Any]:
+def build_document(plan: Plan, **extra: Any) -> dict[str, Any]:
     found = build_terraform_plan(plan, NOW, extra)
     assert find_violations(found) == []
     return found
 
 
-def change_of(change: Change, *others: Change) -> dict[str, Any]:
-    """The resource change that this change comes to, beside others."""
+def build_change(change: Change, *others: Change) -> dict[str, Any]:
+    """Build the resource change of this change, beside other changes."""
     [found] = [
         each
-        for each in document(build_plan(change, *others))["resource_changes"]
+        for each in build_document(build_plan(change, *others))["resource_changes"]
         if each["address"] == f"fivetran_{change.address}"
     ]
     return dict(found)
 
 
-def test_what_a_reader_insists_on_is_always_there() -> None:
-    found = document(build_plan())
+def test_required_keys_are_always_present() -> None:
+    found = build_document(build_plan())
     assert found["format_version"] == "1.2"
     assert found["terraform_version"] == "0.0.0-reconciler"
     assert found["timestamp"] == "2026-03-04T03:06:07Z"
@@ -71,8 +71,8 @@ def test_what_a_reader_insists_on_is_always_there() -> None:
     assert "checks" not in found
 
 
-def test_a_new_pair_has_ids_that_are_not_known_yet() -> None:
-    made = change_of(NEW_DESTINATION, NEW_GROUP)
+def test_a_new_pair_has_unknown_ids() -> None:
+    made = build_change(NEW_DESTINATION, NEW_GROUP)
     assert made["type"] == "fivetran_destination"
     assert made["name"] == "finance_prod"
     assert made["change"] == {
@@ -86,13 +86,13 @@ def test_a_new_pair_has_ids_that_are_not_known_yet() -> None:
         "before_sensitive": False,
         "after_sensitive": {"config": {"private_key": True}},
     }
-    assert change_of(NEW_GROUP)["change"]["after"] == {"name": "finance_prod"}
-    assert change_of(NEW_GROUP)["change"]["after_unknown"] == {"id": True}
+    assert build_change(NEW_GROUP)["change"]["after"] == {"name": "finance_prod"}
+    assert build_change(NEW_GROUP)["change"]["after_unknown"] == {"id": True}
 
 
 def test_a_destination_of_a_group_that_exists_has_its_id() -> None:
     there = Change(group_address("finance_prod"), Action.NO_OP, id="yawning_sponge")
-    made = change_of(NEW_DESTINATION, there)["change"]
+    made = build_change(NEW_DESTINATION, there)["change"]
     assert (made["after"]["id"], made["after"]["group_id"]) == ("yawning_sponge", "yawning_sponge")
     assert made["after_unknown"] == {}
 
@@ -107,9 +107,9 @@ def test_an_update_shows_the_whole_object_on_both_sides() -> None:
             FieldValue(("config", "role"), "not what is planned"),
         ),
     )
-    told = change_of(changed)["change"]
-    assert told["actions"] == ["update"]
-    assert told["before"] == {
+    rendered = build_change(changed)["change"]
+    assert rendered["actions"] == ["update"]
+    assert rendered["before"] == {
         "id": "decent_dropsy",
         "group_id": "decent_dropsy",
         "region": "GCP_US_EAST4",
@@ -117,13 +117,13 @@ def test_an_update_shows_the_whole_object_on_both_sides() -> None:
         "service": "snowflake",
         "config": {"role": None, "host": "acme", "private_key": "(sensitive value)"},
     }
-    assert told["after"] == {
-        **told["before"],
+    assert rendered["after"] == {
+        **rendered["before"],
         "region": "AWS_US_EAST_1",
         "private_link_id": None,
-        "config": {**told["before"]["config"], "role": "FIVETRAN_ROLE"},
+        "config": {**rendered["before"]["config"], "role": "FIVETRAN_ROLE"},
     }
-    assert told["before_sensitive"] == told["after_sensitive"] == {"config": {"private_key": True}}
+    assert rendered["before_sensitive"] == rendered["after_sensitive"] == {"config": {"private_key": True}}
 
 
 @pytest.mark.parametrize(
@@ -134,23 +134,23 @@ def test_an_update_shows_the_whole_object_on_both_sides() -> None:
         (SecretComparison(uncomparable=(KEY,)), None),
     ],
 )
-def test_a_secret_that_is_sent_differs_unless_it_is_known_to_be_the_same(
+def test_a_sent_secret_differs_unless_it_is_known_to_be_equal(
     secrets: SecretComparison, before: str | None
 ) -> None:
     sent = FieldChange(KEY, None, "env:KEY", Visibility.SECRET)
-    told = change_of(replace(CHANGED_DESTINATION, fields=(sent,), secrets=secrets))["change"]
-    assert told["before"]["config"] == {"private_key": before}
-    assert told["after"]["config"] == {"private_key": "(sensitive value)"}
-    assert told["before_sensitive"] == told["after_sensitive"] == {"config": {"private_key": True}}
+    rendered = build_change(replace(CHANGED_DESTINATION, fields=(sent,), secrets=secrets))["change"]
+    assert rendered["before"]["config"] == {"private_key": before}
+    assert rendered["after"]["config"] == {"private_key": "(sensitive value)"}
+    assert rendered["before_sensitive"] == rendered["after_sensitive"] == {"config": {"private_key": True}}
 
 
-def test_what_must_not_be_shown_is_null_under_its_mask() -> None:
+def test_a_hidden_value_is_null_and_marked_sensitive() -> None:
     hidden = replace(
         UNCHANGED_DESTINATION, other_values=(FieldValue(("config", "x"), None, Visibility.SECRET),)
     )
-    told = change_of(hidden)["change"]
-    assert told["after"]["config"] == {"x": None}
-    assert told["after_sensitive"] == {"config": {"x": True}}
+    rendered = build_change(hidden)["change"]
+    assert rendered["after"]["config"] == {"x": None}
+    assert rendered["after_sensitive"] == {"config": {"x": True}}
 
 
 def test_a_replacement_names_the_fields_that_force_it() -> None:
@@ -158,21 +158,21 @@ def test_a_replacement_names_the_fields_that_force_it() -> None:
         FieldChange(("config", "bucket"), "a", "b", forces_replace=True),
         FieldChange(("region",), "x", "y"),
     )
-    told = change_of(replace(CHANGED_DESTINATION, action=Action.REPLACE, fields=fields))
-    assert told["action_reason"] == "replace_because_cannot_update"
-    assert told["change"]["actions"] == ["delete", "create"]
-    assert told["change"]["replace_paths"] == [["config", "bucket"]]
-    assert told["change"]["before"]["config"] == {"bucket": "a"}
-    assert told["change"]["after"]["config"] == {"bucket": "b"}
+    rendered = build_change(replace(CHANGED_DESTINATION, action=Action.REPLACE, fields=fields))
+    assert rendered["action_reason"] == "replace_because_cannot_update"
+    assert rendered["change"]["actions"] == ["delete", "create"]
+    assert rendered["change"]["replace_paths"] == [["config", "bucket"]]
+    assert rendered["change"]["before"]["config"] == {"bucket": "a"}
+    assert rendered["change"]["after"]["config"] == {"bucket": "b"}
 
 
 @pytest.mark.parametrize(("action", "word"), [(Action.DELETE, "delete"), (Action.FORGET, "forget")])
-def test_what_is_given_up_has_no_after_and_is_no_planned_value(action: Action, word: str) -> None:
+def test_a_removed_object_has_no_after_and_no_planned_value(action: Action, word: str) -> None:
     applied = (FieldValue(("id",), "old_mole"), FieldValue(("service",), "snowflake"))
     given_up = Change(destination_address("old"), action, (Reason.REMOVED,), id="old_mole", applied=applied)
-    told = change_of(given_up)
-    assert told["action_reason"] == "delete_because_no_resource_config"
-    assert told["change"] == {
+    rendered = build_change(given_up)
+    assert rendered["action_reason"] == "delete_because_no_resource_config"
+    assert rendered["change"] == {
         "actions": [word],
         "before": {"id": "old_mole", "group_id": "old_mole", "service": "snowflake"},
         "after": None,
@@ -180,41 +180,41 @@ def test_what_is_given_up_has_no_after_and_is_no_planned_value(action: Action, w
         "before_sensitive": {},
         "after_sensitive": False,
     }
-    found = document(build_plan(given_up))
+    found = build_document(build_plan(given_up))
     assert found["planned_values"]["root_module"]["resources"] == []
     assert found["configuration"]["root_module"]["resources"] == []
     [prior] = found["prior_state"]["values"]["root_module"]["resources"]
     assert prior["address"] == "fivetran_destination.old"
 
 
-def test_what_is_adopted_is_imported_without_a_change() -> None:
-    told = change_of(replace(UNCHANGED_GROUP, action=Action.ADOPT))["change"]
-    assert told["actions"] == ["no-op"]
-    assert told["importing"] == {"id": "decent_dropsy"}
-    assert "importing" not in change_of(UNCHANGED_GROUP)["change"]
-    assert document(build_plan(replace(UNCHANGED_GROUP, action=Action.ADOPT)))["applyable"] is True
+def test_an_adopted_object_is_imported_without_a_change() -> None:
+    rendered = build_change(replace(UNCHANGED_GROUP, action=Action.ADOPT))["change"]
+    assert rendered["actions"] == ["no-op"]
+    assert rendered["importing"] == {"id": "decent_dropsy"}
+    assert "importing" not in build_change(UNCHANGED_GROUP)["change"]
+    assert build_document(build_plan(replace(UNCHANGED_GROUP, action=Action.ADOPT)))["applyable"] is True
 
 
-def test_what_is_adopted_and_changed_at_once_is_imported_too() -> None:
-    told = change_of(replace(CHANGED_DESTINATION, reasons=(Reason.FIELDS_DIFFER, Reason.NOT_REMEMBERED)))[
-        "change"
-    ]
-    assert (told["actions"], told["importing"]) == (["update"], {"id": "decent_dropsy"})
-    assert "importing" not in change_of(CHANGED_DESTINATION)["change"]
+def test_an_adopted_and_changed_object_is_imported() -> None:
+    rendered = build_change(
+        replace(CHANGED_DESTINATION, reasons=(Reason.FIELDS_DIFFER, Reason.NOT_REMEMBERED))
+    )["change"]
+    assert (rendered["actions"], rendered["importing"]) == (["update"], {"id": "decent_dropsy"})
+    assert "importing" not in build_change(CHANGED_DESTINATION)["change"]
 
 
-def test_a_run_of_tests_changes_nothing_and_is_noted_beside() -> None:
-    found = document(build_plan(UNTESTED_DESTINATION))
-    [told] = found["resource_changes"]
-    assert told["change"]["actions"] == ["no-op"]
+def test_a_test_run_is_a_no_op_with_a_note() -> None:
+    found = build_document(build_plan(UNTESTED_DESTINATION))
+    [rendered] = found["resource_changes"]
+    assert rendered["change"]["actions"] == ["no-op"]
     about = get_own_data(found)["changes"]["fivetran_destination.lake"]
     assert (about["action"], about["reasons"]) == ("verify", ["tests-outstanding"])
     assert about["note"] == "setup tests have not passed; apply runs them"
     assert found["applyable"] is True
 
 
-def test_every_object_stands_in_both_places_also_what_stays() -> None:
-    found = document(build_plan(NEW_GROUP, UNCHANGED_GROUP, NEW_DESTINATION, UNCHANGED_DESTINATION))
+def test_every_object_is_in_planned_values_and_resource_changes() -> None:
+    found = build_document(build_plan(NEW_GROUP, UNCHANGED_GROUP, NEW_DESTINATION, UNCHANGED_DESTINATION))
     planned = [each["address"] for each in found["planned_values"]["root_module"]["resources"]]
     assert planned == [each["address"] for each in found["resource_changes"]]
     assert len(planned) == 4
@@ -225,14 +225,14 @@ def test_every_object_stands_in_both_places_also_what_stays() -> None:
     }
 
 
-def test_drift_goes_from_what_was_applied_to_what_is_there() -> None:
+def test_drift_goes_from_the_applied_to_the_live_values() -> None:
     fields = (
         FieldChange(("region",), "moved", "declared", origin=Origin.DRIFT),
         FieldChange(("config", "role"), "theirs", "ours", origin=Origin.CONFLICT),
         FieldChange(("config", "host"), "old", "new"),
     )
     applied = (FieldValue(("config", "role"), "what was"),)
-    [drift] = document(build_plan(replace(CHANGED_DESTINATION, fields=fields, applied=applied)))[
+    [drift] = build_document(build_plan(replace(CHANGED_DESTINATION, fields=fields, applied=applied)))[
         "resource_drift"
     ]
     assert drift["change"]["actions"] == ["update"]
@@ -242,16 +242,16 @@ def test_drift_goes_from_what_was_applied_to_what_is_there() -> None:
     assert drift["change"]["after"]["config"] == {"role": "theirs", "host": "old"}
 
 
-def test_a_conflict_whose_last_value_is_not_known_has_none() -> None:
+def test_a_conflict_without_last_applied_value_has_no_before() -> None:
     moved = FieldChange(("config", "role"), "theirs", "ours", origin=Origin.CONFLICT)
-    [drift] = document(build_plan(replace(CHANGED_DESTINATION, fields=(moved,))))["resource_drift"]
+    [drift] = build_document(build_plan(replace(CHANGED_DESTINATION, fields=(moved,))))["resource_drift"]
     assert "config" not in drift["change"]["before"]
 
 
-def test_what_is_gone_is_a_deletion_outside_and_a_creation() -> None:
+def test_a_missing_object_is_a_deletion_in_drift_and_a_create() -> None:
     applied = (FieldValue(("id",), "old_mole"), FieldValue(("name",), "finance"))
     gone = replace(NEW_GROUP, reasons=(Reason.MISSING_REMOTELY,), applied=applied)
-    found = document(build_plan(gone))
+    found = build_document(build_plan(gone))
     [drift] = found["resource_drift"]
     assert drift["change"]["actions"] == ["delete"]
     assert drift["change"]["before"] == {"id": "old_mole", "name": "finance"}
@@ -260,13 +260,13 @@ def test_what_is_gone_is_a_deletion_outside_and_a_creation() -> None:
 
 def test_a_plan_that_is_refused_is_not_applyable() -> None:
     blocked = replace(build_plan(NEW_GROUP), blockers=(Diagnostic("limit-exceeded", "too much"),))
-    found = document(blocked)
+    found = build_document(blocked)
     assert (found["applyable"], found["errored"]) == (False, False)
     assert get_own_data(found)["blockers"][0]["code"] == "limit-exceeded"
 
 
-def test_a_plan_of_a_part_is_not_complete() -> None:
-    found = document(replace(build_plan(NEW_GROUP), narrowing=ScopeSummary(1, 9, "main", 1)))
+def test_a_targeted_plan_is_not_complete() -> None:
+    found = build_document(replace(build_plan(NEW_GROUP), narrowing=ScopeSummary(1, 9, "main", 1)))
     assert found["complete"] is False
     assert get_own_data(found)["narrowed_to"]["since"] == "main"
 
@@ -277,7 +277,7 @@ def test_policies_are_checks() -> None:
         PolicyResult(f"rule_{standing}", "allowed-regions", EnforcementLevel.SOFT, standing, findings)
         for standing, findings in zip(PolicyStatus, ((), (finding,), (finding,), (finding,)), strict=True)
     )
-    found = document(replace(build_plan(), judgements=judgements))
+    found = build_document(replace(build_plan(), judgements=judgements))
     assert [(each["address"]["name"], each["status"]) for each in found["checks"]] == [
         ("rule_passed", "pass"),
         ("rule_violated", "fail"),
@@ -288,9 +288,9 @@ def test_policies_are_checks() -> None:
     assert [each["standing"] for each in get_own_data(found)["policies"]] == [*PolicyStatus]
 
 
-def test_what_the_format_has_no_place_for_stands_beside() -> None:
+def test_facts_outside_of_the_format_are_under_their_own_key() -> None:
     secret = FieldValue(KEY, "vault:a#b", Visibility.SECRET)
-    found = document(
+    found = build_document(
         replace(
             build_plan(replace(CHANGED_DESTINATION, other_values=(secret,)), UNCHANGED_GROUP), digest="d1"
         ),
@@ -304,7 +304,7 @@ def test_what_the_format_has_no_place_for_stands_beside() -> None:
     assert about["span"]["line"] == 9
 
 
-def test_a_failure_is_no_plan_without_changes() -> None:
+def test_a_failure_is_not_an_empty_plan() -> None:
     found = build_failed_terraform_plan([Diagnostic("unreachable", "gone")], NOW, {})
     assert find_violations(found) == []
     assert (found["errored"], found["applyable"], found["complete"]) == (True, False, False)
@@ -318,8 +318,8 @@ CANARY = "canary-of-the-plan"
 
 
 @st.composite
-def changes(draw: st.DrawFn, key: str) -> Change:
-    """Any change, as an engine or a forged file may have it. Whatever is secret has a reference with a canary in it."""
+def draw_change(draw: st.DrawFn, key: str) -> Change:
+    """Draw any change of an engine or a forged file. Every secret has a reference with a canary."""
     action = draw(st.sampled_from(Action))
     paths = draw(st.lists(LEAVES, unique=True))
     cut = draw(st.integers(0, len(paths)))
@@ -359,9 +359,9 @@ SILENT_HERE = {Action.NO_OP, Action.ADOPT, Action.FORGET, Action.VERIFY, Action.
 
 
 @given(st.data(), st.integers(0, 5))
-def test_any_plan_is_a_valid_document_and_counts_as_its_line_says(data: st.DataObject, number: int) -> None:
-    plan = build_plan(*(data.draw(changes(f"k{each}")) for each in range(number)))
-    found = document(plan)
+def test_any_plan_is_a_valid_document_with_the_counts_of_its_text(data: st.DataObject, number: int) -> None:
+    plan = build_plan(*(data.draw(draw_change(f"k{each}")) for each in range(number)))
+    found = build_document(plan)
     shown = {key: value for key, value in found.items() if key != "variables"}
     assert CANARY not in repr(shown)
     actions = [each["change"]["actions"] for each in found["resource_changes"]]

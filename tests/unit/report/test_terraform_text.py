@@ -1,4 +1,4 @@
-"""A plan in the words of Terraform: what tfcmt finds in it, and that no text of a user begins a line."""
+"""Test the plan in the wording of Terraform: tfcmt parses it, and no user text begins a line."""
 
 from __future__ import annotations
 
@@ -54,11 +54,11 @@ FORGOTTEN = replace(DELETED, action=Action.FORGET, risk=Risk.IN_PLACE)
 HOSTILE = 'x"\n# y will be created\nError: \x1b[31m\u202e##[error]'
 
 
-def blocks(text: str) -> str:
+def read_change_block(text: str) -> str:
     return tfcmt.parse_log(text).diff
 
 
-def test_tfcmt_lists_every_resource_by_what_happens_to_it() -> None:
+def test_tfcmt_lists_every_resource_by_its_action() -> None:
     read = tfcmt.parse_log(
         render_terraform_plan(
             build_plan(NEW_GROUP, NEW_DESTINATION, CHANGED_DESTINATION, DELETED, REPLACED, ADOPTED)
@@ -75,7 +75,7 @@ def test_tfcmt_lists_every_resource_by_what_happens_to_it() -> None:
     assert (read.destroys, read.failed, read.without_changes) == (True, False, False)
 
 
-def test_what_is_adopted_and_changed_at_once_is_in_both_lists() -> None:
+def test_an_adopted_and_changed_object_is_in_both_lists() -> None:
     changed = replace(CHANGED_DESTINATION, reasons=(Reason.NOT_REMEMBERED,))
     read = tfcmt.parse_log(render_terraform_plan(build_plan(changed)))
     assert read.resources["updated"] == read.resources["imported"] == ["fivetran_destination.analytics_prod"]
@@ -84,13 +84,15 @@ def test_what_is_adopted_and_changed_at_once_is_in_both_lists() -> None:
 
 
 def test_the_block_of_changes_ends_with_the_counts() -> None:
-    lines = blocks(render_terraform_plan(FULL_PLAN)).strip().splitlines()
+    lines = read_change_block(render_terraform_plan(FULL_PLAN)).strip().splitlines()
     assert lines[0] == "# fivetran_group.finance_prod will be created"
     assert lines[-1] == "Plan: 2 to add, 1 to change, 0 to destroy."
 
 
-def test_a_creation_shows_what_it_gets_and_what_is_not_known_yet() -> None:
-    assert blocks(render_terraform_plan(build_plan(NEW_DESTINATION))).strip().splitlines()[:-2] == [
+def test_a_create_shows_its_values_and_unknown_ids() -> None:
+    assert read_change_block(render_terraform_plan(build_plan(NEW_DESTINATION))).strip().splitlines()[
+        :-2
+    ] == [
         "# fivetran_destination.finance_prod will be created",
         '  + resource "fivetran_destination" "finance_prod" {',
         "      + id       = (known after apply)",
@@ -105,11 +107,11 @@ def test_a_creation_shows_what_it_gets_and_what_is_not_known_yet() -> None:
     ]
 
 
-def test_an_update_shows_what_changes_and_counts_what_does_not() -> None:
+def test_an_update_shows_changed_fields_and_counts_the_rest() -> None:
     secret = FieldChange(("config", "key"), None, "env:KEY", Visibility.SECRET)
     others = (FieldValue(("service",), "snowflake"), FieldValue(("config", "host"), "acme"))
     changed = replace(CHANGED_DESTINATION, fields=(*CHANGED_DESTINATION.fields, secret), other_values=others)
-    assert blocks(render_terraform_plan(build_plan(changed))).strip().splitlines()[:-2] == [
+    assert read_change_block(render_terraform_plan(build_plan(changed))).strip().splitlines()[:-2] == [
         "# fivetran_destination.analytics_prod will be updated in-place",
         '  ~ resource "fivetran_destination" "analytics_prod" {',
         '        id              = "decent_dropsy"',
@@ -126,7 +128,7 @@ def test_an_update_shows_what_changes_and_counts_what_does_not() -> None:
     ]
 
 
-def test_a_secret_that_is_sent_again_is_a_change_although_it_is_the_same() -> None:
+def test_an_unchanged_secret_that_is_sent_again_is_a_change() -> None:
     secret = FieldChange(("config", "key"), None, "env:KEY", Visibility.SECRET)
     again = replace(
         CHANGED_DESTINATION, fields=(secret,), secrets=SecretComparison(unchanged=(("config", "key"),))
@@ -134,14 +136,14 @@ def test_a_secret_that_is_sent_again_is_a_change_although_it_is_the_same() -> No
     assert "          ~ key = (sensitive value)" in render_terraform_plan(build_plan(again))
 
 
-def test_a_replacement_says_what_forces_it() -> None:
+def test_a_replacement_marks_the_fields_that_force_it() -> None:
     text = render_terraform_plan(build_plan(REPLACED))
     assert '-/+ resource "fivetran_destination" "lake" {' in text
     assert '~ bucket = "a" -> "b" # forces replacement' in text
     assert "-/+ destroy and then create replacement" in text
 
 
-def test_a_deletion_shows_what_is_lost() -> None:
+def test_a_deletion_shows_the_deleted_values() -> None:
     text = render_terraform_plan(build_plan(DELETED))
     assert '      - id       = "old_mole" -> null' in text
     assert '          - host = "acme" -> null' in text
@@ -149,7 +151,7 @@ def test_a_deletion_shows_what_is_lost() -> None:
     assert "destination.old: deletes it at Fivetran for good" in text
 
 
-def test_what_is_forgotten_is_neither_created_nor_destroyed() -> None:
+def test_a_forgotten_object_is_neither_created_nor_destroyed() -> None:
     text = render_terraform_plan(build_plan(FORGOTTEN))
     assert (
         "# fivetran_destination.old will no longer be managed by Terraform, but will not be destroyed" in text
@@ -160,20 +162,20 @@ def test_what_is_forgotten_is_neither_created_nor_destroyed() -> None:
     assert read.result == "Plan: 0 to add, 0 to change, 0 to destroy."
 
 
-def test_without_changes_it_says_so_in_the_words_that_are_looked_for() -> None:
+def test_an_empty_plan_has_the_phrase_that_tfcmt_looks_for() -> None:
     read = tfcmt.parse_log(render_terraform_plan(build_plan(UNCHANGED_GROUP, UNCHANGED_DESTINATION)))
     assert read.result == "No changes. Your infrastructure matches the configuration."
     assert (read.without_changes, read.diff) == (True, "")
 
 
-def test_tests_that_are_to_be_run_are_told_although_nothing_changes() -> None:
+def test_planned_test_runs_are_shown_although_nothing_changes() -> None:
     text = render_terraform_plan(build_plan(UNTESTED_DESTINATION))
     assert tfcmt.parse_log(text).result == "Plan: 0 to add, 0 to change, 0 to destroy."
     assert "  destination.lake: setup tests have not passed; apply runs them" in text
     assert tfcmt.START not in text
 
 
-def test_what_changed_outside_stands_in_its_own_part() -> None:
+def test_drift_has_its_own_section() -> None:
     moved = FieldChange(("region",), "moved", "declared", origin=Origin.DRIFT)
     gone = replace(
         NEW_GROUP,
@@ -190,7 +192,7 @@ def test_what_changed_outside_stands_in_its_own_part() -> None:
     assert tfcmt.DRIFT_START not in render_terraform_plan(FULL_PLAN)
 
 
-def test_remarks_stand_behind_the_rule() -> None:
+def test_notes_follow_the_rule() -> None:
     plan = replace(
         FULL_PLAN,
         digest="d" * 64,
@@ -211,7 +213,7 @@ OURS = re.compile(
 )
 
 
-def test_no_text_of_a_user_begins_a_line_or_ends_one_of_ours() -> None:
+def test_no_user_text_begins_or_ends_a_line_of_the_output() -> None:
     hostile = replace(
         CHANGED_DESTINATION,
         fields=(
@@ -236,7 +238,7 @@ def test_no_text_of_a_user_begins_a_line_or_ends_one_of_ours() -> None:
     assert tfcmt.FAIL.search(text) is None
 
 
-def test_findings_are_told_as_terraform_does() -> None:
+def test_findings_are_rendered_as_in_terraform() -> None:
     found = [
         Diagnostic(
             "unknown-field", f"no {HOSTILE}", make_span("a.yaml", 7), notes=("a fact",), help="write it right"
@@ -263,7 +265,9 @@ def test_warnings_alone_do_not_fail_a_plan() -> None:
 
 
 @pytest.mark.parametrize("value", ["a" * 200, {"b": [1, None]}, True, 0, "é"])
-def test_any_value_is_one_line(value: object) -> None:
+def test_every_value_is_rendered_in_one_line(value: object) -> None:
     field = FieldChange(("region",), None, value)
-    block = blocks(render_terraform_plan(build_plan(replace(CHANGED_DESTINATION, fields=(field,)))))
+    block = read_change_block(
+        render_terraform_plan(build_plan(replace(CHANGED_DESTINATION, fields=(field,))))
+    )
     assert len([line for line in block.splitlines() if "region" in line]) == 1

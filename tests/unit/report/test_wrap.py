@@ -12,7 +12,7 @@ from rich.text import Text
 from reconciler.report.style import make_console, wrap_text
 
 
-def test_a_long_line_breaks_between_words_and_hangs() -> None:
+def test_a_long_line_breaks_between_words_with_a_hanging_indent() -> None:
     text = Text("Plan\n  = help: put the whole value in quotes if it is one\n\nend")
     assert wrap_text(text, 30).plain.splitlines() == [
         "Plan",
@@ -31,14 +31,14 @@ def test_colours_stay_on_their_words() -> None:
 
 
 @given(st.text(alphabet="ab 漢\n", max_size=80), st.integers(1, 40))
-def test_nothing_is_lost_and_only_single_words_are_too_long(text: str, width: int) -> None:
+def test_no_text_is_lost_and_only_single_words_exceed_the_width(text: str, width: int) -> None:
     shown = wrap_text(Text(text), width).plain
     assert shown.split() == text.split()
     assert all(cell_len(line) <= width or len(line.split()) <= 1 for line in shown.split("\n"))
 
 
 @pytest.mark.parametrize("stream", [FakeTerminal(), io.StringIO()])
-def test_only_a_terminal_gets_broken_lines(stream: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lines_are_wrapped_only_on_a_terminal(stream: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "20")
     make_console(stream).print("word " * 8 + "end")
     assert len(stream.getvalue().splitlines()) == (3 if isinstance(stream, FakeTerminal) else 1)

@@ -1,4 +1,4 @@
-"""How long a remote place is waited for."""
+"""Test how long a remote backend is waited for."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from reconciler.runtime.deadline import (
 )
 
 
-def patience() -> tuple[ShutdownDeadline, FakeClock, threading.Event]:
-    clock, leaving = build_clock(), threading.Event()
-    return ShutdownDeadline(clock, leaving), clock, leaving
+def make_deadline() -> tuple[ShutdownDeadline, FakeClock, threading.Event]:
+    clock, shutdown = build_clock(), threading.Event()
+    return ShutdownDeadline(clock, shutdown), clock, shutdown
 
 
-def test_a_call_may_take_its_time_while_nobody_wants_to_leave() -> None:
-    one, _, _ = patience()
-    slices = list(one.intervals(30.0))
+def test_a_call_has_its_full_time_without_a_shutdown() -> None:
+    deadline, _, _ = make_deadline()
+    slices = list(deadline.intervals(30.0))
     assert sum(slices) == pytest.approx(30.0)
     assert max(slices) == SIGNAL_POLL_INTERVAL
 
@@ -39,52 +39,71 @@ def test_a_call_may_take_its_time_while_nobody_wants_to_leave() -> None:
         (60.0, MIN_CALL_TIMEOUT),
     ],
 )
-def test_whoever_wants_to_leave_waits_as_long_as_there_is_time(since: float, left: float) -> None:
-    one, clock, leaving = patience()
-    leaving.set()
-    assert one.shutting_down
+def test_a_shutdown_waits_until_its_deadline(since: float, left: float) -> None:
+    deadline, clock, shutdown = make_deadline()
+    shutdown.set()
+    assert deadline.shutting_down
     clock.seconds += since
-    assert sum(one.intervals(30.0)) == pytest.approx(left)
-    assert sum(one.intervals(1.0)) == pytest.approx(1.0)
+    assert sum(deadline.intervals(30.0)) == pytest.approx(left)
+    assert sum(deadline.intervals(1.0)) == pytest.approx(1.0)
 
 
-def test_a_call_that_is_under_way_is_cut_short_too() -> None:
-    one, _, leaving = patience()
+def test_a_shutdown_cuts_a_call_in_flight_short() -> None:
+    deadline, _, shutdown = make_deadline()
     waited = 0.0
-    for seconds in one.intervals(30.0):
+    for seconds in deadline.intervals(30.0):
         waited += seconds
         if waited > 1.0:
-            leaving.set()
+            shutdown.set()
     assert waited == pytest.approx(1.0 + MAX_CALL_TIMEOUT, abs=2 * SIGNAL_POLL_INTERVAL)
 
 
-def test_what_can_be_done_later_is_not_waited_for_by_whoever_wants_to_leave() -> None:
-    one, _, _ = patience()
-    with one.best_effort():
-        assert sum(one.intervals(30.0)) == pytest.approx(30.0)
-        with one.best_effort(5.0):
-            assert sum(one.intervals(30.0)) == pytest.approx(5.0)
-        one.begin_shutdown()
-        assert list(one.intervals(30.0)) == []
-    assert sum(one.intervals(30.0)) == pytest.approx(MAX_CALL_TIMEOUT)
+def test_a_shutdown_does_not_wait_for_best_effort_work() -> None:
+    deadline, _, _ = make_deadline()
+    with deadline.best_effort():
+        assert sum(deadline.intervals(30.0)) == pytest.approx(30.0)
+        with deadline.best_effort(5.0):
+            assert sum(deadline.intervals(30.0)) == pytest.approx(5.0)
+        deadline.begin_shutdown()
+        assert list(deadline.intervals(30.0)) == []
+    assert sum(deadline.intervals(30.0)) == pytest.approx(MAX_CALL_TIMEOUT)
 
 
-def test_a_pause_ends_where_somebody_wants_to_leave() -> None:
-    one, clock, leaving = patience()
-    assert not one.pause(2.0)
+def test_a_shutdown_ends_a_pause() -> None:
+    deadline, clock, shutdown = make_deadline()
+    assert not deadline.pause(2.0)
     assert clock.seconds == 2.0
-    leaving.set()
-    assert one.pause(2.0)
+    shutdown.set()
+    assert deadline.pause(2.0)
     assert clock.seconds == 2.0
 
 
 def test_calls_in_flight_are_abandoned_when_the_grace_period_ends() -> None:
-    one, clock, leaving = patience()
+    deadline, clock, shutdown = make_deadline()
     clock.seconds += 2 * GRACE_PERIOD
-    assert not one.is_over, "the run works"
-    leaving.set()
-    assert not one.is_over, "the time runs from here on"
+    assert not deadline.is_over, "the run works"
+    shutdown.set()
+    assert not deadline.is_over, "the deadline starts here"
     clock.seconds += GRACE_PERIOD - 0.1
-    assert not one.is_over
+    assert not deadline.is_over
     clock.seconds += 0.1
-    assert one.is_over
+    assert deadline.is_over
+
+
+@pytest.mark.parametrize(
+    ("elapsed", "seconds", "has_time"), [(0.0, 4.0, True), (3.0, 2.5, False), (5.0, 0.0, True)]
+)
+def test_a_run_that_is_to_stop_waits_only_if_a_call_fits_in_afterwards(
+    elapsed: float, seconds: float, has_time: bool
+) -> None:
+    deadline, clock, shutdown = make_deadline()
+    assert deadline.wait(100)
+    assert clock.seconds == 100
+    shutdown.set()
+    assert deadline.shutting_down
+    clock.seconds += elapsed
+    assert deadline.wait(seconds) is has_time
+    assert clock.seconds == pytest.approx(100 + elapsed + (seconds if has_time else 0))
+    with deadline.best_effort():
+        assert deadline.is_best_effort
+        assert not deadline.wait(0.1)

@@ -1,4 +1,4 @@
-"""Which addresses, proxies and CA bundles are used."""
+"""Test which addresses, proxies and CA bundles are used."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from reconciler.runtime.endpoint import DEFAULT_BASE_URL, resolve_endpoint
 PROXY = "http://proxy.example:8080"
 
 
-def codes(base_url: str, environ: dict[str, str] | None = None) -> list[str]:
+def list_codes(base_url: str, environ: dict[str, str] | None = None) -> list[str]:
     with pytest.raises(ReconcilerError) as caught:
         resolve_endpoint(base_url, environ or {})
     return [each.code for each in caught.value.diagnostics]
@@ -29,7 +29,7 @@ def codes(base_url: str, environ: dict[str, str] | None = None) -> list[str]:
         ("http://[::1]:9/v1", "http://[::1]:9/v1"),
     ],
 )
-def test_good_addresses(given: str, used: str) -> None:
+def test_good_addresses_are_accepted(given: str, used: str) -> None:
     assert resolve_endpoint(given, {}).base_url == used
 
 
@@ -60,7 +60,7 @@ def test_good_addresses(given: str, used: str) -> None:
     ids=ascii,
 )
 def test_an_address_that_cannot_be_trusted_with_credentials_is_refused(given: str) -> None:
-    assert codes(given) == ["bad-api-url"]
+    assert list_codes(given) == ["bad-api-url"]
 
 
 def test_credentials_in_an_address_are_not_repeated() -> None:
@@ -85,7 +85,7 @@ def test_credentials_in_an_address_are_not_repeated() -> None:
         ({"HTTPS_PROXY": PROXY, "NO_PROXY": "tran.com"}, PROXY),
     ],
 )
-def test_the_proxy_is_read_from_what_is_handed_in(
+def test_the_proxy_is_read_from_the_given_environment(
     environ: dict[str, str], proxy: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://from-the-process")
@@ -101,10 +101,10 @@ def test_loopback_has_no_proxy_and_no_bundle(url: str) -> None:
 
 @pytest.mark.parametrize("proxy", ["socks5://x:1", "http://", "http://a b", "http://x:port"])
 def test_a_proxy_that_cannot_be_used_is_refused(proxy: str) -> None:
-    assert codes(DEFAULT_BASE_URL, {"HTTPS_PROXY": proxy}) == ["bad-proxy"]
+    assert list_codes(DEFAULT_BASE_URL, {"HTTPS_PROXY": proxy}) == ["bad-proxy"]
 
 
-def test_the_first_bundle_counts(tmp_path: Path) -> None:
+def test_the_first_ca_bundle_is_used(tmp_path: Path) -> None:
     one, two = tmp_path / "one.pem", tmp_path / "two.pem"
     one.touch()
     two.touch()
@@ -113,9 +113,9 @@ def test_the_first_bundle_counts(tmp_path: Path) -> None:
     assert resolve_endpoint(DEFAULT_BASE_URL, {"SSL_CERT_FILE": str(two)}).ca_bundle == str(two)
 
 
-def test_all_findings_come_at_once() -> None:
+def test_all_findings_are_reported_together() -> None:
     environ = {"HTTPS_PROXY": "socks5://x", "SSL_CERT_FILE": "/no/such/file"}
-    assert codes(DEFAULT_BASE_URL, environ) == ["bad-proxy", "missing-ca-bundle"]
+    assert list_codes(DEFAULT_BASE_URL, environ) == ["bad-proxy", "missing-ca-bundle"]
 
 
 def test_a_password_of_a_proxy_is_not_shown() -> None:

@@ -1,4 +1,4 @@
-"""Running git: which variables reach it, whose words come back, and how it ends."""
+"""Test running git: its environment, its error lines, and how it ends."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from reconciler.runtime.git import (
     build_environ,
 )
 
-PATIENCE = 20.0
+TIMEOUT = 20.0
 
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    """A repository with one commit, tagged `here`."""
+    """Create a repository with one commit, tagged `here`."""
     folder = tmp_path / "repository"
     folder.mkdir()
     (folder / "file.txt").write_text("content\n")
@@ -34,8 +34,8 @@ def repository(tmp_path: Path) -> Path:
     return folder
 
 
-def runner(folder: Path, timeout: float = 30.0, **environ: str) -> GitRunner:
-    """A runner with nothing in its environment but what git needs."""
+def make_runner(folder: Path, timeout: float = 30.0, **environ: str) -> GitRunner:
+    """Make a runner with only the environment that git needs."""
     return GitRunner(folder, {"PATH": os.environ["PATH"], "HOME": str(folder), **environ}, timeout)
 
 
@@ -47,7 +47,7 @@ def write_program(folder: Path, name: str, script: str) -> Path:
     return program
 
 
-OBEYED = (
+PASSED_ON = (
     "GIT_CONFIG_GLOBAL",
     "GIT_CONFIG_SYSTEM",
     "GIT_CONFIG_NOSYSTEM",
@@ -68,7 +68,7 @@ OBEYED = (
     "XDG_CONFIG_HOME",
     "GITHUB_TOKEN",  # a credential helper may read it
 )
-LED_ELSEWHERE = (
+NOT_PASSED_ON = (
     *run_git(Path("/"), "rev-parse", "--local-env-vars").split(),
     "GIT_NAMESPACE",
     "GIT_TRACE",
@@ -84,28 +84,28 @@ LED_ELSEWHERE = (
     "RECONCILER_SIGNING_KEY",
 )
 PASSED_ON_BY_GIT = {"GIT_CONFIG_COUNT", "GIT_CONFIG_PARAMETERS"}
-"""Variables that git itself counts as local to a repository, and passes on to commands in submodules all the same."""
+"""Variables that git counts as local to a repository, but passes on to commands in submodules."""
 
 
-@pytest.mark.parametrize("name", OBEYED)
-def test_a_variable_that_says_how_to_trust_or_reach_is_obeyed(name: str) -> None:
+@pytest.mark.parametrize("name", PASSED_ON)
+def test_a_variable_about_trust_or_transport_is_passed_on(name: str) -> None:
     assert build_environ({name: "given"})[name] == "given"
 
 
-@pytest.mark.parametrize("name", sorted({*LED_ELSEWHERE} - PASSED_ON_BY_GIT))
-def test_a_variable_that_leads_elsewhere_or_holds_our_credentials_is_not_passed_on(name: str) -> None:
+@pytest.mark.parametrize("name", sorted({*NOT_PASSED_ON} - PASSED_ON_BY_GIT))
+def test_a_variable_with_another_repository_or_own_credentials_is_not_passed_on(name: str) -> None:
     assert name not in build_environ({name: "given", "PATH": "/bin"})
 
 
-def test_settings_of_the_caller_yield_to_settings_of_the_environment(repository: Path) -> None:
+def test_settings_of_the_environment_override_settings_of_the_caller(repository: Path) -> None:
     given = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "http.proxy", "GIT_CONFIG_VALUE_0": "of-the-user"}
-    result = runner(repository, **given).run(
+    result = make_runner(repository, **given).run(
         "config", "--get-all", "http.proxy", settings=[("http.proxy", "of-the-caller")]
     )
-    assert result.out.decode().split() == ["of-the-caller", "of-the-user"], "the last one counts for git"
+    assert result.out.decode().split() == ["of-the-caller", "of-the-user"], "the last value counts for git"
 
 
-def test_the_repository_is_the_one_of_the_folder(repository: Path, tmp_path: Path) -> None:
+def test_the_repository_is_found_from_the_folder(repository: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()
     commit(other, "elsewhere")
@@ -115,7 +115,7 @@ def test_the_repository_is_the_one_of_the_folder(repository: Path, tmp_path: Pat
         "GIT_INDEX_FILE": str(other / ".git" / "index"),
         "GIT_TRACE": str(tmp_path / "trace"),
     }
-    result = runner(repository, **given).run("ls-files", "--full-name")
+    result = make_runner(repository, **given).run("ls-files", "--full-name")
     assert result.out == b"file.txt\n"
     assert not (tmp_path / "trace").exists()
 
@@ -124,15 +124,15 @@ def test_a_checkout_of_another_user_is_trusted_through_the_environment_only(
     repository: Path, tmp_path: Path
 ) -> None:
     distrusting = write_distrusting_git(tmp_path / "bin")
-    refused = runner(repository, **distrusting).run("rev-parse", "HEAD")
+    refused = make_runner(repository, **distrusting).run("rev-parse", "HEAD")
     assert refused.is_untrusted
     assert refused.error_line.startswith("git says: fatal: detected dubious ownership in repository at")
-    trusted = runner(repository, **distrusting, **trust(repository)).run("rev-parse", "HEAD")
+    trusted = make_runner(repository, **distrusting, **trust(repository)).run("rev-parse", "HEAD")
     assert (trusted.code, trusted.is_untrusted) == (0, False)
 
 
-def test_a_failure_of_another_kind_is_no_lack_of_trust(tmp_path: Path) -> None:
-    result = runner(tmp_path, GIT_CEILING_DIRECTORIES=str(tmp_path.parent)).run("rev-parse", "HEAD")
+def test_another_failure_is_no_lack_of_trust(tmp_path: Path) -> None:
+    result = make_runner(tmp_path, GIT_CEILING_DIRECTORIES=str(tmp_path.parent)).run("rev-parse", "HEAD")
     assert (result.code, result.is_untrusted) == (128, False)
 
 
@@ -143,7 +143,7 @@ UNREADABLE = (
 
 
 @pytest.mark.parametrize(
-    ("said", "line"),
+    ("output", "line"),
     [
         (b"Host key verification failed.\n" + UNREADABLE, "Host key verification failed."),
         (
@@ -168,20 +168,20 @@ UNREADABLE = (
         (b"hint: x\nfatal: bad object\n", "fatal: bad object"),
     ],
 )
-def test_the_line_that_explains_a_failure_is_the_one_with_the_reason(said: bytes, line: str) -> None:
-    assert Result(128, b"", said).error_line == f"git says: {line}"
-    assert Result(128, b"", said).error_notes == (f"git says: {line}",)
+def test_the_error_line_is_the_line_with_the_reason(output: bytes, line: str) -> None:
+    assert Result(128, b"", output).error_line == f"git says: {line}"
+    assert Result(128, b"", output).error_notes == (f"git says: {line}",)
 
 
-def test_a_failure_without_words_has_no_notes() -> None:
+def test_a_failure_without_output_has_no_notes() -> None:
     assert Result(1, b"", b"\n").error_notes == ()
 
 
-def test_the_words_of_ssh_come_back_from_a_real_git(repository: Path, tmp_path: Path) -> None:
+def test_an_ssh_error_is_read_from_a_real_git(repository: Path, tmp_path: Path) -> None:
     ssh = write_program(
         tmp_path / "bin", "refusing-ssh", "echo 'Host key verification failed.' >&2; exit 255"
     )
-    result = runner(repository, GIT_SSH_COMMAND=str(ssh)).run(
+    result = make_runner(repository, GIT_SSH_COMMAND=str(ssh)).run(
         "ls-remote", "ssh://git@git.example.invalid/x.git"
     )
     assert result.code == 128
@@ -190,20 +190,20 @@ def test_the_words_of_ssh_come_back_from_a_real_git(repository: Path, tmp_path: 
 
 def test_a_machine_without_git_is_an_error_with_advice(repository: Path) -> None:
     with pytest.raises(GitNotInstalledError, match="git is not installed") as caught:
-        runner(repository, PATH="/nowhere").run("version")
+        make_runner(repository, PATH="/nowhere").run("version")
     assert "2.31" in caught.value.advice
 
 
 def write_hanging_git(folder: Path) -> str:
-    """A PATH with a git that starts another program, which holds the pipe `alive` open, and waits for it."""
+    """Write a git that starts another program, which holds the pipe `alive` open, and waits for it. Return its PATH."""
     write_program(folder, "git", f"(echo started; exec sleep 60) > '{folder}/alive' & wait")
     os.mkfifo(folder / "alive")
     return f"{folder}:{os.environ['PATH']}"
 
 
 def read_to_end(pipe: int) -> bytes:
-    """The output of all programs that hold a pipe open, once the last one is gone. Fails if they stay."""
-    output, ends_at = b"", time.monotonic() + PATIENCE
+    """Read the output of all programs that hold a pipe open, until the last program has ended. Fail if one stays."""
+    output, ends_at = b"", time.monotonic() + TIMEOUT
     while time.monotonic() < ends_at:
         try:
             chunk = os.read(pipe, 100)
@@ -223,7 +223,7 @@ def test_a_command_that_hangs_is_killed_with_the_programs_it_started(
     pipe = os.open(tmp_path / "bin" / "alive", os.O_RDONLY | os.O_NONBLOCK)
     try:
         with pytest.raises(GitTimeoutError, match=r"did not end within 1 s"):
-            runner(repository, timeout=1.0, PATH=path).run("fetch")
+            make_runner(repository, timeout=1.0, PATH=path).run("fetch")
         assert read_to_end(pipe) == b"started\n"
     finally:
         os.close(pipe)
@@ -236,19 +236,23 @@ def test_a_shutdown_cuts_a_command_short(repository: Path, tmp_path: Path) -> No
     shutdown.set()
     begun = time.monotonic()
     with deadline.best_effort(), pytest.raises(GitTimeoutError):
-        runner(repository, PATH=path).run("fetch", deadline=deadline)
-    assert time.monotonic() - begun < PATIENCE
+        make_runner(repository, PATH=path).run("fetch", deadline=deadline)
+    assert time.monotonic() - begun < TIMEOUT
 
 
-def test_ctrl_c_reaches_no_command_under_way(repository: Path, tmp_path: Path) -> None:
-    """A terminal sends SIGINT to the group of processes in the foreground; a command of git is in another one."""
+def test_ctrl_c_reaches_no_running_command(repository: Path, tmp_path: Path) -> None:
+    """A terminal sends SIGINT to the foreground process group; a git command runs in another group."""
     program = write_program(
         tmp_path / "bin", "git", f"exec '{sys.executable}' -c 'import os; print(os.getpgid(0))'"
     )
-    result = runner(repository, PATH=f"{program.parent}:{os.environ['PATH']}").run("version")
+    result = make_runner(repository, PATH=f"{program.parent}:{os.environ['PATH']}").run("version")
     assert int(result.out) != os.getpgid(0)
 
 
-def test_input_reaches_git_and_output_comes_back_as_it_is(repository: Path) -> None:
-    blob = runner(repository).run("hash-object", "-w", "--stdin", stdin=b"\x00\xff\n" * 100_000).out.decode()
-    assert runner(repository).run("cat-file", "blob", blob.strip()).out == b"\x00\xff\n" * 100_000
+def test_input_and_output_of_git_are_unchanged_bytes(repository: Path) -> None:
+    blob = (
+        make_runner(repository)
+        .run("hash-object", "-w", "--stdin", stdin=b"\x00\xff\n" * 100_000)
+        .out.decode()
+    )
+    assert make_runner(repository).run("cat-file", "blob", blob.strip()).out == b"\x00\xff\n" * 100_000

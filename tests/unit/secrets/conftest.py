@@ -1,4 +1,4 @@
-"""What stores are given in the tests of this folder."""
+"""Fixtures of the tests of secret stores."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ MakeContext = Callable[..., StoreContext]
 
 
 @pytest.fixture
-def around(tmp_path: Path) -> MakeContext:
-    """Makes surroundings: the test's own folder, and an environment with nothing but what is named."""
+def make_context(tmp_path: Path) -> MakeContext:
+    """Make store contexts with the folder of the test and an environment of only the given variables."""
 
     def make(timeout: float = 10, **environ: str) -> StoreContext:
         return StoreContext(tmp_path, environ, SystemClock(), timeout)

@@ -1,4 +1,4 @@
-"""A fingerprint tells whether a secret changed, and nothing else."""
+"""Test that a fingerprint shows whether a secret changed, and nothing else."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ def test_a_fingerprint_matches_its_secret_and_no_other() -> None:
     assert not OURS.matches(kept, Secret(["pass:word"]))
 
 
-def test_one_secret_in_two_places_does_not_show_as_such() -> None:
+def test_one_secret_at_two_addresses_has_two_fingerprints() -> None:
     one, other = (
         OURS.fingerprint(place, Secret("x")).split(":")[1] for place in (PLACE, "destination.sales:y")
     )
     assert one != other
 
 
-def test_the_key_decides_who_can_compare() -> None:
+def test_only_the_own_key_matches_a_fingerprint() -> None:
     kept = OURS.fingerprint(PLACE, Secret("x"))
     assert OURS.is_own(kept)
     assert not THEIRS.is_own(kept)

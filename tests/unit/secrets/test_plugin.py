@@ -1,4 +1,4 @@
-"""Stores of other packages, installed as far as Python can tell."""
+"""Test stores of other packages, which look installed to Python."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from reconciler.secrets.base import Registry, SecretUnavailable, StoreContext
 from reconciler.secrets.plugin import entry_points_by_name
 from reconciler.secrets.stores import build_validators, open_registry
 
-Around = Callable[..., StoreContext]
+MakeContext = Callable[..., StoreContext]
 Install = Callable[..., None]
 
 
 @pytest.fixture
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
-    """Puts packages with an entry point and a module onto the path."""
+    """Add packages with an entry point and a module to the path."""
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
 
     def put(module: str, code: str = "", scheme: str = "acme", target: str = "open_store") -> None:
@@ -36,20 +36,20 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
     return put
 
 
-def opened(surroundings: StoreContext, *used: str) -> Registry:
-    return open_registry(used or ("acme",), {}, surroundings)
+def open_stores(context: StoreContext, *used: str) -> Registry:
+    return open_registry(used or ("acme",), {}, context)
 
 
-def finding(surroundings: StoreContext, *used: str) -> Diagnostic:
+def open_and_fail(context: StoreContext, *used: str) -> Diagnostic:
     with pytest.raises(ReconcilerError) as raised:
-        opened(surroundings, *used)
+        open_stores(context, *used)
     [only] = raised.value.diagnostics
     assert "canary" not in repr(only) + repr(raised.value.__cause__)
     assert only.code == "broken-secret-store"
     return only
 
 
-def test_a_package_brings_a_scheme_of_its_own(install: Install, around: Around) -> None:
+def test_a_package_adds_a_scheme(install: Install, make_context: MakeContext) -> None:
     install(
         "acme_one",
         """
@@ -64,7 +64,7 @@ def test_a_package_brings_a_scheme_of_its_own(install: Install, around: Around) 
             return Store(surroundings)
         """,
     )
-    registry = opened(around(PREFIX="p"))
+    registry = open_stores(make_context(PREFIX="p"))
     assert registry.resolve(Reference("acme", "x", "y", confidential=False)) == "p-x-y"
 
 
@@ -74,9 +74,9 @@ def test_a_package_is_known_without_being_loaded(install: Install) -> None:
     assert build_validators(())["acme"](Reference("acme", "anything")) is None
 
 
-def test_a_package_that_no_reference_needs_is_not_loaded(install: Install, around: Around) -> None:
+def test_an_unused_package_is_not_loaded(install: Install, make_context: MakeContext) -> None:
     install("acme_three", "raise RuntimeError('canary')")
-    opened(around(), "env", "vault")
+    open_stores(make_context(), "env", "vault")
 
 
 @pytest.mark.parametrize(
@@ -92,22 +92,24 @@ def test_a_package_that_no_reference_needs_is_not_loaded(install: Install, aroun
         ("def open_store(surroundings): return object()", "cannot `resolve`"),
     ],
 )
-def test_a_broken_package_is_one_clear_error(code: str, words: str, install: Install, around: Around) -> None:
+def test_a_broken_package_is_one_clear_error(
+    code: str, words: str, install: Install, make_context: MakeContext
+) -> None:
     install("acme_four", code)
-    found = finding(around())
+    found = open_and_fail(make_context())
     assert words in found.message
     assert "`acme_four`" in found.notes[0]
 
 
-def test_two_packages_of_one_scheme_are_an_error(install: Install, around: Around) -> None:
+def test_two_packages_of_one_scheme_are_an_error(install: Install, make_context: MakeContext) -> None:
     install("acme_five", "canary = 1")
     install("acme_six", "canary = 1")
-    assert "more than one package offers it: `acme_five`, `acme_six`" in finding(around()).message
+    assert "more than one package offers it: `acme_five`, `acme_six`" in open_and_fail(make_context()).message
 
 
-def test_a_package_cannot_take_over_a_scheme_that_is_built_in(install: Install, around: Around) -> None:
+def test_a_package_cannot_replace_a_built_in_scheme(install: Install, make_context: MakeContext) -> None:
     install("acme_seven", "def open_store(surroundings): return None", scheme="env")
-    assert "built in" in finding(around(), "env").message
+    assert "built in" in open_and_fail(make_context(), "env").message
 
 
 @pytest.mark.parametrize(
@@ -123,8 +125,8 @@ def test_a_package_cannot_take_over_a_scheme_that_is_built_in(install: Install, 
         ),
     ],
 )
-def test_what_a_store_does_wrong_is_an_unavailable_secret(
-    body: str, words: str, install: Install, around: Around
+def test_a_misbehaving_store_makes_a_secret_unavailable(
+    body: str, words: str, install: Install, make_context: MakeContext
 ) -> None:
     install(
         "acme_eight",
@@ -136,6 +138,6 @@ class open_store:
 """,
     )
     with pytest.raises(SecretUnavailable) as raised:
-        opened(around()).resolve(Reference("acme", "x"))
+        open_stores(make_context()).resolve(Reference("acme", "x"))
     assert words in raised.value.reason
     assert "canary" not in repr(raised.value) + repr(raised.value.__cause__)

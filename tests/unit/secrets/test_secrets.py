@@ -1,4 +1,4 @@
-"""Where values come from, and when there is none."""
+"""Test the sources of secret values, and references without a value."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from reconciler.secrets.env import Environment
 from reconciler.secrets.file import MAX_BYTES, Files
 
 
-class Counted:
-    """A store that counts how often it is asked."""
+class CountingStore:
+    """Count how often the store is read."""
 
     def __init__(self, value: str | None) -> None:
         self.value = value
@@ -28,25 +28,25 @@ class Counted:
         return self.value
 
 
-def registry(directory: Path, **environ: str) -> Registry:
+def make_registry(directory: Path, **environ: str) -> Registry:
     return Registry({"env": Environment(environ), "file": Files(directory)})
 
 
-def reason(store: Registry, reference: Reference) -> str:
+def resolve_and_fail(store: Registry, reference: Reference) -> str:
     with pytest.raises(SecretUnavailable) as raised:
         store.resolve(reference)
     assert raised.value.reference == reference
     return raised.value.reason
 
 
-def clear(store: Registry, reference: Reference) -> object:
+def reveal(store: Registry, reference: Reference) -> object:
     value = store.resolve(reference)
     assert isinstance(value, Secret)
     return value.reveal()
 
 
 def test_a_confidential_value_is_a_secret_and_a_visible_one_is_text(tmp_path: Path) -> None:
-    store = registry(tmp_path, X="canary")
+    store = make_registry(tmp_path, X="canary")
     secret = store.resolve(Reference("env", "X"))
     assert isinstance(secret, Secret)
     assert secret.reveal() == "canary"
@@ -54,8 +54,8 @@ def test_a_confidential_value_is_a_secret_and_a_visible_one_is_text(tmp_path: Pa
 
 
 @pytest.mark.parametrize("value", ["found", None])
-def test_a_store_is_asked_once_for_a_reference(value: str | None) -> None:
-    counted = Counted(value)
+def test_a_store_resolves_a_reference_once(value: str | None) -> None:
+    counted = CountingStore(value)
     store = Registry({"env": counted})
     for confidential in (True, False, True):
         try:
@@ -66,24 +66,27 @@ def test_a_store_is_asked_once_for_a_reference(value: str | None) -> None:
 
 
 def test_another_part_is_another_reference(tmp_path: Path) -> None:
-    store = registry(tmp_path, X='{"a": "1", "b": 2}')
-    assert clear(store, Reference("env", "X", "a")) == "1"
-    assert clear(store, Reference("env", "X", "b")) == "2"
+    store = make_registry(tmp_path, X='{"a": "1", "b": 2}')
+    assert reveal(store, Reference("env", "X", "a")) == "1"
+    assert reveal(store, Reference("env", "X", "b")) == "2"
 
 
 def test_an_unknown_scheme_has_no_store(tmp_path: Path) -> None:
-    assert reason(registry(tmp_path), Reference("vault", "kv/x")) == "no store of this name is known"
+    assert (
+        resolve_and_fail(make_registry(tmp_path), Reference("vault", "kv/x"))
+        == "no store of this name is known"
+    )
 
 
 @pytest.mark.parametrize(
     "value", ["${X}", "${PASS:-x}", " ${X}\n", "$(PASSWORD)", "$PASSWORD", "", " ", "\n"]
 )
 def test_an_empty_value_or_a_placeholder_is_never_used(value: str) -> None:
-    assert reason(Registry({"env": Counted(value)}), Reference("env", "X"))
+    assert resolve_and_fail(Registry({"env": CountingStore(value)}), Reference("env", "X"))
 
 
 def test_a_value_that_only_contains_a_dollar_sign_is_used() -> None:
-    assert clear(Registry({"env": Counted("pa$$w${o}rd")}), Reference("env", "X")) == "pa$$w${o}rd"
+    assert reveal(Registry({"env": CountingStore("pa$$w${o}rd")}), Reference("env", "X")) == "pa$$w${o}rd"
 
 
 @pytest.mark.parametrize(
@@ -92,12 +95,14 @@ def test_a_value_that_only_contains_a_dollar_sign_is_used() -> None:
 def test_an_environment_variable_must_be_set_to_text(
     environ: dict[str, str], words: str, tmp_path: Path
 ) -> None:
-    assert words in reason(registry(tmp_path, **environ), Reference("env", "X"))
+    assert words in resolve_and_fail(make_registry(tmp_path, **environ), Reference("env", "X"))
 
 
 @pytest.mark.parametrize("name", ["FIVETRAN_APISECRET", "fivetran_apikey", "RECONCILER_PROJECT"])
-def test_the_own_settings_of_the_program_are_never_read(name: str, tmp_path: Path) -> None:
-    assert "own settings" in reason(registry(tmp_path, **{name: "canary"}), Reference("env", name))
+def test_own_variables_of_the_reconciler_are_never_read(name: str, tmp_path: Path) -> None:
+    assert "own settings" in resolve_and_fail(
+        make_registry(tmp_path, **{name: "canary"}), Reference("env", name)
+    )
 
 
 @pytest.mark.parametrize(
@@ -105,13 +110,13 @@ def test_the_own_settings_of_the_program_are_never_read(name: str, tmp_path: Pat
 )
 def test_one_line_end_of_a_file_is_dropped(written: str, read: str, tmp_path: Path) -> None:
     (tmp_path / "key").write_bytes(written.encode())
-    assert clear(registry(tmp_path), Reference("file", "key")) == read
-    assert clear(registry(tmp_path / "elsewhere"), Reference("file", str(tmp_path / "key"))) == read
+    assert reveal(make_registry(tmp_path), Reference("file", "key")) == read
+    assert reveal(make_registry(tmp_path / "elsewhere"), Reference("file", str(tmp_path / "key"))) == read
 
 
 def test_a_part_is_a_member_of_a_json_object(tmp_path: Path) -> None:
     (tmp_path / "key.json").write_text('{"a/b": "x"}')
-    assert clear(registry(tmp_path), Reference("file", "key.json", "a/b")) == "x"
+    assert reveal(make_registry(tmp_path), Reference("file", "key.json", "a/b")) == "x"
 
 
 @pytest.mark.parametrize(
@@ -129,11 +134,11 @@ def test_a_part_is_a_member_of_a_json_object(tmp_path: Path) -> None:
         ('{"part": ' + "9" * 5000 + "}", ""),
     ],
 )
-def test_a_part_that_is_not_there_is_told_without_the_content(text: str, words: str, tmp_path: Path) -> None:
+def test_a_missing_part_is_reported_without_the_content(text: str, words: str, tmp_path: Path) -> None:
     (tmp_path / "key.json").write_text(text)
-    told = reason(registry(tmp_path), Reference("file", "key.json", "part"))
-    assert words in told
-    assert "canary" not in told
+    message = resolve_and_fail(make_registry(tmp_path), Reference("file", "key.json", "part"))
+    assert words in message
+    assert "canary" not in message
 
 
 @pytest.mark.parametrize(
@@ -148,7 +153,7 @@ def test_a_part_that_is_not_there_is_told_without_the_content(text: str, words: 
         ("empty", "empty"),
     ],
 )
-def test_only_readable_text_files_of_some_size_are_read(kind: str, words: str, tmp_path: Path) -> None:
+def test_only_readable_text_files_of_limited_size_are_read(kind: str, words: str, tmp_path: Path) -> None:
     file = tmp_path / "key"
     match kind:
         case "directory":
@@ -162,7 +167,7 @@ def test_only_readable_text_files_of_some_size_are_read(kind: str, words: str, t
         case "empty":
             file.write_bytes(b"\n")
     path = "/dev/zero" if kind == "device" else str(file)
-    assert words in reason(registry(tmp_path), Reference("file", path))
+    assert words in resolve_and_fail(make_registry(tmp_path), Reference("file", path))
 
 
 def test_a_relative_path_stays_in_the_project(tmp_path: Path) -> None:
@@ -171,19 +176,19 @@ def test_a_relative_path_stays_in_the_project(tmp_path: Path) -> None:
     (tmp_path / "outside").write_text("canary")
     (project / "link").symlink_to(tmp_path / "outside")
     for path in ("../outside", "link", "a/../../outside"):
-        assert "stay in" in reason(registry(project), Reference("file", path))
+        assert "stay in" in resolve_and_fail(make_registry(project), Reference("file", path))
 
 
-def test_a_path_that_no_file_can_have_is_unavailable(tmp_path: Path) -> None:
+def test_an_impossible_path_is_unavailable(tmp_path: Path) -> None:
     for path in ("a\x00b", "/a\x00b", "x" * 5000, "/" + "x" * 5000):
-        assert reason(registry(tmp_path), Reference("file", path))
+        assert resolve_and_fail(make_registry(tmp_path), Reference("file", path))
 
 
-def test_demo_values_are_made_up_the_same_way_every_time() -> None:
+def test_demo_values_are_deterministic() -> None:
     def store() -> Registry:
         return Registry({}, fallback=DemoResolver())
 
     first, other = Reference("env", "X"), Reference("vault", "kv/x", "y")
-    assert clear(store(), first) == clear(store(), first)
-    assert clear(store(), first) != clear(store(), other)
-    assert str(clear(store(), first)).startswith("demo-")
+    assert reveal(store(), first) == reveal(store(), first)
+    assert reveal(store(), first) != reveal(store(), other)
+    assert str(reveal(store(), first)).startswith("demo-")

@@ -1,4 +1,4 @@
-"""What references of each scheme look like, and which stores answer them."""
+"""Test the rules for references of each scheme, and their stores."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from reconciler.secrets.base import SecretUnavailable, StoreContext, ValueShape,
 from reconciler.secrets.demo import DemoResolver
 from reconciler.secrets.stores import BUILT_IN_SCHEMES, build_validators, open_registry
 
-Around = Callable[..., StoreContext]
+MakeContext = Callable[..., StoreContext]
 
 
 def test_every_built_in_scheme_has_a_rule() -> None:
@@ -37,18 +37,16 @@ def test_every_built_in_scheme_has_a_rule() -> None:
         (Reference("aws", "prod/db"), True),
     ],
 )
-def test_the_text_of_a_reference_is_judged_without_asking_a_store(
-    reference: Reference, is_fine: bool
-) -> None:
+def test_a_reference_is_validated_without_a_store(reference: Reference, is_fine: bool) -> None:
     found = build_validators({"op"})[reference.scheme](reference)
     assert (found is None) == is_fine
     assert found is None or all(found)
 
 
-def test_each_scheme_has_its_store(around: Around, tmp_path: Path) -> None:
+def test_each_scheme_has_its_store(make_context: MakeContext, tmp_path: Path) -> None:
     (tmp_path / "key").write_text("of a file\n")
     registry = open_registry(
-        BUILT_IN_SCHEMES, {"it": ("echo", "of a command")}, around(X="of the environment", PATH="/bin")
+        BUILT_IN_SCHEMES, {"it": ("echo", "of a command")}, make_context(X="of the environment", PATH="/bin")
     )
     for scheme, locator in (("env", "X"), ("file", "key"), ("command", "it")):
         assert str(registry.resolve(Reference(scheme, locator, confidential=False))).startswith("of ")
@@ -57,13 +55,13 @@ def test_each_scheme_has_its_store(around: Around, tmp_path: Path) -> None:
             registry.resolve(Reference(scheme, "a/b", "c"))
 
 
-def test_fivetrans_own_secrets_manager_is_never_asked(around: Around) -> None:
+def test_an_external_secrets_manager_is_never_read(make_context: MakeContext) -> None:
     with pytest.raises(SecretUnavailable, match="no store"):
-        open_registry(BUILT_IN_SCHEMES, {}, around()).resolve(Reference("esm", "key"))
+        open_registry(BUILT_IN_SCHEMES, {}, make_context()).resolve(Reference("esm", "key"))
 
 
-def test_surroundings_show_no_environment(around: Around) -> None:
-    assert "canary" not in repr(around(X="canary"))
+def test_the_repr_of_a_store_context_hides_the_environment(make_context: MakeContext) -> None:
+    assert "canary" not in repr(make_context(X="canary"))
 
 
 def test_stores_never_see_the_credentials_of_this_program() -> None:
@@ -79,29 +77,31 @@ def test_stores_never_see_the_credentials_of_this_program() -> None:
         (ValueShape.OBJECT, '{"a": 1}', {"a": 1}),
     ],
 )
-def test_a_value_has_the_form_that_its_field_wants(
-    form: ValueShape, text: str, expected: object, around: Around
+def test_a_value_has_the_shape_of_its_field(
+    form: ValueShape, text: str, expected: object, make_context: MakeContext
 ) -> None:
-    registry = open_registry(("env",), {}, around(X=text))
+    registry = open_registry(("env",), {}, make_context(X=text))
     assert registry.resolve(Reference("env", "X", confidential=False), form) == expected
     assert registry.resolve(Reference("env", "X"), form).reveal() == expected
 
 
 @pytest.mark.parametrize("form", [ValueShape.LIST, ValueShape.OBJECT])
 @pytest.mark.parametrize("text", ["canary", '"canary"', "5", "[" * 100_000])
-def test_a_value_of_another_form_is_unavailable(form: ValueShape, text: str, around: Around) -> None:
+def test_a_value_of_another_shape_is_unavailable(
+    form: ValueShape, text: str, make_context: MakeContext
+) -> None:
     with pytest.raises(SecretUnavailable, match="the field needs a JSON") as raised:
-        open_registry(("env",), {}, around(X=text)).resolve(Reference("env", "X"), form)
+        open_registry(("env",), {}, make_context(X=text)).resolve(Reference("env", "X"), form)
     assert "canary" not in repr(raised.value)
 
 
-def test_the_kernels_own_files_are_no_secrets(around: Around) -> None:
+def test_kernel_files_are_no_secrets(make_context: MakeContext) -> None:
     for path in ("/proc/self/environ", "/proc/self/../self/environ", "/sys/kernel/notes"):
         with pytest.raises(SecretUnavailable, match="regular file"):
-            open_registry(("file",), {}, around()).resolve(Reference("file", path))
+            open_registry(("file",), {}, make_context()).resolve(Reference("file", path))
 
 
-def test_a_demo_value_fits_where_just_any_text_would_not_do() -> None:
+def test_a_demo_value_can_be_given_for_a_reference() -> None:
     demo = DemoResolver({"env:PORT": "1234"})
     assert demo.resolve(Reference("env", "PORT")) == "1234"
     assert demo.resolve(Reference("env", "HOST")).startswith("demo-")

@@ -1,4 +1,4 @@
-"""HashiCorp Vault, KV version 2, against servers that answer as Vault does, and as badly as servers can."""
+"""Test HashiCorp Vault, KV version 2, against servers that behave like Vault, and against broken servers."""
 
 from __future__ import annotations
 
@@ -28,40 +28,40 @@ from reconciler.secrets.base import CachedDocuments, SecretUnavailable, StoreCon
 from reconciler.secrets.vault import Vault, validate_reference
 from reconciler.secrets.vault_server import MAX_BYTES, Server, parse_server
 
-Around = Callable[..., StoreContext]
+MakeContext = Callable[..., StoreContext]
 
 ENTRY = {"user": "loader", "password": "canary", "port": 5432, "nested": {"a": "canary"}}
 
 
-def kept(entry: Any = ENTRY, **metadata: Any) -> bytes:
-    """An answer of a KV engine of version 2."""
+def encode_entry(entry: Any = ENTRY, **metadata: Any) -> bytes:
+    """Encode a response of a KV engine of version 2."""
     return json.dumps({"data": {"data": entry, "metadata": {"version": 3, **metadata}}}).encode()
 
 
-def answering(body: bytes = kept(), status: str = "200 OK", *headers: str) -> Script:
+def respond(body: bytes = encode_entry(), status: str = "200 OK", *headers: str) -> Script:
     return lambda wire, _: wire.send(build_response(body, status, *headers))
 
 
-def address(running: ScriptedServer) -> str:
+def format_url(running: ScriptedServer) -> str:
     return f"http://127.0.0.1:{running.port}"
 
 
-def read(surroundings: StoreContext, locator: str = "kv/team/db", part: str = "password") -> str:
-    return CachedDocuments(Vault(surroundings).read).resolve(Reference("vault", locator, part))
+def read(context: StoreContext, locator: str = "kv/team/db", part: str = "password") -> str:
+    return CachedDocuments(Vault(context).read).resolve(Reference("vault", locator, part))
 
 
-def reason(surroundings: StoreContext, locator: str = "kv/team/db", part: str = "password") -> str:
+def read_and_fail(context: StoreContext, locator: str = "kv/team/db", part: str = "password") -> str:
     with pytest.raises(SecretUnavailable) as raised:
-        read(surroundings, locator, part)
+        read(context, locator, part)
     assert "canary" not in repr(raised.value) + repr(raised.value.__cause__)
     assert "the-token" not in repr(raised.value)
     return raised.value.reason
 
 
-def refused(around: Around, script: Script, timeout: float = 10) -> str:
-    """Why there is no value, from a server with this script."""
+def fail_with_script(make_context: MakeContext, script: Script, timeout: float = 10) -> str:
+    """Return the reason for the missing value, from a server with this script."""
     with serve_script(script) as running:
-        return reason(around(timeout, VAULT_ADDR=address(running), VAULT_TOKEN="the-token"))
+        return read_and_fail(make_context(timeout, VAULT_ADDR=format_url(running), VAULT_TOKEN="the-token"))
 
 
 @pytest.mark.parametrize(
@@ -74,23 +74,25 @@ def refused(around: Around, script: Script, timeout: float = 10) -> str:
         ("kv/naïve+&db", "/v1/kv/data/na%C3%AFve%2B%26db"),
     ],
 )
-def test_the_path_is_read_as_people_and_as_the_api_write_it(
-    locator: str, target: str, around: Around
+def test_a_path_is_accepted_with_and_without_data(
+    locator: str, target: str, make_context: MakeContext
 ) -> None:
-    with serve_script(answering()) as running:
-        here = around(
-            VAULT_ADDR=address(running) + "/", VAULT_TOKEN=" the-token\n", VAULT_NAMESPACE="eu/data"
+    with serve_script(respond()) as running:
+        context = make_context(
+            VAULT_ADDR=format_url(running) + "/", VAULT_TOKEN=" the-token\n", VAULT_NAMESPACE="eu/data"
         )
-        assert read(here, locator) == "canary"
+        assert read(context, locator) == "canary"
     [seen] = running.requests
     assert (seen.method, seen.target) == ("GET", target)
     assert seen.headers["x-vault-token"] == "the-token"
     assert seen.headers["x-vault-namespace"] == "eu/data"
 
 
-def test_an_entry_is_read_once_for_all_its_keys(around: Around) -> None:
-    with serve_script(answering()) as running:
-        store = CachedDocuments(Vault(around(VAULT_ADDR=address(running), VAULT_TOKEN="the-token")).read)
+def test_a_vault_entry_is_read_once_for_all_its_keys(make_context: MakeContext) -> None:
+    with serve_script(respond()) as running:
+        store = CachedDocuments(
+            Vault(make_context(VAULT_ADDR=format_url(running), VAULT_TOKEN="the-token")).read
+        )
         values = [store.resolve(Reference("vault", "kv/db", key)) for key in ("user", "password", "port")]
     assert values == ["loader", "canary", "5432"]
     assert len(running.requests) == 1
@@ -98,10 +100,10 @@ def test_an_entry_is_read_once_for_all_its_keys(around: Around) -> None:
 
 
 @pytest.mark.parametrize(("key", "words"), [("absent", "no member `absent`"), ("nested", "neither text")])
-def test_a_key_that_is_not_there_is_told(key: str, words: str, around: Around) -> None:
-    with serve_script(answering()) as running:
-        here = around(VAULT_ADDR=address(running), VAULT_TOKEN="the-token")
-        assert words in reason(here, part=key)
+def test_a_missing_key_is_reported(key: str, words: str, make_context: MakeContext) -> None:
+    with serve_script(respond()) as running:
+        context = make_context(VAULT_ADDR=format_url(running), VAULT_TOKEN="the-token")
+        assert words in read_and_fail(context, part=key)
 
 
 @pytest.mark.parametrize(
@@ -114,8 +116,12 @@ def test_a_key_that_is_not_there_is_told(key: str, words: str, around: Around) -
             b'{"errors":[]}',
             "keeps nothing at `team/db` in a KV engine of version 2 mounted at `kv`",
         ),
-        ("404 Not Found", kept(None, deletion_time="2026-01-02T03:04:05Z", destroyed=False), "was deleted"),
-        ("404 Not Found", kept(None, deletion_time="", destroyed=True), "was destroyed"),
+        (
+            "404 Not Found",
+            encode_entry(None, deletion_time="2026-01-02T03:04:05Z", destroyed=False),
+            "was deleted",
+        ),
+        ("404 Not Found", encode_entry(None, deletion_time="", destroyed=True), "was destroyed"),
         ("404 Not Found", b"<html>canary</html>", "keeps nothing"),
         ("429 Too Many Requests", b"{}", "asked too often"),
         ("501 Not Implemented", b"{}", "not initialised"),
@@ -128,19 +134,21 @@ def test_a_key_that_is_not_there_is_told(key: str, words: str, around: Around) -
         ("200 OK", b"x" * (MAX_BYTES + 1), "larger than 1024 KiB"),
     ],
 )
-def test_what_vault_refuses_is_told_by_its_status(
-    status: str, body: bytes, words: str, around: Around
+def test_a_vault_refusal_is_reported_by_status(
+    status: str, body: bytes, words: str, make_context: MakeContext
 ) -> None:
-    assert words in refused(around, answering(body, status))
+    assert words in fail_with_script(make_context, respond(body, status))
 
 
 @pytest.mark.parametrize(
     "status", ["301 Moved", "302 Found", "303 See Other", "307 Temporary", "308 Permanent"]
 )
-def test_a_redirect_is_not_followed(status: str, around: Around) -> None:
-    with serve_script(answering()) as elsewhere:
-        told = refused(around, answering(b"", status, f"Location: {address(elsewhere)}/v1/kv/data/team/db"))
-    assert "not followed" in told
+def test_a_redirect_is_not_followed(status: str, make_context: MakeContext) -> None:
+    with serve_script(respond()) as elsewhere:
+        text = fail_with_script(
+            make_context, respond(b"", status, f"Location: {format_url(elsewhere)}/v1/kv/data/team/db")
+        )
+    assert "not followed" in text
     assert elsewhere.requests == []
 
 
@@ -148,12 +156,15 @@ def test_a_redirect_is_not_followed(status: str, around: Around) -> None:
     "script",
     [
         lambda wire, _: wire.hang(),
-        lambda wire, _: (wire.send(b"HTTP/1.1 200 OK\r\n\r\n" + kept()), wire.hang()),
+        lambda wire, _: (wire.send(b"HTTP/1.1 200 OK\r\n\r\n" + encode_entry()), wire.hang()),
     ],
     ids=["silence", "no end"],
 )
-def test_a_server_that_says_nothing_more_is_given_up(script: Script, around: Around) -> None:
-    assert refused(around, script, timeout=0.5) == "Vault cannot be asked: there was no answer within 0.5 s"
+def test_a_silent_server_ends_at_the_timeout(script: Script, make_context: MakeContext) -> None:
+    assert (
+        fail_with_script(make_context, script, timeout=0.5)
+        == "Vault cannot be asked: there was no answer within 0.5 s"
+    )
 
 
 @pytest.mark.parametrize(
@@ -165,7 +176,7 @@ def test_a_server_that_says_nothing_more_is_given_up(script: Script, around: Aro
     ],
     ids=["headers", "body", "body of any length"],
 )
-def test_a_server_that_drips_is_cut_off_long_before_it_ends(head: bytes, around: Around) -> None:
+def test_a_dripping_server_is_cut_off_at_the_timeout(head: bytes, make_context: MakeContext) -> None:
     ended = []
 
     def script(wire: ServerConnection, _: ReceivedRequest) -> None:
@@ -173,7 +184,10 @@ def test_a_server_that_drips_is_cut_off_long_before_it_ends(head: bytes, around:
         wire.drip(b"x" * 200)
         ended.append(not wire.closing.is_set())
 
-    assert refused(around, script, timeout=0.5) == "Vault cannot be asked: there was no answer within 0.5 s"
+    assert (
+        fail_with_script(make_context, script, timeout=0.5)
+        == "Vault cannot be asked: there was no answer within 0.5 s"
+    )
     assert True not in ended
 
 
@@ -187,18 +201,18 @@ def test_a_server_that_drips_is_cut_off_long_before_it_ends(head: bytes, around:
     ],
     ids=["reset", "closed", "another protocol", "too many headers"],
 )
-def test_a_connection_that_breaks_is_told(script: Script, around: Around) -> None:
-    assert "the connection failed" in refused(around, script)
+def test_a_broken_connection_is_reported(script: Script, make_context: MakeContext) -> None:
+    assert "the connection failed" in fail_with_script(make_context, script)
 
 
-def test_a_body_that_breaks_off_is_no_entry(around: Around) -> None:
-    body = build_response(kept())
-    assert "not an entry" in refused(around, lambda wire, _: wire.send(body[:-20]))
+def test_a_truncated_body_is_no_entry(make_context: MakeContext) -> None:
+    body = build_response(encode_entry())
+    assert "not an entry" in fail_with_script(make_context, lambda wire, _: wire.send(body[:-20]))
 
 
-def test_a_port_where_nobody_listens_is_told(around: Around) -> None:
-    here = around(VAULT_ADDR=f"http://127.0.0.1:{find_free_port()}", VAULT_TOKEN="the-token")
-    assert "the connection failed (ConnectionRefusedError)" in reason(here)
+def test_a_refused_connection_is_reported(make_context: MakeContext) -> None:
+    context = make_context(VAULT_ADDR=f"http://127.0.0.1:{find_free_port()}", VAULT_TOKEN="the-token")
+    assert "the connection failed (ConnectionRefusedError)" in read_and_fail(context)
 
 
 @pytest.mark.parametrize(
@@ -223,28 +237,28 @@ def test_a_port_where_nobody_listens_is_told(around: Around) -> None:
         ),
     ],
 )
-def test_settings_that_cannot_work_are_told_before_anything_is_sent(
-    environ: dict[str, str], words: str, around: Around
+def test_invalid_settings_are_reported_before_any_request(
+    environ: dict[str, str], words: str, make_context: MakeContext
 ) -> None:
-    assert words in reason(around(**environ))
+    assert words in read_and_fail(make_context(**environ))
 
 
 HOST = "vault.example.test"
 
 
-def through_a_proxy(running: ScriptedServer, **more: str) -> dict[str, str]:
-    """Settings for a host that only the proxy knows, which is the server at the far end as well."""
+def proxy_settings(running: ScriptedServer, **more: str) -> dict[str, str]:
+    """Make settings for a host that only the proxy can resolve; the proxy is itself the server."""
     proxy = f"http://me:it%40proxy@127.0.0.1:{running.port}"
     return {"VAULT_ADDR": f"https://{HOST}", "VAULT_TOKEN": "the-token", "HTTPS_PROXY": proxy, **more}
 
 
 @pytest.mark.parametrize("variable", ["VAULT_CACERT", "SSL_CERT_FILE"])
 def test_tls_through_a_proxy_shows_the_token_to_vault_only(
-    variable: str, around: Around, tmp_path: Path
+    variable: str, make_context: MakeContext, tmp_path: Path
 ) -> None:
-    context, certificate = make_server_context(HOST, tmp_path)
-    with serve_script(answering(), tls=context, tunnel=True) as running:
-        assert read(around(**through_a_proxy(running, **{variable: str(certificate)}))) == "canary"
+    tls, certificate = make_server_context(HOST, tmp_path)
+    with serve_script(respond(), tls=tls, tunnel=True) as running:
+        assert read(make_context(**proxy_settings(running, **{variable: str(certificate)}))) == "canary"
     connect, request = running.requests
     assert (connect.method, connect.target) == ("CONNECT", f"{HOST}:443")
     assert connect.headers["proxy-authorization"] == "Basic bWU6aXRAcHJveHk="
@@ -254,45 +268,47 @@ def test_tls_through_a_proxy_shows_the_token_to_vault_only(
 
 
 @pytest.mark.parametrize("presented", [HOST, "elsewhere.example.test"])
-def test_a_certificate_that_nobody_vouches_for_gets_no_token(
-    presented: str, around: Around, tmp_path: Path
+def test_an_unverified_server_gets_no_token(
+    presented: str, make_context: MakeContext, tmp_path: Path
 ) -> None:
-    context, certificate = make_server_context(presented, tmp_path)
+    tls, certificate = make_server_context(presented, tmp_path)
     trusted = {} if presented == HOST else {"VAULT_CACERT": str(certificate)}
-    with serve_script(answering(), tls=context, tunnel=True) as running:
-        assert "certificate cannot be verified" in reason(around(**through_a_proxy(running, **trusted)))
+    with serve_script(respond(), tls=tls, tunnel=True) as running:
+        assert "certificate cannot be verified" in read_and_fail(
+            make_context(**proxy_settings(running, **trusted))
+        )
     assert [each.method for each in running.requests] == ["CONNECT"]
 
 
-def test_a_tls_handshake_that_drips_is_given_up(around: Around) -> None:
+def test_a_dripping_tls_handshake_ends_at_the_timeout(make_context: MakeContext) -> None:
     def drip(wire: ServerConnection, _: ReceivedRequest) -> None:
         wire.send(b"HTTP/1.1 200 Connected\r\n\r\n")
         wire.drip(b"\x16\x03\x03\x40\x00" + b"x" * 500)
 
     with serve_script(drip) as running:
-        assert "no answer within 0.5 s" in reason(around(0.5, **through_a_proxy(running)))
+        assert "no answer within 0.5 s" in read_and_fail(make_context(0.5, **proxy_settings(running)))
 
 
-def test_authorities_that_cannot_be_read_are_told(around: Around, tmp_path: Path) -> None:
-    context, _ = make_server_context(HOST, tmp_path)
-    with serve_script(answering(), tls=context, tunnel=True) as running:
-        here = around(**through_a_proxy(running, VAULT_CACERT=str(tmp_path / "absent.pem")))
-        assert "certificate authorities" in reason(here)
+def test_an_unreadable_ca_bundle_is_reported(make_context: MakeContext, tmp_path: Path) -> None:
+    tls, _ = make_server_context(HOST, tmp_path)
+    with serve_script(respond(), tls=tls, tunnel=True) as running:
+        context = make_context(**proxy_settings(running, VAULT_CACERT=str(tmp_path / "absent.pem")))
+        assert "certificate authorities" in read_and_fail(context)
 
 
-def test_loopback_and_excluded_hosts_are_asked_without_the_proxy() -> None:
+def test_loopback_and_excluded_hosts_bypass_the_proxy() -> None:
     proxy = {"https_proxy": "proxy.example:3128", "no_proxy": ".internal"}
     assert parse_server("http://127.0.0.1:8200", proxy).proxy is None
     assert parse_server("https://vault.internal", proxy).proxy is None
-    way = parse_server("https://vault.example", proxy)
-    assert way.proxy is not None
-    assert way.proxy.hostname == "proxy.example"
+    server = parse_server("https://vault.example", proxy)
+    assert server.proxy is not None
+    assert server.proxy.hostname == "proxy.example"
 
 
-def test_a_server_shows_no_password_of_its_proxy() -> None:
-    way = parse_server("https://vault.example", {"https_proxy": "http://me:canary@proxy.example:3128"})
-    assert isinstance(way, Server)
-    assert "canary" not in repr(way)
+def test_the_repr_of_a_server_hides_the_proxy_password() -> None:
+    server = parse_server("https://vault.example", {"https_proxy": "http://me:canary@proxy.example:3128"})
+    assert isinstance(server, Server)
+    assert "canary" not in repr(server)
 
 
 @pytest.mark.parametrize(
@@ -312,7 +328,7 @@ def test_a_server_shows_no_password_of_its_proxy() -> None:
         ("kv/a%2e", "password", False),
     ],
 )
-def test_a_reference_is_a_mount_a_path_and_a_key(locator: str, part: str, is_fine: bool) -> None:
+def test_a_reference_has_a_mount_a_path_and_a_key(locator: str, part: str, is_fine: bool) -> None:
     found = validate_reference(Reference("vault", locator, part))
     assert (found is None) == is_fine
     assert found is None or all(found)
@@ -320,16 +336,16 @@ def test_a_reference_is_a_mount_a_path_and_a_key(locator: str, part: str, is_fin
 
 @small_and_large("count", 25, 500)
 def test_every_malformed_answer_is_a_reason_or_the_value_and_takes_no_longer_than_a_look_up(
-    count: int, around: Around
+    count: int, make_context: MakeContext
 ) -> None:
     answers: list[MalformedAnswer] = []
     with serve_script(lambda wire, _: answers[-1].send(wire)) as running:
-        here = around(0.5, VAULT_ADDR=address(running), VAULT_TOKEN="the-token")
+        context = make_context(0.5, VAULT_ADDR=format_url(running), VAULT_TOKEN="the-token")
         for number in range(count):
-            answers.append(build_malformed_answer(Random(f"vault {number}"), 200, kept()))
+            answers.append(build_malformed_answer(Random(f"vault {number}"), 200, encode_entry()))
             began = time.monotonic()
             try:
-                assert read(here) == "canary", answers[-1].name
+                assert read(context) == "canary", answers[-1].name
             except SecretUnavailable as unavailable:
                 assert "canary" not in unavailable.reason
                 assert "(ValueError)" not in unavailable.reason, answers[-1].name

@@ -1,4 +1,4 @@
-"""The `secrets` block of a project file."""
+"""Test the `secrets` block of a project file."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from reconciler.spec.project import Project, read_project
 SCHEMES = {name: (lambda reference: None) for name in ("env", "file", "vault")}
 
 
-def project(directory: Path, block: str) -> Project:
+def load_project(directory: Path, block: str) -> Project:
     (directory / "r.yaml").write_text(f"version: 1\nspecs: [a.yaml]\n{block}\n")
     return read_project(directory / "r.yaml", directory)
 
 
-def finding(directory: Path, block: str) -> Diagnostic:
+def load_and_fail(directory: Path, block: str) -> Diagnostic:
     with pytest.raises(ReconcilerError) as raised:
-        project(directory, block)
+        load_project(directory, block)
     [only] = raised.value.diagnostics
     return only
 
 
 def test_without_a_block_everything_is_allowed_and_no_command_is_named(tmp_path: Path) -> None:
-    rules = project(tmp_path, "").content.secrets
+    rules = load_project(tmp_path, "").content.secrets
     assert rules == SecretRules()
     sources, findings = build_allowed_sources(rules, SCHEMES)
     assert (sources.allow, findings) == (None, [])
 
 
-def test_a_block_is_read_with_the_places_of_its_globs(tmp_path: Path) -> None:
-    rules = project(
+def test_a_block_is_read_with_the_spans_of_its_globs(tmp_path: Path) -> None:
+    rules = load_project(
         tmp_path,
         'secrets:\n  allow: ["env:A_*", "file:./keys/*"]\n  commands: {op: [op, read, "a b"]}\n  timeout: 5',
     ).content.secrets
@@ -49,7 +49,9 @@ def test_a_block_is_read_with_the_places_of_its_globs(tmp_path: Path) -> None:
 
 
 def test_an_empty_list_allows_nothing(tmp_path: Path) -> None:
-    sources, _ = build_allowed_sources(project(tmp_path, "secrets: {allow: []}").content.secrets, SCHEMES)
+    sources, _ = build_allowed_sources(
+        load_project(tmp_path, "secrets: {allow: []}").content.secrets, SCHEMES
+    )
     assert not sources.allows(Reference("env", "A"))
 
 
@@ -70,14 +72,14 @@ def test_an_empty_list_allows_nothing(tmp_path: Path) -> None:
         ("secrets: []", "3:10"),
     ],
 )
-def test_another_shape_is_an_error_at_its_place(block: str, place: str, tmp_path: Path) -> None:
-    found = finding(tmp_path, block)
+def test_another_shape_is_an_error_at_its_span(block: str, place: str, tmp_path: Path) -> None:
+    found = load_and_fail(tmp_path, block)
     assert (found.code, str(found.span)) == ("wrong-shape", f"r.yaml:{place}")
     assert found.help
 
 
-def test_an_unknown_key_is_an_error_with_the_nearest(tmp_path: Path) -> None:
-    assert finding(tmp_path, "secrets: {alow: []}").help == "did you mean `allow`?"
+def test_an_unknown_key_is_an_error_with_a_suggestion(tmp_path: Path) -> None:
+    assert load_and_fail(tmp_path, "secrets: {alow: []}").help == "did you mean `allow`?"
 
 
 @pytest.mark.parametrize(
@@ -89,7 +91,7 @@ def test_an_unknown_key_is_an_error_with_the_nearest(tmp_path: Path) -> None:
         ("A_*", "write for example `env:MARKETING_*`"),
     ],
 )
-def test_a_glob_that_covers_nothing_is_an_error_at_its_place(glob: str, advice: str, tmp_path: Path) -> None:
-    rules = project(tmp_path, f'secrets: {{allow: ["env:X", "{glob}"]}}').content.secrets
+def test_a_glob_that_covers_nothing_is_an_error_at_its_span(glob: str, advice: str, tmp_path: Path) -> None:
+    rules = load_project(tmp_path, f'secrets: {{allow: ["env:X", "{glob}"]}}').content.secrets
     [found] = build_allowed_sources(rules, SCHEMES)[1]
     assert (found.code, str(found.span), found.help) == ("bad-allow", "r.yaml:3:28", advice)

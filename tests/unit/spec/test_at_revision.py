@@ -1,4 +1,4 @@
-"""Reading the specs of an earlier revision: the same files are found there as in the work tree."""
+"""Test reading the specs at a git revision: it finds the same files as in the work tree."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FILES = (
 )
 
 
-def write(folder: Path, name: str, text: str) -> None:
+def write_file(folder: Path, name: str, text: str) -> None:
     file = folder / name
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text)
@@ -34,10 +34,10 @@ def write(folder: Path, name: str, text: str) -> None:
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    """A folder with spec files in many places."""
+    """Create a repository with spec files in many folders."""
     for number, name in enumerate(FILES):
-        write(tmp_path, f"specs/{name}", f"version: 1\ngroups:\n  group_{number}: {{}}\n")
-    write(tmp_path, "outside/x.yaml", "version: 1\ngroups:\n  outside: {}\n")
+        write_file(tmp_path, f"specs/{name}", f"version: 1\ngroups:\n  group_{number}: {{}}\n")
+    write_file(tmp_path, "outside/x.yaml", "version: 1\ngroups:\n  outside: {}\n")
     return tmp_path
 
 
@@ -57,7 +57,7 @@ def repository(tmp_path: Path) -> Path:
     ],
 )
 def test_a_glob_finds_the_same_files_at_a_revision(repository: Path, patterns: str) -> None:
-    write(repository, "specs/reconciler.yaml", f"version: 1\nspecs: {patterns}\n")
+    write_file(repository, "specs/reconciler.yaml", f"version: 1\nspecs: {patterns}\n")
     commit(repository, "here")
     then = load_at_revision(PROJECT, repository, "here", os.environ)
     now = load_strictly(PROJECT, repository)
@@ -65,22 +65,22 @@ def test_a_glob_finds_the_same_files_at_a_revision(repository: Path, patterns: s
     assert [each.key for each in then.groups] == [each.key for each in now.groups]
 
 
-def test_nothing_stays_in_the_temporary_folder(
+def test_the_temporary_folder_is_empty_afterwards(
     repository: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place = tmp_path_factory.mktemp("temporary")
     monkeypatch.setattr("tempfile.tempdir", str(place))
-    write(repository, "specs/reconciler.yaml", "version: 1\nspecs: ['groups/*.yaml', 'missing.yaml']\n")
+    write_file(repository, "specs/reconciler.yaml", "version: 1\nspecs: ['groups/*.yaml', 'missing.yaml']\n")
     commit(repository, "here")
     with pytest.raises(ReconcilerError):
         load_at_revision(PROJECT, repository, "here", os.environ)
     assert list(place.iterdir()) == []
 
 
-def test_the_work_tree_and_the_index_are_left_alone(repository: Path) -> None:
-    write(repository, "specs/reconciler.yaml", "version: 1\nspecs: ['groups/*.yaml']\n")
+def test_the_work_tree_and_the_index_stay_unchanged(repository: Path) -> None:
+    write_file(repository, "specs/reconciler.yaml", "version: 1\nspecs: ['groups/*.yaml']\n")
     commit(repository, "here")
-    write(repository, "specs/groups/a.yaml", "version: 1\ngroups:\n  new: {}\n")
+    write_file(repository, "specs/groups/a.yaml", "version: 1\ngroups:\n  new: {}\n")
     before = {file: file.stat().st_mtime_ns for file in sorted(repository.rglob("*"))}
     then = load_at_revision(PROJECT, repository, "here", os.environ)
     assert "new" not in {each.key for each in then.groups}
@@ -88,7 +88,7 @@ def test_the_work_tree_and_the_index_are_left_alone(repository: Path) -> None:
 
 
 def test_a_project_file_that_is_a_link_is_followed(repository: Path) -> None:
-    write(repository, "environments/prod.yaml", "version: 1\nspecs: ['groups/*.yaml']\nprotected: [a]\n")
+    write_file(repository, "environments/prod.yaml", "version: 1\nspecs: ['groups/*.yaml']\nprotected: [a]\n")
     (repository / "specs" / "reconciler.yaml").symlink_to("../environments/prod.yaml")
     commit(repository, "here")
     project = read_project_at_revision(PROJECT, repository, "here", os.environ)
@@ -96,8 +96,8 @@ def test_a_project_file_that_is_a_link_is_followed(repository: Path) -> None:
     assert project.root.span.path == "specs/reconciler.yaml@here"
 
 
-def test_places_are_shown_from_where_a_person_stands(repository: Path) -> None:
-    write(repository, "specs/reconciler.yaml", "version: 1\nspecs: ['groups/*.yaml']\n")
+def test_paths_are_shown_relative_to_the_working_directory(repository: Path) -> None:
+    write_file(repository, "specs/reconciler.yaml", "version: 1\nspecs: ['groups/*.yaml']\n")
     commit(repository, "here")
     inside = read_project_at_revision(Path("reconciler.yaml"), repository / "specs", "here", os.environ)
     assert inside.root.span.path == "reconciler.yaml@here"
@@ -107,9 +107,9 @@ def test_places_are_shown_from_where_a_person_stands(repository: Path) -> None:
     assert beside.root.span.path == "specs/reconciler.yaml@here"
 
 
-def test_a_tree_that_no_checkout_could_have_writes_nothing_outside(repository: Path) -> None:
-    """Git lets somebody make such a tree by hand, and `git fetch` may bring it."""
-    write(repository, "specs/reconciler.yaml", "version: 1\nspecs: ['**/*.yaml']\n")
+def test_a_tree_with_a_parent_folder_entry_writes_nothing_outside(repository: Path) -> None:
+    """A user can make such a tree by hand, and `git fetch` may bring it."""
+    write_file(repository, "specs/reconciler.yaml", "version: 1\nspecs: ['**/*.yaml']\n")
     commit(repository, "here")
     name = run_git(repository, "rev-parse", "here:specs")
     entry = b"40000 ..\0" + bytes.fromhex(name)
@@ -120,8 +120,8 @@ def test_a_tree_that_no_checkout_could_have_writes_nothing_outside(repository: P
     assert open_repository(path, "shown", evil, os.environ).files == {}
 
 
-def test_an_object_that_is_missing_is_told(repository: Path) -> None:
-    write(repository, "specs/reconciler.yaml", "version: 1\nspecs: ['groups/*.yaml']\n")
+def test_a_missing_git_object_is_reported(repository: Path) -> None:
+    write_file(repository, "specs/reconciler.yaml", "version: 1\nspecs: ['groups/*.yaml']\n")
     commit(repository, "here")
     name = run_git(repository, "rev-parse", "here:specs/groups/a.yaml")
     (repository / ".git" / "objects" / name[:2] / name[2:]).unlink()

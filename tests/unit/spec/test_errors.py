@@ -1,4 +1,4 @@
-"""What pydantic finds, told in the words of specs."""
+"""Test validation errors of pydantic, reported in the terms of specs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Outer(BaseModel):
     inner: Inner | None = None
 
 
-def finding(text: str) -> Diagnostic:
+def validate_and_fail(text: str) -> Diagnostic:
     root = parse(text, "a.yaml")
     with pytest.raises(ValidationError) as raised:
         Outer.model_validate(to_plain(root))
@@ -39,12 +39,12 @@ def finding(text: str) -> Diagnostic:
 
 
 def test_the_choices_of_a_closed_list_are_named() -> None:
-    assert finding("inner: {mood: canary}\n").message == "`mood` must be `good` or `bad`"
-    assert finding("inner: {when: canary}\n").help == "write `now` or `later`"
+    assert validate_and_fail("inner: {mood: canary}\n").message == "`mood` must be `good` or `bad`"
+    assert validate_and_fail("inner: {when: canary}\n").help == "write `now` or `later`"
 
 
-def test_a_nested_unknown_key_is_compared_with_the_keys_of_its_own_mapping() -> None:
-    problem = finding("inner: {runn: true}\n")
+def test_a_nested_unknown_key_gets_a_suggestion_from_its_own_mapping() -> None:
+    problem = validate_and_fail("inner: {runn: true}\n")
     assert (problem.code, problem.help, str(problem.span)) == (
         "unknown-key",
         "did you mean `run`?",
@@ -52,7 +52,7 @@ def test_a_nested_unknown_key_is_compared_with_the_keys_of_its_own_mapping() -> 
     )
 
 
-def test_a_finding_of_no_known_kind_still_has_a_place_and_never_the_value() -> None:
-    problem = finding("inner: {run: canary}\n")
+def test_a_finding_of_unknown_kind_has_a_span_and_never_the_value() -> None:
+    problem = validate_and_fail("inner: {run: canary}\n")
     assert (problem.code, str(problem.span)) == ("wrong-shape", "a.yaml:1:14")
     assert "canary" not in problem.message + problem.help

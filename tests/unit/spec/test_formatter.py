@@ -1,4 +1,4 @@
-"""`fmt` changes layout and nothing else."""
+"""Test that `fmt` changes only the layout."""
 
 from __future__ import annotations
 
@@ -81,15 +81,15 @@ groups:
 """.replace("⎵", "   ")
 
 
-def meaning(text: str) -> str:
+def parse_meaning(text: str) -> str:
     return json.dumps(to_plain(parse(text, "x")), sort_keys=True)
 
 
-def test_everything_at_once() -> None:
+def test_all_rules_of_the_formatter_apply_together() -> None:
     assert format_spec(MESSY, "x") == TIDY
 
 
-def test_a_file_in_normal_form_stays_as_it_is() -> None:
+def test_a_file_in_normal_form_stays_unchanged() -> None:
     assert format_spec(TIDY, "x") == TIDY
 
 
@@ -118,11 +118,11 @@ def test_the_demo_account_is_in_normal_form(file: Path) -> None:
         ("a:\n    {b: 1,\n     c: 2}\n", "a:\n    {b: 1,\n     c: 2}\n"),
     ],
 )
-def test_layout(before: str, after: str) -> None:
+def test_the_layout_is_normalized(before: str, after: str) -> None:
     assert format_spec(before, "x") == after
 
 
-def test_an_order_that_anchors_forbid_is_left_alone() -> None:
+def test_an_order_required_by_anchors_is_kept() -> None:
     text = "groups:\n  a:\n    destination: {config: {x: &n X}}\n    name: *n\n"
     assert format_spec(text, "x") == text
 
@@ -132,7 +132,7 @@ def test_settings_of_other_kinds_keep_their_order() -> None:
     assert format_spec(text, "x") == text
 
 
-def test_what_cannot_be_read_is_refused() -> None:
+def test_an_unreadable_file_is_refused() -> None:
     with pytest.raises(ReconcilerError):
         format_spec("a: [\n", "x")
 
@@ -164,17 +164,17 @@ EDITS = st.lists(st.tuples(st.integers(0, len(MESSY)), st.integers(0, 6), PIECES
 
 @settings(max_examples=200)
 @given(EDITS)
-def test_meaning_and_comments_survive_and_a_second_run_changes_nothing(
+def test_formatting_keeps_meaning_and_comments_and_is_idempotent(
     edits: list[tuple[int, int, str]],
 ) -> None:
     text = MESSY
     for place, length, piece in edits:
         text = text[:place] + piece + text[place + length :]
     try:
-        before = meaning(text)
+        before = parse_meaning(text)
     except ReconcilerError:
         return
     after = format_spec(text, "x")
-    assert meaning(after) == before
+    assert parse_meaning(after) == before
     assert sorted(re.findall(r"#.*?(?=\s*$)", after, re.M)) == sorted(re.findall(r"#.*?(?=\s*$)", text, re.M))
     assert format_spec(after, "x") == after

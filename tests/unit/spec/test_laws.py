@@ -1,4 +1,4 @@
-"""Laws of reading: nothing but ReconcilerError, and spans that point at what was written."""
+"""Test laws of reading: every failure is a ReconcilerError, and spans point at the written text."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ EDITS = st.lists(
 )
 
 
-def edited(text: str, edits: list[tuple[int, int, str]]) -> str:
+def apply_edits(text: str, edits: list[tuple[int, int, str]]) -> str:
     for at, length, fragment in edits:
         text = text[:at] + fragment + text[at + length :]
     return text
@@ -93,10 +93,10 @@ def check_place(span: Span, lines: list[str]) -> None:
 
 @settings(max_examples=600)
 @given(EDITS)
-def test_a_mutated_text_parses_or_fails_with_findings_at_places_of_the_text(
+def test_a_mutated_text_parses_or_fails_with_spans_inside_the_text(
     edits: list[tuple[int, int, str]],
 ) -> None:
-    text = edited(SPEC, edits)
+    text = apply_edits(SPEC, edits)
     try:
         parse(text, "a.yaml")
     except ReconcilerError as error:
@@ -112,7 +112,7 @@ def test_a_mutated_file_loads_or_fails_with_findings(edits: list[tuple[int, int,
     with tempfile.TemporaryDirectory() as directory:
         project = Path(directory) / "reconciler.yaml"
         project.write_text("version: 1\nspecs: [a.yaml]\n", encoding="utf-8")
-        mutated = edited(SPEC, edits).encode("utf-8", "surrogatepass")
+        mutated = apply_edits(SPEC, edits).encode("utf-8", "surrogatepass")
         (project.parent / "a.yaml").write_bytes(mutated)
         try:
             load_strictly(project, project.parent)
@@ -130,15 +130,17 @@ VALUES = st.recursive(
 )
 
 
-def written(value: object, indent: int) -> str:
-    """A value in block style, its scalars as they stand."""
+def render_value(value: object, indent: int) -> str:
+    """Render a value in block style, its scalars unchanged."""
     pad = " " * indent
     if isinstance(value, dict) and value:
-        return "\n" + "\n".join(f"{pad}{key}: {written(each, indent + 2)}" for key, each in value.items())
+        return "\n" + "\n".join(
+            f"{pad}{key}: {render_value(each, indent + 2)}" for key, each in value.items()
+        )
     if isinstance(value, list) and value and not any(isinstance(each, list | dict) for each in value):
-        return "[" + ", ".join(written(each, 0) for each in value) + "]"
+        return "[" + ", ".join(render_value(each, 0) for each in value) + "]"
     if isinstance(value, list) and value:
-        return "\n" + "\n".join(f"{pad}- {written(each, indent + 2)}" for each in value)
+        return "\n" + "\n".join(f"{pad}- {render_value(each, indent + 2)}" for each in value)
     return {"None": "null", "True": "true", "False": "false"}.get(str(value), str(value))
 
 
@@ -157,7 +159,7 @@ def check_keys(node: Node, lines: list[str]) -> int:
 @settings(max_examples=150)
 @given(st.dictionaries(PLAIN_KEYS, VALUES, min_size=1, max_size=5))
 def test_the_span_of_every_plain_key_covers_the_key(document: dict[str, object]) -> None:
-    text = written(document, 0).lstrip("\n") + "\n"
+    text = render_value(document, 0).lstrip("\n") + "\n"
     assert check_keys(parse(text, "a.yaml"), text.split("\n")) >= len(document)
 
 

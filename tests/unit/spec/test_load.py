@@ -1,4 +1,4 @@
-"""From a project file and its specs to groups, or to findings of all files together."""
+"""Test loading a project: groups, or the findings of all files together."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ PROJECT = "version: 1\nspecs: ['groups/*.yaml']\n"
 GROUP = "version: 1\ngroups:\n  alpha: {}\n"
 
 
-def write(directory: Path, **files: str) -> Path:
-    """Files by name: `groups__a` is `groups/a.yaml`."""
+def write_files(directory: Path, **files: str) -> Path:
+    """Write files by name: `groups__a` is `groups/a.yaml`."""
     for name, text in files.items():
         file = directory / (name.replace("__", "/") + ".yaml")
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -24,36 +24,36 @@ def write(directory: Path, **files: str) -> Path:
     return directory / "reconciler.yaml"
 
 
-def loaded(directory: Path, **files: str) -> LoadedProject:
-    return load_strictly(write(directory, **files), directory)
+def load_files(directory: Path, **files: str) -> LoadedProject:
+    return load_strictly(write_files(directory, **files), directory)
 
 
-def only_group(directory: Path, **files: str) -> GroupSpec:
-    [group] = loaded(directory, **files).groups
+def load_group(directory: Path, **files: str) -> GroupSpec:
+    [group] = load_files(directory, **files).groups
     return group
 
 
-def findings(directory: Path, **files: str) -> list[Diagnostic]:
-    project = write(directory, **files)
+def find_problems(directory: Path, **files: str) -> list[Diagnostic]:
+    project = write_files(directory, **files)
     with pytest.raises(ReconcilerError) as raised:
         load_strictly(project, directory)
     return list(raised.value.diagnostics)
 
 
-def finding(directory: Path, **files: str) -> Diagnostic:
-    [only] = findings(directory, **files)
+def find_problem(directory: Path, **files: str) -> Diagnostic:
+    [only] = find_problems(directory, **files)
     return only
 
 
 def test_a_group_has_its_key_as_name_and_may_lack_a_destination(tmp_path: Path) -> None:
-    group = only_group(tmp_path, reconciler=PROJECT, groups__a=GROUP)
+    group = load_group(tmp_path, reconciler=PROJECT, groups__a=GROUP)
     assert (group.key, group.name, group.id, group.destination) == ("alpha", "alpha", None, None)
     assert str(group.key_span) == str(group.name_span) == "groups/a.yaml:3:3"
 
 
-def test_id_and_name_are_read_with_the_place_of_the_name(tmp_path: Path) -> None:
+def test_id_and_name_are_read_with_the_span_of_the_name(tmp_path: Path) -> None:
     text = "version: 1\ngroups:\n  alpha:\n    id: decent_dropsy\n    name: Shared lake\n"
-    group = only_group(tmp_path, reconciler=PROJECT, groups__a=text)
+    group = load_group(tmp_path, reconciler=PROJECT, groups__a=text)
     assert (group.id, group.name, str(group.name_span)) == (
         "decent_dropsy",
         "Shared lake",
@@ -62,7 +62,7 @@ def test_id_and_name_are_read_with_the_place_of_the_name(tmp_path: Path) -> None
 
 
 def test_a_destination_is_merged_from_defaults_profile_entry_and_overrides(tmp_path: Path) -> None:
-    group = only_group(
+    group = load_group(
         tmp_path,
         reconciler="""\
             version: 1
@@ -104,7 +104,7 @@ def test_a_destination_is_merged_from_defaults_profile_entry_and_overrides(tmp_p
 
 
 def test_an_override_can_name_another_profile(tmp_path: Path) -> None:
-    group = only_group(
+    group = load_group(
         tmp_path,
         reconciler="version: 1\nspecs: [a.yaml]\noverrides: [b.yaml]\n",
         a="version: 1\nprofiles:\n  x: {region: X}\n  y: {region: Y}\n"
@@ -116,7 +116,7 @@ def test_an_override_can_name_another_profile(tmp_path: Path) -> None:
 
 
 def test_groups_are_sorted_by_key_and_files_by_path(tmp_path: Path) -> None:
-    got = loaded(
+    got = load_files(
         tmp_path,
         reconciler=PROJECT,
         groups__b="version: 1\ngroups:\n  alpha: {}\n",
@@ -126,8 +126,8 @@ def test_groups_are_sorted_by_key_and_files_by_path(tmp_path: Path) -> None:
     assert got.files == ("groups/a.yaml", "groups/b.yaml")
 
 
-def test_the_account_is_known_with_its_place(tmp_path: Path) -> None:
-    got = loaded(tmp_path, reconciler=f"account_id: intently_yarn\n{PROJECT}", groups__a=GROUP)
+def test_the_account_id_is_read_with_its_span(tmp_path: Path) -> None:
+    got = load_files(tmp_path, reconciler=f"account_id: intently_yarn\n{PROJECT}", groups__a=GROUP)
     assert (got.project.content.account_id, str(got.project.account_id_span)) == (
         "intently_yarn",
         "reconciler.yaml:1:13",
@@ -135,8 +135,8 @@ def test_the_account_is_known_with_its_place(tmp_path: Path) -> None:
     assert got.project.directory == tmp_path
 
 
-def test_paths_outside_the_working_directory_are_shown_whole(tmp_path: Path) -> None:
-    project = write(tmp_path / "specs", reconciler=PROJECT, groups__a=GROUP)
+def test_paths_outside_the_working_directory_are_absolute(tmp_path: Path) -> None:
+    project = write_files(tmp_path / "specs", reconciler=PROJECT, groups__a=GROUP)
     (tmp_path / "elsewhere").mkdir()
     assert load_strictly(project, tmp_path / "elsewhere").files == (str(tmp_path / "specs/groups/a.yaml"),)
     assert load_strictly(project, tmp_path).files == ("specs/groups/a.yaml",)
@@ -144,11 +144,11 @@ def test_paths_outside_the_working_directory_are_shown_whole(tmp_path: Path) -> 
 
 def test_an_unset_without_effect_is_a_warning(tmp_path: Path) -> None:
     text = "version: 1\ngroups:\n  alpha: {destination: {regoin: {unset: true}}}\n"
-    got = loaded(tmp_path, reconciler=PROJECT, groups__a=text)
+    got = load_files(tmp_path, reconciler=PROJECT, groups__a=text)
     assert [each.code for each in got.warnings] == ["unset-nothing"]
 
 
-def test_a_missing_project_file_says_how_to_name_another(tmp_path: Path) -> None:
+def test_a_missing_project_file_is_reported_with_the_option(tmp_path: Path) -> None:
     with pytest.raises(ReconcilerError) as raised:
         load_strictly(Path("specs/reconciler.yaml"), tmp_path)
     [problem] = raised.value.diagnostics
@@ -184,10 +184,10 @@ def test_a_missing_project_file_says_how_to_name_another(tmp_path: Path) -> None
         ("version: 1\nspecs: ['reconciler*']\n", "no-match", "2:9"),
     ],
 )
-def test_a_bad_project_file_is_one_finding_at_its_place(
+def test_a_bad_project_file_is_one_finding_at_its_span(
     project: str, code: str, where: str, tmp_path: Path
 ) -> None:
-    problem = finding(tmp_path, reconciler=project, a=GROUP)
+    problem = find_problem(tmp_path, reconciler=project, a=GROUP)
     assert (problem.code, str(problem.span)) == (code, f"reconciler.yaml:{where}")
     assert problem.help
 
@@ -202,11 +202,11 @@ def test_a_bad_project_file_is_one_finding_at_its_place(
         ("{a: b}", "`{}` must be text, not a mapping", 0),
     ],
 )
-def test_a_setting_that_is_parsed_from_text_takes_nothing_else(
+def test_a_setting_parsed_from_text_accepts_only_text(
     setting: str, value: str, message: str, column: int, tmp_path: Path
 ) -> None:
     project = f"version: 1\nspecs: [a.yaml]\n{setting}: {value}\n"
-    problem = finding(tmp_path, reconciler=project, a=GROUP)
+    problem = find_problem(tmp_path, reconciler=project, a=GROUP)
     assert (problem.code, problem.message) == ("wrong-shape", message.format(setting))
     assert str(problem.span) == f"reconciler.yaml:3:{column or len(setting) + 3}"
 
@@ -246,10 +246,8 @@ def test_a_setting_that_is_parsed_from_text_takes_nothing_else(
         ("version: 1\nprofiles: {p: {}}\n", "empty-spec", ""),
     ],
 )
-def test_a_bad_spec_file_is_one_finding_at_its_place(
-    spec: str, code: str, where: str, tmp_path: Path
-) -> None:
-    problem = finding(tmp_path, reconciler=PROJECT, groups__a=spec)
+def test_a_bad_spec_file_is_one_finding_at_its_span(spec: str, code: str, where: str, tmp_path: Path) -> None:
+    problem = find_problem(tmp_path, reconciler=PROJECT, groups__a=spec)
     expected = f"groups/a.yaml:{where}" if where else "reconciler.yaml:2:9"
     assert (problem.code, str(problem.span)) == (code, expected)
     assert problem.help
@@ -270,12 +268,12 @@ def test_a_bad_spec_file_is_one_finding_at_its_place(
         ),
     ],
 )
-def test_near_misses_are_suggested(spec: str, advice: str, tmp_path: Path) -> None:
-    assert finding(tmp_path, reconciler=PROJECT, groups__a=spec).help == advice
+def test_misspelt_keys_get_suggestions(spec: str, advice: str, tmp_path: Path) -> None:
+    assert find_problem(tmp_path, reconciler=PROJECT, groups__a=spec).help == advice
 
 
-def test_the_findings_of_all_files_are_raised_together(tmp_path: Path) -> None:
-    problems = findings(
+def test_findings_of_all_files_are_raised_together(tmp_path: Path) -> None:
+    problems = find_problems(
         tmp_path,
         reconciler=PROJECT,
         groups__a="version: 1\ngroups: {a: 'x\n",
@@ -289,8 +287,8 @@ def test_the_findings_of_all_files_are_raised_together(tmp_path: Path) -> None:
     ]
 
 
-def test_what_a_broken_file_may_define_is_not_missed(tmp_path: Path) -> None:
-    problem = finding(
+def test_definitions_of_a_broken_file_are_not_reported_as_missing(tmp_path: Path) -> None:
+    problem = find_problem(
         tmp_path,
         reconciler="version: 1\nspecs: [profiles.yaml, a.yaml]\noverrides: [b.yaml]\n",
         profiles="version: 1\nprofiles: [\n",
@@ -300,15 +298,15 @@ def test_what_a_broken_file_may_define_is_not_missed(tmp_path: Path) -> None:
     assert problem.code == "yaml-syntax"
 
 
-def test_a_key_in_two_files_names_both_places(tmp_path: Path) -> None:
-    problem = finding(tmp_path, reconciler=PROJECT, groups__a=GROUP, groups__b=GROUP)
+def test_a_key_in_two_files_is_an_error_with_both_spans(tmp_path: Path) -> None:
+    problem = find_problem(tmp_path, reconciler=PROJECT, groups__a=GROUP, groups__b=GROUP)
     assert (problem.code, str(problem.span)) == ("duplicate-group", "groups/b.yaml:3:3")
     assert problem.notes == ("first described at groups/a.yaml:3:3",)
 
 
-def test_a_profile_in_two_files_names_both_places(tmp_path: Path) -> None:
+def test_a_profile_in_two_files_is_an_error_with_both_spans(tmp_path: Path) -> None:
     text = "version: 1\nprofiles: {p: {}}\ngroups: {%s: {}}\n"
-    problem = finding(tmp_path, reconciler=PROJECT, groups__a=text % "a", groups__b=text % "b")
+    problem = find_problem(tmp_path, reconciler=PROJECT, groups__a=text % "a", groups__b=text % "b")
     assert (problem.code, problem.notes) == ("duplicate-key", ("first described at groups/a.yaml:2:12",))
 
 
@@ -323,16 +321,16 @@ def test_a_profile_in_two_files_names_both_places(tmp_path: Path) -> None:
 )
 def test_an_override_only_changes_groups_that_exist(override: str, code: str, tmp_path: Path) -> None:
     project = f"{PROJECT}overrides: [prod.yaml]\n"
-    assert finding(tmp_path, reconciler=project, groups__a=GROUP, prod=override).code == code
+    assert find_problem(tmp_path, reconciler=project, groups__a=GROUP, prod=override).code == code
 
 
 def test_a_file_that_matches_twice_is_read_once(tmp_path: Path) -> None:
     project = "version: 1\nspecs: [a.yaml, './a.yaml', '*.yaml', '**/*.yaml']\n"
     (tmp_path / "link.yaml").symlink_to(tmp_path / "a.yaml")
-    assert loaded(tmp_path, reconciler=project, a=GROUP).files == ("a.yaml",)
+    assert load_files(tmp_path, reconciler=project, a=GROUP).files == ("a.yaml",)
 
 
-def test_a_glob_leaves_out_the_project_file_overrides_hidden_files_and_directories(tmp_path: Path) -> None:
+def test_a_glob_excludes_the_project_file_overrides_hidden_files_and_directories(tmp_path: Path) -> None:
     (tmp_path / "dir.yaml").mkdir()
     files = {
         "reconciler": "version: 1\nspecs: ['**/*.yaml']\noverrides: [prod.yaml]\n",
@@ -341,21 +339,21 @@ def test_a_glob_leaves_out_the_project_file_overrides_hidden_files_and_directori
         ".git__a": "not: [a spec",
         "a": GROUP,
     }
-    assert loaded(tmp_path, **files).files == ("a.yaml", "prod.yaml")
+    assert load_files(tmp_path, **files).files == ("a.yaml", "prod.yaml")
 
 
-def test_an_absolute_path_outside_the_project_is_taken_as_intended(tmp_path: Path) -> None:
-    write(tmp_path / "shared", groups=GROUP)
+def test_an_absolute_path_outside_the_project_is_accepted(tmp_path: Path) -> None:
+    write_files(tmp_path / "shared", groups=GROUP)
     project = f"version: 1\nspecs: ['{tmp_path}/shared/*.yaml']\n"
-    got = load_strictly(write(tmp_path / "specs", reconciler=project), tmp_path)
+    got = load_strictly(write_files(tmp_path / "specs", reconciler=project), tmp_path)
     assert got.files == ("shared/groups.yaml",)
 
 
 @pytest.mark.parametrize("pattern", ["link.yaml", "l*.yaml", "dir/groups.yaml"])
 def test_a_link_that_leads_out_of_the_project_is_refused(pattern: str, tmp_path: Path) -> None:
-    write(tmp_path / "outside", groups=GROUP)
+    write_files(tmp_path / "outside", groups=GROUP)
     inside = tmp_path / "specs"
-    project = write(inside, reconciler=f"version: 1\nspecs: ['{pattern}']\n")
+    project = write_files(inside, reconciler=f"version: 1\nspecs: ['{pattern}']\n")
     (inside / "link.yaml").symlink_to(tmp_path / "outside/groups.yaml")
     (inside / "dir").symlink_to(tmp_path / "outside")
     with pytest.raises(ReconcilerError) as raised:
@@ -363,21 +361,21 @@ def test_a_link_that_leads_out_of_the_project_is_refused(pattern: str, tmp_path:
     assert [each.code for each in raised.value.diagnostics] == ["outside-project"]
 
 
-def test_links_in_a_circle_end(tmp_path: Path) -> None:
+def test_circular_links_are_no_endless_loop(tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to(tmp_path)
     (tmp_path / "self.yaml").symlink_to(tmp_path / "self.yaml")
-    problem = finding(tmp_path, reconciler="version: 1\nspecs: ['**/*.yaml']\n", a=GROUP)
+    problem = find_problem(tmp_path, reconciler="version: 1\nspecs: ['**/*.yaml']\n", a=GROUP)
     assert problem.code == "file-unreadable"
 
 
-def test_a_pattern_that_matches_nothing_is_found_beside_others(tmp_path: Path) -> None:
+def test_a_pattern_without_match_is_reported_with_other_findings(tmp_path: Path) -> None:
     project = "version: 1\nspecs: [groups, 'x/*.yaml', '../y.yaml']\noverrides: [z.yaml]\n"
-    problems = findings(tmp_path, reconciler=project, groups__a=GROUP)
+    problems = find_problems(tmp_path, reconciler=project, groups__a=GROUP)
     assert sorted(each.code for each in problems) == ["no-match", "no-match", "outside-project"]
 
 
-def test_a_directory_named_as_a_spec_is_refused(tmp_path: Path) -> None:
-    problem = finding(tmp_path, reconciler="version: 1\nspecs: [groups]\n", groups__a=GROUP)
+def test_a_directory_in_specs_is_refused(tmp_path: Path) -> None:
+    problem = find_problem(tmp_path, reconciler="version: 1\nspecs: [groups]\n", groups__a=GROUP)
     assert (problem.code, str(problem.span)) == ("file-unreadable", "reconciler.yaml:2:9")
 
 
@@ -385,11 +383,11 @@ def test_a_directory_named_as_a_spec_is_refused(tmp_path: Path) -> None:
     ("entry", "hidden"),
     [("passwrod: canary", True), ("destnation: {config: {password: canary}}", True), ("nmae: Alpha", False)],
 )
-def test_the_excerpt_of_an_unknown_key_is_withheld_where_it_may_show_a_secret(
+def test_the_excerpt_of_an_unknown_key_is_hidden_if_it_may_show_a_secret(
     entry: str, hidden: bool, tmp_path: Path
 ) -> None:
     text = f"version: 1\ngroups:\n  alpha:\n    {entry}\n"
-    assert finding(tmp_path, reconciler=PROJECT, groups__a=text).secret is hidden
+    assert find_problem(tmp_path, reconciler=PROJECT, groups__a=text).secret is hidden
 
 
 def test_values_are_not_repeated_in_messages(tmp_path: Path) -> None:
@@ -402,14 +400,14 @@ def test_values_are_not_repeated_in_messages(tmp_path: Path) -> None:
             passwrod: canary
             destination: canary
         """
-    problems = findings(tmp_path, reconciler=PROJECT, groups__a=text)
+    problems = find_problems(tmp_path, reconciler=PROJECT, groups__a=text)
     assert len(problems) == 4
     for each in problems:
         assert "canary" not in f"{each.message} {each.help} {each.notes} {each.label}"
 
 
-def test_a_name_that_no_file_can_have_matches_nothing(tmp_path: Path) -> None:
-    problem = finding(tmp_path, reconciler=f"version: 1\nspecs: [{'x' * 5000}]\n", a=GROUP)
+def test_an_impossible_file_name_matches_nothing(tmp_path: Path) -> None:
+    problem = find_problem(tmp_path, reconciler=f"version: 1\nspecs: [{'x' * 5000}]\n", a=GROUP)
     assert problem.code == "no-match"
     with pytest.raises(ReconcilerError) as raised:
         load_strictly(tmp_path / ("x" * 5000), tmp_path)
@@ -428,35 +426,35 @@ def test_a_name_that_no_file_can_have_matches_nothing(tmp_path: Path) -> None:
         ("version: 1\nspecs: [a.yaml]\noverrides: b.yaml\n", GROUP, '`overrides: ["b.yaml"]`'),
     ],
 )
-def test_help_shows_the_form_to_write(project: str, spec: str, words: str, tmp_path: Path) -> None:
-    problem = finding(tmp_path, reconciler=project, groups__a=spec)
+def test_help_shows_the_correct_form(project: str, spec: str, words: str, tmp_path: Path) -> None:
+    problem = find_problem(tmp_path, reconciler=project, groups__a=spec)
     assert problem.code == "wrong-shape"
     assert words in problem.help
 
 
-def test_an_empty_list_is_not_told_to_be_no_list(tmp_path: Path) -> None:
-    problem = finding(tmp_path, reconciler="version: 1\nspecs: []\n")
+def test_an_empty_list_is_not_reported_as_another_type(tmp_path: Path) -> None:
+    problem = find_problem(tmp_path, reconciler="version: 1\nspecs: []\n")
     assert problem.message == "`specs` must be a list with at least one entry"
 
 
 @pytest.mark.parametrize(
     ("key", "like"), [("Ab-c", "ab_c"), ("'1'", "group_1"), ("Žluť", "lu"), ("'-'", "group"), ("a b", "a_b")]
 )
-def test_a_bad_key_is_named_next_to_one_that_is_good(key: str, like: str, tmp_path: Path) -> None:
-    problem = finding(tmp_path, reconciler=PROJECT, groups__a=f"version: 1\ngroups: {{{key}: {{}}}}\n")
+def test_a_bad_key_is_reported_with_a_valid_key(key: str, like: str, tmp_path: Path) -> None:
+    problem = find_problem(tmp_path, reconciler=PROJECT, groups__a=f"version: 1\ngroups: {{{key}: {{}}}}\n")
     assert problem.code == "bad-key"
     assert f"`{key.strip(chr(39))}`" in problem.message
     assert f"`{like}`" in problem.help
 
 
-def test_twins_are_told_by_what_they_share(tmp_path: Path) -> None:
+def test_twins_are_reported_by_their_common_name_or_id(tmp_path: Path) -> None:
     text = "version: 1\ngroups: {a: {name: X, id: one}, b: {name: X, id: one}}\n"
-    messages = [each.message for each in findings(tmp_path, reconciler=PROJECT, groups__a=text)]
+    messages = [each.message for each in find_problems(tmp_path, reconciler=PROJECT, groups__a=text)]
     assert messages == [
         "groups `a` and `b` have the same name `X`",
         "groups `a` and `b` have the same id `one`",
     ]
 
 
-def test_a_path_that_leads_outside_is_named(tmp_path: Path) -> None:
-    assert "`../x`" in finding(tmp_path, reconciler="version: 1\nspecs: ['../x']\n").message
+def test_a_path_outside_the_project_is_named(tmp_path: Path) -> None:
+    assert "`../x`" in find_problem(tmp_path, reconciler="version: 1\nspecs: ['../x']\n").message

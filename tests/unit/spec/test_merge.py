@@ -1,4 +1,4 @@
-"""Defaults, profile, entry and overrides, leaf by leaf."""
+"""Test the merge of defaults, profile, entry and overrides, leaf by leaf."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from reconciler.spec.nodes import MappingNode, find_span, to_plain
 from reconciler.spec.source import parse
 
 
-def table(text: str, path: str = "a.yaml") -> MappingNode:
+def parse_mapping(text: str, path: str = "a.yaml") -> MappingNode:
     return parse(f"{text}\n", path) if text != "{}" else parse("{}\n", path)
 
 
@@ -33,24 +33,26 @@ def table(text: str, path: str = "a.yaml") -> MappingNode:
         ("a: 1", "b: {c: {unset: true}, d: 1}", {"a": 1, "b": {"d": 1}}),
     ],
 )
-def test_merging(base: str, over: str, merged: dict[str, Any]) -> None:
-    assert to_plain(merge(table(base), table(over))) == merged
+def test_merge_combines_two_mappings(base: str, over: str, merged: dict[str, Any]) -> None:
+    assert to_plain(merge(parse_mapping(base), parse_mapping(over))) == merged
 
 
-def test_each_leaf_keeps_its_own_place() -> None:
-    merged = merge(table("a: {b: 1, c: 2}", "base.yaml"), table("a: {c: 3}", "over.yaml"))
+def test_each_leaf_keeps_its_span() -> None:
+    merged = merge(parse_mapping("a: {b: 1, c: 2}", "base.yaml"), parse_mapping("a: {c: 3}", "over.yaml"))
     assert find_span(merged, ("a", "b")).path == "base.yaml"
     assert find_span(merged, ("a", "c")).path == "over.yaml"
 
 
 def test_merging_changes_neither_side() -> None:
-    base, over = table("a: {b: 1}"), table("a: {c: 2}")
+    base, over = parse_mapping("a: {b: 1}"), parse_mapping("a: {c: 2}")
     merge(base, over)
     assert (to_plain(base), to_plain(over)) == ({"a": {"b": 1}}, {"a": {"c": 2}})
 
 
-def test_unsetting_what_nobody_set_is_a_warning() -> None:
-    [found] = check_unset(table("a: {b: 1}"), table("a: {c: {unset: true}, b: {unset: true}}"))
+def test_an_unset_of_an_absent_value_is_a_warning() -> None:
+    [found] = check_unset(
+        parse_mapping("a: {b: 1}"), parse_mapping("a: {c: {unset: true}, b: {unset: true}}")
+    )
     assert (found.code, found.severity) == ("unset-nothing", Severity.WARNING)
     assert "`c`" in found.message
 
@@ -59,5 +61,5 @@ def test_unsetting_what_nobody_set_is_a_warning() -> None:
     "written", ["{unset: false}", "{unset: 1}", "{unset: true, b: 1}", "{unset: 'true'}"]
 )
 def test_a_malformed_unset_is_an_error(written: str) -> None:
-    [found] = check_unset(table("a: 1"), table(f"a: {written}"))
+    [found] = check_unset(parse_mapping("a: 1"), parse_mapping(f"a: {written}"))
     assert (found.code, found.severity) == ("wrong-shape", Severity.ERROR)

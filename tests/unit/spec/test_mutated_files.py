@@ -1,4 +1,4 @@
-"""S-31: ten thousand damaged files. Each is read or refused, with a place, and none takes the process along."""
+"""S-31: test ten thousand damaged files. Each is read or refused with a span, and no file ends the process."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from reconciler.spec.source import parse
 ROOT = Path(__file__).parents[3]
 FILES = 10_000
 BATCHES = 40
-HANGS_AFTER = 10 * 60  # seconds for a whole batch, which takes about one
+HANGS_AFTER = 10 * 60  # seconds for a whole batch, which takes about one second
 
 TEMPLATES = [
     *(file.read_bytes() for file in sorted((ROOT / "specs").rglob("*.yaml"))),
@@ -45,7 +45,7 @@ groups:
   beta: {id: decent_dropsy}
 """,
 ]
-NASTY = [
+INVALID_TOKENS = [
     *(b"\x00", b"\xff\xfe", b"\xef\xbb\xbf", b"\xe2\x80\xae", b"\xed\xa0\x80", b"\r", b"\t", b"\x1b[31m"),
     *(
         b"{",
@@ -88,89 +88,89 @@ NASTY = [
 Mutation = Callable[[random.Random, bytes], bytes]
 
 
-def flip(dice: random.Random, data: bytes) -> bytes:
-    at = dice.randrange(len(data))
-    return data[:at] + bytes([dice.randrange(256)]) + data[at + 1 :]
+def flip(random_source: random.Random, data: bytes) -> bytes:
+    at = random_source.randrange(len(data))
+    return data[:at] + bytes([random_source.randrange(256)]) + data[at + 1 :]
 
 
-def cut(dice: random.Random, data: bytes) -> bytes:
-    return data[: dice.randrange(len(data))]
+def cut(random_source: random.Random, data: bytes) -> bytes:
+    return data[: random_source.randrange(len(data))]
 
 
-def drop(dice: random.Random, data: bytes) -> bytes:
-    at = dice.randrange(len(data))
-    return data[:at] + data[at + dice.randrange(1, 30) :]
+def drop(random_source: random.Random, data: bytes) -> bytes:
+    at = random_source.randrange(len(data))
+    return data[:at] + data[at + random_source.randrange(1, 30) :]
 
 
-def put(dice: random.Random, data: bytes) -> bytes:
-    at = dice.randrange(len(data))
-    return data[:at] + dice.choice(NASTY) + data[at:]
+def insert(random_source: random.Random, data: bytes) -> bytes:
+    at = random_source.randrange(len(data))
+    return data[:at] + random_source.choice(INVALID_TOKENS) + data[at:]
 
 
-def replace_token(dice: random.Random, data: bytes) -> bytes:
+def replace_token(random_source: random.Random, data: bytes) -> bytes:
     tokens = data.split(b" ")
-    tokens[dice.randrange(len(tokens))] = dice.choice(NASTY)
+    tokens[random_source.randrange(len(tokens))] = random_source.choice(INVALID_TOKENS)
     return b" ".join(tokens)
 
 
-def of_lines(change: Callable[[random.Random, list[bytes]], None]) -> Mutation:
-    def mutation(dice: random.Random, data: bytes) -> bytes:
+def mutate_lines(change: Callable[[random.Random, list[bytes]], None]) -> Mutation:
+    def mutation(random_source: random.Random, data: bytes) -> bytes:
         lines = data.split(b"\n")
-        change(dice, lines)
+        change(random_source, lines)
         return b"\n".join(lines)
 
     return mutation
 
 
-def swap_lines(dice: random.Random, lines: list[bytes]) -> None:
-    one, other = dice.randrange(len(lines)), dice.randrange(len(lines))
+def swap_lines(random_source: random.Random, lines: list[bytes]) -> None:
+    one, other = random_source.randrange(len(lines)), random_source.randrange(len(lines))
     lines[one], lines[other] = lines[other], lines[one]
 
 
-def delete_line(dice: random.Random, lines: list[bytes]) -> None:
-    del lines[dice.randrange(len(lines))]
+def delete_line(random_source: random.Random, lines: list[bytes]) -> None:
+    del lines[random_source.randrange(len(lines))]
 
 
-def repeat_line(dice: random.Random, lines: list[bytes]) -> None:
-    at = dice.randrange(len(lines))
-    lines[at:at] = [lines[at]] * dice.randrange(1, 4)
+def repeat_line(random_source: random.Random, lines: list[bytes]) -> None:
+    at = random_source.randrange(len(lines))
+    lines[at:at] = [lines[at]] * random_source.randrange(1, 4)
 
 
-def indent(dice: random.Random, lines: list[bytes]) -> None:
-    at = dice.randrange(len(lines))
-    lines[at] = dice.choice([b" ", b"  ", b"\t", b"      "]) + lines[at]
+def indent(random_source: random.Random, lines: list[bytes]) -> None:
+    at = random_source.randrange(len(lines))
+    lines[at] = random_source.choice([b" ", b"  ", b"\t", b"      "]) + lines[at]
 
 
-def outdent(dice: random.Random, lines: list[bytes]) -> None:
-    at = dice.randrange(len(lines))
+def outdent(random_source: random.Random, lines: list[bytes]) -> None:
+    at = random_source.randrange(len(lines))
     lines[at] = lines[at].removeprefix(b"  ")
 
 
 MUTATIONS: list[Mutation] = [
-    *(flip, cut, drop, put, replace_token),
-    *(of_lines(change) for change in (swap_lines, delete_line, repeat_line, indent, outdent)),
+    *(flip, cut, drop, insert, replace_token),
+    *(mutate_lines(change) for change in (swap_lines, delete_line, repeat_line, indent, outdent)),
 ]
 
 
-def mutated(batch: int) -> Iterator[bytes]:
-    """The files of one batch; the same ones in every run."""
-    dice = random.Random(batch)
+def generate_files(batch: int) -> Iterator[bytes]:
+    """Generate the files of a batch, the same in every run."""
+    random_source = random.Random(batch)
     for _ in range(FILES // BATCHES):
-        data = dice.choice(TEMPLATES)
-        for _ in range(dice.randrange(1, 4)):
-            data = dice.choice(MUTATIONS)(dice, data) or b"\n"
+        data = random_source.choice(TEMPLATES)
+        for _ in range(random_source.randrange(1, 4)):
+            data = random_source.choice(MUTATIONS)(random_source, data) or b"\n"
         yield data
 
 
 @pytest.fixture
 def watchdog() -> Iterator[None]:
-    """Ends the process with a stack where something hangs."""
+    """End the process with a stack trace if a test hangs."""
     faulthandler.dump_traceback_later(HANGS_AFTER, exit=True, file=sys.__stderr__)
     yield
     faulthandler.cancel_dump_traceback_later()
 
 
-def check(findings: tuple[Diagnostic, ...] | list[Diagnostic], data: bytes) -> None:
+def check_findings(findings: tuple[Diagnostic, ...] | list[Diagnostic], data: bytes) -> None:
     lines = data.count(b"\n") + 1
     for each in findings:
         assert each.span is not None, each
@@ -182,30 +182,30 @@ def check(findings: tuple[Diagnostic, ...] | list[Diagnostic], data: bytes) -> N
 @pytest.mark.sampled(every=10)
 @pytest.mark.usefixtures("watchdog")
 @pytest.mark.parametrize("batch", range(BATCHES))
-def test_a_damaged_file_is_read_or_refused_with_a_place(batch: int, tmp_path: Path) -> None:
+def test_a_damaged_file_is_read_or_refused_with_a_span(batch: int, tmp_path: Path) -> None:
     project, file = tmp_path / "reconciler.yaml", tmp_path / "a.yaml"
     project.write_text("version: 1\nspecs: [a.yaml]\n")
     sources, refused = AllowedSources(build_validators(())), 0
-    for data in mutated(batch):
+    for data in generate_files(batch):
         file.write_bytes(data)
         loaded = load(project, tmp_path)
         found = [each for each in loaded.findings if each.span and each.span.path == "a.yaml"]
         for group in loaded.groups:
             found += build_desired_destination(group, sources)[1]
-        check(found, data)
-        check([each for each in loaded.findings if each.span is None], data)
+        check_findings(found, data)
+        check_findings([each for each in loaded.findings if each.span is None], data)
         refused += bool(found)
-    assert refused > FILES // BATCHES // 2  # most of the damage is noticed
+    assert refused > FILES // BATCHES // 2  # most damage is noticed
 
 
 @pytest.mark.usefixtures("watchdog")
-def test_a_damaged_project_file_is_read_or_refused_with_a_place() -> None:
+def test_a_damaged_project_file_is_read_or_refused_with_a_span() -> None:
     template = (ROOT / "specs/reconciler.yaml").read_bytes()
-    dice = random.Random(0)
+    random_source = random.Random(0)
     for _ in range(500):
-        data = dice.choice(MUTATIONS)(dice, template) or b"\n"
+        data = random_source.choice(MUTATIONS)(random_source, template) or b"\n"
         try:
             parse(data.decode("utf-8", "replace"), "reconciler.yaml")
         except ReconcilerError as error:
             assert error.diagnostics
-            check(error.diagnostics, data.replace(b"\r", b"\n"))
+            check_findings(error.diagnostics, data.replace(b"\r", b"\n"))

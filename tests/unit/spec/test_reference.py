@@ -1,4 +1,4 @@
-"""What counts as a reference, and what was meant as one."""
+"""Test which values are references, and which are malformed references."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from reconciler.spec.reference import AllowedSources, parse_reference
 from reconciler.spec.source import parse
 
 
-def of_a_store(reference: Reference) -> tuple[str, str] | None:
-    """A rule that knows one bad name."""
+def validate_locator(reference: Reference) -> tuple[str, str] | None:
+    """Refuse one bad locator."""
     return ("this name is bad", "choose a good one") if reference.locator == "bad" else None
 
 
-SOURCES = AllowedSources({"env": of_a_store, "file": of_a_store, "vault": of_a_store})
+SOURCES = AllowedSources({"env": validate_locator, "file": validate_locator, "vault": validate_locator})
 
 
 def read_reference(written: str, *allow: str) -> Reference | Diagnostic | None:
@@ -28,7 +28,7 @@ def test_a_secret_is_confidential_and_a_value_is_not() -> None:
     assert read_reference('{value: "env:REGION"}') == Reference("env", "REGION", confidential=False)
 
 
-def test_a_part_stands_behind_the_last_hash() -> None:
+def test_a_part_follows_the_last_hash() -> None:
     assert read_reference('{secret: "file:/run/s#1.json#key"}') == Reference("file", "/run/s#1.json", "key")
 
 
@@ -57,7 +57,7 @@ def test_other_values_are_no_references(written: str) -> None:
         "{vaule: 'file:x'}",
     ],
 )
-def test_what_was_meant_as_a_reference_is_an_error_that_hides_the_value(written: str) -> None:
+def test_a_malformed_reference_is_an_error_that_hides_the_value(written: str) -> None:
     found = read_reference(written)
     assert isinstance(found, Diagnostic)
     assert (found.code, found.secret) == ("bad-reference", True)
@@ -65,7 +65,7 @@ def test_what_was_meant_as_a_reference_is_an_error_that_hides_the_value(written:
     assert "hunter2" not in repr(found)
 
 
-def test_an_unknown_scheme_names_the_known_ones() -> None:
+def test_an_unknown_scheme_is_an_error_with_the_known_schemes() -> None:
     found = read_reference("{secret: 'dungeon:kv/x'}")
     assert isinstance(found, Diagnostic)
     assert found.notes == ("known are `env`, `file`, `vault`",)
@@ -78,7 +78,7 @@ def test_a_misspelt_scheme_is_suggested(scheme: str, meant: str) -> None:
     assert found.help == f"did you mean `{meant}`?"
 
 
-def test_the_rule_of_a_scheme_says_what_is_wrong_and_what_to_do() -> None:
+def test_the_rule_of_a_scheme_gives_message_and_help() -> None:
     found = read_reference("{secret: 'vault:bad'}")
     assert isinstance(found, Diagnostic)
     assert (found.message, found.help) == ("this name is bad", "choose a good one")
@@ -110,7 +110,9 @@ def test_a_reference_that_a_glob_covers_is_allowed(written: str, allow: str) -> 
         ("env:DB#user", "env:DB#password"),
     ],
 )
-def test_a_reference_outside_of_all_globs_is_an_error_that_hides_it(written: str, allow: str) -> None:
+def test_a_reference_outside_of_all_globs_is_an_error_that_hides_the_reference(
+    written: str, allow: str
+) -> None:
     found = read_reference(f"{{secret: '{written}'}}", allow)
     assert isinstance(found, Diagnostic)
     assert (found.code, found.secret) == ("reference-not-allowed", True)

@@ -1,4 +1,4 @@
-"""The line that a message offers for `removed:` means the same once it is pasted, whatever a group is called."""
+"""Test that the offered `removed:` line has the same meaning once it is pasted, for every group name."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from reconciler.spec.source import parse
 EXTENTS = st.sampled_from([*Extent])
 
 
-def pasted(line: str) -> tuple[str, str, str | None, Extent, bool]:
-    """What comes of a line that was printed and pasted."""
+def parse_removal_line(line: str) -> tuple[str, str, str | None, Extent, bool]:
+    """Parse a line that was printed and pasted."""
     root = parse(f"version: 1\nremoved:\n  {to_one_line(line)}\n", "main.yaml")
     [each] = parse_removals(root, validate_model(SpecFile, root, SPEC_LEVELS).removed)
     return each.key, each.id, each.name, each.extent, each.with_platform_connection
@@ -30,17 +30,17 @@ def pasted(line: str) -> tuple[str, str, str | None, Extent, bool]:
 @example("\u3000 tab\tand\nline", Extent.PAIR)
 @example("no", Extent.MANAGEMENT)
 @example("", Extent.PAIR)
-def test_a_pasted_line_means_what_was_offered(name: str | None, extent: Extent) -> None:
+def test_a_pasted_line_equals_the_offered_removal(name: str | None, extent: Extent) -> None:
     if name is not None and find_forbidden_in_value(name):
-        return  # is not offered
+        return  # such a name is not offered
     platform = extent is not Extent.MANAGEMENT
     line = render_removal("web_prod", "good_id", name, extent, with_platform_connection=platform)
     assert "\n" not in line
     assert "`" not in line
-    assert pasted(line) == ("web_prod", "good_id", name, extent, platform)
+    assert parse_removal_line(line) == ("web_prod", "good_id", name, extent, platform)
 
 
 @pytest.mark.parametrize("id", ["123", "1e5", "true", "null", "-abc", "decent_dropsy", "0x1f", "0"])
 @pytest.mark.parametrize("key", ["true", "null", "web_prod"])
 def test_keys_and_ids_stay_text(key: str, id: str) -> None:
-    assert pasted(render_removal(key, id))[:2] == (key, id)
+    assert parse_removal_line(render_removal(key, id))[:2] == (key, id)

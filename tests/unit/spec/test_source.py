@@ -1,4 +1,4 @@
-"""What YAML may look like, what it means, and what is refused."""
+"""Test which YAML is accepted, its meaning, and which YAML is refused."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from reconciler.spec.nodes import MappingNode, Scalar, Sequence, to_plain
 from reconciler.spec.source import MAX_BYTES, parse, read_text
 
 
-def findings(text: str) -> list[Diagnostic]:
+def find_problems(text: str) -> list[Diagnostic]:
     with pytest.raises(ReconcilerError) as raised:
         parse(text, "a.yaml")
     return list(raised.value.diagnostics)
 
 
-def finding(text: str) -> Diagnostic:
-    [only] = findings(text)
+def find_problem(text: str) -> Diagnostic:
+    [only] = find_problems(text)
     return only
 
 
-def place(diagnostic: Diagnostic) -> tuple[int, int]:
+def get_position(diagnostic: Diagnostic) -> tuple[int, int]:
     assert diagnostic.span is not None
     return diagnostic.span.line, diagnostic.span.column
 
 
-def covered(text: str, node: Scalar | Sequence | MappingNode) -> str:
+def cut_span(text: str, node: Scalar | Sequence | MappingNode) -> str:
     lines = text.split("\n")
     span = node.span
     if span.line == span.end_line:
@@ -83,43 +83,43 @@ def test_scalars_have_the_types_of_yaml_1_2(written: str, value: object) -> None
     assert type(got) is type(value)
 
 
-def test_what_was_written_stays_known_where_yaml_makes_a_number_of_it() -> None:
+def test_a_number_keeps_its_written_text() -> None:
     node = parse("offset: +1\nversion: 1.10\nname: x\n", "a.yaml")
     assert [each.as_written for _, each in node.items() if isinstance(each, Scalar)] == ["+1", "1.10", "x"]
 
 
-def test_spans_count_characters_and_end_behind_the_last_one() -> None:
+def test_spans_count_characters_and_end_after_the_last_character() -> None:
     text = 'žluť 🐍: "ábc" # c\nn: [1, {k: v}]\n'
     root = parse(text, "a.yaml")
-    assert covered(text, root.entries["žluť 🐍"].key) == "žluť 🐍"
-    assert covered(text, root.entries["žluť 🐍"].node) == '"ábc"'
-    assert covered(text, root.entries["n"].node) == "[1, {k: v}]"
+    assert cut_span(text, root.entries["žluť 🐍"].key) == "žluť 🐍"
+    assert cut_span(text, root.entries["žluť 🐍"].node) == '"ábc"'
+    assert cut_span(text, root.entries["n"].node) == "[1, {k: v}]"
 
 
 def test_the_span_of_a_block_text_ends_with_its_last_line() -> None:
     text = "a: |\n  one\n  two\n\n\nb: 1\n"
-    assert covered(text, parse(text, "a.yaml").entries["a"].node) == "|\n  one\n  two"
+    assert cut_span(text, parse(text, "a.yaml").entries["a"].node) == "|\n  one\n  two"
 
 
 def test_the_span_of_a_block_mapping_ends_with_its_last_value() -> None:
     text = "a:\n  b: 1\n  c: [x]\n\n# end\nd: 2\n"
-    assert covered(text, parse(text, "a.yaml").entries["a"].node) == "b: 1\n  c: [x]"
+    assert cut_span(text, parse(text, "a.yaml").entries["a"].node) == "b: 1\n  c: [x]"
 
 
 def test_an_anchored_value_has_the_span_of_its_text() -> None:
     text = "a: &x  value\nb: &y # why\n  other\n"
     root = parse(text, "a.yaml")
-    assert covered(text, root.entries["a"].node) == "value"
-    assert covered(text, root.entries["b"].node) == "other"
+    assert cut_span(text, root.entries["a"].node) == "value"
+    assert cut_span(text, root.entries["b"].node) == "other"
 
 
-def test_a_value_behind_an_alias_keeps_the_place_where_it_was_written() -> None:
+def test_an_aliased_value_keeps_the_span_of_its_anchor() -> None:
     root = parse("a: &x {k: 1}\nb: *x\n", "a.yaml")
     assert to_plain(root) == {"a": {"k": 1}, "b": {"k": 1}}
     assert root.entries["b"].node.span.line == 1
 
 
-def test_merge_keys_bring_in_what_is_not_written() -> None:
+def test_merge_keys_add_absent_keys() -> None:
     root = parse("x: &x {a: 1, b: 1}\ny: &y {b: 2, c: 2}\nz:\n  a: 0\n  <<: [*x, *y]\n  c: 3\n", "a.yaml")
     assert to_plain(root)["z"] == {"a": 0, "b": 1, "c": 3}
     assert isinstance(root.entries["z"].node, MappingNode)
@@ -130,91 +130,91 @@ def test_a_quoted_merge_key_is_an_ordinary_key() -> None:
     assert to_plain(parse('a: {"<<": 1}\n', "a.yaml")) == {"a": {"<<": 1}}
 
 
-def test_merging_what_is_no_mapping_is_refused() -> None:
-    assert finding("a: {<<: 3}\n").code == "wrong-shape"
+def test_merging_a_value_other_than_a_mapping_is_refused() -> None:
+    assert find_problem("a: {<<: 3}\n").code == "wrong-shape"
 
 
 def test_an_alias_without_an_anchor_is_refused_without_repeating_it() -> None:
-    problem = finding("config:\n  password: *hunter2\n")
-    assert (problem.code, place(problem), problem.secret) == ("yaml-syntax", (2, 13), True)
+    problem = find_problem("config:\n  password: *hunter2\n")
+    assert (problem.code, get_position(problem), problem.secret) == ("yaml-syntax", (2, 13), True)
     assert "hunter2" not in repr(problem)
 
 
 @pytest.mark.parametrize("line", ["groups: {a: *nope}", "destination: *nope", "config: *nope", "<<: *nope"])
-def test_an_anchor_that_is_missing_is_named_where_it_can_be_no_password(line: str) -> None:
-    assert "`nope`" in finding(line + "\n").message
+def test_a_missing_anchor_is_named_if_it_cannot_be_a_password(line: str) -> None:
+    assert "`nope`" in find_problem(line + "\n").message
 
 
 @pytest.mark.parametrize(("key", "words"), [("1", "a letter"), ("true", '`"true":`'), ("1.5", "a letter")])
-def test_a_key_that_is_not_text_is_told_what_would_work(key: str, words: str) -> None:
-    assert words in finding(f"groups: {{{key}: {{}}}}\n").help
+def test_a_key_other_than_text_gets_a_suggestion(key: str, words: str) -> None:
+    assert words in find_problem(f"groups: {{{key}: {{}}}}\n").help
 
 
 def test_all_invisible_characters_of_a_file_are_found() -> None:
-    found = findings("a: \u200bx\nb: \u202ey\n")
-    assert [(each.code, place(each)) for each in found] == [
+    found = find_problems("a: \u200bx\nb: \u202ey\n")
+    assert [(each.code, get_position(each)) for each in found] == [
         ("forbidden-character", (1, 4)),
         ("forbidden-character", (2, 4)),
     ]
 
 
-def test_an_alias_to_its_own_surroundings_is_refused() -> None:
-    assert finding("a: &x [1, *x]\n").code == "alias-bomb"
+def test_an_alias_to_its_own_parent_is_refused() -> None:
+    assert find_problem("a: &x [1, *x]\n").code == "alias-bomb"
 
 
-def test_duplicate_keys_are_found_at_any_depth_with_the_place_of_the_first() -> None:
-    problem = finding("a:\n  - {k: 1, l: 2, k: 3}\n")
-    assert (problem.code, place(problem)) == ("duplicate-key", (2, 18))
+def test_duplicate_keys_are_found_at_any_depth_with_the_span_of_the_first_key() -> None:
+    problem = find_problem("a:\n  - {k: 1, l: 2, k: 3}\n")
+    assert (problem.code, get_position(problem)) == ("duplicate-key", (2, 18))
     assert problem.notes == ("first written at a.yaml:2:6",)
 
 
 def test_all_findings_of_a_file_are_collected() -> None:
-    codes = [each.code for each in findings("a: 1\na: 2\n1: x\nb: !t y\nc: 'z\n")]
+    codes = [each.code for each in find_problems("a: 1\na: 2\n1: x\nb: !t y\nc: 'z\n")]
     assert codes == ["duplicate-key", "bad-key", "yaml-tag", "yaml-syntax"]
 
 
-def test_the_excerpt_of_a_line_with_a_config_is_withheld() -> None:
-    assert finding("{config: {password: canary}, a: 1, a: 2}\n").secret
-    assert not finding("a: 1\na: 2\n").secret
+def test_the_excerpt_of_a_line_with_a_config_is_hidden() -> None:
+    assert find_problem("{config: {password: canary}, a: 1, a: 2}\n").secret
+    assert not find_problem("a: 1\na: 2\n").secret
 
 
-def test_a_flood_of_findings_is_cut_off() -> None:
-    assert len(findings("a: b\n" * 5000)) == 100
+def test_findings_beyond_the_limit_are_cut_off() -> None:
+    assert len(find_problems("a: b\n" * 5000)) == 100
 
 
 @pytest.mark.parametrize("key", ["1", "true", "null", "~", "[x]", "{x: y}", "1.5", ""])
-def test_a_key_that_is_not_text_is_refused(key: str) -> None:
-    assert finding(f"{{? {key} : 1}}\n").code == "bad-key"
+def test_a_key_other_than_text_is_refused(key: str) -> None:
+    assert find_problem(f"{{? {key} : 1}}\n").code == "bad-key"
 
 
 @pytest.mark.parametrize("tag", ["!x ", "!!str ", "!<tag:x> ", "! "])
 def test_tags_are_refused(tag: str) -> None:
-    assert finding(f"a: {tag}1\n").code == "yaml-tag"
+    assert find_problem(f"a: {tag}1\n").code == "yaml-tag"
 
 
 def test_a_tag_without_a_known_handle_is_explained() -> None:
-    problem = finding("a: !x!y z\n")
+    problem = find_problem("a: !x!y z\n")
     assert problem.code == "yaml-syntax"
     assert "tag" in problem.message
 
 
 def test_a_second_document_is_refused() -> None:
-    problem = finding("a: 1\n---\nb: 2\n")
-    assert (problem.code, place(problem)) == ("multiple-documents", (2, 1))
+    problem = find_problem("a: 1\n---\nb: 2\n")
+    assert (problem.code, get_position(problem)) == ("multiple-documents", (2, 1))
 
 
 @pytest.mark.parametrize("text", ["", "\n", "# only a comment\n", "---\n", "null\n", "\ufeff"])
 def test_an_empty_file_is_refused(text: str) -> None:
-    assert finding(text).code == "empty-spec"
+    assert find_problem(text).code == "empty-spec"
 
 
 @pytest.mark.parametrize("text", ["- a\n", "text\n", "17\n", "[]\n"])
 def test_the_root_must_be_a_mapping(text: str) -> None:
-    assert finding(text).code == "wrong-shape"
+    assert find_problem(text).code == "wrong-shape"
 
 
 def test_another_yaml_version_is_refused() -> None:
-    assert finding("%YAML 1.1\n---\na: no\n").code == "yaml-syntax"
+    assert find_problem("%YAML 1.1\n---\na: no\n").code == "yaml-syntax"
     assert to_plain(parse("%YAML 1.2\n---\na: no\n", "a.yaml")) == {"a": "no"}
 
 
@@ -247,11 +247,11 @@ def test_another_yaml_version_is_refused() -> None:
         ("a: >1x\n b\n", (1, 6), "starts text on the next lines"),
     ],
 )
-def test_syntax_errors_say_what_to_change(text: str, where: tuple[int, int], words: str) -> None:
-    problem = finding(text)
+def test_syntax_errors_have_a_correction(text: str, where: tuple[int, int], words: str) -> None:
+    problem = find_problem(text)
     assert problem.code == "yaml-syntax"
     assert words in problem.message
-    assert place(problem) == where
+    assert get_position(problem) == where
     assert problem.help
     assert "token" not in problem.message + problem.help
 
@@ -269,12 +269,12 @@ def test_syntax_errors_say_what_to_change(text: str, where: tuple[int, int], wor
         "a:\n  config:\n    k: 1\n b: x: y\n",
     ],
 )
-def test_the_excerpt_of_a_syntax_error_in_a_config_is_withheld(text: str) -> None:
-    assert finding(text).secret
+def test_the_excerpt_of_a_syntax_error_in_a_config_is_hidden(text: str) -> None:
+    assert find_problem(text).secret
 
 
 def test_the_excerpt_of_a_syntax_error_elsewhere_is_shown() -> None:
-    assert not finding("groups:\n  a:\n    config:\n      k: 1\n  b:\n    name: @x\n").secret
+    assert not find_problem("groups:\n  a:\n    config:\n      k: 1\n  b:\n    name: @x\n").secret
 
 
 @pytest.mark.parametrize(
@@ -294,22 +294,22 @@ def test_the_excerpt_of_a_syntax_error_elsewhere_is_shown() -> None:
         ("\r", "U+000D"),
     ],
 )
-def test_invisible_characters_are_refused_with_their_place(character: str, name: str) -> None:
-    problem = finding(f"a: 1\nž: x{character}y\n")
-    assert (problem.code, place(problem)) == ("forbidden-character", (2, 5))
+def test_invisible_characters_are_refused_with_their_span(character: str, name: str) -> None:
+    problem = find_problem(f"a: 1\nž: x{character}y\n")
+    assert (problem.code, get_position(problem)) == ("forbidden-character", (2, 5))
     assert name in problem.message
 
 
-def test_invisible_characters_are_refused_as_escapes_too() -> None:
-    problem = finding('config: {name: "a\\u202eb"}\n')
-    assert (problem.code, place(problem), problem.secret) == ("forbidden-character", (1, 16), True)
+def test_escaped_invisible_characters_are_refused() -> None:
+    problem = find_problem('config: {name: "a\\u202eb"}\n')
+    assert (problem.code, get_position(problem), problem.secret) == ("forbidden-character", (1, 16), True)
 
 
-def test_line_ends_and_tabs_are_fine_as_escapes_and_windows_line_ends_everywhere() -> None:
+def test_escaped_line_ends_and_tabs_and_windows_line_ends_are_accepted() -> None:
     assert to_plain(parse('a: "1\\n2\\t3"\r\nb: x\r\n', "a.yaml")) == {"a": "1\n2\t3", "b": "x"}
 
 
-def test_a_byte_order_mark_counts_for_no_column(tmp_path: Path) -> None:
+def test_a_byte_order_mark_is_not_counted_as_a_column(tmp_path: Path) -> None:
     file = tmp_path / "a.yaml"
     file.write_bytes(b"\xef\xbb\xbfkey: 1\n")
     root = parse(read_text(file, "a.yaml"), "a.yaml")
@@ -340,8 +340,8 @@ BOMBS = {
 
 
 @pytest.mark.parametrize("name", BOMBS)
-def test_a_bomb_ends_in_a_named_error(name: str) -> None:
-    # In a process of its own: a composer in C would take the test run down with it.
+def test_a_yaml_bomb_ends_in_a_named_error(name: str) -> None:
+    # In its own process: a composer in C would end the test run as well.
     text, code = BOMBS[name]
     program = (
         "import resource\n"
@@ -355,18 +355,18 @@ def test_a_bomb_ends_in_a_named_error(name: str) -> None:
     assert (done.stdout.split(), done.stderr, done.returncode) == ([code], "", 0)
 
 
-def test_nesting_up_to_the_bound_is_fine() -> None:
+def test_nesting_up_to_the_limit_is_accepted() -> None:
     parse("a: " + "[" * 63 + "]" * 63, "a.yaml")
-    assert finding("a: " + "[" * 64 + "]" * 64).code == "too-deep"
+    assert find_problem("a: " + "[" * 64 + "]" * 64).code == "too-deep"
 
 
-def test_what_is_not_utf8_is_refused_with_its_place(tmp_path: Path) -> None:
+def test_invalid_utf8_is_refused_with_its_span(tmp_path: Path) -> None:
     file = tmp_path / "a.yaml"
     file.write_bytes("a: 1\nž: ".encode() + b"\xff\n")
     with pytest.raises(ReconcilerError) as raised:
         read_text(file, "a.yaml")
     [problem] = raised.value.diagnostics
-    assert (problem.code, place(problem)) == ("not-utf8", (2, 4))
+    assert (problem.code, get_position(problem)) == ("not-utf8", (2, 4))
 
 
 @pytest.mark.parametrize("kind", ["absent", "directory", "fifo", "device", "link to nothing"])

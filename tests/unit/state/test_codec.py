@@ -1,4 +1,4 @@
-"""The JSON form of a state, which earlier and later releases read too: byte for byte, and what is refused."""
+"""Test the JSON form of a state, which earlier and later releases read: byte for byte, and refused content."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ STATE_JSON = (
 )
 
 
-def test_a_snapshot_has_these_bytes_and_is_read_back_whole() -> None:
+def test_a_snapshot_has_these_bytes_and_is_decoded_completely() -> None:
     assert encode_state(STATE).decode() == STATE_JSON
     assert decode_state(STATE_JSON.encode()) == STATE
 
@@ -146,7 +146,7 @@ def test_the_head_of_a_journal_has_these_bytes() -> None:
         ("yesterday", None),
     ],
 )
-def test_an_intent_of_the_first_format_says_otherwise_when_its_run_began(
+def test_an_intent_of_the_first_format_gets_its_start_time_from_another_key(
     at: str, begun: Instant | None
 ) -> None:
     data = json.loads(STATE_JSON)
@@ -191,7 +191,7 @@ def test_an_intent_of_the_first_format_says_otherwise_when_its_run_began(
         (["removals", "old", "extent"], "x", "removals.old.extent"),
     ],
 )
-def test_a_damaged_snapshot_names_the_place_and_never_the_content(
+def test_a_damaged_snapshot_is_reported_by_path_and_never_by_content(
     path: list[Any], value: Any, place: str
 ) -> None:
     data = deepcopy(json.loads(STATE_JSON))
@@ -204,7 +204,7 @@ def test_a_damaged_snapshot_names_the_place_and_never_the_content(
     assert str(caught.value) == f"it has not the shape of a state at {place}"
 
 
-def test_a_key_that_is_no_address_is_named() -> None:
+def test_an_invalid_address_key_is_named() -> None:
     data = json.loads(STATE_JSON)
     data["records"] = {"orders": {}}
     with pytest.raises(DamagedStateError, match="a key of its records is no address"):

@@ -1,4 +1,4 @@
-"""A branch as a shelf: what is written is there, what others wrote stays, and the user's repository is left alone."""
+"""Test a git branch as backend: writes are read back, writes of other runs and the repository of the user stay."""
 
 from __future__ import annotations
 
@@ -25,42 +25,42 @@ pytestmark = pytest.mark.sampled(every=6)
 
 @pytest.fixture
 def upstream(tmp_path: Path) -> BareRepository:
-    """A bare repository."""
+    """Create a bare repository."""
     return BareRepository(tmp_path / "upstream.git")
 
 
 @pytest.fixture
 def clone(upstream: BareRepository, tmp_path: Path) -> Path:
-    """Somebody's repository, in which the project is."""
+    """Create the repository of a user, which holds the project."""
     return upstream.clone(tmp_path / "clone")
 
 
-def place(text: str = f"git:origin/{BRANCH}") -> GitBranch:
+def make_location(text: str = f"git:origin/{BRANCH}") -> GitBranch:
     found = parse_state_location(text)
     assert isinstance(found, GitBranch)
     return found
 
 
-def shelf(folder: Path, text: str = f"git:origin/{BRANCH}", **environ: str) -> GitBackend:
-    return GitBackend(place(text), build_context(folder, **environ))
+def make_backend(folder: Path, text: str = f"git:origin/{BRANCH}", **environ: str) -> GitBackend:
+    return GitBackend(make_location(text), build_context(folder, **environ))
 
 
-def written(one: GitBackend, **contents: str) -> None:
-    """Write files by their names without `.json`, having looked at them."""
+def write_files(backend: GitBackend, **contents: str) -> None:
+    """Read files and then write them, by their names without `.json`."""
     names = [f"{name}.json" for name in contents]
-    one.read(*names)
-    one.write({f"{name}.json": text.encode() for name, text in contents.items()}, "because")
+    backend.read(*names)
+    backend.write({f"{name}.json": text.encode() for name, text in contents.items()}, "because")
 
 
-def test_the_first_write_makes_the_branch_and_its_history_says_who_and_why(
+def test_the_first_write_creates_the_branch_with_author_and_reason(
     upstream: BareRepository, clone: Path
 ) -> None:
-    one = shelf(clone)
-    assert one.read("state.json", "state.json.lock") == {"state.json": None, "state.json.lock": None}
-    one.write({"state.json.lock": b"mine\n"}, "locked")
-    one.write({"state.json.lock": None, "state.json": b"{}\n"}, "serial 1")
+    backend = make_backend(clone)
+    assert backend.read("state.json", "state.json.lock") == {"state.json": None, "state.json.lock": None}
+    backend.write({"state.json.lock": b"mine\n"}, "locked")
+    backend.write({"state.json.lock": None, "state.json": b"{}\n"}, "serial 1")
     assert upstream.read_files() == {"state.json": "{}"}
-    assert shelf(clone).read("state.json") == {"state.json": b"{}\n"}
+    assert make_backend(clone).read("state.json") == {"state.json": b"{}\n"}
     assert upstream.list_subjects() == [
         "reconciler apply: state.json, locked",
         "reconciler apply: state.json, serial 1",
@@ -71,10 +71,8 @@ def test_the_first_write_makes_the_branch_and_its_history_says_who_and_why(
     assert run_git(upstream.path, "rev-list", "--max-parents=0", BRANCH, "main").count("\n") == 1, "an orphan"
 
 
-def test_what_somebody_else_wrote_in_the_meantime_is_never_replaced(
-    upstream: BareRepository, clone: Path
-) -> None:
-    first, second = shelf(clone), shelf(clone)
+def test_a_write_of_another_run_is_never_replaced(upstream: BareRepository, clone: Path) -> None:
+    first, second = make_backend(clone), make_backend(clone)
     for each in (first, second):
         each.read("state.json")
     first.write({"state.json": b"first"}, "first")
@@ -88,18 +86,16 @@ def test_what_somebody_else_wrote_in_the_meantime_is_never_replaced(
     assert upstream.read_files() == {"state.json": "second"}
 
 
-def test_of_many_who_write_at_the_same_moment_one_comes_through(
-    upstream: BareRepository, clone: Path
-) -> None:
+def test_one_of_many_concurrent_writes_succeeds(upstream: BareRepository, clone: Path) -> None:
     count = 6
     ready, won = threading.Barrier(count), []
 
     def write(number: int) -> None:
-        one = shelf(clone)
-        one.read("state.json")
+        backend = make_backend(clone)
+        backend.read("state.json")
         ready.wait(60)
         with suppress(ConflictError):
-            one.write({"state.json": f"{number}".encode()}, "me first")
+            backend.write({"state.json": f"{number}".encode()}, "me first")
             won.append(number)
 
     threads = [threading.Thread(target=write, args=(number,)) for number in range(count)]
@@ -111,30 +107,26 @@ def test_of_many_who_write_at_the_same_moment_one_comes_through(
     assert upstream.read_files() == {"state.json": f"{winner}"}
 
 
-def test_a_branch_that_was_deleted_under_a_writer_is_not_made_again(
-    upstream: BareRepository, clone: Path
-) -> None:
-    one = shelf(clone)
-    written(one, state="first")
+def test_a_deleted_branch_is_not_recreated_by_a_stale_write(upstream: BareRepository, clone: Path) -> None:
+    backend = make_backend(clone)
+    write_files(backend, state="first")
     run_git(upstream.path, "branch", "-D", BRANCH)
     with pytest.raises(ConflictError):
-        one.write({"state.json": b"second"}, "second")
-    assert one.read("state.json") == {"state.json": None}
-    one.write({"state.json": b"second"}, "second")
+        backend.write({"state.json": b"second"}, "second")
+    assert backend.read("state.json") == {"state.json": None}
+    backend.write({"state.json": b"second"}, "second")
     assert upstream.read_files() == {"state.json": "second"}
 
 
-def test_projects_that_share_a_branch_do_not_lose_each_others_writes(
-    upstream: BareRepository, clone: Path
-) -> None:
+def test_projects_on_one_branch_lose_no_writes(upstream: BareRepository, clone: Path) -> None:
     names = [f"team{number}.state" for number in range(4)]
     failures: list[BaseException] = []
 
     def write(name: str) -> None:
         try:
-            one = shelf(clone)
+            backend = make_backend(clone)
             for turn in range(3):
-                written(one, **{name: f"{name} {turn}"})
+                write_files(backend, **{name: f"{name} {turn}"})
         except BaseException as error:
             failures.append(error)
 
@@ -148,8 +140,8 @@ def test_projects_that_share_a_branch_do_not_lose_each_others_writes(
     assert len(upstream.list_subjects()) == 12
 
 
-def forgetful(folder: Path, once: Path, *commands: str) -> str:
-    """A PATH with a git that does what it is told, and says that it failed while the file `once` exists."""
+def write_forgetful_git(folder: Path, once: Path, *commands: str) -> str:
+    """Write a git that obeys, but reports a failure while the file `once` exists. Return its PATH."""
     folder.mkdir()
     real = shutil.which("git")
     program = folder / "git"
@@ -165,43 +157,43 @@ exec '{real}' "$@"
     return f"{folder}:/usr/bin:/bin"
 
 
-def test_a_push_whose_answer_was_lost_counts_as_what_it_was(
+def test_a_push_with_a_lost_response_counts_as_written(
     upstream: BareRepository, clone: Path, tmp_path: Path
 ) -> None:
     once = tmp_path / "once"
-    one = shelf(clone, PATH=forgetful(tmp_path / "bin", once, "push"))
-    one.read("state.json")
+    backend = make_backend(clone, PATH=write_forgetful_git(tmp_path / "bin", once, "push"))
+    backend.read("state.json")
     once.touch()
-    one.write({"state.json": b"first"}, "first")
+    backend.write({"state.json": b"first"}, "first")
     assert upstream.list_subjects() == ["reconciler apply: state.json, first"]
 
 
-def test_after_a_push_of_which_nothing_is_known_the_next_one_goes_on(
+def test_a_push_with_unknown_result_is_followed_by_a_valid_push(
     upstream: BareRepository, clone: Path, tmp_path: Path
 ) -> None:
     once = tmp_path / "once"
-    one = shelf(clone, PATH=forgetful(tmp_path / "bin", once, "push", "ls-remote"))
-    one.read("state.json")
+    backend = make_backend(clone, PATH=write_forgetful_git(tmp_path / "bin", once, "push", "ls-remote"))
+    backend.read("state.json")
     once.touch()
     with pytest.raises(BackendError, match="the line is dead") as caught:
-        one.write({"state.json": b"first"}, "first")
+        backend.write({"state.json": b"first"}, "first")
     assert not isinstance(caught.value, ConflictError)
     once.unlink()
-    one.write({"state.json": b"second"}, "second")
+    backend.write({"state.json": b"second"}, "second")
     assert upstream.read_files() == {"state.json": "second"}
-    stranger = shelf(clone)
-    written(stranger, state="third")
+    other_user = make_backend(clone)
+    write_files(other_user, state="third")
     with pytest.raises(ConflictError):
-        one.write({"state.json": b"fourth"}, "fourth")
+        backend.write({"state.json": b"fourth"}, "fourth")
 
 
-def snapshot(folder: Path) -> dict[str, bytes]:
-    """All files of a repository with its work tree."""
+def read_tree(folder: Path) -> dict[str, bytes]:
+    """Read all files of a repository with its work tree."""
     return {str(file): file.read_bytes() for file in sorted(folder.rglob("*")) if file.is_file()}
 
 
-@pytest.mark.parametrize("form", ["as it is", "shallow", "detached", "bare", "in a folder of it"])
-def test_the_users_repository_is_left_as_it_is(
+@pytest.mark.parametrize("form", ["unchanged", "shallow", "detached", "bare", "in a subfolder"])
+def test_the_repository_of_the_user_stays_unchanged(
     upstream: BareRepository, clone: Path, tmp_path: Path, form: str
 ) -> None:
     run_git(clone, "commit", "-q", "--allow-empty", "-m", "more")
@@ -221,19 +213,19 @@ def test_the_users_repository_is_left_as_it_is(
         case "bare":
             folder = tmp_path / "bare"
             run_git(tmp_path, "clone", "-q", "--bare", str(upstream.path), str(folder))
-        case "in a folder of it":
+        case "in a subfolder":
             folder = clone / "specs"
             folder.mkdir()
-    before = snapshot(folder)
-    written(shelf(folder), state="first")
-    again = shelf(folder)
-    written(again, state="second")
-    assert snapshot(folder) == before
+    before = read_tree(folder)
+    write_files(make_backend(folder), state="first")
+    again = make_backend(folder)
+    write_files(again, state="second")
+    assert read_tree(folder) == before
     assert upstream.read_files() == {"state.json": "second"}
     assert not run_git(folder, "branch", "--all", "--list", f"*{BRANCH}*")
 
 
-def test_nobodys_identity_hooks_and_signatures_play_a_part(
+def test_identity_hooks_and_signing_of_the_user_are_ignored(
     upstream: BareRepository, clone: Path, tmp_path: Path
 ) -> None:
     home = tmp_path / "home"
@@ -247,16 +239,16 @@ def test_nobodys_identity_hooks_and_signatures_play_a_part(
         f"[core]\n\thooksPath = {home / 'hooks'}\n[commit]\n\tgpgsign = true\n[push]\n\tgpgSign = true\n"
         "[user]\n\tuseConfigOnly = true\n[push]\n\tfollowTags = true\n"
     )
-    run_git(upstream.path, "config", "core.hooksPath", "hooks")  # the server is a machine of its own
+    run_git(upstream.path, "config", "core.hooksPath", "hooks")  # the server is another machine
     odd = replace(HOLDER, user="<root>\n", host="")
-    one = GitBackend(place(), build_context(clone, odd, HOME=str(home)))
-    written(one, state="first")
-    again = GitBackend(place(), build_context(clone, odd, HOME=str(home)))
+    backend = GitBackend(make_location(), build_context(clone, odd, HOME=str(home)))
+    write_files(backend, state="first")
+    again = GitBackend(make_location(), build_context(clone, odd, HOME=str(home)))
     assert again.read("state.json") == {"state.json": b"first"}
     assert run_git(upstream.path, "log", "-1", "--format=%an <%ae>", BRANCH) == "root <root@reconciler>"
 
 
-def test_variables_that_lead_git_elsewhere_do_not(
+def test_git_variables_for_another_repository_are_ignored(
     upstream: BareRepository, clone: Path, tmp_path: Path
 ) -> None:
     elsewhere = tmp_path / "elsewhere"
@@ -265,36 +257,36 @@ def test_variables_that_lead_git_elsewhere_do_not(
         name: str(elsewhere)
         for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR")
     }
-    one = shelf(clone, **environ, GIT_TRACE=str(trace), GIT_AUTHOR_DATE="no date", GIT_NAMESPACE="other")
-    written(one, state="first")
+    backend = make_backend(
+        clone, **environ, GIT_TRACE=str(trace), GIT_AUTHOR_DATE="no date", GIT_NAMESPACE="other"
+    )
+    write_files(backend, state="first")
     assert upstream.read_files() == {"state.json": "first"}
     assert not elsewhere.exists()
     assert not trace.exists()
 
 
-def test_what_the_users_repository_says_about_reaching_a_remote_is_obeyed(
-    upstream: BareRepository, clone: Path
-) -> None:
-    """As actions/checkout leaves the credentials of a job there."""
+def test_transport_settings_of_the_users_repository_are_obeyed(upstream: BareRepository, clone: Path) -> None:
+    """actions/checkout stores the credentials of a job there."""
     run_git(clone, "remote", "set-url", "origin", "https://git.example.invalid/infra.git")
     run_git(clone, "config", f"url.{upstream.path}.insteadOf", "https://git.example.invalid/infra.git")
-    written(shelf(clone), state="first")
+    write_files(make_backend(clone), state="first")
     given = {
         "GIT_CONFIG_COUNT": "1",
         "GIT_CONFIG_KEY_0": f"url.{upstream.path}.insteadOf",
         "GIT_CONFIG_VALUE_0": "https://other.example.invalid/x.git",
     }
-    one = shelf(clone, f"git:https://other.example.invalid/x.git/{BRANCH}", **given)
-    assert one.read("state.json") == {"state.json": b"first"}
+    backend = make_backend(clone, f"git:https://other.example.invalid/x.git/{BRANCH}", **given)
+    assert backend.read("state.json") == {"state.json": b"first"}
 
 
 @pytest.mark.parametrize(
     "form", ["an absolute path", "a relative path", "a file URL", "a remote with a relative path"]
 )
-def test_a_repository_has_many_addresses(
+def test_a_remote_is_accepted_in_every_address_form(
     upstream: BareRepository, clone: Path, tmp_path: Path, form: str
 ) -> None:
-    written(shelf(clone), state="first")
+    write_files(make_backend(clone), state="first")
     folder = tmp_path / "outside"
     folder.mkdir()
     text = {
@@ -307,92 +299,96 @@ def test_a_repository_has_many_addresses(
         run_git(clone, "remote", "set-url", "origin", "../upstream.git")
         folder = clone / "deep"
         folder.mkdir()
-    assert shelf(folder, text).read("state.json") == {"state.json": b"first"}
+    assert make_backend(folder, text).read("state.json") == {"state.json": b"first"}
 
 
-def test_branches_may_have_slashes(upstream: BareRepository, clone: Path) -> None:
-    written(shelf(clone, "git:origin/fivetran/state"), state="first")
+def test_a_branch_may_have_slashes(upstream: BareRepository, clone: Path) -> None:
+    write_files(make_backend(clone, "git:origin/fivetran/state"), state="first")
     assert upstream.read_files("fivetran/state") == {"state.json": "first"}
-    assert shelf(clone, f"git:{upstream.path}/fivetran/state").read("state.json") == {"state.json": b"first"}
+    assert make_backend(clone, f"git:{upstream.path}/fivetran/state").read("state.json") == {
+        "state.json": b"first"
+    }
 
 
-def test_a_branch_with_other_files_is_left_alone(upstream: BareRepository, clone: Path) -> None:
+def test_a_branch_with_other_files_stays_unchanged(upstream: BareRepository, clone: Path) -> None:
     with pytest.raises(UnusableBackendError, match=r"other files, such as `work\.txt`"):
-        shelf(clone, "git:origin/main").read("state.json")
+        make_backend(clone, "git:origin/main").read("state.json")
 
 
 def test_a_server_that_refuses_is_quoted(upstream: BareRepository, clone: Path) -> None:
-    one = shelf(clone)
-    one.read("state.json")
+    backend = make_backend(clone)
+    backend.read("state.json")
     upstream.add_hook("pre-receive", "exit 1")
     with pytest.raises(BackendError, match="pre-receive hook declined") as caught:
-        one.write({"state.json": b"first"}, "first")
+        backend.write({"state.json": b"first"}, "first")
     assert BRANCH in caught.value.advice
     assert upstream.read_files() == {}
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("git:upstream/state", "git knows no remote `upstream`"),
         ("git:/nowhere/at/all.git/state", "does not appear to be a git repository"),
         ("git:http://127.0.0.1:9/infra.git/state", "unable to access"),
     ],
 )
-def test_what_cannot_be_reached_is_said(clone: Path, text: str, said: str) -> None:
-    with pytest.raises(BackendError, match=said):
-        shelf(clone, text).read("state.json")
+def test_an_unreachable_remote_is_reported(clone: Path, text: str, message: str) -> None:
+    with pytest.raises(BackendError, match=message):
+        make_backend(clone, text).read("state.json")
 
 
 def test_credentials_of_a_remote_are_never_repeated(clone: Path) -> None:
     run_git(clone, "remote", "set-url", "origin", "http://ci:hunter2-hunter2@127.0.0.1:9/infra.git")
     with pytest.raises(BackendError) as caught:
-        shelf(clone).read("state.json")
+        make_backend(clone).read("state.json")
     assert "127.0.0.1:9/infra.git" in str(caught.value)
     assert "hunter2" not in str(caught.value)
 
 
-def test_credentials_in_what_git_says_are_left_out() -> None:
-    said = b"hint: x\nfatal: unable to access 'https://ci:hunter2-hunter2@git.example.com/x.git/': no\n"
-    assert Result(128, b"", said).error_line == (
+def test_credentials_in_output_of_git_are_redacted() -> None:
+    message = b"hint: x\nfatal: unable to access 'https://ci:hunter2-hunter2@git.example.com/x.git/': no\n"
+    assert Result(128, b"", message).error_line == (
         "git says: fatal: unable to access 'https://git.example.com/x.git/': no"
     )
-    assert Result(1, b"To x\n!\ta:b\t[remote rejected] (declined)\n", said).error_line == (
+    assert Result(1, b"To x\n!\ta:b\t[remote rejected] (declined)\n", message).error_line == (
         "git says: [remote rejected] (declined)"
     )
     assert Result(3, b"", b"").error_line == "git says: nothing (it ended with 3)"
 
 
-def test_a_machine_without_git_is_told_so(clone: Path) -> None:
+def test_a_machine_without_git_is_reported(clone: Path) -> None:
     with pytest.raises(BackendError, match="git is not installed") as caught:
-        shelf(clone, PATH="/nowhere").read("state.json")
+        make_backend(clone, PATH="/nowhere").read("state.json")
     assert "2.31" in caught.value.advice
 
 
-def test_a_git_that_hangs_is_given_up(clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hanging_git_ends_at_the_timeout(
+    clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(scratch_repository, "TIMEOUT", 0.2)
     (tmp_path / "bin").mkdir()
     program = tmp_path / "bin" / "git"
     program.write_text("#!/bin/sh\nexec sleep 30\n")
     program.chmod(0o755)
     with pytest.raises(BackendError, match=r"did not end within 0\.2 s"):
-        shelf(clone, PATH=f"{program.parent}:/usr/bin:/bin").read("state.json")
+        make_backend(clone, PATH=f"{program.parent}:/usr/bin:/bin").read("state.json")
 
 
-def test_nothing_of_ours_stays_behind(clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    place_for_all = tmp_path / "tmp"
-    place_for_all.mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(place_for_all))
-    one = shelf(clone)
-    written(one, state="first")
-    [folder] = place_for_all.iterdir()
+def test_no_temporary_file_is_left(clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    backend = make_backend(clone)
+    write_files(backend, state="first")
+    [folder] = temporary.iterdir()
     assert folder.stat().st_mode & 0o077 == 0
-    del one
-    assert list(place_for_all.iterdir()) == []
+    del backend
+    assert list(temporary.iterdir()) == []
 
 
-def recorder(folder: Path) -> tuple[Path, Path]:
-    """A program that says that it was called, and the file in which it does."""
+def write_recorder(folder: Path) -> tuple[Path, Path]:
+    """Write a program that records its calls; return it and the file of its calls."""
     program, called = folder / "ssh-of-the-user", folder / "called"
     program.write_text(f"#!/bin/sh\necho \"$@\" >> '{called}'\nexit 1\n")
     program.chmod(0o755)
@@ -402,10 +398,10 @@ def recorder(folder: Path) -> tuple[Path, Path]:
 @pytest.mark.parametrize(
     "where", ["the user's file", "an included file", "the environment", "the repository"]
 )
-def test_the_ssh_program_of_the_user_is_used_wherever_it_is_named(
+def test_the_ssh_program_of_the_user_is_used_from_every_setting(
     clone: Path, tmp_path: Path, where: str
 ) -> None:
-    program, called = recorder(tmp_path)
+    program, called = write_recorder(tmp_path)
     home = tmp_path / "home"
     home.mkdir()
     setting = f"[core]\n\tsshCommand = {program}\n"
@@ -425,35 +421,35 @@ def test_the_ssh_program_of_the_user_is_used_wherever_it_is_named(
         case "the repository":
             run_git(clone, "config", "core.sshCommand", str(program))
     with pytest.raises(BackendError):
-        shelf(clone, f"git:ssh://git@example.invalid/x.git/{BRANCH}", HOME=str(home), **given).read("a.json")
+        make_backend(clone, f"git:ssh://git@example.invalid/x.git/{BRANCH}", HOME=str(home), **given).read(
+            "a.json"
+        )
     assert "git-upload-pack" in called.read_text()
 
 
-def test_what_the_user_includes_for_this_folder_counts(
-    upstream: BareRepository, clone: Path, tmp_path: Path
-) -> None:
+def test_an_include_for_this_folder_is_obeyed(upstream: BareRepository, clone: Path, tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
     address = "https://git.example.invalid/infra.git"
     run_git(clone, "remote", "set-url", "origin", address)
     (home / "work").write_text(f'[url "{upstream.path}"]\n\tinsteadOf = {address}\n')
     (home / ".gitconfig").write_text(f'[includeIf "gitdir:{clone}/"]\n\tpath = work\n')
-    written(shelf(clone, HOME=str(home)), state="first")
+    write_files(make_backend(clone, HOME=str(home)), state="first")
     assert upstream.read_files() == {"state.json": "first"}
 
 
-def test_a_remote_may_be_one_of_the_user(upstream: BareRepository, clone: Path, tmp_path: Path) -> None:
+def test_a_remote_may_come_from_the_settings_of_the_user(
+    upstream: BareRepository, clone: Path, tmp_path: Path
+) -> None:
     home = tmp_path / "home"
     home.mkdir()
     (home / ".gitconfig").write_text(f'[remote "states"]\n\turl = {upstream.path}\n')
-    written(shelf(clone, f"git:states/{BRANCH}", HOME=str(home)), state="first")
+    write_files(make_backend(clone, f"git:states/{BRANCH}", HOME=str(home)), state="first")
     assert upstream.read_files() == {"state.json": "first"}
 
 
-def test_settings_that_count_as_often_as_they_stand_there_stand_there_once(
-    upstream: BareRepository, clone: Path, tmp_path: Path
-) -> None:
-    home, told = tmp_path / "home", tmp_path / "told"
+def test_multi_valued_settings_are_passed_once(upstream: BareRepository, clone: Path, tmp_path: Path) -> None:
+    home, output = tmp_path / "home", tmp_path / "output"
     home.mkdir()
     (home / ".gitconfig").write_text("[http]\n\textraHeader = of the user\n")
     run_git(clone, "config", "http.extraHeader", "of the repository")
@@ -462,7 +458,7 @@ def test_settings_that_count_as_often_as_they_stand_there_stand_there_once(
     program.write_text(
         f"""#!/bin/sh
 for each; do [ "$before" = --git-dir ] && folder=$each; before=$each; done
-case " $* " in *' ls-remote '*) '{real}' --git-dir "$folder" config --get-all http.extraheader > '{told}';; esac
+case " $* " in *' ls-remote '*) '{real}' --git-dir "$folder" config --get-all http.extraheader > '{output}';; esac
 exec '{real}' "$@"
 """
     )
@@ -472,16 +468,16 @@ exec '{real}' "$@"
         "GIT_CONFIG_KEY_0": "http.extraHeader",
         "GIT_CONFIG_VALUE_0": "of the environment",
     }
-    one = shelf(clone, HOME=str(home), PATH=f"{program.parent}:/usr/bin:/bin", **given)
-    one.read("state.json")
-    assert sorted(told.read_text().splitlines()) == [
+    backend = make_backend(clone, HOME=str(home), PATH=f"{program.parent}:/usr/bin:/bin", **given)
+    backend.read("state.json")
+    assert sorted(output.read_text().splitlines()) == [
         "of the environment",
         "of the repository",
         "of the user",
     ]
 
 
-def test_settings_for_other_pushes_and_commits_play_no_part(
+def test_settings_for_other_pushes_and_commits_are_ignored(
     upstream: BareRepository, clone: Path, tmp_path: Path
 ) -> None:
     home = tmp_path / "home"
@@ -489,55 +485,57 @@ def test_settings_for_other_pushes_and_commits_play_no_part(
     (home / ".gitconfig").write_text(
         "[push]\n\tpushOption = ci.skip\n[i18n]\n\tcommitEncoding = ISO-8859-1\n"
     )
-    written(shelf(clone, HOME=str(home)), state="first")
+    write_files(make_backend(clone, HOME=str(home)), state="first")
     assert "encoding" not in run_git(upstream.path, "cat-file", "commit", BRANCH)
 
 
-def test_a_folder_that_is_no_repository_is_called_so(tmp_path: Path) -> None:
+def test_a_folder_without_repository_is_reported(tmp_path: Path) -> None:
     folder = tmp_path / "plain"
     folder.mkdir()
     with pytest.raises(BackendError, match="git says: fatal: not a git repository") as caught:
-        shelf(folder, GIT_CEILING_DIRECTORIES=str(tmp_path)).read("state.json")
+        make_backend(folder, GIT_CEILING_DIRECTORIES=str(tmp_path)).read("state.json")
     assert "URL" in caught.value.advice
 
 
 def test_a_repository_of_another_user_is_named_as_the_reason(clone: Path, tmp_path: Path) -> None:
     distrusting = write_distrusting_git(tmp_path / "bin")
     with pytest.raises(BackendError, match="git says: fatal: detected dubious ownership") as caught:
-        shelf(clone, **distrusting).read("state.json")
+        make_backend(clone, **distrusting).read("state.json")
     assert "safe.directory" in caught.value.advice
 
 
 def test_a_repository_of_another_user_is_used_if_the_environment_trusts_it(
     upstream: BareRepository, clone: Path, tmp_path: Path
 ) -> None:
-    # git keeps GIT_CONFIG_COUNT from the other end of a push, so a file says that this end is trusted too
+    # git removes GIT_CONFIG_COUNT at the other end of a push, so a file makes that end trusted
     trusted = tmp_path / "trusted.ini"
     trusted.write_text(f"[safe]\ndirectory = {upstream.path}\n")
     environ = {**write_distrusting_git(tmp_path / "bin"), **trust(clone), "GIT_CONFIG_GLOBAL": str(trusted)}
-    written(shelf(clone, **environ), state="first")
+    write_files(make_backend(clone, **environ), state="first")
     assert upstream.read_files() == {"state.json": "first"}
 
 
-def test_the_reason_that_ssh_gives_is_quoted(clone: Path, tmp_path: Path) -> None:
+def test_the_reason_of_ssh_is_quoted(clone: Path, tmp_path: Path) -> None:
     ssh = tmp_path / "refusing-ssh"
     ssh.write_text("#!/bin/sh\necho 'Host key verification failed.' >&2; exit 255\n")
     ssh.chmod(0o755)
     with pytest.raises(BackendError, match=r"^git says: Host key verification failed\.$"):
-        shelf(clone, f"git:ssh://git@example.invalid/x.git/{BRANCH}", GIT_SSH_COMMAND=str(ssh)).read("a.json")
+        make_backend(clone, f"git:ssh://git@example.invalid/x.git/{BRANCH}", GIT_SSH_COMMAND=str(ssh)).read(
+            "a.json"
+        )
 
 
-def test_what_a_hook_says_is_passed_on_but_no_novel_and_no_escape(
+def test_output_of_a_hook_is_reported_shortened_and_without_escapes(
     upstream: BareRepository, clone: Path
 ) -> None:
-    one = shelf(clone)
-    one.read("state.json")
+    backend = make_backend(clone)
+    backend.read("state.json")
     upstream.add_hook(
         "pre-receive",
         "printf 'pushes are \\033[31mfrozen\\033[0m\\n' >&2; for i in 1 2 3 4 5 6; do echo line $i >&2; done; exit 1",
     )
     with pytest.raises(BackendError, match="pre-receive hook declined") as caught:
-        one.write({"state.json": b"first"}, "first")
+        backend.write({"state.json": b"first"}, "first")
     assert caught.value.notes == (
         "the server says: pushes are  [31mfrozen [0m",
         "the server says: line 1",
@@ -547,45 +545,47 @@ def test_what_a_hook_says_is_passed_on_but_no_novel_and_no_escape(
     )
 
 
-def test_a_lock_that_changed_while_only_the_branch_was_looked_at_is_not_replaced(
+def test_a_lock_that_changed_after_a_version_check_is_not_replaced(
     upstream: BareRepository, clone: Path
 ) -> None:
-    one, other = shelf(clone), shelf(clone)
-    written(one, state="first")
-    assert one.is_unchanged("state.json")
-    written(other, state="second")
-    assert one.version("state.json", ShutdownDeadline(build_clock(), threading.Event())) != one.known_version(
-        "state.json"
-    )
-    assert not one.is_unchanged("state.json")
-    assert one.peek("state.json") == b"second"
+    backend, other = make_backend(clone), make_backend(clone)
+    write_files(backend, state="first")
+    assert backend.is_unchanged("state.json")
+    write_files(other, state="second")
+    assert backend.version(
+        "state.json", ShutdownDeadline(build_clock(), threading.Event())
+    ) != backend.known_version("state.json")
+    assert not backend.is_unchanged("state.json")
+    assert backend.peek("state.json") == b"second"
     with pytest.raises(ConflictError):
-        one.write({"state.json": b"third"}, "third")
+        backend.write({"state.json": b"third"}, "third")
     assert upstream.read_files() == {"state.json": "second"}
 
 
-def test_what_killed_runs_left_is_removed_once_it_is_old(
+def test_old_temporary_files_of_killed_runs_are_removed(
     clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place_for_all = tmp_path / "tmp"
-    monkeypatch.setattr("tempfile.tempdir", str(place_for_all))
-    old, new = (place_for_all / f"fivetran-reconciler-git-{name}" for name in ("old", "new"))
-    others = place_for_all / "reconciler-work"
+    temporary = tmp_path / "tmp"
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    old, new = (temporary / f"fivetran-reconciler-git-{name}" for name in ("old", "new"))
+    others = temporary / "reconciler-work"
     for each in (old, new, others):
         (each / "objects").mkdir(parents=True)
     long_ago = new.stat().st_mtime - 2 * 86_400
     for each in (old, others):
         os.utime(each, (long_ago, long_ago))
-    one = shelf(clone)
-    one.read("state.json")
+    backend = make_backend(clone)
+    backend.read("state.json")
     assert not old.exists()
     assert new.exists()
     assert others.exists()
 
 
-def test_no_temporary_files_are_made_in_the_work_tree(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_temporary_files_are_created_in_the_work_tree(
+    clone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(clone)
     monkeypatch.setattr("tempfile.tempdir", str(clone))
     with pytest.raises(BackendError, match="no folder for temporary files") as caught:
-        shelf(clone).read("state.json")
+        make_backend(clone).read("state.json")
     assert "`TMPDIR`" in caught.value.advice

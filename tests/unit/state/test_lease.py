@@ -1,4 +1,4 @@
-"""A lock that runs out by itself: who may take it when, and what its holder notices."""
+"""Test an expiring lock: which run may take it over when, and what its holder notices."""
 
 from __future__ import annotations
 
@@ -33,187 +33,189 @@ OTHER = replace(HOLDER, pid=12, host="runner-8")
 
 @pytest.fixture
 def upstream(tmp_path: Path) -> BareRepository:
-    """A bare repository."""
+    """Create a bare repository."""
     return BareRepository(tmp_path / "upstream.git")
 
 
-def shelf_of(upstream: BareRepository, clock: FakeClock) -> GitBackend:
+def make_backend(upstream: BareRepository, clock: FakeClock) -> GitBackend:
     place = GitBranch(str(upstream.path), BRANCH, is_remote=False)
     return GitBackend(place, build_context(upstream.path.parent, clock=clock))
 
 
-def tenancy(upstream: BareRepository, clock: FakeClock, holder: LockInfo = HOLDER) -> RemoteLock:
-    around = build_context(upstream.path.parent, holder, clock)
-    return RemoteLock(shelf_of(upstream, clock), LOCK, holder, around)
+def make_lock(upstream: BareRepository, clock: FakeClock, holder: LockInfo = HOLDER) -> RemoteLock:
+    context = build_context(upstream.path.parent, holder, clock)
+    return RemoteLock(make_backend(upstream, clock), LOCK, holder, context)
 
 
-def until(upstream: BareRepository) -> str:
+def read_expiry(upstream: BareRepository) -> str:
     return str(json.loads(upstream.read_files()[LOCK])["until"])
 
 
-def test_one_holds_it_and_another_is_told_who_and_until_when(upstream: BareRepository) -> None:
+def test_a_held_lock_is_refused_with_holder_and_expiry(upstream: BareRepository) -> None:
     clock = build_clock()
-    first = tenancy(upstream, clock)
+    first = make_lock(upstream, clock)
     first.acquire()
     with pytest.raises(LockHeldError) as caught:
-        tenancy(upstream, clock, OTHER).acquire()
+        make_lock(upstream, clock, OTHER).acquire()
     assert caught.value.status.holder == HOLDER
     assert caught.value.status.expires_at == "2026-11-26T10:05:00+00:00"
     assert caught.value.status.state is LockHolderState.REMOTE
     first.release()
     assert upstream.read_files() == {}
-    tenancy(upstream, clock, OTHER).acquire()
+    make_lock(upstream, clock, OTHER).acquire()
 
 
 @pytest.mark.parametrize(
     ("later", "is_free"), [(LEASE_TTL + CLOCK_SKEW, False), (LEASE_TTL + CLOCK_SKEW + 1, True)]
 )
-def test_one_that_ran_out_is_taken_over_but_not_within_what_clocks_may_differ(
+def test_an_expired_lock_is_taken_over_after_the_clock_skew(
     upstream: BareRepository, later: float, is_free: bool
 ) -> None:
     clock = build_clock()
-    shelf = shelf_of(upstream, clock)
-    first = RemoteLock(shelf, LOCK, HOLDER, build_context(upstream.path.parent, clock=clock))
-    shelf.read("state.json")
+    backend = make_backend(upstream, clock)
+    first = RemoteLock(backend, LOCK, HOLDER, build_context(upstream.path.parent, clock=clock))
+    backend.read("state.json")
     first.acquire()
     clock.seconds += later
-    second = tenancy(upstream, clock, OTHER)
+    second = make_lock(upstream, clock, OTHER)
     if not is_free:
         with pytest.raises(LockHeldError):
             second.acquire()
         return
     second.acquire()
-    for _ in range(2):  # once is for good
+    for _ in range(2):  # a lost lock stays lost
         with pytest.raises(ConflictError):
             first.write({"state.json": b"too late"}, "too late")
     first.release()
-    assert json.loads(upstream.read_files()[LOCK])["holder"]["host"] == "runner-8", "it is the other one's"
+    assert json.loads(upstream.read_files()[LOCK])["holder"]["host"] == "runner-8", (
+        "it belongs to the other run"
+    )
     assert "state.json" not in upstream.read_files()
 
 
-def test_whatever_is_written_renews_it(upstream: BareRepository) -> None:
+def test_every_write_renews_the_lock(upstream: BareRepository) -> None:
     clock = build_clock()
-    one = tenancy(upstream, clock)
-    one.acquire()
+    lock = make_lock(upstream, clock)
+    lock.acquire()
     clock.seconds += LEASE_TTL - 1
-    assert not one.has_expired
-    one.write({}, "still at work")
-    assert until(upstream) == "2026-11-26T10:09:59+00:00"
+    assert not lock.has_expired
+    lock.write({}, "still at work")
+    assert read_expiry(upstream) == "2026-11-26T10:09:59+00:00"
     clock.seconds += LEASE_TTL - 1
-    assert not one.has_expired
+    assert not lock.has_expired
     clock.seconds += 1
-    assert one.has_expired
+    assert lock.has_expired
 
 
-def test_news_are_written_at_intervals_and_the_rest_seldom(upstream: BareRepository) -> None:
+def test_changes_are_written_at_intervals_and_renewals_rarely(upstream: BareRepository) -> None:
     clock = build_clock()
-    one = tenancy(upstream, clock)
-    one.acquire()
-    assert not one.is_due(has_changes=True)
+    lock = make_lock(upstream, clock)
+    lock.acquire()
+    assert not lock.is_due(has_changes=True)
     clock.seconds = WRITE_INTERVAL
-    assert one.is_due(has_changes=True)
-    assert not one.is_due(has_changes=False)
+    assert lock.is_due(has_changes=True)
+    assert not lock.is_due(has_changes=False)
     clock.seconds = RENEW_AFTER
-    assert one.is_due(has_changes=False)
-    assert RENEW_AFTER + 2 * WRITE_INTERVAL < LEASE_TTL, "it can be tried more than once"
+    assert lock.is_due(has_changes=False)
+    assert RENEW_AFTER + 2 * WRITE_INTERVAL < LEASE_TTL, "a renewal can be retried"
 
 
-def test_a_write_that_fails_is_due_again_after_an_interval_and_renews_nothing(
+def test_a_failed_write_is_due_after_an_interval_and_renews_nothing(
     upstream: BareRepository,
 ) -> None:
     clock = build_clock()
-    one = tenancy(upstream, clock)
-    one.acquire()
+    lock = make_lock(upstream, clock)
+    lock.acquire()
     there = upstream.path.rename(upstream.path.with_name("away.git"))
     clock.seconds = RENEW_AFTER
     with pytest.raises(BackendError):
-        one.write({}, "still at work")
-    assert not one.is_due(has_changes=True)
+        lock.write({}, "still at work")
+    assert not lock.is_due(has_changes=True)
     clock.seconds += WRITE_INTERVAL
-    assert one.is_due(has_changes=False)
+    assert lock.is_due(has_changes=False)
     clock.seconds = LEASE_TTL
-    assert one.has_expired
+    assert lock.has_expired
     there.rename(upstream.path)
-    one.write({}, "still at work")
-    assert not one.has_expired, "nobody took it"
+    lock.write({}, "still at work")
+    assert not lock.has_expired, "no other run took it"
 
 
-@pytest.mark.parametrize("way", ["its machine was asleep", "the time of day was set back"])
-def test_the_clock_that_says_that_more_time_has_passed_counts(upstream: BareRepository, way: str) -> None:
+@pytest.mark.parametrize("cause", ["its machine was asleep", "the time of day was set back"])
+def test_the_clock_with_more_elapsed_time_counts(upstream: BareRepository, cause: str) -> None:
     clock = build_clock()
-    one = tenancy(upstream, clock)
-    one.acquire()
+    lock = make_lock(upstream, clock)
+    lock.acquire()
 
-    def pass_by(seconds: float) -> None:
-        if way == "its machine was asleep":
+    def advance(seconds: float) -> None:
+        if cause == "its machine was asleep":
             clock.asleep += seconds
         else:
             clock.seconds += seconds
             clock.asleep -= seconds
 
-    pass_by(WRITE_INTERVAL)
-    assert not one.is_due(has_changes=False)
-    assert one.is_due(has_changes=True)
-    pass_by(RENEW_AFTER - WRITE_INTERVAL)
-    assert one.is_due(has_changes=False)
-    pass_by(LEASE_TTL - RENEW_AFTER - 1)
-    assert not one.has_expired
-    pass_by(1)
-    assert one.has_expired
-    one.write({}, "still at work")
-    assert not one.has_expired
+    advance(WRITE_INTERVAL)
+    assert not lock.is_due(has_changes=False)
+    assert lock.is_due(has_changes=True)
+    advance(RENEW_AFTER - WRITE_INTERVAL)
+    assert lock.is_due(has_changes=False)
+    advance(LEASE_TTL - RENEW_AFTER - 1)
+    assert not lock.has_expired
+    advance(1)
+    assert lock.has_expired
+    lock.write({}, "still at work")
+    assert not lock.has_expired
 
 
-def test_after_it_ran_out_the_next_write_waits_for_no_interval(upstream: BareRepository) -> None:
+def test_a_write_after_the_expiry_waits_for_no_interval(upstream: BareRepository) -> None:
     clock = build_clock()
-    one = tenancy(upstream, clock)
-    one.acquire()
+    lock = make_lock(upstream, clock)
+    lock.acquire()
     there = upstream.path.rename(upstream.path.with_name("away.git"))
     clock.seconds = LEASE_TTL - 1
     with pytest.raises(BackendError):
-        one.write({}, "still at work")
-    assert not one.is_due(has_changes=True)
+        lock.write({}, "still at work")
+    assert not lock.is_due(has_changes=True)
     clock.asleep = 1
-    assert one.is_due(has_changes=False)
+    assert lock.is_due(has_changes=False)
     there.rename(upstream.path)
 
 
 @pytest.mark.parametrize("until", ["9999-12-31T23:59:59+00:00", "9999-12-31T23:59:59-12:00"])
-def test_a_time_beyond_all_calendars_is_later_than_now(until: str) -> None:
+def test_a_time_beyond_the_calendar_is_later_than_now(until: str) -> None:
     holder = {"pid": 1, "host": "h", "user": "ci", "since": "x", "doing": "y"}
     content = json.dumps({"holder": holder, "mark": "m", "until": until}).encode()
     assert parse_lock_status(content, build_clock().now(), "here").state is LockHolderState.REMOTE
 
 
-def test_a_process_of_this_host_is_told_from_one_that_is_gone() -> None:
+def test_a_running_process_of_this_host_differs_from_a_dead_process() -> None:
     clock = build_clock()
 
-    def grip(pid: int, host: str) -> LockHolderState:
+    def get_state(pid: int, host: str) -> LockHolderState:
         holder = {"pid": pid, "host": host, "user": "ci", "since": "x", "doing": "y"}
         content = json.dumps({"holder": holder, "mark": "m", "until": clock.now().isoformat()}).encode()
         return parse_lock_status(content, clock.now(), "here").state
 
-    assert grip(os.getppid(), "here") is LockHolderState.LOCAL_ALIVE
-    assert grip(os.getpid(), "here") is LockHolderState.LOCAL_DEAD, "it is this process, which holds none"
-    assert grip(2**22 + 1, "here") is LockHolderState.LOCAL_DEAD
-    assert grip(os.getpid(), "there") is LockHolderState.REMOTE
+    assert get_state(os.getppid(), "here") is LockHolderState.LOCAL_ALIVE
+    assert get_state(os.getpid(), "here") is LockHolderState.LOCAL_DEAD, "this process holds no lock"
+    assert get_state(2**22 + 1, "here") is LockHolderState.LOCAL_DEAD
+    assert get_state(os.getpid(), "there") is LockHolderState.REMOTE
 
 
 @pytest.mark.parametrize(
     "content", [b"{}", b"\xff", b"[" * 100_000, b'{"holder": {}, "until": "x", "mark": ""}']
 )
-def test_a_lock_that_nobody_can_read_is_held_by_somebody_without_a_name(content: bytes) -> None:
+def test_an_unreadable_lock_has_an_unknown_holder(content: bytes) -> None:
     assert parse_lock_status(content, build_clock().now(), "here").state is LockHolderState.UNKNOWN
 
 
-def test_a_time_without_a_zone_is_none() -> None:
+def test_a_time_without_a_zone_is_invalid() -> None:
     holder = {"pid": 1, "host": "h", "user": "ci", "since": "x", "doing": "y"}
     content = json.dumps({"holder": holder, "mark": "m", "until": "2026-11-26T10:00:00"}).encode()
     late = build_clock().now() + timedelta(days=1)
     assert parse_lock_status(content, late, "here").state is LockHolderState.UNKNOWN
 
 
-def test_nothing_and_an_empty_object_are_free() -> None:
+def test_an_absent_or_empty_lock_is_free() -> None:
     for content in (None, b""):
-        hold = parse_lock_status(content, build_clock().now(), "here")
-        assert (hold.state, hold.holder) == (LockHolderState.FREE, None)
+        status = parse_lock_status(content, build_clock().now(), "here")
+        assert (status.state, status.holder) == (LockHolderState.FREE, None)

@@ -1,4 +1,4 @@
-"""A state at a remote place, as the rest of the program knows it."""
+"""Test a remote state through the store."""
 
 from __future__ import annotations
 
@@ -42,86 +42,88 @@ LOCK = "state.json.lock"
 
 @pytest.fixture
 def upstream(tmp_path: Path) -> BareRepository:
-    """A bare repository."""
+    """Create a bare repository."""
     return BareRepository(tmp_path / "upstream.git")
 
 
 @pytest.fixture
 def clock() -> FakeClock:
-    """A clock that only tests move on."""
+    """Make a clock that only tests advance."""
     return build_clock()
 
 
-def store(upstream: BareRepository, clock: FakeClock, holder: LockInfo = HOLDER, **environ: str) -> Store:
+def make_store(
+    upstream: BareRepository, clock: FakeClock, holder: LockInfo = HOLDER, **environ: str
+) -> Store:
     place = parse_state_location(f"git:{upstream.path}/{BRANCH}")
-    around = build_context(upstream.path.parent, holder, clock, **environ)
-    return build_remote_store(place, "state.json", around)  # type: ignore[arg-type]
+    context = build_context(upstream.path.parent, holder, clock, **environ)
+    return build_remote_store(place, "state.json", context)  # type: ignore[arg-type]
 
 
-def code(error: pytest.ExceptionInfo[ReconcilerError]) -> str:
-    [told] = error.value.diagnostics
-    return told.code
+def get_code(error: pytest.ExceptionInfo[ReconcilerError]) -> str:
+    [diagnostic] = error.value.diagnostics
+    return diagnostic.code
 
 
-def records(upstream: BareRepository) -> list[str]:
+def list_records(upstream: BareRepository) -> list[str]:
     return list(json.loads(upstream.read_files()["state.json"])["records"])
 
 
-def test_a_removal_goes_out_with_what_it_forgets(upstream: BareRepository, clock: FakeClock) -> None:
-    one = store(upstream, clock)
-    with one.lock.hold(HOLDER):
-        assert one.read() is None
-        session = one.open(EMPTY)
+def test_a_removal_is_pushed_with_its_forgotten_records(upstream: BareRepository, clock: FakeClock) -> None:
+    store = make_store(upstream, clock)
+    with store.lock.hold(HOLDER):
+        assert store.read() is None
+        session = store.open(EMPTY)
         session.stage([(ORDERS, Record(id="decent_dropsy"))])
         session.stage([(ORDERS, CompletedRemoval("decent_dropsy", Extent.PAIR))])
         session.close()
-        state = one.read()
+        state = store.read()
     assert state is not None
     assert (state.records, state.removals) == ({}, {"orders": CompletedRemoval("decent_dropsy", Extent.PAIR)})
 
 
-def test_what_is_remembered_goes_out_at_intervals_and_at_the_end(
+def test_staged_records_are_pushed_at_intervals_and_at_the_end(
     upstream: BareRepository, clock: FakeClock
 ) -> None:
-    one = store(upstream, clock)
-    with one.lock.hold(HOLDER):
-        assert one.read() is None
-        session = one.open(EMPTY)
+    store = make_store(upstream, clock)
+    with store.lock.hold(HOLDER):
+        assert store.read() is None
+        session = store.open(EMPTY)
         assert list(upstream.read_files()) == [LOCK], "nothing is written yet"
         session.sync()
         session.stage([(ORDERS, Record(id="decent_dropsy"))])
-        assert one.renew_and_flush()
-        assert records(upstream) == []
+        assert store.renew_and_flush()
+        assert list_records(upstream) == []
         clock.seconds += WRITE_INTERVAL
-        assert one.renew_and_flush()
-        assert records(upstream) == ["group.orders"]
+        assert store.renew_and_flush()
+        assert list_records(upstream) == ["group.orders"]
         clock.seconds += WRITE_INTERVAL
         before = upstream.list_subjects()
-        assert one.renew_and_flush()
-        assert upstream.list_subjects() == before, "there is no news"
+        assert store.renew_and_flush()
+        assert upstream.list_subjects() == before, "nothing changed"
         session.stage([(ORDERS, None)])
         session.close()
-        assert records(upstream) == []
+        assert list_records(upstream) == []
     assert list(upstream.read_files()) == ["state.json"]
-    found = store(upstream, clock).read()
+    found = make_store(upstream, clock).read()
     assert found is not None
     assert found.serial == 2
 
 
-def test_every_renewal_says_when_it_was_since_a_run_may_go_on_that_long(
+def test_every_renewal_writes_its_time_as_the_bound_of_sent_requests(
     upstream: BareRepository, clock: FakeClock
 ) -> None:
-    """A mark that has not been written yet may be of a request that left as late as that."""
+    """An unwritten sent mark may belong to a request that was sent up to this time."""
     intent = Intent(Action.CREATE, "Orders", begun=Instant(clock.now()))
-    one, other = store(upstream, clock), store(upstream, clock, OTHER)
-    with one.lock.hold(HOLDER):
-        one.read()
-        session = one.open(EMPTY)
+    store, other = make_store(upstream, clock), make_store(upstream, clock, OTHER)
+    with store.lock.hold(HOLDER):
+        store.read()
+        session = store.open(EMPTY)
         session.stage([(ORDERS, Record(intent=intent))])
         session.sync()
         for _ in range(5):
             clock.seconds += RENEW_AFTER
-            assert one.renew_and_flush()
+            assert store.renew_and_flush()
             seen = other.read()
             assert seen is not None
             found = seen.records[ORDERS].intent
@@ -130,43 +132,37 @@ def test_every_renewal_says_when_it_was_since_a_run_may_go_on_that_long(
         session.close()
 
 
-def test_a_write_that_fails_is_made_again_after_an_interval(
-    upstream: BareRepository, clock: FakeClock
-) -> None:
-    one = store(upstream, clock)
-    with one.lock.hold(HOLDER):
-        one.read()
-        session = one.open(EMPTY)
+def test_a_failed_write_is_retried_after_an_interval(upstream: BareRepository, clock: FakeClock) -> None:
+    store = make_store(upstream, clock)
+    with store.lock.hold(HOLDER):
+        store.read()
+        session = store.open(EMPTY)
         session.sync()
         session.stage([(ORDERS, Record(id="decent_dropsy"))])
         upstream.add_hook("pre-receive", "exit 1")
         clock.seconds += WRITE_INTERVAL
-        assert one.renew_and_flush()
+        assert store.renew_and_flush()
         (upstream.path / "hooks" / "pre-receive").unlink()
-        assert one.renew_and_flush()
-        assert records(upstream) == [], "not before its time"
+        assert store.renew_and_flush()
+        assert list_records(upstream) == [], "not before the interval has passed"
         clock.seconds += WRITE_INTERVAL
-        assert one.renew_and_flush()
-        assert records(upstream) == ["group.orders"]
+        assert store.renew_and_flush()
+        assert list_records(upstream) == ["group.orders"]
         session.close()
 
 
-def test_a_place_that_does_not_answer_is_asked_twice_at_the_end(
-    upstream: BareRepository, clock: FakeClock
-) -> None:
-    one = store(upstream, clock)
-    with one.lock.hold(HOLDER):
-        one.read()
-        session = one.open(EMPTY)
+def test_the_final_write_is_tried_twice(upstream: BareRepository, clock: FakeClock) -> None:
+    store = make_store(upstream, clock)
+    with store.lock.hold(HOLDER):
+        store.read()
+        session = store.open(EMPTY)
         session.stage([(ORDERS, Record(id="decent_dropsy"))])
         upstream.add_hook("pre-receive", "test -e once && exit 0; touch once; exit 1")
         session.close()
-        assert records(upstream) == ["group.orders"]
+        assert list_records(upstream) == ["group.orders"]
 
 
-def test_a_lock_of_which_nothing_is_known_is_not_left_behind(
-    upstream: BareRepository, clock: FakeClock
-) -> None:
+def test_a_lock_with_unknown_write_result_is_released(upstream: BareRepository, clock: FakeClock) -> None:
     folder, real = upstream.path.parent / "bin", shutil.which("git")
     folder.mkdir()
     (folder / "once").touch()
@@ -180,10 +176,10 @@ def test_a_lock_of_which_nothing_is_known_is_not_left_behind(
         exec '{real}' "$@"
         """)
     program.chmod(0o755)
-    one = store(upstream, clock, PATH=f"{folder}:/usr/bin:/bin")
-    with pytest.raises(ReconcilerError) as caught, one.lock.hold(HOLDER):
+    store = make_store(upstream, clock, PATH=f"{folder}:/usr/bin:/bin")
+    with pytest.raises(ReconcilerError) as caught, store.lock.hold(HOLDER):
         pass
-    assert code(caught) == "state-unreachable"
+    assert get_code(caught) == "state-unreachable"
     assert [each.partition(", ")[2].split(";")[0] for each in upstream.list_subjects()] == [
         "locked",
         "unlocked",
@@ -191,24 +187,22 @@ def test_a_lock_of_which_nothing_is_known_is_not_left_behind(
     assert upstream.read_files() == {}
 
 
-@pytest.mark.parametrize("happens", ["renewed", "taken over", "nothing"])
-def test_only_a_lock_that_is_as_it_was_seen_is_broken(
-    upstream: BareRepository, clock: FakeClock, happens: str
-) -> None:
-    holder, person = store(upstream, clock), store(upstream, clock, OTHER)
-    with ExitStack() as until_the_end, holder.lock.hold(HOLDER):
+@pytest.mark.parametrize("change", ["renewed", "taken over", "nothing"])
+def test_only_an_unchanged_lock_is_broken(upstream: BareRepository, clock: FakeClock, change: str) -> None:
+    holder, operator = make_store(upstream, clock), make_store(upstream, clock, OTHER)
+    with ExitStack() as stack, holder.lock.hold(HOLDER):
         holder.read()
         holder.open(EMPTY).sync()
-        seen = person.lock.clear_stale("here")
+        seen = operator.lock.clear_stale("here")
         assert (seen.state, seen.holder) == (LockHolderState.REMOTE, HOLDER)
-        if happens == "renewed":
+        if change == "renewed":
             clock.seconds += LEASE_TTL - 1
             assert holder.renew_and_flush()
-        elif happens == "taken over":
+        elif change == "taken over":
             clock.seconds += LEASE_TTL + CLOCK_SKEW + 1
-            until_the_end.enter_context(store(upstream, clock, OTHER).lock.hold(OTHER))
-        if happens == "nothing":
-            person.lock.force_unlock(seen, "here")
+            stack.enter_context(make_store(upstream, clock, OTHER).lock.hold(OTHER))
+        if change == "nothing":
+            operator.lock.force_unlock(seen, "here")
             assert LOCK not in upstream.read_files()
             assert "broke the lock of `reconciler apply` by ci on runner-7" in upstream.list_subjects()[-1]
             clock.seconds += WRITE_INTERVAL
@@ -218,53 +212,53 @@ def test_only_a_lock_that_is_as_it_was_seen_is_broken(
             assert holder.stop_reason.code == "lease-lost"
             return
         with pytest.raises(ReconcilerError) as caught:
-            person.lock.force_unlock(seen, "here")
-        assert code(caught) == "locked"
+            operator.lock.force_unlock(seen, "here")
+        assert get_code(caught) == "locked"
         assert LOCK in upstream.read_files()
 
 
-def test_breaking_what_is_free_by_now_does_nothing(upstream: BareRepository, clock: FakeClock) -> None:
-    person = store(upstream, clock, OTHER)
-    with store(upstream, clock).lock.hold(HOLDER):
-        seen = person.lock.clear_stale("here")
+def test_breaking_a_released_lock_does_nothing(upstream: BareRepository, clock: FakeClock) -> None:
+    operator = make_store(upstream, clock, OTHER)
+    with make_store(upstream, clock).lock.hold(HOLDER):
+        seen = operator.lock.clear_stale("here")
     before = upstream.list_subjects()
-    person.lock.force_unlock(seen, "here")
+    operator.lock.force_unlock(seen, "here")
     assert upstream.list_subjects() == before
 
 
-def test_a_state_that_fits_nowhere_else_goes_to_the_refuge(
+def test_a_state_without_another_place_is_written_to_the_fallback_folder(
     upstream: BareRepository, clock: FakeClock, tmp_path: Path
 ) -> None:
-    one = store(upstream, clock)
-    assert one.backups.write(EMPTY) == tmp_path / ".reconciler" / "state.json.rescued-0"
+    store = make_store(upstream, clock)
+    assert store.backups.write(EMPTY) == tmp_path / ".reconciler" / "state.json.rescued-0"
     (tmp_path / ".reconciler" / "state.json.rescued-0").unlink()
     (tmp_path / ".reconciler").rmdir()
     (tmp_path / ".reconciler").write_text("in the way")
-    assert one.backups.write(EMPTY) is None
-    refuge = tmp_path / "refuge"
-    with_refuge = build_remote_store(
+    assert store.backups.write(EMPTY) is None
+    fallback = tmp_path / "refuge"
+    with_fallback = build_remote_store(
         parse_state_location(f"git:{upstream.path}/{BRANCH}"),  # type: ignore[arg-type]
         "state.json",
         build_context(upstream.path.parent, clock=clock),
-        refuge,
+        fallback,
     )
-    assert with_refuge.backups.write(EMPTY) == refuge / "state.json.rescued-0"
+    assert with_fallback.backups.write(EMPTY) == fallback / "state.json.rescued-0"
 
 
-def test_no_key_is_kept(upstream: BareRepository, clock: FakeClock) -> None:
-    assert store(upstream, clock).key_file is None
+def test_no_key_is_stored(upstream: BareRepository, clock: FakeClock) -> None:
+    assert make_store(upstream, clock).key_file is None
 
 
-def eventually(holds: Callable[[], bool]) -> None:
-    """Wait until something holds."""
+def wait_until(holds: Callable[[], bool]) -> None:
+    """Wait until a condition holds."""
     until = time.monotonic() + 20
     while not holds():
         assert time.monotonic() < until
         time.sleep(0.01)
 
 
-def slow(upstream: BareRepository, command: str, seconds: float) -> str:
-    """A PATH with a git that takes its time for one command while there is a file `slow`."""
+def write_slow_git(upstream: BareRepository, command: str, seconds: float) -> str:
+    """Write a git that delays one command while a file `slow` exists. Return its PATH."""
     folder, real = upstream.path.parent / "bin", shutil.which("git")
     folder.mkdir()
     program = folder / "git"
@@ -277,130 +271,126 @@ def slow(upstream: BareRepository, command: str, seconds: float) -> str:
     return f"{folder}:/usr/bin:/bin"
 
 
-def test_a_lock_that_was_broken_is_noticed_within_seconds_and_long_before_the_next_write(
-    upstream: BareRepository, clock: FakeClock
-) -> None:
-    one, person = store(upstream, clock), store(upstream, clock, OTHER)
-    with one.lock.hold(HOLDER):
-        one.read()
-        one.open(EMPTY).sync()
-        person.lock.force_unlock(person.lock.clear_stale("here"), "here")
-        assert one.renew_and_flush()
+def test_a_broken_lock_is_noticed_before_the_next_write(upstream: BareRepository, clock: FakeClock) -> None:
+    store, operator = make_store(upstream, clock), make_store(upstream, clock, OTHER)
+    with store.lock.hold(HOLDER):
+        store.read()
+        store.open(EMPTY).sync()
+        operator.lock.force_unlock(operator.lock.clear_stale("here"), "here")
+        assert store.renew_and_flush()
         clock.seconds += POLL_INTERVAL
-        eventually(lambda: not one.renew_and_flush())
+        wait_until(lambda: not store.renew_and_flush())
         assert clock.seconds < WRITE_INTERVAL
-        assert one.stop_reason is not None
-        assert one.stop_reason.code == "lease-lost"
+        assert store.stop_reason is not None
+        assert store.stop_reason.code == "lease-lost"
     assert upstream.list_subjects()[-1].startswith("reconciler apply: state.json, broke the lock"), (
-        "nothing since"
+        "nothing was written since"
     )
 
 
-def test_what_others_write_beside_a_state_is_no_reason_to_stop(
+def test_a_write_of_a_neighbour_project_does_not_stop_a_run(
     upstream: BareRepository, clock: FakeClock
 ) -> None:
     place = parse_state_location(f"git:{upstream.path}/{BRANCH}")
-    around = build_context(upstream.path.parent, OTHER, clock)
-    one, neighbour = store(upstream, clock), build_remote_store(place, "other.state.json", around)  # type: ignore[arg-type]
-    with one.lock.hold(HOLDER), neighbour.lock.hold(OTHER):
-        one.read()
-        session = one.open(EMPTY)
+    context = build_context(upstream.path.parent, OTHER, clock)
+    store, neighbour = make_store(upstream, clock), build_remote_store(place, "other.state.json", context)  # type: ignore[arg-type]
+    with store.lock.hold(HOLDER), neighbour.lock.hold(OTHER):
+        store.read()
+        session = store.open(EMPTY)
         session.sync()
         neighbour.read()
         neighbour.open(EMPTY).sync()
         before = threading.active_count()
         clock.seconds += POLL_INTERVAL
-        assert one.renew_and_flush()
-        eventually(lambda: threading.active_count() == before)
-        assert one.renew_and_flush()
+        assert store.renew_and_flush()
+        wait_until(lambda: threading.active_count() == before)
+        assert store.renew_and_flush()
         session.close()
     assert sorted(upstream.read_files()) == ["other.state.json", "state.json"]
 
 
-def test_a_look_at_a_place_that_is_slow_or_away_holds_nobody_up(
+def test_a_slow_or_unreachable_remote_does_not_delay_a_run(
     upstream: BareRepository, clock: FakeClock
 ) -> None:
-    one = store(upstream, clock, PATH=slow(upstream, "ls-remote", 20))
-    with one.lock.hold(HOLDER):
-        one.read()
-        session = one.open(EMPTY)
+    store = make_store(upstream, clock, PATH=write_slow_git(upstream, "ls-remote", 20))
+    with store.lock.hold(HOLDER):
+        store.read()
+        session = store.open(EMPTY)
         session.sync()
         (upstream.path.parent / "bin" / "slow").touch()
         clock.seconds += POLL_INTERVAL
         began = time.monotonic()
-        assert one.renew_and_flush()
-        eventually((upstream.path.parent / "bin" / "began").exists)
-        assert one.renew_and_flush()
+        assert store.renew_and_flush()
+        wait_until((upstream.path.parent / "bin" / "began").exists)
+        assert store.renew_and_flush()
         session.close()
         assert time.monotonic() - began < 5
     assert list(upstream.read_files()) == ["state.json"]
 
 
-def test_a_look_that_fails_is_made_again_and_stops_nobody(upstream: BareRepository, clock: FakeClock) -> None:
-    one = store(upstream, clock)
-    with one.lock.hold(HOLDER):
-        one.read()
-        one.open(EMPTY).sync()
+def test_a_failed_poll_is_retried_and_does_not_stop_a_run(upstream: BareRepository, clock: FakeClock) -> None:
+    store = make_store(upstream, clock)
+    with store.lock.hold(HOLDER):
+        store.read()
+        store.open(EMPTY).sync()
         there = upstream.path.rename(upstream.path.with_name("away.git"))
         for _ in range(3):
             clock.seconds += POLL_INTERVAL
             before = threading.active_count()
-            assert one.renew_and_flush()
-            eventually(lambda before=before: threading.active_count() == before)  # type: ignore[misc]
-            assert one.renew_and_flush()
+            assert store.renew_and_flush()
+            wait_until(lambda before=before: threading.active_count() == before)  # type: ignore[misc]
+            assert store.renew_and_flush()
         there.rename(upstream.path)
 
 
-@pytest.mark.parametrize("happened", ["nothing", "taken over", "cut off"])
-def test_a_machine_that_was_asleep_for_longer_than_its_lock_lasts_asks_before_it_goes_on(
-    upstream: BareRepository, clock: FakeClock, happened: str
+@pytest.mark.parametrize("event", ["nothing", "taken over", "cut off"])
+def test_a_run_checks_its_lock_after_a_sleep_beyond_the_lease(
+    upstream: BareRepository, clock: FakeClock, event: str
 ) -> None:
-    one = store(upstream, clock)
-    with ExitStack() as until_the_end, one.lock.hold(HOLDER):
-        one.read()
-        one.open(EMPTY).sync()
+    store = make_store(upstream, clock)
+    with ExitStack() as stack, store.lock.hold(HOLDER):
+        store.read()
+        store.open(EMPTY).sync()
         clock.asleep = LEASE_TTL + CLOCK_SKEW + 1
-        if happened == "taken over":
-            until_the_end.enter_context(store(upstream, clock, OTHER).lock.hold(OTHER))
-        if happened == "cut off":
+        if event == "taken over":
+            stack.enter_context(make_store(upstream, clock, OTHER).lock.hold(OTHER))
+        if event == "cut off":
             upstream.path.rename(upstream.path.with_name("away.git"))
-        assert one.renew_and_flush() is (happened == "nothing")
-        told = one.stop_reason
-        assert (told.code if told else "") == ("" if happened == "nothing" else "lease-lost")
+        assert store.renew_and_flush() is (event == "nothing")
+        reason = store.stop_reason
+        assert (reason.code if reason else "") == ("" if event == "nothing" else "lease-lost")
 
 
-def test_a_branch_that_was_set_back_is_not_called_another_runs(
-    upstream: BareRepository, clock: FakeClock
-) -> None:
-    one = store(upstream, clock)
-    with one.lock.hold(HOLDER):
-        one.read()
-        one.open(EMPTY).sync()
+def test_a_reset_branch_is_not_reported_as_another_run(upstream: BareRepository, clock: FakeClock) -> None:
+    store = make_store(upstream, clock)
+    with store.lock.hold(HOLDER):
+        store.read()
+        store.open(EMPTY).sync()
         run_git(upstream.path, "update-ref", f"refs/heads/{BRANCH}", f"{BRANCH}~1")
         clock.seconds += WRITE_INTERVAL
-        one.open(EMPTY)
-        assert not one.renew_and_flush()
-    assert one.stop_reason is not None
-    [note] = one.stop_reason.notes
+        store.open(EMPTY)
+        assert not store.renew_and_flush()
+    assert store.stop_reason is not None
+    [note] = store.stop_reason.notes
     assert note.startswith("an older version of the state was restored")
 
 
-def test_a_lock_that_cannot_be_let_go_of_is_told(upstream: BareRepository, clock: FakeClock) -> None:
-    one = store(upstream, clock)
-    with one.lock.hold(HOLDER):
-        assert one.lock.release_failure is None
+def test_a_lock_that_cannot_be_released_is_reported(upstream: BareRepository, clock: FakeClock) -> None:
+    store = make_store(upstream, clock)
+    with store.lock.hold(HOLDER):
+        assert store.lock.release_failure is None
         upstream.add_hook("pre-receive", "echo 'Monday is no day for that' >&2; exit 1")
-    assert one.lock.release_failure is not None
-    assert one.lock.release_failure.code == "lock-left"
-    assert one.lock.release_failure.notes == (
+    assert store.lock.release_failure is not None
+    assert store.lock.release_failure.code == "lock-left"
+    assert store.lock.release_failure.notes == (
         "the server says: Monday is no day for that",
         "other runs have to wait until it expires, at 2026-11-26T10:06:00+00:00",
     )
 
 
-def test_whoever_only_reads_knows_who_writes(upstream: BareRepository, clock: FakeClock) -> None:
-    reader = store(upstream, clock, OTHER)
-    with store(upstream, clock).lock.hold(HOLDER):
+def test_a_reader_sees_the_holder_of_the_lock(upstream: BareRepository, clock: FakeClock) -> None:
+    reader = make_store(upstream, clock, OTHER)
+    with make_store(upstream, clock).lock.hold(HOLDER):
         reader.read()
         hold = reader.lock.current_owner(OTHER)
         assert hold is not None
@@ -410,53 +400,55 @@ def test_whoever_only_reads_knows_who_writes(upstream: BareRepository, clock: Fa
     assert reader.lock.current_owner(OTHER) is None
 
 
-def test_whoever_wants_to_leave_writes_once_and_lets_go_in_the_same_write(
+def test_a_shutdown_writes_state_and_releases_the_lock_in_one_write(
     upstream: BareRepository, clock: FakeClock
 ) -> None:
-    around = build_context(upstream.path.parent, HOLDER, clock)
-    one = build_remote_store(parse_state_location(f"git:{upstream.path}/{BRANCH}"), "state.json", around)  # type: ignore[arg-type]
-    with one.lock.hold(HOLDER):
-        one.read()
-        session = one.open(EMPTY)
+    context = build_context(upstream.path.parent, HOLDER, clock)
+    store = build_remote_store(parse_state_location(f"git:{upstream.path}/{BRANCH}"), "state.json", context)  # type: ignore[arg-type]
+    with store.lock.hold(HOLDER):
+        store.read()
+        session = store.open(EMPTY)
         session.stage([(ORDERS, Record(id="decent_dropsy"))])
-        around.shutdown.set()
+        context.shutdown.set()
         clock.seconds += WRITE_INTERVAL
-        assert one.renew_and_flush()
-        assert records_in(upstream) == {}, "that is left to the end"
+        assert store.renew_and_flush()
+        assert read_records(upstream) == {}, "the final write is left to the end"
         backups = upstream.path.parent / ".reconciler"
         assert not backups.exists()
         upstream.add_hook("pre-receive", f"ls {backups} > {backups.with_name('seen')}")
-        one.finish(session)
-        assert backups.with_name("seen").read_text() == "state.json.rescued-1\n", "it comes first"
-        assert list(backups.iterdir()) == [], "and is not needed any more"
+        store.finish(session)
+        assert backups.with_name("seen").read_text() == "state.json.rescued-1\n", (
+            "the backup is written first"
+        )
+        assert list(backups.iterdir()) == [], "the backup is removed after success"
         assert list(upstream.read_files()) == ["state.json"]
     assert upstream.list_subjects()[-1] == "reconciler apply: state.json, serial 2, 1 records; unlocked"
 
 
-def records_in(upstream: BareRepository) -> dict[str, object]:
+def read_records(upstream: BareRepository) -> dict[str, object]:
     found: dict[str, object] = json.loads(upstream.read_files().get("state.json", '{"records": {}}'))[
         "records"
     ]
     return found
 
 
-def test_whoever_wants_to_leave_waits_for_a_place_no_longer_than_there_is_time(
+def test_a_shutdown_waits_for_the_remote_until_its_deadline(
     upstream: BareRepository, clock: FakeClock
 ) -> None:
-    environ = {"PATH": slow(upstream, "push", 20)}
-    around = build_context(upstream.path.parent, HOLDER, clock, **environ)
-    one = build_remote_store(parse_state_location(f"git:{upstream.path}/{BRANCH}"), "state.json", around)  # type: ignore[arg-type]
-    with one.lock.hold(HOLDER):
-        one.read()
-        session = one.open(EMPTY)
+    environ = {"PATH": write_slow_git(upstream, "push", 20)}
+    context = build_context(upstream.path.parent, HOLDER, clock, **environ)
+    store = build_remote_store(parse_state_location(f"git:{upstream.path}/{BRANCH}"), "state.json", context)  # type: ignore[arg-type]
+    with store.lock.hold(HOLDER):
+        store.read()
+        session = store.open(EMPTY)
         session.sync()
         session.stage([(ORDERS, Record(id="decent_dropsy"))])
         (upstream.path.parent / "bin" / "slow").touch()
         clock.seconds += WRITE_INTERVAL
-        threading.Timer(0.3, around.shutdown.set).start()
+        threading.Timer(0.3, context.shutdown.set).start()
         began = time.monotonic()
-        assert one.renew_and_flush()
-        assert time.monotonic() - began < 1, "it is not waited for at all, since it comes again"
+        assert store.renew_and_flush()
+        assert time.monotonic() - began < 1, "a periodic write is not waited for, because it is repeated"
         clock.seconds += 60
         with pytest.raises(OSError, match=f"did not end within {MIN_CALL_TIMEOUT:g} s"):
             session.close()

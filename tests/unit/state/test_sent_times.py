@@ -1,4 +1,4 @@
-"""When a request was sent that a state tells of: what each kind of state proves."""
+"""Test when a recorded request was sent: the bound that each kind of state proves."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ BEGUN = Instant(NOON, NOON + timedelta(seconds=40))
 LEASE = timedelta(seconds=LEASE_TTL)
 
 
-def state(intent: Intent, id: str | None = None, **more: Any) -> State:
+def make_state(intent: Intent, id: str | None = None, **more: Any) -> State:
     return State("a-lineage", 1, "an_account", {ORDERS: Record(id=id, intent=intent)}, **more)
 
 
-def sent(state: State) -> Instant | None:
+def get_sent_time(state: State) -> Instant | None:
     intent = bound_sent_times(state).records[ORDERS].intent
     assert intent is not None
     return intent.sent
@@ -37,20 +37,24 @@ def sent(state: State) -> Instant | None:
 CREATE = Intent(Action.CREATE, "orders", begun=BEGUN)
 
 
-def test_a_local_state_has_the_mark_before_the_request_leaves() -> None:
-    assert sent(state(CREATE)) is None
+def test_a_local_state_has_the_sent_mark_before_the_request_is_sent() -> None:
+    assert get_sent_time(make_state(CREATE)) is None
     marked = replace(CREATE, sent=BEGUN.add(timedelta(seconds=3)))
-    assert sent(state(marked)) == marked.sent
+    assert get_sent_time(make_state(marked)) == marked.sent
 
 
-def test_at_a_remote_place_a_request_may_have_left_as_long_as_the_lease_ran() -> None:
+def test_a_remote_state_bounds_the_sent_time_by_the_lease() -> None:
     written = NOON + timedelta(minutes=10)
-    remote = state(CREATE, written_at=written)
-    assert sent(remote) == Instant(written + LEASE, written + LEASE + timedelta(seconds=40))
-    assert sent(state(replace(CREATE, begun=Instant(NOON)), written_at=written)) == Instant(written + LEASE)
-    assert sent(state(replace(CREATE, sent=BEGUN), written_at=written)) == BEGUN, "that one is marked"
+    remote = make_state(CREATE, written_at=written)
+    assert get_sent_time(remote) == Instant(written + LEASE, written + LEASE + timedelta(seconds=40))
+    assert get_sent_time(make_state(replace(CREATE, begun=Instant(NOON)), written_at=written)) == Instant(
+        written + LEASE
+    )
+    assert get_sent_time(make_state(replace(CREATE, sent=BEGUN), written_at=written)) == BEGUN, (
+        "this intent has a sent mark"
+    )
     bounded = bound_sent_times(remote)
-    assert bound_sent_times(bounded) == bounded, "what was found out once stays"
+    assert bound_sent_times(bounded) == bounded, "a computed bound stays"
     assert bounded.written_at is None
 
 
@@ -64,10 +68,10 @@ def test_at_a_remote_place_a_request_may_have_left_as_long_as_the_lease_ran() ->
         (Action.DELETE, "decent_dropsy", False),
     ],
 )
-def test_only_what_makes_something_can_make_it_twice(
+def test_only_creating_actions_have_a_sent_time(
     action: Action, id: str | None, may_have_been_sent: bool
 ) -> None:
-    found = sent(state(replace(CREATE, action=action), id, written_at=NOON))
+    found = get_sent_time(make_state(replace(CREATE, action=action), id, written_at=NOON))
     assert (found is not None) == may_have_been_sent
 
 
@@ -89,7 +93,7 @@ OLD = """\
         ("2026-03-01T12:00:00+00:00", "9999-12-31T23:59:59+00:00", NOON),
     ],
 )
-def test_of_a_state_of_the_first_format_the_last_sign_of_life_counts(
+def test_a_state_of_the_first_format_bounds_the_sent_time_by_its_latest_timestamp(
     tmp_path: Path, at: str, applied_at: str, latest: datetime
 ) -> None:
     (tmp_path / "state.json").write_text(OLD % (at, applied_at))
@@ -104,10 +108,10 @@ def test_of_a_state_of_the_first_format_the_last_sign_of_life_counts(
     assert json.loads((tmp_path / "state.json").read_text())["format"] == 2
     again = file.read()
     assert again is not None
-    assert again.records == found.records, "written in the second format it says the same"
+    assert again.records == found.records, "the second format keeps the bound"
 
 
-def test_what_the_journal_of_the_first_format_adds_is_a_sign_of_life_too(tmp_path: Path) -> None:
+def test_a_journal_timestamp_of_the_first_format_bounds_the_sent_time(tmp_path: Path) -> None:
     (tmp_path / "state.json").write_text(OLD % ("2026-03-01T10:00:00+00:00", "2026-03-01T11:00:00+00:00"))
     head = {"format": 1, "lineage": "a-lineage", "serial": 3}
     line = {
@@ -123,7 +127,7 @@ def test_what_the_journal_of_the_first_format_adds_is_a_sign_of_life_too(tmp_pat
     assert intent.sent == Instant(NOON + LEASE)
 
 
-def test_without_any_sign_of_life_it_was_long_ago(tmp_path: Path) -> None:
+def test_a_state_without_timestamps_has_an_old_sent_time(tmp_path: Path) -> None:
     (tmp_path / "state.json").write_text(OLD % ("", ""))
     found = StateFile(tmp_path / "state.json", "state.json").read()
     assert found is not None

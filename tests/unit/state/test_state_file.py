@@ -1,4 +1,4 @@
-"""A state survives what processes, disks and people do to it, or says what is wrong."""
+"""Test that a state survives failing processes, disks and users, or reports the damage."""
 
 from __future__ import annotations
 
@@ -38,19 +38,19 @@ FULL = Record(
 
 @pytest.fixture
 def file(tmp_path: Path) -> StateFile:
-    """A place for a state, in a folder that does not exist yet."""
+    """Make a state file in a folder that does not exist yet."""
     return StateFile(tmp_path / "deep" / "state.json", "specs/.reconciler/state.json")
 
 
-def snapshot(tmp_path: Path) -> Path:
+def snapshot_path(tmp_path: Path) -> Path:
     return tmp_path / "deep" / "state.json"
 
 
-def journal(tmp_path: Path) -> Path:
+def journal_path(tmp_path: Path) -> Path:
     return tmp_path / "deep" / "state.json.journal"
 
 
-def the_code(error: pytest.ExceptionInfo[ReconcilerError]) -> str:
+def get_code(error: pytest.ExceptionInfo[ReconcilerError]) -> str:
     [diagnostic] = error.value.diagnostics
     assert "specs/.reconciler/state.json" in diagnostic.message
     assert diagnostic.help
@@ -61,7 +61,7 @@ def test_there_is_no_state_before_the_first_write(file: StateFile) -> None:
     assert file.read() is None
 
 
-def test_what_was_remembered_is_read_back_whole(file: StateFile) -> None:
+def test_staged_records_are_read_back_completely(file: StateFile) -> None:
     session = file.open(EMPTY)
     session.stage([(GROUP, FULL), (DESTINATION, Record())])
     session.close()
@@ -71,7 +71,7 @@ def test_what_was_remembered_is_read_back_whole(file: StateFile) -> None:
     assert (state.lineage, state.account_id) == ("a-lineage", "an_account")
 
 
-def test_a_session_that_never_closed_lost_nothing(file: StateFile) -> None:
+def test_a_session_without_close_loses_no_record(file: StateFile) -> None:
     session = file.open(EMPTY)
     session.stage([(GROUP, Record(id="first"))])
     session.stage([(GROUP, Record(id="second")), (DESTINATION, FULL)])
@@ -81,7 +81,7 @@ def test_a_session_that_never_closed_lost_nothing(file: StateFile) -> None:
     assert state.records == {GROUP: Record(id="second"), DESTINATION: FULL}
 
 
-def test_forgetting_is_remembered_too(file: StateFile) -> None:
+def test_a_forgotten_record_stays_forgotten(file: StateFile) -> None:
     session = file.open(EMPTY)
     session.stage([(GROUP, FULL), (DESTINATION, FULL)])
     session.stage([(DESTINATION, None)])
@@ -92,14 +92,16 @@ def test_forgetting_is_remembered_too(file: StateFile) -> None:
 
 
 @pytest.mark.parametrize("closes", [True, False])
-def test_a_removal_and_what_it_forgets_are_one_line(file: StateFile, tmp_path: Path, closes: bool) -> None:
-    """No crash can leave an address forgotten whose removal nobody knows of."""
+def test_a_removal_and_its_forgotten_records_are_one_line(
+    file: StateFile, tmp_path: Path, closes: bool
+) -> None:
+    """After a crash, an address is never forgotten without its recorded removal."""
     removed = CompletedRemoval("decent_dropsy", Extent.PAIR)
     session = file.open(replace(EMPTY, removals={"other": CompletedRemoval("old_id", Extent.MANAGEMENT)}))
     session.stage([(GROUP, FULL), (DESTINATION, FULL)])
     session.stage([(DESTINATION, removed)])
     session.stage([(GROUP, removed)])
-    assert len(journal(tmp_path).read_bytes().splitlines()) == 5, "a head, and one line for each"
+    assert len(journal_path(tmp_path).read_bytes().splitlines()) == 5, "a head, and one line for each entry"
     session.close() if closes else session.release()
     state = file.read()
     assert state is not None
@@ -107,19 +109,19 @@ def test_a_removal_and_what_it_forgets_are_one_line(file: StateFile, tmp_path: P
     assert state.removals == {"other": CompletedRemoval("old_id", Extent.MANAGEMENT), "orders": removed}
 
 
-def test_a_state_of_the_format_before_removals_is_read_with_its_journal(
+def test_a_state_of_the_format_without_removals_is_read_with_its_journal(
     file: StateFile, tmp_path: Path
 ) -> None:
     session = file.open(EMPTY)
     session.stage([(GROUP, FULL)])
     session.release()
-    for path in (snapshot(tmp_path), journal(tmp_path)):
+    for path in (snapshot_path(tmp_path), journal_path(tmp_path)):
         path.write_text(path.read_text().replace('"format": 2', '"format": 1'))
-    old = json.loads(snapshot(tmp_path).read_text())
+    old = json.loads(snapshot_path(tmp_path).read_text())
     del old["removals"]
-    snapshot(tmp_path).write_text(json.dumps(old))
-    lines = journal(tmp_path).read_text().replace(', "removed": null', "")
-    journal(tmp_path).write_text(lines)
+    snapshot_path(tmp_path).write_text(json.dumps(old))
+    lines = journal_path(tmp_path).read_text().replace(', "removed": null', "")
+    journal_path(tmp_path).write_text(lines)
     assert '"format": 1' in lines and '"removed"' not in lines
     state = file.read()
     assert state is not None
@@ -127,27 +129,25 @@ def test_a_state_of_the_format_before_removals_is_read_with_its_journal(
 
 
 @pytest.mark.parametrize("lost", range(1, 60, 7))
-def test_a_line_that_was_being_written_when_the_process_died_does_not_count(
-    file: StateFile, tmp_path: Path, lost: int
-) -> None:
+def test_a_torn_last_line_of_the_journal_is_ignored(file: StateFile, tmp_path: Path, lost: int) -> None:
     session = file.open(EMPTY)
     session.stage([(GROUP, Record(id="first"))])
     session.stage([(DESTINATION, Record(id="second"))])
     session.release()
-    content = journal(tmp_path).read_bytes()
-    journal(tmp_path).write_bytes(content[:-lost])
+    content = journal_path(tmp_path).read_bytes()
+    journal_path(tmp_path).write_bytes(content[:-lost])
     state = file.read()
     assert state is not None
     assert state.records == {GROUP: Record(id="first")}
 
 
-def test_a_journal_of_an_older_snapshot_is_left_over_and_ignored(file: StateFile, tmp_path: Path) -> None:
+def test_a_journal_of_an_older_snapshot_is_ignored(file: StateFile, tmp_path: Path) -> None:
     session = file.open(EMPTY)
     session.stage([(GROUP, Record(id="first"))])
-    older = journal(tmp_path).read_bytes()
+    older = journal_path(tmp_path).read_bytes()
     session.stage([(GROUP, None)])
     session.close()
-    journal(tmp_path).write_bytes(older)
+    journal_path(tmp_path).write_bytes(older)
     state = file.read()
     assert state is not None
     assert state.records == {}
@@ -165,12 +165,12 @@ def test_every_snapshot_has_a_higher_serial(file: StateFile) -> None:
     assert later.state.serial == 3
 
 
-def test_nobody_else_can_read_the_files(file: StateFile, tmp_path: Path) -> None:
+def test_state_files_are_readable_by_the_owner_only(file: StateFile, tmp_path: Path) -> None:
     session = file.open(EMPTY)
     session.close()
-    modes = {stat.S_IMODE(each.stat().st_mode) for each in (snapshot(tmp_path), journal(tmp_path))}
+    modes = {stat.S_IMODE(each.stat().st_mode) for each in (snapshot_path(tmp_path), journal_path(tmp_path))}
     assert modes == {0o600}
-    assert sorted(each.name for each in snapshot(tmp_path).parent.iterdir()) == [
+    assert sorted(each.name for each in snapshot_path(tmp_path).parent.iterdir()) == [
         "state.json",
         "state.json.journal",
     ]
@@ -193,55 +193,53 @@ def test_nobody_else_can_read_the_files(file: StateFile, tmp_path: Path) -> None
         b"[" * 100_000,
     ],
 )
-def test_a_damaged_snapshot_is_named_and_never_guessed_at(
-    file: StateFile, tmp_path: Path, content: bytes
-) -> None:
-    snapshot(tmp_path).parent.mkdir()
-    snapshot(tmp_path).write_bytes(content)
+def test_a_damaged_snapshot_is_an_error(file: StateFile, tmp_path: Path, content: bytes) -> None:
+    snapshot_path(tmp_path).parent.mkdir()
+    snapshot_path(tmp_path).write_bytes(content)
     with pytest.raises(ReconcilerError) as error:
         file.read()
-    assert the_code(error) == "state-damaged"
+    assert get_code(error) == "state-damaged"
 
 
-def test_a_damaged_line_in_the_middle_of_the_journal_is_named(file: StateFile, tmp_path: Path) -> None:
+def test_a_damaged_line_inside_the_journal_is_an_error(file: StateFile, tmp_path: Path) -> None:
     session = file.open(EMPTY)
     session.stage([(GROUP, FULL), (DESTINATION, FULL)])
     session.release()
-    lines = journal(tmp_path).read_bytes().splitlines(keepends=True)
-    journal(tmp_path).write_bytes(lines[0] + b'{"address": "group.orders"' + b"\n" + lines[2])
+    lines = journal_path(tmp_path).read_bytes().splitlines(keepends=True)
+    journal_path(tmp_path).write_bytes(lines[0] + b'{"address": "group.orders"' + b"\n" + lines[2])
     with pytest.raises(ReconcilerError) as error:
         file.read()
-    assert the_code(error) == "state-damaged"
+    assert get_code(error) == "state-damaged"
 
 
-def test_a_journal_of_another_state_is_named(file: StateFile, tmp_path: Path) -> None:
+def test_a_journal_of_another_state_is_an_error(file: StateFile, tmp_path: Path) -> None:
     file.open(EMPTY).close()
     head = {"format": 1, "lineage": "another", "serial": 2}
-    journal(tmp_path).write_text(json.dumps(head) + "\n")
+    journal_path(tmp_path).write_text(json.dumps(head) + "\n")
     with pytest.raises(ReconcilerError) as error:
         file.read()
-    assert the_code(error) == "state-damaged"
+    assert get_code(error) == "state-damaged"
 
 
-def test_a_state_of_a_newer_format_is_left_alone(file: StateFile, tmp_path: Path) -> None:
-    snapshot(tmp_path).parent.mkdir()
-    snapshot(tmp_path).write_text('{"format": 3, "something": "else"}')
+def test_a_state_of_a_newer_format_stays_unchanged(file: StateFile, tmp_path: Path) -> None:
+    snapshot_path(tmp_path).parent.mkdir()
+    snapshot_path(tmp_path).write_text('{"format": 3, "something": "else"}')
     with pytest.raises(ReconcilerError) as error:
         file.read()
-    assert the_code(error) == "state-newer"
+    assert get_code(error) == "state-newer"
 
 
-def test_a_folder_in_its_place_is_named(file: StateFile, tmp_path: Path) -> None:
-    snapshot(tmp_path).mkdir(parents=True)
+def test_a_folder_instead_of_the_state_is_an_error(file: StateFile, tmp_path: Path) -> None:
+    snapshot_path(tmp_path).mkdir(parents=True)
     with pytest.raises(ReconcilerError) as error:
         file.read()
-    assert the_code(error) == "state-unusable"
+    assert get_code(error) == "state-unusable"
     with pytest.raises(ReconcilerError) as error:
         file.open(EMPTY)
-    assert the_code(error) == "state-unusable"
+    assert get_code(error) == "state-unusable"
 
 
-def test_an_atomic_write_that_fails_leaves_the_old_content(tmp_path: Path) -> None:
+def test_a_failed_atomic_write_keeps_the_old_content(tmp_path: Path) -> None:
     target = tmp_path / "state.json"
     target.mkdir()
     (target / "in-the-way").touch()
@@ -250,9 +248,7 @@ def test_an_atomic_write_that_fails_leaves_the_old_content(tmp_path: Path) -> No
     assert [each.name for each in tmp_path.iterdir()] == ["state.json"]
 
 
-def test_what_a_killed_process_left_of_an_atomic_write_goes_with_the_next_one(
-    file: StateFile, tmp_path: Path
-) -> None:
+def test_leftovers_of_a_killed_write_are_removed_by_the_next_write(file: StateFile, tmp_path: Path) -> None:
     file.open(EMPTY).close()
     for name in (".state.json.4711.new", ".state.json.key.4711.new", "state.json.4711.new"):
         (tmp_path / "deep" / name).write_text("{")
@@ -261,13 +257,13 @@ def test_what_a_killed_process_left_of_an_atomic_write_goes_with_the_next_one(
     assert left == [".state.json.key.4711.new", "state.json.4711.new"]
 
 
-def test_nothing_is_written_after_somebody_broke_the_lock(file: StateFile, tmp_path: Path) -> None:
+def test_nothing_is_written_after_the_lock_was_broken(file: StateFile, tmp_path: Path) -> None:
     with file.lock.hold(HOLDER):
         session = file.open(EMPTY)
         session.stage([(GROUP, FULL)])
         assert file.renew_and_flush()
         file.lock.path.unlink()
-        other = StateFile(snapshot(tmp_path), "state.json")
+        other = StateFile(snapshot_path(tmp_path), "state.json")
         with other.lock.hold(HOLDER):
             assert not file.renew_and_flush()
             assert file.stop_reason is not None

@@ -1,4 +1,4 @@
-"""The search for secrets finds them: in every disguise, in every artefact, and the test that leaked fails."""
+"""Test the search for secrets: in every encoding, in every artefact, and that the leaking test fails."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from secret_leak_detector import (
 )
 
 CANARY = 'päss "wörd"/&<0>\t+~ÿÿÿÿ'
-"""A value that every way of writing texts changes."""
+"""A value that every encoding changes."""
 PEM = "-----BEGIN PRIVATE KEY-----\nMIIEvgIBADANBgkqhkiG\n\nshort\n-----END PRIVATE KEY-----\n"
 UTF8 = CANARY.encode()
 
 
 @pytest.mark.parametrize(
-    ("form", "disguised"),
+    ("form", "encoded"),
     [
         ("raw", CANARY),
         ("JSON", json.dumps({"a": CANARY})),
@@ -48,23 +48,23 @@ UTF8 = CANARY.encode()
         ("base64url after 1", base64.urlsafe_b64encode(b"user" + UTF8).decode()),
     ],
 )
-def test_a_secret_is_found_in_every_disguise(form: str, disguised: str) -> None:
-    leaks = find_leaks(f"before {disguised} after".encode(), {"PASSWORD": CANARY})
+def test_a_secret_is_found_in_every_encoding(form: str, encoded: str) -> None:
+    leaks = find_leaks(f"before {encoded} after".encode(), {"PASSWORD": CANARY})
     assert f"PASSWORD, {form}" in leaks
 
 
-def test_every_disguise_is_another_one_and_none_is_short() -> None:
+def test_all_encodings_differ_and_are_long() -> None:
     forms = list_encodings(CANARY)
     assert len({needle for _, needle in forms}) == len(forms) >= 14
     assert min(len(needle) for _, needle in forms) >= 20
 
 
-def test_a_line_of_a_key_is_found_and_what_every_key_has_is_not() -> None:
+def test_a_line_of_a_key_is_found_but_not_its_header() -> None:
     assert find_leaks(b"|MIIEvgIBADANBgkqhkiG|", {"KEY": PEM}) == ["KEY, raw"]
     assert find_leaks(b"-----BEGIN PRIVATE KEY-----\nshort\n", {"KEY": PEM}) == []
 
 
-def test_a_lone_surrogate_is_looked_for_too() -> None:
+def test_a_secret_with_a_lone_surrogate_is_found() -> None:
     secret = "a-pass\udc80word"
     assert find_leaks(f"x{secret}x".encode("utf-8", "surrogatepass"), {"X": secret})
 
@@ -86,18 +86,18 @@ def test_other_texts_are_no_leak(text: str) -> None:
         ("HTTPS_PROXY", False),
     ],
 )
-def test_values_of_all_variables_but_settings_are_secrets(name: str, secret: bool) -> None:
+def test_values_of_all_variables_except_settings_are_secrets(name: str, secret: bool) -> None:
     assert is_secret(name) is secret
 
 
-def test_short_values_are_not_looked_for() -> None:
+def test_short_values_are_not_searched() -> None:
     seen = LeakDetector()
     seen.add_environment({"A": "12345", "B": "123456"})
     seen.add_artefact("stdout", "12345 123456")
     assert seen.collect_findings() == ["stdout: value 1 of B, raw"]
 
 
-def test_what_shall_be_shown_is_no_leak() -> None:
+def test_an_allowed_value_is_no_leak() -> None:
     seen = LeakDetector()
     seen.add_environment({"REGION": "AWS_US_EAST_1", "PASSWORD": CANARY})
     seen.add_artefact("stdout", f"AWS_US_EAST_1 {CANARY}")
@@ -107,7 +107,7 @@ def test_what_shall_be_shown_is_no_leak() -> None:
     }
 
 
-def test_files_are_looked_at_wherever_they_are_but_for_those_of_the_test(tmp_path: Path) -> None:
+def test_all_files_except_those_of_the_test_are_searched(tmp_path: Path) -> None:
     seen = LeakDetector()
     seen.add_secret("PASSWORD", "correct horse")
     seen.add_folder(tmp_path)
@@ -127,13 +127,13 @@ def test_files_are_looked_at_wherever_they_are_but_for_those_of_the_test(tmp_pat
     ]
 
 
-def test_a_command_line_that_the_product_starts_is_looked_at() -> None:
+def test_a_command_line_of_the_product_is_searched() -> None:
     def start() -> None:
         subprocess.run([sys.executable, "-c", "", "correct horse"], check=True)
 
     with detect_leaks() as seen:
         seen.add_secret("PASSWORD", "correct horse")
-        start()  # the test itself may
+        start()  # the test itself may pass it
     with (
         pytest.raises(AssertionError, match="a command line: value 1 of PASSWORD, raw"),
         detect_leaks() as seen,
@@ -144,7 +144,7 @@ def test_a_command_line_that_the_product_starts_is_looked_at() -> None:
 
 
 @pytest.mark.parametrize("form", ["text", "json", "markdown"])
-def test_a_plan_that_shows_a_value_fails_its_test_unless_it_shall(
+def test_a_plan_that_shows_a_value_fails_its_test_unless_allowed(
     form: str, project: Project, server: EmulatedFivetran
 ) -> None:
     project.write_groups(
@@ -161,7 +161,7 @@ def test_a_plan_that_shows_a_value_fails_its_test_unless_it_shall(
         detect_leaks(),
     ):
         plan()
-    assert "acme-prod-7" not in str(leak.value), "the finding does not repeat it"
+    assert "acme-prod-7" not in str(leak.value), "the finding does not repeat the secret"
     with detect_leaks():
         allow_values("acme-prod-7")
         plan()
@@ -205,8 +205,8 @@ def test_a_test_that_leaks_fails(tmp_path: Path) -> None:
         timeout=60,
         check=False,
     )
-    told = [line for line in done.stdout.splitlines() if line.startswith("ERROR ")]
-    assert [line.split("::")[1].split()[0] for line in told] == [
+    errors = [line for line in done.stdout.splitlines() if line.startswith("ERROR ")]
+    assert [line.split("::")[1].split()[0] for line in errors] == [
         "test_printed",
         "test_logged",
         "test_left_in_a_file",
@@ -214,8 +214,8 @@ def test_a_test_that_leaks_fails(tmp_path: Path) -> None:
     assert done.returncode == 1
 
 
-def test_a_finding_tells_no_secret() -> None:
-    told = find_leaks(UTF8, {"PASSWORD": CANARY})
-    assert told
-    assert CANARY not in repr(told)
+def test_a_finding_shows_no_secret() -> None:
+    findings = find_leaks(UTF8, {"PASSWORD": CANARY})
+    assert findings
+    assert CANARY not in repr(findings)
     assert all(CANARY not in form for form, _ in list_encodings(CANARY))

@@ -1,4 +1,4 @@
-"""Plans of an earlier release: what they say in clear of hidden fields goes, wherever it is said."""
+"""Test plans of an earlier release: values of hidden fields are masked in every text."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ORDERS = Address(DESTINATION, "orders")
 NEW, HOST, SERVICE = ("config", "new"), ("config", "host"), ("service",)
 
 
-def told(text: str) -> Diagnostic:
+def make_diagnostic(text: str) -> Diagnostic:
     return Diagnostic(
         "policy-violated",
         f"`config.new` is {text}",
@@ -28,7 +28,7 @@ def told(text: str) -> Diagnostic:
     )
 
 
-def plan(change: Change, *findings: Diagnostic) -> Plan:
+def make_plan(change: Change, *findings: Diagnostic) -> Plan:
     judgement = PolicyResult(
         "p", "forbid", EnforcementLevel.HARD, PolicyStatus.VIOLATED, findings, older=findings
     )
@@ -52,9 +52,9 @@ UPDATE = Change(
 )
 
 
-def test_values_of_hidden_fields_go_and_are_named() -> None:
-    finding = told(f"`{CANARY}`, {CANARY} before and `7`")
-    found = mask_plan(plan(UPDATE, finding), {})
+def test_values_of_hidden_fields_are_masked_and_named() -> None:
+    finding = make_diagnostic(f"`{CANARY}`, {CANARY} before and `7`")
+    found = mask_plan(make_plan(UPDATE, finding), {})
     assert CANARY not in repr(found)
     assert found.masked_fields == {ORDERS: (NEW, ("config", "same"))}
     [change] = found.plan.changes
@@ -72,11 +72,11 @@ def test_values_of_hidden_fields_go_and_are_named() -> None:
 @pytest.mark.parametrize(
     ("change", "service", "hidden"),
     [
-        # Where the plan does not say which service it is about, somebody else may; else nothing is public.
+        # If the plan does not name the service, another source may; otherwise no field is public.
         (replace(UPDATE, other_values=(), applied=()), "snowflake", {NEW}),
         (replace(UPDATE, other_values=(), applied=()), "clickhouse", {NEW, HOST}),
         (replace(UPDATE, other_values=(), applied=()), None, {NEW, HOST}),
-        # What a replacement replaces is of another service.
+        # The replaced destination has another service.
         (
             replace(
                 UPDATE, fields=(FieldChange(SERVICE, "clickhouse", "snowflake"), FieldChange(HOST, "h", "i"))
@@ -86,13 +86,17 @@ def test_values_of_hidden_fields_go_and_are_named() -> None:
         ),
     ],
 )
-def test_the_service_decides(change: Change, service: str | None, hidden: set[tuple[str, ...]]) -> None:
-    found = mask_plan(plan(replace(change, other_values=(), applied=())), {ORDERS: service})
+def test_the_service_decides_about_masking(
+    change: Change, service: str | None, hidden: set[tuple[str, ...]]
+) -> None:
+    found = mask_plan(make_plan(replace(change, other_values=(), applied=())), {ORDERS: service})
     assert set(found.masked_fields[ORDERS]) == hidden
 
 
-def test_a_plan_of_today_stays_as_it_is() -> None:
+def test_a_current_plan_stays_unchanged() -> None:
     group = Change(Address(GROUP, "orders"), Action.CREATE, fields=(FieldChange(("name",), None, "x"),))
-    today = mask_plan(plan(UPDATE), {}).plan
+    today = mask_plan(make_plan(UPDATE), {}).plan
     assert mask_plan(today, {}) == MaskedPlan(today, {})
-    assert mask_plan(plan(group, told("`x`")), {}).plan == plan(group, told("`x`"))
+    assert mask_plan(make_plan(group, make_diagnostic("`x`")), {}).plan == make_plan(
+        group, make_diagnostic("`x`")
+    )

@@ -1,4 +1,4 @@
-"""Everything that is wrong with a project, found together, and shown without its secrets."""
+"""Test all findings of a project together, rendered without its secrets."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ PROJECT = "version: 1\nspecs: [g.yaml]\n"
 CANARY = "hunter2secret"
 
 
-def snowflake(config: str, more: str = "") -> str:
-    """A spec of one snowflake destination with some lines more in its config, and below the destination."""
+def render_spec(config: str, more: str = "") -> str:
+    """Render a spec of one snowflake destination with more lines in its config, and below the destination."""
     fields = (
         'host: h\ndatabase: d\nuser: u\nport: 443\nauth: PASSWORD\npassword: {secret: "env:DB_PASSWORD"}\n'
     )
@@ -27,8 +27,10 @@ def snowflake(config: str, more: str = "") -> str:
     return "version: 1\ngroups:\n  a:\n    destination:\n" + indent(text, "      ") + "\n"
 
 
-def findings(directory: Path, spec: str | bytes, project: str = PROJECT, **more: str) -> list[Diagnostic]:
-    """All errors, or where there are none all warnings, of a project with `g.yaml` and more files."""
+def find_problems(
+    directory: Path, spec: str | bytes, project: str = PROJECT, **more: str
+) -> list[Diagnostic]:
+    """Find all errors, or without errors all warnings, of a project with `g.yaml` and more files."""
     files = {"reconciler": project, "g": spec, **more}
     for name, text in files.items():
         data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
@@ -39,17 +41,17 @@ def findings(directory: Path, spec: str | bytes, project: str = PROJECT, **more:
         return list(error.diagnostics)
 
 
-def codes(found: list[Diagnostic]) -> list[str]:
+def list_codes(found: list[Diagnostic]) -> list[str]:
     return [each.code for each in found]
 
 
-def only(found: list[Diagnostic]) -> Diagnostic:
+def get_only(found: list[Diagnostic]) -> Diagnostic:
     assert len(found) == 1, found
     return found[0]
 
 
-def shown(directory: Path, found: list[Diagnostic]) -> str:
-    """What a person sees of them."""
+def render(directory: Path, found: list[Diagnostic]) -> str:
+    """Render the findings as a user sees them."""
 
     def line(path: str, number: int) -> str | None:
         lines = (directory / path).read_text(encoding="utf-8", errors="replace").split("\n")
@@ -58,8 +60,8 @@ def shown(directory: Path, found: list[Diagnostic]) -> str:
     return render_full(found, line).plain
 
 
-def test_the_destination_that_tests_start_from_is_in_order(tmp_path: Path) -> None:
-    assert findings(tmp_path, snowflake("")) == []
+def test_the_destination_of_these_tests_has_no_finding(tmp_path: Path) -> None:
+    assert find_problems(tmp_path, render_spec("")) == []
 
 
 @pytest.mark.parametrize(
@@ -88,18 +90,18 @@ def test_the_destination_that_tests_start_from_is_in_order(tmp_path: Path) -> No
         f"\n--- {CANARY}",
     ],
 )
-def test_no_excerpt_shows_what_may_be_a_secret(destination: str, tmp_path: Path) -> None:
-    found = findings(tmp_path, f"version: 1\ngroups:\n  a:\n    destination: {destination}\n")
+def test_no_excerpt_shows_a_possible_secret(destination: str, tmp_path: Path) -> None:
+    found = find_problems(tmp_path, f"version: 1\ngroups:\n  a:\n    destination: {destination}\n")
     assert found
-    assert CANARY not in shown(tmp_path, found)
+    assert CANARY not in render(tmp_path, found)
     assert CANARY not in repr(found)
 
 
-def test_bytes_that_are_no_text_do_not_uncover_their_line(tmp_path: Path) -> None:
-    spec = snowflake(f"role: {CANARY}\xff").encode("latin-1")
-    found = findings(tmp_path, spec)
-    assert codes(found) == ["not-utf8"]
-    assert CANARY not in shown(tmp_path, found)
+def test_invalid_bytes_do_not_unmask_their_line(tmp_path: Path) -> None:
+    spec = render_spec(f"role: {CANARY}\xff").encode("latin-1")
+    found = find_problems(tmp_path, spec)
+    assert list_codes(found) == ["not-utf8"]
+    assert CANARY not in render(tmp_path, found)
 
 
 @pytest.mark.parametrize(
@@ -107,30 +109,30 @@ def test_bytes_that_are_no_text_do_not_uncover_their_line(tmp_path: Path) -> Non
     [
         ("- a\n", PROJECT, "- a"),
         ("hello\n", PROJECT, "hello"),
-        (snowflake(""), PROJECT + "hooks: []\n", "hooks: []"),
-        (snowflake('role: {value: "env:FIVETRAN_APIKEY"}'), PROJECT, "env:FIVETRAN_APIKEY"),
+        (render_spec(""), PROJECT + "hooks: []\n", "hooks: []"),
+        (render_spec('role: {value: "env:FIVETRAN_APIKEY"}'), PROJECT, "env:FIVETRAN_APIKEY"),
         ("version: 1\ngroups:\n  a: {destination: {service: snowflaek, region: X}}\n", PROJECT, "snowflaek"),
     ],
 )
-def test_what_is_no_secret_is_shown(spec: str, project: str, text: str, tmp_path: Path) -> None:
-    assert text in shown(tmp_path, findings(tmp_path, spec, project))
+def test_a_value_other_than_a_secret_is_shown(spec: str, project: str, text: str, tmp_path: Path) -> None:
+    assert text in render(tmp_path, find_problems(tmp_path, spec, project))
 
 
 def test_a_list_of_keys_at_the_top_of_a_file_is_not_shown(tmp_path: Path) -> None:
-    assert CANARY not in shown(tmp_path, findings(tmp_path, f"- password: {CANARY}\n"))
-    assert CANARY not in shown(tmp_path, findings(tmp_path, f"{CANARY}\n"))
+    assert CANARY not in render(tmp_path, find_problems(tmp_path, f"- password: {CANARY}\n"))
+    assert CANARY not in render(tmp_path, find_problems(tmp_path, f"{CANARY}\n"))
 
 
-def test_a_reference_without_quotes_is_told_with_the_line_to_write(tmp_path: Path) -> None:
-    problem = only(findings(tmp_path, snowflake("password: {secret: env:FOO}")))
+def test_an_unquoted_reference_is_reported_with_the_correct_line(tmp_path: Path) -> None:
+    problem = get_only(find_problems(tmp_path, render_spec("password: {secret: env:FOO}")))
     assert (problem.code, problem.help) == (
         "yaml-syntax",
         'put the reference in quotes: `{secret: "env:FOO"}`',
     )
 
 
-def test_a_locator_that_may_be_a_secret_is_not_repeated(tmp_path: Path) -> None:
-    problem = only(findings(tmp_path, snowflake(f"password: {{secret: env:{CANARY}}}")))
+def test_a_locator_that_may_be_a_secret_is_not_shown(tmp_path: Path) -> None:
+    problem = get_only(find_problems(tmp_path, render_spec(f"password: {{secret: env:{CANARY}}}")))
     assert CANARY not in repr(problem)
     assert '`{secret: "scheme:locator"}`' in problem.help
 
@@ -138,24 +140,30 @@ def test_a_locator_that_may_be_a_secret_is_not_repeated(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "password", ["{secret: hunter2}", '{secret: "env:"}', '{secret: "env:FOO", x: 1}', "{secret: 1}"]
 )
-def test_a_reference_that_cannot_be_read_counts_as_declared(password: str, tmp_path: Path) -> None:
-    assert codes(findings(tmp_path, snowflake(f"password: {password}"))) == ["bad-reference"]
+def test_a_malformed_reference_counts_as_declared(password: str, tmp_path: Path) -> None:
+    assert list_codes(find_problems(tmp_path, render_spec(f"password: {password}"))) == ["bad-reference"]
 
 
 @pytest.mark.parametrize("config", ["null", "text", "[]"])
-def test_nothing_is_missing_from_a_config_that_cannot_be_read(config: str, tmp_path: Path) -> None:
+def test_a_malformed_config_has_no_missing_fields(config: str, tmp_path: Path) -> None:
     spec = (
         "version: 1\ngroups:\n  a:\n    destination:\n      service: snowflake\n"
         f"      networking_method: SshTunnel\n      config: {config}\n"
     )
-    found = findings(tmp_path, spec)
-    assert codes(found) == ["missing-field", "wrong-shape"]
+    found = find_problems(tmp_path, spec)
+    assert list_codes(found) == ["missing-field", "wrong-shape"]
     assert "time_zone_offset" in found[0].message
 
 
-def test_a_number_for_a_text_is_quoted_as_it_was_written(tmp_path: Path) -> None:
-    assert only(findings(tmp_path, snowflake("role: 1.10"))).help == 'put it in quotes: `role: "1.10"`'
-    assert only(findings(tmp_path, snowflake("role: True"))).help == 'put it in quotes: `role: "True"`'
+def test_a_number_instead_of_text_is_quoted_as_written(tmp_path: Path) -> None:
+    assert (
+        get_only(find_problems(tmp_path, render_spec("role: 1.10"))).help
+        == 'put it in quotes: `role: "1.10"`'
+    )
+    assert (
+        get_only(find_problems(tmp_path, render_spec("role: True"))).help
+        == 'put it in quotes: `role: "True"`'
+    )
 
 
 PROFILES = """\
@@ -171,8 +179,8 @@ profiles:
 """
 
 
-def test_a_profile_that_nobody_uses_is_checked_by_itself(tmp_path: Path) -> None:
-    found = findings(tmp_path, snowflake(""), "version: 1\nspecs: [g.yaml, p.yaml]\n", p=PROFILES)
+def test_an_unused_profile_is_checked(tmp_path: Path) -> None:
+    found = find_problems(tmp_path, render_spec(""), "version: 1\nspecs: [g.yaml, p.yaml]\n", p=PROFILES)
     assert [(each.code, each.span.line if each.span else 0) for each in found] == [
         ("literal-secret", 5),
         ("unknown-field", 6),
@@ -184,50 +192,50 @@ def test_a_profile_that_nobody_uses_is_checked_by_itself(tmp_path: Path) -> None
 
 def test_a_profile_with_a_service_is_checked_by_its_service(tmp_path: Path) -> None:
     profiles = "version: 1\nprofiles:\n  idle: {service: snowflake, config: {http_path: x, port: 0}}\n"
-    found = findings(tmp_path, snowflake(""), "version: 1\nspecs: [g.yaml, p.yaml]\n", p=profiles)
-    assert codes(found) == ["unknown-field", "out-of-range"]
+    found = find_problems(tmp_path, render_spec(""), "version: 1\nspecs: [g.yaml, p.yaml]\n", p=profiles)
+    assert list_codes(found) == ["unknown-field", "out-of-range"]
 
 
-def test_defaults_are_checked_where_no_group_has_a_destination(tmp_path: Path) -> None:
+def test_defaults_are_checked_without_any_destination(tmp_path: Path) -> None:
     project = PROJECT + "defaults:\n  destination:\n    config: {token: hunter2}\n    trsut: {}\n"
-    found = findings(tmp_path, "version: 1\ngroups: {a: {}}\n", project)
-    assert codes(found) == ["literal-secret", "unknown-key"]
+    found = find_problems(tmp_path, "version: 1\ngroups: {a: {}}\n", project)
+    assert list_codes(found) == ["literal-secret", "unknown-key"]
 
 
-def test_a_literal_secret_in_a_profile_is_found_where_the_group_replaces_it(tmp_path: Path) -> None:
+def test_a_literal_secret_in_a_profile_is_found_although_the_group_overrides_it(tmp_path: Path) -> None:
     profiles = "version: 1\nprofiles:\n  p: {config: {password: hunter2}}\n"
-    spec = snowflake("", more="profile: p\n")
-    found = findings(tmp_path, spec, "version: 1\nspecs: [g.yaml, p.yaml]\n", p=profiles)
+    spec = render_spec("", more="profile: p\n")
+    found = find_problems(tmp_path, spec, "version: 1\nspecs: [g.yaml, p.yaml]\n", p=profiles)
     assert [(each.code, str(each.span)) for each in found] == [("literal-secret", "p.yaml:3:26")]
 
 
-def test_what_is_wrong_with_a_profile_is_told_once_however_many_use_it(tmp_path: Path) -> None:
-    groups = snowflake("", more="profile: p\n")
+def test_an_error_of_a_profile_is_reported_once(tmp_path: Path) -> None:
+    groups = render_spec("", more="profile: p\n")
     twin = groups.replace("version: 1\ngroups:\n", "").replace("  a:\n", "  b:\n")
     profiles = "version: 1\nprofiles:\n  p: {config: {role: 1.5}, trust: {fingerprints: x}}\n"
-    found = findings(tmp_path, groups + twin, "version: 1\nspecs: [g.yaml, p.yaml]\n", p=profiles)
-    assert codes(found) == ["wrong-type", "wrong-shape"]
+    found = find_problems(tmp_path, groups + twin, "version: 1\nspecs: [g.yaml, p.yaml]\n", p=profiles)
+    assert list_codes(found) == ["wrong-type", "wrong-shape"]
 
 
-def test_a_profile_of_parts_of_several_services_is_in_order(tmp_path: Path) -> None:
+def test_a_profile_with_fields_of_several_services_is_accepted(tmp_path: Path) -> None:
     profiles = "version: 1\nprofiles:\n  p: {config: {http_path: x, role: y}, extra_config: {x_y: 1}}\n"
-    assert findings(tmp_path, snowflake(""), "version: 1\nspecs: [g.yaml, p.yaml]\n", p=profiles) == []
+    assert find_problems(tmp_path, render_spec(""), "version: 1\nspecs: [g.yaml, p.yaml]\n", p=profiles) == []
 
 
-def test_an_unknown_profile_hides_nothing_else(tmp_path: Path) -> None:
+def test_an_unknown_profile_hides_no_other_finding(tmp_path: Path) -> None:
     spec = (
         "version: 1\ngroups:\n  a:\n    destination:\n      profile: nope\n      regoin: X\n"
         "  b:\n    destination:\n      service: snowflaek\n      time_zone_offset: '0'\n"
     )
-    found = findings(tmp_path, spec)
-    assert codes(found) == ["unknown-profile", "unknown-key", "unknown-service"]
+    found = find_problems(tmp_path, spec)
+    assert list_codes(found) == ["unknown-profile", "unknown-key", "unknown-service"]
 
 
-def test_a_file_that_cannot_be_read_hides_no_finding_in_others(tmp_path: Path) -> None:
+def test_an_unreadable_file_hides_no_finding_in_other_files(tmp_path: Path) -> None:
     broken = "version: 1\nprofiles:\n  p: {region: X\u200b}\ngroups: {c: {name: '\u200b'}}\n"
     spec = "version: 1\ngroups:\n  a: {destination: {profile: p}}\n  b: {destination: {service: snowflaek}}\n"
-    found = findings(tmp_path, spec, "version: 1\nspecs: [g.yaml, p.yaml]\n", p=broken)
-    assert codes(found) == [
+    found = find_problems(tmp_path, spec, "version: 1\nspecs: [g.yaml, p.yaml]\n", p=broken)
+    assert list_codes(found) == [
         "missing-field",
         "unknown-service",
         "forbidden-character",
@@ -236,37 +244,37 @@ def test_a_file_that_cannot_be_read_hides_no_finding_in_others(tmp_path: Path) -
     assert [str(each.address) for each in found[:2]] == ["destination.b", "destination.b"]
 
 
-def test_an_override_file_that_cannot_be_read_makes_nothing_missing(tmp_path: Path) -> None:
+def test_an_unreadable_override_file_causes_no_missing_fields(tmp_path: Path) -> None:
     project = PROJECT + "overrides: [o.yaml]\n"
     spec = "version: 1\ngroups:\n  a: {destination: {service: snowflake, config: {prot: 1}}}\n"
-    found = findings(tmp_path, spec, project, o="version: 1\ngroups: [\n")
-    assert codes(found) == ["unknown-field", "yaml-syntax"]
+    found = find_problems(tmp_path, spec, project, o="version: 1\ngroups: [\n")
+    assert list_codes(found) == ["unknown-field", "yaml-syntax"]
 
 
-def test_an_entry_out_of_order_hides_no_finding_in_its_neighbours(tmp_path: Path) -> None:
+def test_a_malformed_entry_hides_no_finding_in_other_entries(tmp_path: Path) -> None:
     spec = (
         "version: 1\nprofiles: {Bad-Name: {region: X}}\ngroups:\n"
         "  a: {destination: {profile: bad_name}}\n  b: {nmae: x}\n"
         "  c: {destination: {service: snowflaek, time_zone_offset: '0'}}\n"
     )
-    assert codes(findings(tmp_path, spec)) == ["bad-key", "unknown-key", "unknown-service"]
+    assert list_codes(find_problems(tmp_path, spec)) == ["bad-key", "unknown-key", "unknown-service"]
 
 
-def test_a_malformed_unset_draws_no_other_error_after_it(tmp_path: Path) -> None:
-    assert codes(findings(tmp_path, snowflake("host: {unset: 1}"))) == ["wrong-shape"]
+def test_a_malformed_unset_causes_no_other_error(tmp_path: Path) -> None:
+    assert list_codes(find_problems(tmp_path, render_spec("host: {unset: 1}"))) == ["wrong-shape"]
 
 
-def test_an_idle_unset_is_one_warning_at_its_key(tmp_path: Path) -> None:
-    spec = snowflake("role: {unset: true}")
-    problem = only(findings(tmp_path, spec))
+def test_an_unset_without_effect_is_one_warning_at_its_key(tmp_path: Path) -> None:
+    spec = render_spec("role: {unset: true}")
+    problem = get_only(find_problems(tmp_path, spec))
     assert (problem.code, problem.severity) == ("unset-nothing", Severity.WARNING)
     assert problem.span is not None
     assert spec.split("\n")[problem.span.line - 1][problem.span.column - 1 :].startswith("role")
 
 
-def test_an_outdated_service_is_one_warning_that_counts_its_destinations(tmp_path: Path) -> None:
+def test_a_legacy_service_is_one_warning_with_the_count_of_its_destinations(tmp_path: Path) -> None:
     entry = "  {}: {{destination: {{service: onelake, time_zone_offset: '0'}}}}\n"
     spec = "version: 1\ngroups:\n" + "".join(entry.format(key) for key in "abc")
-    found = [each for each in findings(tmp_path, spec) if each.code == "legacy-service"]
-    assert "3 destinations are of this service" in only(found).notes
-    assert "managed_data_lake" in only(found).help
+    found = [each for each in find_problems(tmp_path, spec) if each.code == "legacy-service"]
+    assert "3 destinations are of this service" in get_only(found).notes
+    assert "managed_data_lake" in get_only(found).help

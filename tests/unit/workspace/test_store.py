@@ -1,4 +1,4 @@
-"""How a state is called where those of several projects stand side by side."""
+"""Test the file name of a state beside states of other projects."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from reconciler.workspace.store import build_shared_name
     ],
 )
 @pytest.mark.parametrize("form", ["a clone", "a worktree", "no repository"])
-def test_a_state_is_called_as_its_project_file(tmp_path: Path, project: str, name: str, form: str) -> None:
+def test_a_state_is_named_after_its_project_file(tmp_path: Path, project: str, name: str, form: str) -> None:
     match form:
         case "a clone":
             (tmp_path / ".git").mkdir()

@@ -1,4 +1,4 @@
-"""Every request of a whole apply, and of the applies that mend it, is one that the API documents."""
+"""Check that the API documents every request of an apply, and of an apply that corrects drift."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ REFERENCE = re.compile(r'(secret|value): *"?(env|file):([^}"\s#]+)')
 
 
 @pytest.fixture
-def secrets(project: Project, server: EmulatedFivetran) -> dict[str, str]:
-    """The demo's specs for the account of the server; an environment with a value for each of its references."""
+def demo_secrets(project: Project, server: EmulatedFivetran) -> dict[str, str]:
+    """Copy the demo specs for the account of the server. Returns an environment with a value for each reference."""
     shutil.rmtree(project.folder / "specs")
     shutil.copytree(ROOT / "specs", project.folder / "specs")
     environ = {}
@@ -27,29 +27,29 @@ def secrets(project: Project, server: EmulatedFivetran) -> dict[str, str]:
             variable = re.sub(r"\W", "_", name).upper().strip("_")
             text = text.replace(f"{kind}:{name}", f"env:{variable}")
             environ[variable] = json.dumps({"private_key": variable})
-            if shown == "value":  # plans say what it is
+            if shown == "value":  # plans show this value
                 allow_values(environ[variable])
         file.write_text(text)
     return environ
 
 
-def requests(server: EmulatedFivetran, since: int = 0) -> list[str]:
-    """The endpoints that were called, after every request has been checked."""
+def check_requests(server: EmulatedFivetran, since: int = 0) -> list[str]:
+    """Check every request against the documentation. Returns the called endpoints."""
     services = {item["id"]: item["service"] for item in server.get("/destinations?limit=1000")["items"]}
     called = []
-    for each in server.app.read_history(since)[:-1]:  # the last one is the test's own
+    for each in server.app.read_history(since)[:-1]:  # the last request is a request of this test
         service = services.get(each.path.split("/")[3]) if each.path.count("/") > 2 else None
         called.append(check_request(each, service))
         assert each.status < 400, each
     return called
 
 
-def test_requests_of_an_apply_are_documented_ones(
-    project: Project, server: EmulatedFivetran, secrets: dict[str, str]
+def test_requests_of_an_apply_are_documented(
+    project: Project, server: EmulatedFivetran, demo_secrets: dict[str, str]
 ) -> None:
-    first = project.run_against(server, "apply", "--auto-approve", environ=secrets)
+    first = project.run_against(server, "apply", "--auto-approve", environ=demo_secrets)
     assert first.exit == 0, first.stdout + first.stderr
-    called = requests(server)
+    called = check_requests(server)
     made = len(server.list_ids("destinations"))
     assert called.count("POST /v1/groups") >= made > 5
     assert called.count("POST /v1/destinations") == made
@@ -59,25 +59,25 @@ def test_requests_of_an_apply_are_documented_ones(
     dashboard = server.app.dashboard
     for identifier in server.list_ids("destinations"):
         dashboard.change_destination(identifier, time_zone_offset="+9", daylight_saving_time_enabled=True)
-    dashboard.rename_group(server.list_ids("groups")[0], "somebody_was_here")
-    mended = project.run_against(
+    dashboard.rename_group(server.list_ids("groups")[0], "renamed_by_a_user")
+    repaired = project.run_against(
         server,
         "apply",
         "--auto-approve",
         *("--allow", "changed_fraction=1", "--reason", "everything drifted"),
-        environ=secrets,
+        environ=demo_secrets,
     )
-    assert mended.exit == 0, mended.stdout + mended.stderr
-    called = requests(server, since=seen)
+    assert repaired.exit == 0, repaired.stdout + repaired.stderr
+    called = check_requests(server, since=seen)
     assert called.count("PATCH /v1/groups/{id}") == 1
     assert called.count("PATCH /v1/destinations/{id}") == made
     assert "POST /v1/destinations" not in called
 
 
-def test_answers_to_a_client_have_their_known_shapes(
-    project: Project, server: EmulatedFivetran, secrets: dict[str, str]
+def test_answers_to_a_client_have_documented_shapes(
+    project: Project, server: EmulatedFivetran, demo_secrets: dict[str, str]
 ) -> None:
-    assert project.run_against(server, "apply", "--auto-approve", environ=secrets).exit == 0
+    assert project.run_against(server, "apply", "--auto-approve", environ=demo_secrets).exit == 0
     reads = ["/account/info", "/groups?limit=1000", "/destinations?limit=1000"]
     reads += [f"/{kind}/{each}" for kind in ("groups", "destinations") for each in server.list_ids(kind)]
     for path in reads:

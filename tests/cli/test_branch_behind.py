@@ -1,5 +1,5 @@
-"""S-57: `--changed-since` on a branch that is behind: the plan is what the branch changed, and nothing that others
-merged meanwhile is undone."""
+"""S-57: `--changed-since` on a branch behind its base: the plan has the changes of the branch and reverts no change
+that was merged meanwhile."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Edit = Callable[["BranchProject"], object]
 
 
 class BranchProject(AppliedProject):
-    """Specs on `main`, a file for each entry, that are applied; and the branch `work`, which starts there."""
+    """Applied specs on `main`, one file per entry, and the branch `work`, which starts there."""
 
     def prepare(self) -> None:
         """Write the specs, apply them on `main`, and check `work` out."""
@@ -50,26 +50,26 @@ class BranchProject(AppliedProject):
         run_git(self.folder, "checkout", "-q", "-b", "work")
 
     def write(self, key: str, text: str) -> None:
-        """The spec file of one entry."""
+        """Write the spec file of one entry."""
         self.project.write(f"specs/groups/{key}.yaml", f"version: 1\ngroups:\n{text}")
 
     def declare_pair(self, key: str, project: str = "", more: str = "", group: str = "") -> None:
-        """A pair of group and destination, with more lines for the group and more fields for the destination."""
+        """Declare a group and its destination, with more lines for the group and more fields for the destination."""
         destination = DESTINATION.format(project=project or key, more=more)
         self.write(key, f"  {key}:\n{group}    destination: {destination}\n")
 
     def drop(self, key: str) -> None:
-        """Lose the file of an entry."""
+        """Delete the spec file of an entry."""
         (self.folder / f"specs/groups/{key}.yaml").unlink()
 
     def remove(self, key: str, more: str = "") -> None:
-        """`removed:` in place of an entry."""
+        """Replace an entry by a `removed:` entry."""
         id = self.ids[key]
         text = f"version: 1\nremoved:\n  - {{group: {key}, id: {id}{more}}}\n"
         self.project.write(f"specs/groups/{key}.yaml", text)
 
     def merge_into_main(self, edit: Edit, *, apply: bool = True) -> None:
-        """Merge an edit into `main`, and have its pipeline apply it. The branch is where it was."""
+        """Merge an edit into `main` and apply it there. The branch `work` stays unchanged."""
         run_git(self.folder, "checkout", "-q", "main")
         edit(self)
         run_git(self.folder, "add", "-A")
@@ -89,24 +89,24 @@ class BranchProject(AppliedProject):
         return self.run(command, "--changed-since", revision, *options)
 
     def plan_since(self, *options: str) -> Any:
-        """Plan the changes since `main`, and assert that it succeeds; the JSON document."""
+        """Plan the changes since `main`, assert success, and return the JSON document."""
         result = self.run_since("plan", "--format", "json", *options)
         assert result.exit == 0, result.stdout
         return result.document
 
     def list_scope(self, *options: str) -> set[str]:
-        """The keys of such a plan, changed or not."""
+        """List the keys in the scope of such a plan, changed or not."""
         parts = ("changes", "unchanged", "adopted", "forgotten")
         document = self.plan_since(*options)
         return {each["address"].partition(".")[2] for part in parts for each in document[part]}
 
     def read_account(self) -> dict[str, Any]:
-        """All groups of the account by name, with their content."""
+        """Read all groups of the account by name, with their content."""
         content = self.server.app.dump(show_secrets=True)
         return {group["name"]: group for group in content.get("groups", ())}
 
     def read_records(self) -> dict[str, Any]:
-        """The records of the state, by address."""
+        """Read the records of the state, by address."""
         records: dict[str, Any] = self.read_state()["records"]
         return records
 
@@ -135,7 +135,7 @@ def drop(key: str) -> Edit:
 
 
 def move(key: str, to: str, project: str = "", more: str = "") -> Edit:
-    """`was:`."""
+    """Move an entry to another key by `was:`."""
     return combine(drop(key), declare(to, project or key, more, f"    was: {key}\n"))
 
 
@@ -148,12 +148,12 @@ OURS = declare("orders", "ours")
 
 
 def list_left_alone(result: Any) -> list[str]:
-    """The keys that the warning about a branch names, without any other warning or error about them."""
+    """List the keys in the warning about a branch; assert that no other warning or error names them."""
     [warning] = [each for each in result["warnings"] if each["code"] == "branch-behind"]
     return [word.strip("`,") for word in warning["message"].partition("left alone: ")[2].split()]
 
 
-BY_OTHERS = {
+CHANGES_OF_THE_BASE = {
     "a field": (declare("stock", more=', time_zone_offset: "+1"'), ["stock"]),
     "another name": (declare("sales", more=", profile: eu", group="    name: Trade\n"), ["sales"]),
     "a new pair": (declare("claims"), ["claims"]),
@@ -166,7 +166,7 @@ BY_OTHERS = {
         ),
         ["stock"],
     ),
-    "an entry that is let go": (remove("stock", ", forget: true"), ["stock"]),
+    "a forgotten entry": (remove("stock", ", forget: true"), ["stock"]),
     "another key": (move("lake", "pond", more=", profile: eu"), ["lake", "pond"]),
     "another key and name": (
         combine(drop("lake"), declare("pond", more=", profile: eu", group="    was: lake\n    name: Pond\n")),
@@ -193,16 +193,16 @@ def _format_removal(branch_project: BranchProject, key: str, more: str) -> str:
 @pytest.mark.parametrize(
     ("case", "is_applied"),
     [
-        *((case, True) for case in BY_OTHERS),
+        *((case, True) for case in CHANGES_OF_THE_BASE),
         ("a new pair", False),
         ("a removal", False),
         ("another key", False),
     ],
 )
-def test_what_only_others_changed_is_named_and_left_alone(
+def test_changes_of_the_base_alone_are_reported_and_not_planned(
     branch_project: BranchProject, case: str, is_applied: bool
 ) -> None:
-    edit, keys = BY_OTHERS[case]
+    edit, keys = CHANGES_OF_THE_BASE[case]
     let_go = ["stock"] if "let go" in case else []
     branch_project.merge_into_main(edit, apply=is_applied)
     branch_project.commit_to_branch(OURS)
@@ -235,7 +235,7 @@ def test_what_only_others_changed_is_named_and_left_alone(
     assert merged["changes"] == []
 
 
-def test_a_branch_that_is_behind_says_so_in_every_form(branch_project: BranchProject) -> None:
+def test_every_format_reports_a_branch_behind_its_base(branch_project: BranchProject) -> None:
     branch_project.merge_into_main(combine(declare("stock", "theirs"), declare("claims")))
     branch_project.commit_to_branch(OURS)
     base = run_git(branch_project.folder, "rev-parse", "left-here")[:12]
@@ -245,8 +245,8 @@ def test_a_branch_that_is_behind_says_so_in_every_form(branch_project: BranchPro
     assert result.stderr.splitlines()[:3] == [
         "warning[branch-behind]: this branch is behind `main`: 2 entries changed there and are left alone: `claims`,"
         " `stock`",
-        f"   = note: it left `main` at {base}",
-        "   = help: merge `main` into this branch, or rebase it, to plan with what is there",
+        f"   = note: the merge base with `main` is {base}",
+        "   = help: merge `main` into this branch, or rebase it, to plan with its changes",
     ]
     assert message in branch_project.run_since("plan", "--format", "markdown").stdout
     narrowed = {
@@ -272,7 +272,7 @@ def test_a_branch_that_is_behind_says_so_in_every_form(branch_project: BranchPro
 @pytest.mark.parametrize(
     "edit", [lambda branch_project: None, edit_spec("reconciler", "deletes: 9", "deletes: 8")]
 )
-def test_a_base_that_changed_no_entry_is_no_reason_to_warn(branch_project: BranchProject, edit: Edit) -> None:
+def test_a_base_without_changed_entries_causes_no_warning(branch_project: BranchProject, edit: Edit) -> None:
     branch_project.merge_into_main(edit)
     branch_project.commit_to_branch(OURS)
     document = branch_project.plan_since()
@@ -280,7 +280,7 @@ def test_a_base_that_changed_no_entry_is_no_reason_to_warn(branch_project: Branc
     assert (document["narrowed_to"]["is_behind"], document["narrowed_to"]["left_alone"]) == (True, 0)
 
 
-def test_a_revision_that_the_branch_has_is_compared_as_it_is(branch_project: BranchProject) -> None:
+def test_a_revision_within_the_branch_is_compared_directly(branch_project: BranchProject) -> None:
     branch_project.commit_to_branch(OURS)
     for revision in ("main", "left-here", "HEAD~1", run_git(branch_project.folder, "rev-parse", "main")):
         result = branch_project.run_since(revision=revision)
@@ -288,8 +288,8 @@ def test_a_revision_that_the_branch_has_is_compared_as_it_is(branch_project: Bra
         assert result.stderr == ""
 
 
-def test_the_merge_of_a_pull_request_is_not_behind(branch_project: BranchProject) -> None:
-    """As GitHub makes it: a detached commit whose first parent is the base."""
+def test_a_pull_request_merge_commit_is_not_behind(branch_project: BranchProject) -> None:
+    """GitHub creates it as a detached commit whose first parent is the base."""
     branch_project.merge_into_main(declare("stock", "theirs"))
     branch_project.commit_to_branch(OURS)
     run_git(branch_project.folder, "checkout", "-q", "--detach", "main")
@@ -300,16 +300,16 @@ def test_the_merge_of_a_pull_request_is_not_behind(branch_project: BranchProject
         assert result.stderr == ""
 
 
-def test_a_checkout_that_is_older_than_the_revision_undoes_nothing(branch_project: BranchProject) -> None:
+def test_a_checkout_older_than_the_revision_reverts_nothing(branch_project: BranchProject) -> None:
     branch_project.merge_into_main(combine(declare("stock", "theirs"), declare("claims")))
     result = branch_project.run_since("apply", "--auto-approve")
     assert (result.exit, "No changes." in result.stdout) == (0, True)
     assert "warning[branch-behind]" in result.stderr
 
 
-# What both changed
+# Conflicts
 
-BOTH: dict[str, tuple[Edit, Edit, dict[str, str]]] = {
+CONFLICTS: dict[str, tuple[Edit, Edit, dict[str, str]]] = {
     "a field": (declare("stock", "theirs"), declare("stock", "ours"), {"stock": "stock.yaml:3:3"}),
     "other fields of one entry": (
         declare("lake", "theirs", ", profile: eu"),
@@ -324,7 +324,11 @@ BOTH: dict[str, tuple[Edit, Edit, dict[str, str]]] = {
     "a new entry": (declare("claims", "theirs"), declare("claims", "ours"), {"claims": "claims.yaml:3:3"}),
     "removed there": (remove("stock"), declare("stock", "ours"), {"stock": "stock.yaml:3:3"}),
     "removed here": (declare("stock", "theirs"), remove("stock"), {"stock": "stock.yaml:3:13"}),
-    "removed and let go": (remove("stock"), remove("stock", ", forget: true"), {"stock": "stock.yaml:3:13"}),
+    "removed and forgotten": (
+        remove("stock"),
+        remove("stock", ", forget: true"),
+        {"stock": "stock.yaml:3:13"},
+    ),
     "protected there": (
         declare("stock", more=", lifecycle: {protected: true}"),
         remove("stock"),
@@ -352,8 +356,8 @@ BOTH: dict[str, tuple[Edit, Edit, dict[str, str]]] = {
     ),
     "another key here": (declare("stock", "theirs"), move("stock", "store"), {"store": "store.yaml:3:3"}),
     "two other keys": (move("stock", "store"), move("stock", "depot"), {"depot": "depot.yaml:3:3"}),
-    "gone here without a word": (declare("stock", "theirs"), drop("stock"), {"stock": ""}),
-    "gone there without a word": (drop("stock"), declare("stock", "ours"), {"stock": "stock.yaml:3:3"}),
+    "missing here without a removal": (declare("stock", "theirs"), drop("stock"), {"stock": ""}),
+    "missing there without a removal": (drop("stock"), declare("stock", "ours"), {"stock": "stock.yaml:3:3"}),
     "one name": (
         declare("claims", group="    name: Claims\n"),
         declare("cases", group="    name: Claims\n"),
@@ -368,8 +372,8 @@ BOTH: dict[str, tuple[Edit, Edit, dict[str, str]]] = {
 
 
 @pytest.mark.sampled(every=4)
-@pytest.mark.parametrize(("theirs", "ours", "places"), BOTH.values(), ids=BOTH)
-def test_what_both_changed_is_an_error_at_its_place(
+@pytest.mark.parametrize(("theirs", "ours", "places"), CONFLICTS.values(), ids=CONFLICTS)
+def test_an_entry_changed_on_both_sides_is_a_located_error(
     branch_project: BranchProject, theirs: Edit, ours: Edit, places: dict[str, str]
 ) -> None:
     branch_project.merge_into_main(theirs, apply=False)
@@ -387,20 +391,20 @@ def test_what_both_changed_is_an_error_at_its_place(
     assert found == places
 
 
-SAID = {
-    "a field": "`stock` was changed here and on `main`, each time to something else|`main` has it at {main}:3:3",
+CONFLICT_MESSAGES = {
+    "a field": "`stock` was changed here and on `main`, in different ways|`main` has it at {main}:3:3",
     "removed there": (
-        "`stock` was changed here and on `main`, each time to something else|`main` removes it at {main}:3:5"
+        "`stock` was changed here and on `main`, in different ways|`main` removes it at {main}:3:5"
     ),
     "another key there": (
-        "`stock` was changed here and on `main`, each time to something else"
+        "`stock` was changed here and on `main`, in different ways"
         "|`main` has it as `store` at specs/groups/store.yaml@main:3:3"
     ),
     "another key here": (
-        "`store` was changed here and `stock` on `main`, and both stand for the key `stock`|`main` has it at {main}:3:3"
+        "`store` was changed here and `stock` on `main`, and both have the key `stock`|`main` has it at {main}:3:3"
     ),
-    "gone there without a word": (
-        "`stock` was changed here and on `main`, each time to something else|`main` has it no more"
+    "missing there without a removal": (
+        "`stock` was changed here and on `main`, in different ways|`main` does not have it any more"
     ),
     "one name": (
         "`cases` was changed here and `claims` on `main`, and both have the name `Claims`"
@@ -410,18 +414,18 @@ SAID = {
 
 
 @pytest.mark.sampled(every=3)
-@pytest.mark.parametrize("case", SAID)
-def test_the_error_says_what_became_of_it_there(branch_project: BranchProject, case: str) -> None:
-    theirs, ours, _ = BOTH[case]
+@pytest.mark.parametrize("case", CONFLICT_MESSAGES)
+def test_the_conflict_error_names_the_change_on_the_base(branch_project: BranchProject, case: str) -> None:
+    theirs, ours, _ = CONFLICTS[case]
     branch_project.merge_into_main(theirs, apply=False)
     branch_project.commit_to_branch(ours)
     [found] = branch_project.run_since("plan", "--format", "json").document["diagnostics"]
-    message, note = SAID[case].split("|")
+    message, note = CONFLICT_MESSAGES[case].split("|")
     assert found["message"] == message
     assert found["notes"] == [note.format(main="specs/groups/stock.yaml@main")]
 
 
-def test_one_object_under_two_keys_is_an_error_too(branch_project: BranchProject) -> None:
+def test_one_object_under_two_keys_is_an_error(branch_project: BranchProject) -> None:
     id = branch_project.dashboard.add_group("found")
     branch_project.merge_into_main(declare("claims", group=f"    id: {id}\n"), apply=False)
     branch_project.commit_to_branch(declare("cases", group=f"    id: {id}\n"))
@@ -430,9 +434,9 @@ def test_one_object_under_two_keys_is_an_error_too(branch_project: BranchProject
     assert f"`cases` was changed here and `claims` on `main`, and both have the id `{id}`" in result.stderr
 
 
-SAME = {
+EQUAL_CHANGES = {
     "a field": (declare("stock", "same"), declare("stock", "same")),
-    "by other means": (
+    "through a profile or explicit fields": (
         edit_spec("profiles", "GCP_EUROPE_WEST3", "GCP_EUROPE_WEST2"),
         combine(
             declare("lake", more=", region: GCP_EUROPE_WEST2"),
@@ -445,22 +449,22 @@ SAME = {
 }
 
 
-@pytest.mark.parametrize(("theirs", "ours"), SAME.values(), ids=SAME)
-def test_what_both_changed_to_the_same_end_is_not_the_work_of_the_branch(
+@pytest.mark.parametrize(("theirs", "ours"), EQUAL_CHANGES.values(), ids=EQUAL_CHANGES)
+def test_the_same_change_on_both_sides_is_not_planned(
     branch_project: BranchProject, theirs: Edit, ours: Edit
 ) -> None:
-    """A merge of it would change nothing on `main`, so neither does its plan."""
+    """A merge of the branch would change nothing on `main`, so its plan is empty too."""
     branch_project.merge_into_main(theirs, apply=False)
     branch_project.commit_to_branch(combine(ours, OURS))
     assert branch_project.list_scope() == {"orders"}
     assert branch_project.plan_since()["warnings"] == []
 
 
-# What else could bring an entry of others into a plan
+# Other reasons for an entry of the base to enter a plan
 
 
 @pytest.mark.parametrize("target", ["stock", "destination.stock", "claims", "pond", "st*"])
-def test_a_target_that_only_others_changed_is_left_alone_all_the_same(
+def test_a_target_changed_on_the_base_alone_is_not_planned(
     branch_project: BranchProject, target: str
 ) -> None:
     branch_project.merge_into_main(
@@ -476,7 +480,7 @@ def test_a_target_that_only_others_changed_is_left_alone_all_the_same(
 
 
 @pytest.mark.long
-def test_selectors_let_go_on_with_what_only_the_branch_changed(branch_project: BranchProject) -> None:
+def test_selectors_allow_a_plan_of_changes_on_the_branch_alone(branch_project: BranchProject) -> None:
     branch_project.merge_into_main(declare("stock", "theirs"))
     branch_project.commit_to_branch(combine(declare("stock", "ours"), OURS))
     assert branch_project.run_since().exit == 1
@@ -494,7 +498,7 @@ def test_selectors_let_go_on_with_what_only_the_branch_changed(branch_project: B
         ("PATCH /v1/destinations/* before-effect reset", True),
     ],
 )
-def test_unfinished_work_of_others_is_named_and_left_to_them(
+def test_unfinished_work_of_other_runs_is_reported_and_not_resumed(
     branch_project: BranchProject, fault: str, is_known: bool
 ) -> None:
     run_git(branch_project.folder, "checkout", "-q", "main")
@@ -537,8 +541,8 @@ def test_unfinished_work_without_a_change_is_still_in_scope(branch_project: Bran
     assert branch_project.list_scope() == {"lake", "orders"}
 
 
-def test_a_removal_that_others_took_back_is_not_carried_out(branch_project: BranchProject) -> None:
-    """It is in both from before, and `main` declares the entry again."""
+def test_a_removal_reverted_on_the_base_is_not_applied(branch_project: BranchProject) -> None:
+    """The removal is older than the branch, and `main` declares the entry again."""
     run_git(branch_project.folder, "checkout", "-q", "main")
     branch_project.remove("stock")
     commit(branch_project.folder, "removal")
@@ -557,7 +561,7 @@ def test_a_removal_that_others_took_back_is_not_carried_out(branch_project: Bran
     assert "error[both-changed]: `stock`" in branch_project.run_since().stderr
 
 
-def test_a_removal_that_others_dropped_is_neither_carried_out_nor_news(branch_project: BranchProject) -> None:
+def test_a_removal_dropped_on_the_base_is_neither_applied_nor_reported(branch_project: BranchProject) -> None:
     run_git(branch_project.folder, "checkout", "-q", "main")
     branch_project.remove("stock")
     commit(branch_project.folder, "removal")
@@ -583,7 +587,7 @@ def test_a_removal_that_others_dropped_is_neither_carried_out_nor_news(branch_pr
     ],
     ids=["dropped here", "dropped there"],
 )
-def test_dropping_a_removal_that_is_done_goes_with_anything(
+def test_dropping_a_finished_removal_conflicts_with_nothing(
     branch_project: BranchProject, theirs: Edit, ours: Edit, expected: Collection[str]
 ) -> None:
     branch_project.merge_into_main(remove("stock"))
@@ -593,14 +597,14 @@ def test_dropping_a_removal_that_is_done_goes_with_anything(
     assert branch_project.list_scope() == expected
 
 
-def test_a_name_that_others_have_given_away_is_not_adopted(branch_project: BranchProject) -> None:
-    """An entry of the branch would take the group that `main` has made, if nothing knew of it."""
+def test_a_name_used_on_the_base_is_not_adopted(branch_project: BranchProject) -> None:
+    """Without this check an entry of the branch would adopt the group created by `main`."""
     branch_project.merge_into_main(declare("claims", group="    name: Claims\n"))
     branch_project.commit_to_branch(declare("cases", group="    name: Claims\n"))
     assert branch_project.run_since().exit == 1
 
 
-def test_what_others_protect_is_protected(branch_project: BranchProject) -> None:
+def test_protection_declared_on_the_base_applies(branch_project: BranchProject) -> None:
     branch_project.merge_into_main(edit_spec("reconciler", "[audit]", '[audit, "s*"]'), apply=False)
     branch_project.commit_to_branch(remove("stock"))
     result = branch_project.run_since()
@@ -608,8 +612,8 @@ def test_what_others_protect_is_protected(branch_project: BranchProject) -> None
     assert "error[protected]: `stock` is protected and is not deleted" in result.stderr
 
 
-def test_an_old_move_of_the_branch_is_not_made_again(branch_project: BranchProject) -> None:
-    """`was:` stands there from before, and `main` has moved the entry back since: a state follows `main`."""
+def test_an_old_move_on_the_branch_is_not_repeated(branch_project: BranchProject) -> None:
+    """`was:` is older than the branch, and `main` has moved the entry back since: the state follows `main`."""
     branch_project.merge_into_main(move("stock", "store"))
     run_git(branch_project.folder, "merge", "-q", "main")
     branch_project.merge_into_main(move("store", "stock", "stock"))
@@ -626,7 +630,7 @@ def test_an_old_move_of_the_branch_is_not_made_again(branch_project: BranchProje
         assert "destination.store" not in branch_project.read_records()
 
 
-def test_an_entry_that_vanished_from_the_branch_is_still_missed(branch_project: BranchProject) -> None:
+def test_an_entry_missing_on_the_branch_is_still_an_error(branch_project: BranchProject) -> None:
     branch_project.merge_into_main(declare("lake", "theirs"))
     branch_project.commit_to_branch(drop("stock"))
     result = branch_project.run_since()
@@ -654,10 +658,10 @@ def test_settings_come_from_the_tip_and_changes_from_the_merge_base(branch_proje
     assert "left alone: `lake`" in result.stderr
 
 
-# Where the merge base is
+# Merge base
 
 
-def test_a_merge_that_is_not_committed_yet_counts(branch_project: BranchProject) -> None:
+def test_an_uncommitted_merge_sets_the_merge_base(branch_project: BranchProject) -> None:
     branch_project.merge_into_main(declare("stock", "theirs"))
     branch_project.commit_to_branch(combine(declare("stock", "ours"), OURS))
     assert branch_project.run_since().exit == 1
@@ -667,8 +671,8 @@ def test_a_merge_that_is_not_committed_yet_counts(branch_project: BranchProject)
     assert branch_project.plan_since()["warnings"] == []
 
 
-def test_branches_that_were_merged_crosswise(branch_project: BranchProject) -> None:
-    """What differs from any of the merge bases counts as changed, on both sides."""
+def test_a_criss_cross_merge_compares_with_every_merge_base(branch_project: BranchProject) -> None:
+    """An entry that differs from any merge base counts as changed, on both sides."""
     branch_project.merge_into_main(declare("stock", "theirs"), apply=False)
     branch_project.commit_to_branch(declare("lake", "ours"))
     main, work = (
@@ -689,7 +693,7 @@ def test_branches_that_were_merged_crosswise(branch_project: BranchProject) -> N
 
 
 def clone_work(branch_project: BranchProject, *options: str) -> str:
-    """Another clone of `work`; the project file in it."""
+    """Clone `work` and return the path of its project file."""
     run_git(
         branch_project.folder,
         "clone",
@@ -703,10 +707,13 @@ def clone_work(branch_project: BranchProject, *options: str) -> str:
     return "clone/specs/reconciler.yaml"
 
 
-NO_BASE = "error[no-merge-base]: this branch and `{}` have no commit in common, so what the branch changed is not known"
+NO_BASE = (
+    "error[no-merge-base]: this branch and `{}` have no commit in common,"
+    " so the changes of the branch are not known"
+)
 
 
-def test_the_error_of_a_shallow_clone_says_what_to_fetch(branch_project: BranchProject) -> None:
+def test_the_error_of_a_shallow_clone_names_the_fetch_command(branch_project: BranchProject) -> None:
     branch_project.merge_into_main(declare("stock", "theirs"))
     branch_project.commit_to_branch(OURS)
     project = clone_work(branch_project, "--depth", "1", "--no-single-branch")
@@ -723,7 +730,7 @@ def test_the_error_of_a_shallow_clone_says_what_to_fetch(branch_project: BranchP
     )
 
 
-def test_a_history_of_its_own_has_no_merge_base(branch_project: BranchProject) -> None:
+def test_unrelated_histories_have_no_merge_base(branch_project: BranchProject) -> None:
     branch_project.commit_to_branch(OURS)
     run_git(branch_project.folder, "checkout", "-q", "--orphan", "alone")
     result = branch_project.run_since()
@@ -742,7 +749,7 @@ def test_a_history_of_its_own_has_no_merge_base(branch_project: BranchProject) -
     [
         (
             lambda branch_project: branch_project.declare_pair("stock", more=", porject: x"),
-            "the specs of revision `{}` are not in order",
+            "the specs of revision `{}` have errors",
         ),
         (
             lambda branch_project: run_git(
@@ -752,7 +759,7 @@ def test_a_history_of_its_own_has_no_merge_base(branch_project: BranchProject) -
         ),
     ],
 )
-def test_a_merge_base_whose_specs_are_of_no_use(
+def test_invalid_specs_at_the_merge_base_are_an_error(
     branch_project: BranchProject, break_it: Edit, message: str
 ) -> None:
     branch_project.commit_to_branch(lambda branch_project: None)
@@ -773,5 +780,5 @@ def test_a_merge_base_whose_specs_are_of_no_use(
     result = branch_project.run_since()
     assert result.exit == 1
     assert f"error[unusable-revision]: {message.format(base)}" in result.stderr
-    assert f"= note: {base} is where this branch left `main`" in result.stderr
+    assert f"= note: {base} is the merge base of this branch and `main`" in result.stderr
     assert "= help: merge `main` into this branch, or rebase it" in result.stderr

@@ -1,4 +1,4 @@
-"""Lists beside groups and destinations that a client may walk: users, teams, webhooks, connections."""
+"""Check the lists of users, teams, webhooks and connections."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from emulated_account import EmulatedAccount
 Make = Callable[..., EmulatedAccount]
 
 
-def _walk(account: EmulatedAccount, path: str) -> Iterator[str]:
+def _list_all(account: EmulatedAccount, path: str) -> Iterator[str]:
     cursor = ""
     while cursor is not None:
         data = account.get(f"{path}?limit=2&cursor={cursor}").data
@@ -18,7 +18,7 @@ def _walk(account: EmulatedAccount, path: str) -> Iterator[str]:
         cursor = data.get("next_cursor")
 
 
-def _fill(account: EmulatedAccount, path: str, count: int) -> list[str]:
+def _create_items(account: EmulatedAccount, path: str, count: int) -> list[str]:
     dashboard = account.dashboard
     if path == "/v1/users":
         made = [dashboard.add_user(f"u{number}@acme.example") for number in range(count)]
@@ -40,44 +40,44 @@ LISTS = {
 
 
 @pytest.mark.parametrize("path", LISTS)
-def test_every_item_is_met_once(account: EmulatedAccount, path: str) -> None:
-    made = _fill(account, path, 5)
-    assert list(_walk(account, path)) == made
+def test_every_item_is_listed_once(account: EmulatedAccount, path: str) -> None:
+    made = _create_items(account, path, 5)
+    assert list(_list_all(account, path)) == made
 
 
 @pytest.mark.parametrize("path", LISTS)
 def test_every_item_can_be_read_by_its_id(account: EmulatedAccount, path: str) -> None:
-    identifier = _fill(account, path, 1)[-1]
+    identifier = _create_items(account, path, 1)[-1]
     answer = account.get(f"{path}/{identifier}")
     assert answer.status == 200
     assert answer.data in account.get(path).data["items"]
 
 
 @pytest.mark.parametrize(("path", "entity"), LISTS.items())
-def test_what_is_missing_has_a_code_of_its_own(account: EmulatedAccount, path: str, entity: str) -> None:
+def test_a_missing_item_has_its_own_code(account: EmulatedAccount, path: str, entity: str) -> None:
     assert account.get(f"{path}/no_such").error == (404, f"NotFound_{entity}")
 
 
 @pytest.mark.parametrize("path", LISTS)
-def test_a_limit_is_checked_everywhere(account: EmulatedAccount, path: str) -> None:
+def test_every_list_checks_its_limit(account: EmulatedAccount, path: str) -> None:
     assert account.get(f"{path}?limit=0").error == (400, "InvalidInput")
 
 
 @pytest.mark.parametrize("path", [*LISTS, "/v1/groups"])
-def test_lists_can_have_another_order(account_with: Make, path: str) -> None:
-    def listed(order: str) -> list[str]:
+def test_lists_may_have_another_order(account_with: Make, path: str) -> None:
+    def list_ids(order: str) -> list[str]:
         account = account_with(list_order=order)
         for number in range(6):
             account.create_group(f"g{number}")
-        _fill(account, path, 6)
-        return list(_walk(account, path))
+        _create_items(account, path, 6)
+        return list(_list_all(account, path))
 
-    by_creation = listed("creation")
-    assert listed("newest-first") == by_creation[::-1]
-    assert listed("id") == sorted(by_creation) != by_creation
+    by_creation = list_ids("creation")
+    assert list_ids("newest-first") == by_creation[::-1]
+    assert list_ids("id") == sorted(by_creation) != by_creation
 
 
-def test_the_account_begins_with_its_owner(account: EmulatedAccount) -> None:
+def test_a_new_account_has_its_owner_as_user(account: EmulatedAccount) -> None:
     (owner,) = account.get("/v1/users").data["items"]
     assert owner["id"] == account.get("/v1/account/info").data["user_id"]
     assert owner["role"] == "Account Administrator"
@@ -91,7 +91,7 @@ def test_the_secret_of_a_webhook_is_masked(account: EmulatedAccount) -> None:
     assert (webhook["secret"], webhook["type"]) == ("******", "group")
 
 
-def test_a_connection_has_its_full_shape(account: EmulatedAccount) -> None:
+def test_a_connection_has_all_documented_keys(account: EmulatedAccount) -> None:
     group = account.create_group()
     account.dashboard.add_connection(group, "salesforce", "crm", sync_frequency=60)
     (connection,) = account.get(f"/v1/groups/{group}/connections").data["items"]
@@ -108,7 +108,7 @@ def test_a_connection_has_its_full_shape(account: EmulatedAccount) -> None:
     }
 
 
-def test_connections_can_be_picked_by_group_and_schema(account: EmulatedAccount) -> None:
+def test_connections_are_filtered_by_group_and_schema(account: EmulatedAccount) -> None:
     groups = [account.create_group(), account.create_group()]
     for group in groups:
         for schema in ("crm", "ads"):
@@ -123,7 +123,7 @@ def test_connections_can_be_picked_by_group_and_schema(account: EmulatedAccount)
         assert len(account.get(path).data["items"]) == count, path
 
 
-def test_a_deleted_connection_no_longer_holds_its_group(account: EmulatedAccount) -> None:
+def test_a_group_can_be_deleted_after_its_connection(account: EmulatedAccount) -> None:
     group = account.create_group()
     connection = account.dashboard.add_connection(group, "salesforce", "crm")
     assert account.delete(f"/v1/groups/{group}").status == 409

@@ -1,4 +1,4 @@
-"""Every way in which Fivetran can say no, as the person at the command line reads it."""
+"""API errors of Fivetran as the command line reports them."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def orders(project: Project, server: EmulatedFivetran) -> Project:
         ("GET /v1/groups not-json", "unintelligible-answer"),
     ],
 )
-def test_a_plan_says_what_the_answer_means(
+def test_plan_reports_an_api_error_with_its_code(
     orders: Project, server: EmulatedFivetran, fault: str, code: str
 ) -> None:
     server.app.faults.add(parse_fault(fault))
@@ -65,17 +65,19 @@ def test_a_plan_says_what_the_answer_means(
         (InvalidRequestError, "unsendable"),
     ],
 )
-def test_a_deletion_that_did_not_work_says_why(
+def test_a_failed_deletion_reports_its_cause(
     error: type[NotFound | Conflict | Redirected | InvalidRequestError], code: str
 ) -> None:
     change = Change(Address(DESTINATION, "orders"), Action.DELETE, id="decent_dropsy")
-    told = explain_deletion(error(Exchange("DELETE", "/v1/destinations/decent_dropsy", message="no")), change)
-    assert told.code == code
-    assert "destination.orders" in told.message
-    assert told.help
+    diagnostic = explain_deletion(
+        error(Exchange("DELETE", "/v1/destinations/decent_dropsy", message="no")), change
+    )
+    assert diagnostic.code == code
+    assert "destination.orders" in diagnostic.message
+    assert diagnostic.help
 
 
-def test_tests_that_could_not_run_are_told_and_keep_the_destination(
+def test_setup_tests_that_cannot_run_are_reported_and_keep_the_destination(
     orders: Project, server: EmulatedFivetran
 ) -> None:
     server.app.faults.add(parse_fault("POST /v1/destinations/*/test status 503"))
@@ -85,7 +87,7 @@ def test_tests_that_could_not_run_are_told_and_keep_the_destination(
     assert len(server.list_ids("destinations")) == 1
 
 
-def test_a_certificate_that_nobody_approved_waits_for_a_person(
+def test_an_unapproved_certificate_requires_manual_approval(
     orders: Project, server: EmulatedFivetran
 ) -> None:
     server.app.dashboard.script_setup_tests(group_name="orders")
@@ -97,17 +99,17 @@ def test_a_certificate_that_nobody_approved_waits_for_a_person(
     assert "error[approval-needed]" in result.stdout + result.stderr
 
 
-def test_a_full_disk_in_the_middle_is_told_beside_what_was_done(
+def test_a_full_disk_during_apply_is_reported_beside_the_results(
     orders: Project, server: EmulatedFivetran, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    really = os.fsync
+    original = os.fsync
 
-    def full(descriptor: int) -> None:
+    def raise_disk_full(descriptor: int) -> None:
         if server.writes:
             raise OSError(errno.ENOSPC, "No space left on device")
-        really(descriptor)
+        original(descriptor)
 
-    monkeypatch.setattr(os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", raise_disk_full)
     result = orders.run_against(server, "apply", "--auto-approve", environ=SECRETS)
     assert result.exit == 6
     assert "error[not-remembered]" in result.stdout + result.stderr

@@ -1,4 +1,4 @@
-"""Whatever is sent to the resources beside groups and destinations, the answer is an envelope and no 500."""
+"""Check that any input to the other resources is answered with an envelope and never with a 500."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SENSIBLE = {
 
 
 @check_examples(data=st.data(), few=20, many=120)
-def test_any_body_is_answered(data: st.DataObject) -> None:
+def test_any_body_gets_an_envelope(data: st.DataObject) -> None:
     account = EmulatedAccount()
     path = data.draw(st.sampled_from(sorted(SENSIBLE)))
     changed = data.draw(st.dictionaries(st.sampled_from(sorted(SENSIBLE[path])), values))
@@ -45,7 +45,7 @@ def test_any_body_is_answered(data: st.DataObject) -> None:
 @check_examples(
     approved=st.text(min_size=1, max_size=12), asked=st.text(min_size=1, max_size=12), few=10, many=60
 )
-def test_any_hash_is_found_again(approved: str, asked: str) -> None:
+def test_any_approved_hash_can_be_read(approved: str, asked: str) -> None:
     account = EmulatedAccount()
     path = f"/v1/destinations/{account.must_create('snowflake', {})}/fingerprints"
     data = account.post(path, {"hash": approved, "public_key": "k"}).data

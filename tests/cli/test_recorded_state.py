@@ -1,4 +1,4 @@
-"""What one run remembers for the next: which group is which, and what is still to be done."""
+"""The state between two runs: ids, applied values, and unfinished work."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def orders(project: Project, server: EmulatedFivetran) -> Project:
     return project
 
 
-def state_of(project: Project) -> Path:
+def get_state_file(project: Project) -> Path:
     return project.folder / "specs" / ".reconciler" / "state.json"
 
 
 def apply(project: Project, server: EmulatedFivetran) -> list[str]:
-    """Apply, which must succeed; the writes that it sent."""
+    """Apply, assert success, and return the sent writes."""
     before = len(server.writes)
     result = project.run_against(server, "apply", "--auto-approve")
     assert result.exit == 0, result.stdout + result.stderr
@@ -57,9 +57,7 @@ def test_a_rename_is_one_patch_of_the_same_group(orders: Project, server: Emulat
     assert apply(orders, server) == []
 
 
-def test_a_group_that_was_renamed_at_fivetran_gets_its_name_back(
-    orders: Project, server: EmulatedFivetran
-) -> None:
+def test_a_group_renamed_outside_gets_its_declared_name(orders: Project, server: EmulatedFivetran) -> None:
     apply(orders, server)
     [group] = server.list_ids("groups")
     server.app.dashboard.rename_group(group, "something else")
@@ -67,7 +65,7 @@ def test_a_group_that_was_renamed_at_fivetran_gets_its_name_back(
     assert server.list_ids("groups") == [group]
 
 
-def test_what_exists_already_is_adopted_without_a_call_and_without_tests(
+def test_an_existing_pair_is_adopted_without_writes_and_setup_tests(
     orders: Project, server: EmulatedFivetran
 ) -> None:
     group = server.app.dashboard.add_group("orders")
@@ -78,28 +76,26 @@ def test_what_exists_already_is_adopted_without_a_call_and_without_tests(
     assert plan.exit == 0
     assert "No changes." in plan.stdout.splitlines()
     assert group in plan.stdout
-    assert not state_of(orders).exists(), "a plan only reads"
+    assert not get_state_file(orders).exists(), "a plan only reads"
     assert apply(orders, server) == []
     orders.write_groups(PAIR.replace("  orders:\n", "  orders:\n    name: Orders of today\n"))
     assert apply(orders, server) == [f"PATCH /v1/groups/{group}"]
 
 
-def test_a_lost_memory_makes_nothing_twice(orders: Project, server: EmulatedFivetran) -> None:
+def test_a_lost_state_causes_no_second_create(orders: Project, server: EmulatedFivetran) -> None:
     apply(orders, server)
-    state_of(orders).unlink()
+    get_state_file(orders).unlink()
     assert apply(orders, server) == []
     assert orders.run_against(server, "plan", "--detailed-exitcode").exit == 0
 
 
-def test_the_memory_holds_no_secret_and_nobody_else_reads_it(
-    orders: Project, server: EmulatedFivetran
-) -> None:
+def test_the_state_is_private_and_holds_no_secret(orders: Project, server: EmulatedFivetran) -> None:
     orders.write_groups(PAIR.replace("US}", 'US, secret_key: {secret: "env:ORDERS_KEY"}}'))
     result = orders.run_against(
         server, "apply", "--auto-approve", environ={"ORDERS_KEY": "a-key-that-nobody-sees"}
     )
     assert result.exit == 0, result.stderr
-    state = state_of(orders)
+    state = get_state_file(orders)
     kept = json.loads(state.read_text())["records"]["destination.orders"]
     assert kept["applied"]["config"] == {"project_id": "acme", "data_set_location": "US"}
     assert state.stat().st_mode & 0o077 == 0
@@ -107,19 +103,19 @@ def test_the_memory_holds_no_secret_and_nobody_else_reads_it(
         assert "a-key-that-nobody-sees" not in file.read_text()
 
 
-def test_the_memory_of_another_account_is_refused(orders: Project, server: EmulatedFivetran) -> None:
+def test_the_state_of_another_account_is_refused(orders: Project, server: EmulatedFivetran) -> None:
     apply(orders, server)
-    state = json.loads(state_of(orders).read_text())
-    state_of(orders).write_text(json.dumps({**state, "account_id": "quite_another"}))
+    state = json.loads(get_state_file(orders).read_text())
+    get_state_file(orders).write_text(json.dumps({**state, "account_id": "quite_another"}))
     result = orders.run_against(server, "plan")
     assert result.exit == 1
     assert "error[other-account]" in result.stderr
     assert server.calls[-1] == "GET /v1/account/info"
 
 
-def test_a_damaged_memory_is_named_before_anything_is_sent(orders: Project, server: EmulatedFivetran) -> None:
+def test_a_damaged_state_is_reported_before_any_request(orders: Project, server: EmulatedFivetran) -> None:
     apply(orders, server)
-    state_of(orders).write_text("{")
+    get_state_file(orders).write_text("{")
     before = len(server.calls)
     result = orders.run_against(server, "apply", "--auto-approve")
     assert result.exit == 1
@@ -128,11 +124,11 @@ def test_a_damaged_memory_is_named_before_anything_is_sent(orders: Project, serv
     assert server.calls[before:] == []
 
 
-def test_a_second_writer_is_told_who_is_first_and_calls_nobody(
+def test_a_second_apply_names_the_lock_holder_and_sends_nothing(
     orders: Project, server: EmulatedFivetran
 ) -> None:
     apply(orders, server)
-    lock = state_of(orders).with_name("state.json.lock")
+    lock = get_state_file(orders).with_name("state.json.lock")
     holder = {
         "pid": 4711,
         "host": "runner-7",
@@ -152,15 +148,15 @@ def test_a_second_writer_is_told_who_is_first_and_calls_nobody(
     assert orders.run_against(server, "apply", "--auto-approve").exit == 0
 
 
-def test_nothing_is_sent_that_could_not_be_remembered(orders: Project, server: EmulatedFivetran) -> None:
-    state_of(orders).mkdir(parents=True)
+def test_an_unwritable_state_stops_every_write(orders: Project, server: EmulatedFivetran) -> None:
+    get_state_file(orders).mkdir(parents=True)
     result = orders.run_against(server, "apply", "--auto-approve")
     assert result.exit == 1
     assert "error[state-unusable]" in result.stderr
     assert server.writes == []
 
 
-def test_tests_that_must_pass_stay_in_the_plan_until_they_do(
+def test_required_setup_tests_stay_in_the_plan_until_they_pass(
     orders: Project, server: EmulatedFivetran
 ) -> None:
     failure = SetupTest("Permission Test", "FAILED", "no access to acme")
@@ -175,7 +171,7 @@ def test_tests_that_must_pass_stay_in_the_plan_until_they_do(
     assert orders.run_against(server, "plan", "--detailed-exitcode").exit == 0
 
 
-def test_tests_that_may_fail_leave_nothing_to_do(orders: Project, server: EmulatedFivetran) -> None:
+def test_optional_setup_tests_leave_an_empty_plan(orders: Project, server: EmulatedFivetran) -> None:
     orders.write_groups(PAIR + "      setup_tests: {on_failure: warn}\n")
     failure = SetupTest("Permission Test", "FAILED", "no access to acme")
     server.app.dashboard.script_setup_tests(group_name="orders", finally_always=[failure])
@@ -185,23 +181,23 @@ def test_tests_that_may_fail_leave_nothing_to_do(orders: Project, server: Emulat
     assert orders.run_against(server, "plan", "--detailed-exitcode").exit == 0
 
 
-def test_a_plan_tells_who_moved_a_field(orders: Project, server: EmulatedFivetran) -> None:
+def test_a_plan_names_the_origin_of_each_field_change(orders: Project, server: EmulatedFivetran) -> None:
     apply(orders, server)
     [group] = server.list_ids("groups")
 
-    def origins() -> dict[str, str]:
+    def list_origins() -> dict[str, str]:
         [change] = orders.run_against(server, "plan", "--format", "json").document["changes"]
         return {".".join(field["path"]): field["origin"] for field in change["fields"]}
 
     server.app.dashboard.change_destination(group, config={"project_id": "theirs"}, time_zone_offset="+2")
-    assert origins() == {"time_zone_offset": "drift", "config.project_id": "drift"}
+    assert list_origins() == {"time_zone_offset": "drift", "config.project_id": "drift"}
     orders.write_groups(PAIR.replace("project_id: acme", "project_id: ours"))
-    assert origins() == {"time_zone_offset": "drift", "config.project_id": "conflict"}
+    assert list_origins() == {"time_zone_offset": "drift", "config.project_id": "conflict"}
     server.app.dashboard.change_destination(group, config={"project_id": "acme"}, time_zone_offset="0")
-    assert origins() == {"config.project_id": "spec"}
+    assert list_origins() == {"config.project_id": "spec"}
 
 
-def test_a_field_declared_later_is_remembered_although_it_was_right_already(
+def test_a_field_declared_later_is_recorded_without_a_write(
     orders: Project, server: EmulatedFivetran
 ) -> None:
     orders.write_groups(PAIR.replace("project_id: acme, ", ""))
@@ -215,7 +211,7 @@ def test_a_field_declared_later_is_remembered_although_it_was_right_already(
     assert [field["origin"] for field in change["fields"]] == ["drift"]
 
 
-def test_a_host_that_fivetran_rewrites_is_compared_with_what_was_applied(
+def test_a_host_rewritten_by_fivetran_is_compared_with_the_applied_host(
     orders: Project, server: EmulatedFivetran
 ) -> None:
     databricks = """\
@@ -242,44 +238,44 @@ def test_a_host_that_fivetran_rewrites_is_compared_with_what_was_applied(
 SECRET_PAIR = PAIR.replace("US}", 'US, secret_key: {secret: "env:ORDERS_KEY"}}')
 
 
-def with_key(value: str) -> dict[str, str]:
+def build_environ(value: str) -> dict[str, str]:
     return {"ORDERS_KEY": value}
 
 
-def test_a_rotated_secret_is_the_only_thing_sent_and_is_never_shown(
-    orders: Project, server: EmulatedFivetran
-) -> None:
+def test_a_rotated_secret_is_sent_alone_and_never_shown(orders: Project, server: EmulatedFivetran) -> None:
     orders.write_groups(SECRET_PAIR)
-    orders.run_against(server, "apply", "--auto-approve", environ=with_key("first-key"))
+    orders.run_against(server, "apply", "--auto-approve", environ=build_environ("first-key"))
     [group] = server.list_ids("groups")
-    plan = orders.run_against(server, "plan", environ=with_key("second-key"))
+    plan = orders.run_against(server, "plan", environ=build_environ("second-key"))
     assert "config.secret_key" in plan.stdout
     assert "first-key" not in plan.stdout
     assert "second-key" not in plan.stdout
-    result = orders.run_against(server, "apply", "--auto-approve", environ=with_key("second-key"))
+    result = orders.run_against(server, "apply", "--auto-approve", environ=build_environ("second-key"))
     assert result.exit == 0, result.stdout + result.stderr
     assert server.list_bodies("PATCH", f"/v1/destinations/{group}") == [
         {"config": {"secret_key": "second-key"}, "run_setup_tests": False}
     ]
-    again = orders.run_against(server, "plan", "--detailed-exitcode", environ=with_key("second-key"))
+    again = orders.run_against(server, "plan", "--detailed-exitcode", environ=build_environ("second-key"))
     assert again.exit == 0
 
 
-def test_plans_for_two_different_new_secrets_are_the_same(orders: Project, server: EmulatedFivetran) -> None:
+def test_plans_for_two_different_new_secrets_are_equal(orders: Project, server: EmulatedFivetran) -> None:
     orders.write_groups(SECRET_PAIR)
-    orders.run_against(server, "apply", "--auto-approve", environ=with_key("first-key"))
+    orders.run_against(server, "apply", "--auto-approve", environ=build_environ("first-key"))
     changes = [
-        orders.run_against(server, "plan", "--format", "json", environ=with_key(value)).document["changes"]
+        orders.run_against(server, "plan", "--format", "json", environ=build_environ(value)).document[
+            "changes"
+        ]
         for value in ("x", "a-much-longer-key-" * 9)
     ]
     assert changes[0] == changes[1] != []
 
 
-def test_a_secret_that_cannot_be_read_is_an_error_where_it_must_be_compared(
+def test_an_unreadable_secret_is_an_error_if_it_must_be_compared(
     orders: Project, server: EmulatedFivetran
 ) -> None:
     orders.write_groups(SECRET_PAIR)
-    orders.run_against(server, "apply", "--auto-approve", environ=with_key("first-key"))
+    orders.run_against(server, "apply", "--auto-approve", environ=build_environ("first-key"))
     result = orders.run_against(server, "plan")
     assert result.exit == 1
     assert "error[secret-unavailable]" in result.stderr
@@ -292,7 +288,7 @@ def test_a_secret_that_cannot_be_read_is_an_error_where_it_must_be_compared(
     assert destination["uncomparable"] == [["config", "secret_key"]]
 
 
-def test_a_secret_of_an_adopted_destination_cannot_be_compared_and_is_not_a_change(
+def test_an_incomparable_secret_of_an_adopted_destination_is_no_change(
     orders: Project, server: EmulatedFivetran
 ) -> None:
     group = server.app.dashboard.add_group("orders")
@@ -307,54 +303,52 @@ def test_a_secret_of_an_adopted_destination_cannot_be_compared_and_is_not_a_chan
     assert plan.exit == 0
 
 
-def test_without_the_key_of_the_fingerprints_nothing_is_a_change(
-    orders: Project, server: EmulatedFivetran
-) -> None:
+def test_without_the_fingerprint_key_no_secret_is_a_change(orders: Project, server: EmulatedFivetran) -> None:
     orders.write_groups(SECRET_PAIR)
-    orders.run_against(server, "apply", "--auto-approve", environ=with_key("first-key"))
-    state_of(orders).with_name("state.json.key").unlink()
-    plan = orders.run_against(server, "plan", "--detailed-exitcode", environ=with_key("second-key"))
+    orders.run_against(server, "apply", "--auto-approve", environ=build_environ("first-key"))
+    get_state_file(orders).with_name("state.json.key").unlink()
+    plan = orders.run_against(server, "plan", "--detailed-exitcode", environ=build_environ("second-key"))
     assert plan.exit == 0
     assert "secret" in plan.stdout
 
 
-def test_a_new_key_of_the_fingerprints_makes_no_secret_look_changed(
-    orders: Project, server: EmulatedFivetran
-) -> None:
+def test_a_new_fingerprint_key_marks_no_secret_as_changed(orders: Project, server: EmulatedFivetran) -> None:
     orders.write_groups(SECRET_PAIR)
-    orders.run_against(server, "apply", "--auto-approve", environ=with_key("first-key"))
-    state_of(orders).with_name("state.json.key").unlink()
+    orders.run_against(server, "apply", "--auto-approve", environ=build_environ("first-key"))
+    get_state_file(orders).with_name("state.json.key").unlink()
     before = len(server.writes)
-    result = orders.run_against(server, "apply", "--auto-approve", environ=with_key("first-key"))
+    result = orders.run_against(server, "apply", "--auto-approve", environ=build_environ("first-key"))
     assert result.exit == 0
     assert server.writes[before:] == []
 
 
 @pytest.mark.parametrize("kept", [True, False])
-def test_a_destination_whose_answer_was_lost_is_found_and_made_once(
+def test_a_destination_create_without_answer_is_recovered_and_not_repeated(
     orders: Project, server: EmulatedFivetran, kept: bool
 ) -> None:
     server.app.faults.add(parse_fault("POST /v1/destinations #1 after-effect close"))
-    server.app.faults.add(parse_fault("GET /v1/destinations/* status 503"))  # looking gives no answer either
+    server.app.faults.add(
+        parse_fault("GET /v1/destinations/* status 503")
+    )  # the search gets no answer either
     result = orders.run_against(server, "apply", "--auto-approve")
     assert result.exit == 6
     assert "outcome-unknown" in result.stdout
     server.app.faults.clear()
     [group] = server.list_ids("groups")
     if not kept:
-        for file in state_of(orders).parent.glob("state.json*"):
+        for file in get_state_file(orders).parent.glob("state.json*"):
             file.unlink()
-    # With its memory kept, the run also knows that the tests of what it finds are outstanding.
+    # With its state kept, the run also knows that setup tests of the recovered object are outstanding.
     assert apply(orders, server) == ([f"POST /v1/destinations/{group}/test"] if kept else [])
     assert server.writes.count("POST /v1/destinations") == 1
     assert orders.run_against(server, "plan", "--detailed-exitcode").exit == 0
 
 
-def test_a_group_whose_answer_was_lost_is_found_and_made_once(
+def test_a_group_create_without_answer_is_recovered_and_not_repeated(
     orders: Project, server: EmulatedFivetran
 ) -> None:
     server.app.faults.add(parse_fault("POST /v1/groups #1 after-effect close"))
-    server.app.faults.add(parse_fault("GET /v1/groups #2.. status 503"))  # looking gives no answer either
+    server.app.faults.add(parse_fault("GET /v1/groups #2.. status 503"))  # the search gets no answer either
     assert orders.run_against(server, "apply", "--auto-approve").exit == 6
     server.app.faults.clear()
     assert apply(orders, server)[0] == "POST /v1/destinations"
@@ -362,7 +356,7 @@ def test_a_group_whose_answer_was_lost_is_found_and_made_once(
 
 
 @pytest.mark.parametrize("collection", ["groups", "destinations"])
-def test_a_lost_answer_is_made_up_for_by_looking_at_once(
+def test_a_lost_answer_is_recovered_within_the_same_apply(
     orders: Project, server: EmulatedFivetran, collection: str
 ) -> None:
     server.app.faults.add(parse_fault(f"POST /v1/{collection} #1 after-effect close"))
@@ -376,14 +370,14 @@ def test_a_lost_answer_is_made_up_for_by_looking_at_once(
 def test_an_intent_is_on_disk_before_the_first_write(orders: Project, server: EmulatedFivetran) -> None:
     server.app.faults.add(parse_fault("POST /v1/groups before-effect close"))
     orders.run_against(server, "apply", "--auto-approve")
-    records = json.loads(state_of(orders).read_text())["records"]
+    records = json.loads(get_state_file(orders).read_text())["records"]
     assert {address: record["intent"]["action"] for address, record in records.items()} == {
-        "group.orders": "create"  # what waited for it was certainly not tried
+        "group.orders": "create"  # a change that waited for it was not attempted
     }
     server.app.faults.clear()
     orders.advance_time()
     assert [call.partition(" ")[0] for call in apply(orders, server)] == ["POST", "POST", "POST"]
-    records = json.loads(state_of(orders).read_text())["records"]
+    records = json.loads(get_state_file(orders).read_text())["records"]
     assert [record["intent"] for record in records.values()] == [None, None]
 
 
@@ -401,7 +395,7 @@ def test_an_intent_is_on_disk_before_the_first_write(orders: Project, server: Em
     ],
     ids=lambda switches: next(iter(switches)),
 )
-def test_answers_that_are_not_what_was_sent_are_no_endless_difference(
+def test_an_answer_that_differs_from_the_request_causes_no_permanent_difference(
     project: Project, behaviour: dict[str, str]
 ) -> None:
     project.write_groups(
@@ -452,11 +446,13 @@ def test_answers_that_are_not_what_was_sent_are_no_endless_difference(
         assert third.exit == 0, third.stdout
 
 
-def secrets_of(
+def list_secret_answers(
     project: Project, server: EmulatedFivetran, *options: str, key: str = "first-key"
 ) -> dict[str, list[str]]:
-    """The three answers of a plan about the secrets of the destination."""
-    plan = project.run_against(server, "plan", "--format", "json", *options, environ=with_key(key)).document
+    """List the three answers of a plan about the secrets of the destination."""
+    plan = project.run_against(
+        server, "plan", "--format", "json", *options, environ=build_environ(key)
+    ).document
     [found] = [
         each
         for each in (*plan["changes"], *plan["unchanged"], *plan["adopted"])
@@ -465,37 +461,40 @@ def secrets_of(
     return {answer: [".".join(path) for path in paths] for answer, paths in found["secrets"].items() if paths}
 
 
-def test_a_secret_is_changed_or_unchanged_or_cannot_be_compared(
+def test_a_secret_is_reported_as_changed_unchanged_or_incomparable(
     orders: Project, server: EmulatedFivetran
 ) -> None:
     orders.write_groups(SECRET_PAIR)
-    assert secrets_of(orders, server) == {}, "of something new there is nothing to say"
-    orders.run_against(server, "apply", "--auto-approve", environ=with_key("first-key"))
-    assert secrets_of(orders, server) == {"unchanged": ["config.secret_key"]}
-    assert secrets_of(orders, server, key="second-key") == {"changed": ["config.secret_key"]}
-    assert secrets_of(orders, server, "--secrets", "skip") == {"uncomparable": ["config.secret_key"]}
-    state_of(orders).unlink()
-    assert secrets_of(orders, server) == {"uncomparable": ["config.secret_key"]}
+    assert list_secret_answers(orders, server) == {}, "of something new there is nothing to say"
+    orders.run_against(server, "apply", "--auto-approve", environ=build_environ("first-key"))
+    assert list_secret_answers(orders, server) == {"unchanged": ["config.secret_key"]}
+    assert list_secret_answers(orders, server, key="second-key") == {"changed": ["config.secret_key"]}
+    assert list_secret_answers(orders, server, "--secrets", "skip") == {"uncomparable": ["config.secret_key"]}
+    get_state_file(orders).unlink()
+    assert list_secret_answers(orders, server) == {"uncomparable": ["config.secret_key"]}
 
 
 @pytest.mark.parametrize(
     "glob",
     ["destination.orders:config.secret_key", "destination.orders", "*:config.secret_*", "destination.*"],
 )
-def test_a_secret_is_sent_again_for_the_asking(orders: Project, server: EmulatedFivetran, glob: str) -> None:
+def test_a_secret_is_resent_on_request(orders: Project, server: EmulatedFivetran, glob: str) -> None:
     orders.write_groups(SECRET_PAIR)
-    orders.run_against(server, "apply", "--auto-approve", environ=with_key("first-key"))
+    orders.run_against(server, "apply", "--auto-approve", environ=build_environ("first-key"))
     [group] = server.list_ids("groups")
-    plan = orders.run_against(server, "plan", "--resend-secret", glob, environ=with_key("first-key"))
+    plan = orders.run_against(server, "plan", "--resend-secret", glob, environ=build_environ("first-key"))
     assert "(secret env:ORDERS_KEY, unchanged, sent anyway)" in plan.stdout
     options = ("apply", "--auto-approve", "--resend-secret", glob)
-    result = orders.run_against(server, *options, environ=with_key("first-key"))
+    result = orders.run_against(server, *options, environ=build_environ("first-key"))
     assert result.exit == 0, result.stdout + result.stderr
     assert server.list_bodies("PATCH", f"/v1/destinations/{group}") == [
         {"config": {"secret_key": "first-key"}, "run_setup_tests": False}
     ]
     assert "Checked: a new plan is empty." in result.stdout
-    assert orders.run_against(server, "plan", "--detailed-exitcode", environ=with_key("first-key")).exit == 0
+    assert (
+        orders.run_against(server, "plan", "--detailed-exitcode", environ=build_environ("first-key")).exit
+        == 0
+    )
 
 
 def test_sending_a_secret_makes_it_comparable(orders: Project, server: EmulatedFivetran) -> None:
@@ -504,35 +503,40 @@ def test_sending_a_secret_makes_it_comparable(orders: Project, server: EmulatedF
     server.app.dashboard.add_destination(group, "big_query", config=known)
     orders.write_groups(SECRET_PAIR)
     options = ("--resend-secret", "destination.orders")
-    assert secrets_of(orders, server, *options) == {"uncomparable": ["config.secret_key"]}
-    result = orders.run_against(server, "apply", "--auto-approve", *options, environ=with_key("first-key"))
+    assert list_secret_answers(orders, server, *options) == {"uncomparable": ["config.secret_key"]}
+    result = orders.run_against(
+        server, "apply", "--auto-approve", *options, environ=build_environ("first-key")
+    )
     assert result.exit == 0, result.stdout + result.stderr
-    assert secrets_of(orders, server) == {"unchanged": ["config.secret_key"]}
+    assert list_secret_answers(orders, server) == {"unchanged": ["config.secret_key"]}
 
 
-def test_asking_for_no_secret_is_an_error(orders: Project, server: EmulatedFivetran) -> None:
+def test_a_resend_request_without_matching_secret_is_an_error(
+    orders: Project, server: EmulatedFivetran
+) -> None:
     orders.write_groups(SECRET_PAIR)
     options = ("--resend-secret", "destination.order:config.secret_key", "--resend-secret", "destination.*")
-    result = orders.run_against(server, "apply", "--auto-approve", *options, environ=with_key("first-key"))
+    result = orders.run_against(
+        server, "apply", "--auto-approve", *options, environ=build_environ("first-key")
+    )
     assert result.exit == 1
     assert "error[nothing-to-resend]" in result.stderr
     assert "did you mean `destination.orders:config.secret_key`?" in result.stderr
     assert server.writes == []
 
 
-def test_a_secret_that_is_ignored_is_neither_compared_nor_sent(
-    orders: Project, server: EmulatedFivetran
-) -> None:
+def test_an_ignored_secret_is_neither_compared_nor_sent(orders: Project, server: EmulatedFivetran) -> None:
     ignoring = SECRET_PAIR + "      lifecycle: {ignore_changes: [config.secret_key]}\n"
     orders.write_groups(ignoring)
-    orders.run_against(server, "apply", "--auto-approve", environ=with_key("first-key"))
-    assert secrets_of(orders, server, key="second-key") == {}
-    assert orders.run_against(server, "plan", "--detailed-exitcode", environ=with_key("second-key")).exit == 0
+    orders.run_against(server, "apply", "--auto-approve", environ=build_environ("first-key"))
+    assert list_secret_answers(orders, server, key="second-key") == {}
+    assert (
+        orders.run_against(server, "plan", "--detailed-exitcode", environ=build_environ("second-key")).exit
+        == 0
+    )
 
 
-def test_making_groups_in_an_unknown_account_is_warned_about(
-    orders: Project, server: EmulatedFivetran
-) -> None:
+def test_creating_groups_in_an_unconfirmed_account_warns(orders: Project, server: EmulatedFivetran) -> None:
     server.app.dashboard.add_group("somebody else's")
     plan = orders.run_against(server, "plan")
     assert "warning[no-memory]" in plan.stderr
@@ -541,9 +545,7 @@ def test_making_groups_in_an_unknown_account_is_warned_about(
     assert "warning[no-memory]" not in orders.run_against(server, "plan").stderr
 
 
-def test_an_account_that_is_remembered_needs_no_confirmation(
-    project: Project, server: EmulatedFivetran
-) -> None:
+def test_an_account_in_the_state_needs_no_confirmation(project: Project, server: EmulatedFivetran) -> None:
     project.write_groups(PAIR)
     refused = project.run_against(server, "apply", "--auto-approve")
     assert refused.exit == 3
@@ -556,17 +558,17 @@ def test_an_account_that_is_remembered_needs_no_confirmation(
     assert apply(project, server) == []
 
 
-def test_the_project_says_where_the_memory_is(orders: Project, server: EmulatedFivetran) -> None:
+def test_the_project_file_sets_the_state_location(orders: Project, server: EmulatedFivetran) -> None:
     settings = orders.folder / "specs" / "reconciler.yaml"
     settings.write_text(settings.read_text() + "state: memory/here.json\n")
     apply(orders, server)
     assert (orders.folder / "specs" / "memory" / "here.json").exists()
-    assert not state_of(orders).exists()
+    assert not get_state_file(orders).exists()
     assert apply(orders, server) == []
 
 
 @pytest.mark.parametrize("place", ["ftp://host/key", "s3://bucket", "git:origin", "git:https://host/", "' '"])
-def test_a_memory_without_a_place_is_refused_where_it_is_written(
+def test_an_invalid_state_location_is_refused_with_its_location(
     orders: Project, server: EmulatedFivetran, place: str
 ) -> None:
     settings = orders.folder / "specs" / "reconciler.yaml"
@@ -577,28 +579,28 @@ def test_a_memory_without_a_place_is_refused_where_it_is_written(
     assert "specs/reconciler.yaml:4:8" in result.stderr
 
 
-def test_a_shared_key_of_the_fingerprints_compares_across_machines(
+def test_a_shared_fingerprint_key_compares_secrets_across_machines(
     orders: Project, server: EmulatedFivetran
 ) -> None:
     settings = orders.folder / "specs" / "reconciler.yaml"
     settings.write_text(settings.read_text() + 'fingerprint_key: {secret: "env:TEAM_KEY"}\n')
     orders.write_groups(SECRET_PAIR)
-    environ = {**with_key("first-key"), "TEAM_KEY": "a-key-of-the-team"}
+    environ = {**build_environ("first-key"), "TEAM_KEY": "a-key-of-the-team"}
     assert orders.run_against(server, "apply", "--auto-approve", environ=environ).exit == 0
-    assert not state_of(orders).with_name("state.json.key").exists()
+    assert not get_state_file(orders).with_name("state.json.key").exists()
     assert orders.run_against(server, "plan", "--detailed-exitcode", environ=environ).exit == 0
-    rotated = {**environ, **with_key("second-key")}
+    rotated = {**environ, **build_environ("second-key")}
     assert orders.run_against(server, "plan", "--detailed-exitcode", environ=rotated).exit == 2
-    missing = orders.run_against(server, "plan", environ=with_key("first-key"))
+    missing = orders.run_against(server, "plan", environ=build_environ("first-key"))
     assert missing.exit == 1
     assert "error[secret-unavailable]" in missing.stderr
     assert "`fingerprint_key`" in missing.stderr
-    skipped = orders.run_against(server, "plan", "--secrets", "skip", environ=with_key("first-key"))
+    skipped = orders.run_against(server, "plan", "--secrets", "skip", environ=build_environ("first-key"))
     assert skipped.exit == 0
 
 
 @pytest.mark.parametrize("value", ['{value: "env:TEAM_KEY"}', "{plain: text}"])
-def test_a_key_of_the_fingerprints_must_be_a_secret(
+def test_a_fingerprint_key_must_be_a_secret_reference(
     orders: Project, server: EmulatedFivetran, value: str
 ) -> None:
     settings = orders.folder / "specs" / "reconciler.yaml"
@@ -609,7 +611,7 @@ def test_a_key_of_the_fingerprints_must_be_a_secret(
 
 
 @pytest.mark.parametrize("clearing", ["null-or-empty", "null", "empty"])
-def test_a_companion_is_removed_whatever_form_the_api_wants(project: Project, clearing: str) -> None:
+def test_a_companion_field_is_cleared_in_every_form_of_the_api(project: Project, clearing: str) -> None:
     with_agent = PAIR + "      hybrid_deployment_agent_id: agent_one\n"
     project.write_groups(with_agent)
     with serve_fivetran(behaviour=Behaviour(clearing_ids=clearing)) as server:
