@@ -1,4 +1,4 @@
-"""The `timeouts` block of a project file: how long calls to Fivetran may take."""
+"""Validate the `timeouts` block of a project file: the seconds that calls to Fivetran may take."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _Seconds: TypeAlias = Annotated[int, Field(ge=1, le=MAX_TIMEOUT)]
 
 
 class TimeoutRules(StrictModel):
-    """Timeouts in whole seconds.
+    """Hold timeouts in whole seconds.
 
     A timeout that is longer than the call that it is part of is an error: it would never have an effect. The default of
     a part is no such error, so `call: 30` alone shortens all parts.

@@ -1,4 +1,4 @@
-"""`timeouts:` of the project file, and what a run says while it waits."""
+"""Test `timeouts:` of the project file, and the report of the call that a run waits for."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def check_unreachable(result: CommandResult) -> None:
 
 
 def plan_slowly(project: AppliedProject, *arguments: str) -> tuple[CommandResult, int]:
-    """Plan while the list of groups hangs. Returns the result, and how often the list was asked for."""
+    """Plan while the list of groups hangs. Returns the result and the number of requests for the list."""
     project.add_faults(HANG)
     before, began = len(project.server.calls), time.monotonic()
     result = project.run("plan", *arguments)
@@ -41,7 +41,7 @@ def test_all_repeats_of_a_call_end_with_its_timeout(applied_project: AppliedProj
 
 @pytest.mark.sampled(every=2)
 @pytest.mark.parametrize("command", ["plan", "drift"])
-def test_a_run_says_what_it_waits_for_and_since_when(
+def test_a_run_names_the_call_that_it_waits_for_and_its_start(
     applied_project: AppliedProject, command: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(transport._NOTIFY_AFTER, TimeoutClass.ORDINARY, 0.3)

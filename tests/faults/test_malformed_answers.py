@@ -1,4 +1,4 @@
-"""S-20, S-24, S-25: malformed answers on a real socket, at every kind of call, under the real command line.
+"""Test S-20, S-24 and S-25 with malformed answers on a real socket, at every kind of call of the real command line.
 
 A server stands before the emulator. It passes all requests on, and answers one kind of call with a malformed answer,
 once or always. The run has to end with a named error or in spite of the answer, without a traceback, without a blind
@@ -53,7 +53,7 @@ PASSWORD = {"WAREHOUSE_PASSWORD": "canary-of-malformed-answers-41c9"}
 
 @dataclass(frozen=True)
 class Beginning:
-    """The account at the beginning of a run, as a seed, and its ids by name."""
+    """Hold the account at the beginning of a run as a seed, and its ids by name."""
 
     seed: dict[str, Any]
     ids: dict[str, str]
@@ -75,7 +75,7 @@ def beginning() -> Beginning:
 
 
 def declare(project: Project) -> None:
-    """Specs whose apply makes every kind of call."""
+    """Write specs whose apply makes every kind of call."""
     ids = beginning().ids
     secret = {"secret": "env:WAREHOUSE_PASSWORD"}
     changed = {**PAIR, "config": {**PAIR["config"], "host": "new.example"}}
@@ -126,7 +126,7 @@ def compile_kind(kind: str) -> re.Pattern[str]:
 
 @dataclass
 class MalformingServer:
-    """Server before an emulator, which answers the requests that match `pattern` with malformed answers."""
+    """Pass requests on to an emulator, but answer requests that match `pattern` with malformed answers."""
 
     app: Emulator
     pattern: re.Pattern[str]
@@ -176,7 +176,7 @@ class MalformingServer:
 
 
 class LeapingClock(HastyClock):
-    """A hasty clock that leaps for all runs at once."""
+    """Let a hasty clock leap for all runs at once."""
 
     leaped = 0.0
 
@@ -209,7 +209,7 @@ def apply(project: Project, url: str) -> CommandResult:
 
 
 def list_errors(document: Any) -> set[str]:
-    """The codes of all errors of a document."""
+    """List the codes of all errors of a document."""
     if isinstance(document, dict):
         own = {document["code"]} if document.get("severity") == "error" and "code" in document else set()
         return own.union(*map(list_errors, document.values()))
@@ -262,7 +262,10 @@ NAMED_ERRORS = {
 
 
 def check_creates(proxy: MalformingServer, name: str) -> None:
-    """O1: nothing is made twice, and no create follows another without a look, unless nothing was done for it."""
+    """Check O1: no object is created twice, and no create follows another create without a look.
+
+    A 429 promises that the request had no effect, so a create may follow it.
+    """
     effects = [effect for entry in proxy.app.read_history() for effect in entry.effects]
     created = [effect.kind for effect in effects if effect.verb == "created"]
     assert created.count("group") <= 1, name

@@ -1,4 +1,4 @@
-"""Malformed answers of a server, made by a grammar from a valid answer. The same seed gives the same answer.
+"""Spoil valid answers of a server by a grammar. The same seed gives the same answer.
 
 `build_malformed_answer` picks one fault of one production: status line, headers, length, chunks, encoding, JSON, pace.
 """
@@ -25,9 +25,11 @@ FLOOD_BLOCK = 64
 
 @dataclass(frozen=True)
 class MalformedAnswer:
-    """Answer that is not sent yet. `pieces` follow the bytes of `head`; `drip` sends them byte by byte, `flood` sends
-    the last one until the client hangs up, `ending` says what comes after all bytes. An `endless` answer lasts longer
-    than any call."""
+    """Hold an answer that is not sent yet.
+
+    `pieces` follow the bytes of `head`; `drip` sends them byte by byte, `flood` sends the last one until the client
+    hangs up, `ending` says what comes after all bytes. An `endless` answer lasts longer than any call.
+    """
 
     name: str
     head: bytes = b""
@@ -450,7 +452,7 @@ def _pace(random: Random, status: int, content: bytes) -> MalformedAnswer:
 
 
 def _noise(random: Random, status: int, content: bytes) -> MalformedAnswer:
-    """Random bytes in or in place of a valid answer."""
+    """Put random bytes into a valid answer, or in its place."""
     valid = _plain(status, content)
     if random.random() < 0.3:
         return MalformedAnswer("random bytes", random.randbytes(random.randrange(1, 400)))

@@ -1,4 +1,4 @@
-"""The calls that a run reports because their answers take long."""
+"""Test the reports of calls whose answers take long."""
 
 from __future__ import annotations
 
