@@ -6,7 +6,7 @@ object may be sent.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -34,20 +34,21 @@ class DeletionCall:
 
     def execute(self) -> None:
         """Delete the connections, then the object. Raises `ApiError`."""
-        for connection in self.deletion.connections:
-            with suppress(NotFound):
-                self.client.delete_connection(connection.id)
-            self.deleted_connections.append(connection)
+        _delete_connections(self.client, self.deletion.connections, self.deleted_connections)
         change = self.deletion.change
         KINDS[change.address.kind].delete(self.client, change.id or "")
 
 
 @dataclass(frozen=True, slots=True)
 class WriteCall:
-    """Call that writes one object: creates it, replaces the object with this `id`, or updates it."""
+    """Call that writes one object: creates it, replaces the object with this `id`, or updates it.
+
+    `deleted_connections` are the connections that a replacement has deleted before the object.
+    """
 
     creation: RecoverableCreate
     id: str | None
+    deleted_connections: list[LiveConnection] = field(default_factory=list)
 
     def build(self) -> Callable[[], Any]:
         """Build the call of the action. A create and a replacement return a `CreateResult`."""
@@ -65,8 +66,23 @@ class WriteCall:
         KINDS[operation.change.address.kind].update(self.creation.client, self.id or "", operation.values)
 
     def _replace(self) -> CreateResult:
+        live = self.creation.operation.change.live
+        if live is not None:
+            _delete_connections(
+                self.creation.client, live.connections_deleted_first, self.deleted_connections
+            )
         KINDS[self.creation.operation.change.address.kind].delete(self.creation.client, self.id or "")
         return self.creation.execute()
+
+
+def _delete_connections(
+    client: Client, connections: Iterable[LiveConnection], deleted: list[LiveConnection]
+) -> None:
+    """Delete connections, and add each deleted connection to `deleted`. Raises `ApiError`."""
+    for connection in connections:
+        with suppress(NotFound):
+            client.delete_connection(connection.id)
+        deleted.append(connection)
 
 
 def _send_nothing() -> None:

@@ -47,6 +47,9 @@ def _plan_remaining(
     def is_empty() -> bool | None:
         nonlocal remaining
         plan = make_plan(workspace, touched).plan
+        refusals = [finding for finding in plan.omissions if not finding.code_facts.hides_resource]
+        if refusals:
+            raise ReconcilerError(refusals)
         remaining = (
             *(change.address for change in plan.effective),
             *(diagnostic.address for diagnostic in plan.gone_or_hidden if diagnostic.address is not None),

@@ -164,10 +164,11 @@ class PlanExecutor:
     def _build_call(self, flight: InFlight, pool: WorkerPool[Address]) -> Callable[[], Any]:
         operation = flight.task.operation
         if isinstance(operation, PlannedDeletion):
-            flight.deletion_call = DeletionCall(self.client, operation)
-            return flight.deletion_call.execute
+            return DeletionCall(self.client, operation, flight.deleted_connections).execute
         return WriteCall(
-            self._prepare_create(operation, pool), id=self.ids.get(operation.change.address)
+            self._prepare_create(operation, pool),
+            self.ids.get(operation.change.address),
+            flight.deleted_connections,
         ).build()
 
     def _prepare_create(self, operation: PlannedOperation, pool: WorkerPool[Address]) -> RecoverableCreate:

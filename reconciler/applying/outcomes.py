@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from reconciler.api.errors import ApiError, Cancelled
-from reconciler.applying.calls import DeletionCall
 from reconciler.applying.create import AmbiguousCreateError
 from reconciler.applying.schedule import Task
 from reconciler.applying.verify import explain_tests_not_run, explain_verification
@@ -13,7 +12,7 @@ from reconciler.kinds.base import Verification
 from reconciler.model.address import Address
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.outcome import Outcome, Status
-from reconciler.model.plan import UnsettledRequest
+from reconciler.model.plan import LiveConnection, UnsettledRequest
 from reconciler.planning.deletions import PlannedDeletion
 from reconciler.planning.errors import (
     explain_abandoned,
@@ -38,7 +37,7 @@ class InFlight:
     id: str | None = None
     recovered: bool = False
     is_testing: bool = False
-    deletion_call: DeletionCall | None = None
+    deleted_connections: list[LiveConnection] = field(default_factory=list)
 
     @property
     def operation(self) -> PlannedOperation:
@@ -49,13 +48,12 @@ class InFlight:
 
     def build_outcome(self, status: Status, now: float) -> Outcome:
         """Build the outcome of the task at `now`, in seconds of the monotonic clock."""
-        call = self.deletion_call
         return replace(
             create_outcome(self.task, status),
             id=self.id or self.task.change.id,
             recovered=self.recovered,
             seconds=now - self.started_at,
-            deleted_first=tuple(call.deleted_connections) if call is not None else (),
+            deleted_first=tuple(self.deleted_connections),
         )
 
 

@@ -37,7 +37,11 @@ def write_tasks(operations: Iterable[PlannedOperation]) -> list[Task]:
     return [
         Task(
             operation.change,
-            tuple(parent for parent in operation.change.depends_on if parent in effective),
+            tuple(
+                address
+                for address in (*operation.change.depends_on, *operation.change.waits_for)
+                if address in effective
+            ),
             operation,
         )
         for operation in sorted(

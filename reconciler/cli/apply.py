@@ -23,7 +23,14 @@ from reconciler.cli.options import (
     strict_option,
 )
 from reconciler.cli.output import OutputOptions
-from reconciler.cli.plan_file import check_digest, make_signer, read_plan, signature_option
+from reconciler.cli.plan_file import (
+    check_digest,
+    explain_other_project,
+    find_plan_project,
+    make_signer,
+    read_plan,
+    signature_option,
+)
 from reconciler.cli.prompt import can_prompt, confirm
 from reconciler.cli.usage import MisuseError
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
@@ -274,6 +281,9 @@ def _load_saved_plan(context: CommandContext, approval: Approval) -> tuple[Saved
     if approval.path is None:
         return None, context.settings
     saved = read_plan(context, approval.path, make_signer(context, approval.key))
+    other_project = find_plan_project(context.settings, approval.path, saved)
+    if other_project is not None:
+        raise ReconcilerError([explain_other_project(context.settings, approval.path, other_project)])
     return saved, replace(context.settings, compare_secrets=saved.compare_secrets, resend=saved.resend)
 
 

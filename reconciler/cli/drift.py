@@ -37,8 +37,8 @@ def command(settings: Settings, output: OutputOptions, form: str, detailed_exitc
     """Show changes and deletions made outside the specs, and groups without a spec.
 
     Only reads. An edit of the specs is no drift; `reconciler plan` shows both. Fivetran never shows secrets, so
-    they are not compared. Without a recorded apply, drift cannot be distinguished from an edit. A recorded object
-    that these credentials cannot see is an error, beside the rest of the drift.
+    they are not compared. Without a recorded apply, drift cannot be distinguished from an edit. An entry that
+    cannot be compared is an error, beside the rest of the drift.
     """
     from reconciler.cli.context import run_command
 
@@ -73,12 +73,11 @@ def _show_drift(context: CommandContext, changes_exit: ExitCode) -> ExitCode:
 def render_drift(
     context: CommandContext, plan: Plan, unmanaged_groups: UnmanagedGroups, changes_exit: ExitCode
 ) -> ExitCode:
-    """Print the drift of a plan. Returns the exit code: an object that these credentials cannot see may have drifted as
-    well."""
+    """Print the drift of a plan. Returns the exit code: an omitted entry may have drifted as well."""
     from reconciler.report.renderer import DriftReport
 
     code = changes_exit if plan.drifted else ExitCode.OK
-    if plan.gone_or_hidden:
-        code = get_exit_code(plan.gone_or_hidden)
+    if plan.omissions:
+        code = get_exit_code(plan.omissions)
     context.show(context.renderer.drift(DriftReport(plan, code, unmanaged_groups)))
     return code

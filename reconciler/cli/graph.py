@@ -70,4 +70,4 @@ def _load_planned_graph(context: CommandContext) -> tuple[Sequence[GraphNode], S
 
     with context.make_progress() as progress, open_workspace(context.settings, progress) as workspace:
         plan = with_lock_renewal(workspace, make_plan).plan
-    return build_planned_graph(workspace.specs, plan), (*plan.warnings, *plan.gone_or_hidden)
+    return build_planned_graph(workspace.specs, plan), (*plan.warnings, *plan.omissions)

@@ -16,6 +16,7 @@ from reconciler.report.formats import Verbosity
 from reconciler.workspace.settings import Settings
 
 DEFAULT_PROJECT = "specs/reconciler.yaml"
+PROJECT_VARIABLE = "RECONCILER_PROJECT"
 
 
 def _make_settings(project: Path, *, sandbox: bool = False) -> Settings:
@@ -31,7 +32,7 @@ _PROJECT: Decorator = click.option(
     type=click.Path(path_type=Path),
     default=DEFAULT_PROJECT,
     show_default=True,
-    envvar="RECONCILER_PROJECT",
+    envvar=PROJECT_VARIABLE,
     metavar="FILE",
     help="Project file. Also read from RECONCILER_PROJECT.",
 )
@@ -123,7 +124,7 @@ def secrets_option(command: Callable[..., Any]) -> Callable[..., Any]:
         "resend",
         metavar="GLOB",
         multiple=True,
-        help="Send these secrets even if they are unchanged or cannot be compared: an address, or ADDRESS:FIELD."
+        help="Send these secrets even if they are unchanged or cannot be compared: a key, an address, or ADDRESS:FIELD."
         " Repeatable.",
     )
     @functools.wraps(command)

@@ -22,7 +22,13 @@ from reconciler.cli.options import (
     strict_option,
 )
 from reconciler.cli.output import OutputOptions
-from reconciler.cli.plan_file import make_signer, parse_expiry, signature_option, write_plan
+from reconciler.cli.plan_file import (
+    format_apply_command,
+    make_signer,
+    parse_expiry,
+    signature_option,
+    write_plan,
+)
 from reconciler.cli.usage import MisuseError
 from reconciler.report.formats import Document, list_formats
 from reconciler.workspace.settings import Settings
@@ -108,6 +114,7 @@ def _plan(
     from reconciler.planning.saved_plans import build_saved_plan
     from reconciler.report.drift import UnmanagedGroups
     from reconciler.workspace.audit import combine_listeners
+    from reconciler.workspace.plan_project import record_project
     from reconciler.workspace.workspace import open_workspace, with_lock_renewal
 
     sign = make_signer(context, save_options.key) if save_options is not None else None
@@ -121,7 +128,10 @@ def _plan(
             planned = with_lock_renewal(workspace, make_plan)
             plan = planned.plan
             if save_options is not None:
-                saved = build_saved_plan(workspace, planned, save_options.valid_for)
+                project = record_project(
+                    workspace.specs.project.path, context.settings.directory / save_options.path
+                )
+                saved = build_saved_plan(workspace, planned, save_options.valid_for, project)
                 write_plan(context, save_options.path, saved, sign)
         log.log_plan(plan, {})
         if drift_only:
@@ -144,7 +154,8 @@ def _render_plan(
         code = get_exit_code(plan.blockers)
     notice = None
     if save_options is not None and not plan.blockers:
-        notice = render_save_notice(str(save_options.path), sandbox=context.settings.sandbox)
+        command = format_apply_command(context.settings, save_options.path, save_options.key)
+        notice = render_save_notice(str(save_options.path), command)
     report = PlanReport(plan, code, context.settings.clock.now(), footer=notice)
     context.show(context.renderer.plan(report))
     return code

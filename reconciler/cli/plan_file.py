@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import re
+import shlex
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from reconciler.cli.options import DEFAULT_PROJECT, PROJECT_VARIABLE
 from reconciler.cli.usage import MisuseError
 from reconciler.model.codes import load_codes
-from reconciler.model.diagnostic import Diagnostic, ReconcilerError
+from reconciler.model.diagnostic import Diagnostic, ReconcilerError, Severity
 from reconciler.model.duration import parse_duration
 
 if TYPE_CHECKING:
     from reconciler.cli.context import CommandContext
     from reconciler.model.signature import Sign
     from reconciler.workspace.planfile import SavedPlan
+    from reconciler.workspace.settings import Settings
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -81,6 +84,54 @@ def read_plan(context: CommandContext, path: Path, sign: Sign | None = None) -> 
         raise _make_error("plan-signature", path, f"has no valid signature: {error}") from None
     except UnsupportedFormatError as error:
         raise _make_error("plan-format", path, f"cannot be read by this version: {error}") from None
+
+
+def format_apply_command(
+    settings: Settings, path: Path, key: str | None = None, project: Path | None = None
+) -> str:
+    """Format the command that applies a saved plan, for a shell: with the options of this run that the file does not
+    hold. `project` replaces the project file of this run."""
+    is_named = settings.project != Path(DEFAULT_PROJECT) or bool(settings.environ.get(PROJECT_VARIABLE))
+    project = project or (settings.project if is_named else None)
+    file = str(path)
+    options = {
+        "--project": str(project) if project is not None else None,
+        "--settings-from": settings.settings_from,
+        "--signature-key": key,
+    }
+    words = ["reconciler", "apply", f"./{file}" if file.startswith("-") else file]
+    words += [word for name, value in options.items() if value is not None for word in (name, value)]
+    words += ["--sandbox"] if settings.sandbox else []
+    return shlex.join(words)
+
+
+def find_plan_project(settings: Settings, path: Path, saved: SavedPlan) -> Path | None:
+    """Find the project file of a plan, as a user would name it, if this run reads another project file; else None."""
+    from reconciler.spec.files import display_path
+    from reconciler.workspace.plan_project import find_other_project
+
+    other = find_other_project(
+        saved.project, settings.directory / settings.project, settings.directory / path
+    )
+    return Path(display_path(other, settings.directory.resolve())) if other is not None else None
+
+
+def explain_other_project(
+    settings: Settings, path: Path, project: Path, severity: Severity = Severity.ERROR
+) -> Diagnostic:
+    """Explain that a plan belongs to `project`, which is another project than the project of this run."""
+    from reconciler.workspace.plan_project import is_file
+
+    is_found = is_file(settings.directory / settings.project)
+    used = f"this run reads `{settings.project}`" if is_found else f"there is no `{settings.project}` here"
+    return Diagnostic(
+        "plan-other-project",
+        f"the plan `{path}` belongs to project `{project}`, and {used}",
+        severity=severity,
+        help=f"apply it with `{format_apply_command(settings, path, project=project)}`"
+        if is_file(settings.directory / project)
+        else "change to a checkout of that project",
+    )
 
 
 def write_plan(context: CommandContext, path: Path, saved: SavedPlan, sign: Sign | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +12,14 @@ import click
 from reconciler.cli.exit import ExitCode
 from reconciler.cli.options import format_option, offline_options
 from reconciler.cli.output import OutputOptions
-from reconciler.cli.plan_file import make_signer, read_plan, signature_option
+from reconciler.cli.plan_file import (
+    explain_other_project,
+    find_plan_project,
+    make_signer,
+    read_plan,
+    signature_option,
+)
+from reconciler.model.diagnostic import Severity
 from reconciler.report.formats import Document, list_formats
 from reconciler.workspace.settings import Settings
 
@@ -43,8 +51,15 @@ def _show(context: CommandContext, path: Path, key: str | None) -> ExitCode:
 
     saved = read_plan(context, path, make_signer(context, key))
     times = (saved.created_at, saved.expires_at, context.settings.clock.now())
-    validity = serialize_validity(*times, version=saved.tool)
+    validity = serialize_validity(*times, version=saved.tool, project=saved.project)
     header = render_validity(*times, version=saved.tool)
-    report = PlanReport(saved.plan, ExitCode.OK, saved.created_at, header=header, saved=validity)
-    context.show(context.renderer.plan(report))
+    plan, renderer = saved.plan, context.renderer
+    other_project = find_plan_project(context.settings, path, saved)
+    if other_project is not None:
+        warning = explain_other_project(context.settings, path, other_project, Severity.WARNING)
+        plan = replace(plan, warnings=(*plan.warnings, warning))
+        # Formats name the project, so that a later comment can replace this comment.
+        renderer = replace(renderer, run=replace(renderer.run, project_file=str(other_project)))
+    report = PlanReport(plan, ExitCode.OK, saved.created_at, header=header, saved=validity)
+    context.show(renderer.plan(report))
     return ExitCode.OK

@@ -32,6 +32,7 @@ from reconciler.emulator.connection_faults import (
 )
 from reconciler.emulator.control import PREFIX, Control
 from reconciler.emulator.dashboard import Dashboard
+from reconciler.emulator.echoes import add_echo
 from reconciler.emulator.endpoints import ROUTES
 from reconciler.emulator.envelope import ErrorReply, Reply, error_reply
 from reconciler.emulator.fault_kinds import CONNECTION_FAULTS, FaultKind, Phase
@@ -314,6 +315,7 @@ class Emulator:
             response = no_response if fault.kind in CONNECTION_FAULTS else replace_response(fault)
             return _RequestResult(response, body=body, fault=fault)
         reply, effects, failure = self._handle(request, raw, fault)
+        reply = add_echo(reply, self._account.behaviour)
         result = _RequestResult(encode_reply(reply), reply.code, body, effects, failure, reply.seconds)
         if fault is None:
             return result

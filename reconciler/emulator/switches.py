@@ -13,6 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from reconciler.model.suggestions import find_nearest
 
+NO_ECHO = "off"
+ECHO_PLACES = ("messages", "codes", "headers", "tests", "names", "config", "keys")
+"""Places of responses in which a text can be echoed."""
+
 
 class Behaviour(BaseModel):
     """Behaviour of the emulated Fivetran.
@@ -131,6 +135,15 @@ class Behaviour(BaseModel):
     networking_and_connection_type: Literal["independent", "aligned"] = "independent"
     """Relation of `networking_method` and `config.connection_type`: managed lakes show `Directly` beside
     `PRIVATE_LINK`, so they may be independent."""
+
+    # Texts that a server repeats
+    echo: str = Field(NO_ECHO, min_length=1)
+    """A text that the server repeats in its answers, such as a part of a request that it quotes; `off` for none."""
+    echo_places: str = Field(
+        "all", pattern=rf"^(all|({'|'.join(ECHO_PLACES)})(,({'|'.join(ECHO_PLACES)}))*)$"
+    )
+    """Where `echo` is repeated: `all`, or some of messages, codes, headers, tests, names, config and keys, with commas
+    between them. Codes are codes of errors, keys are unexpected keys."""
 
 
 AS_DOCUMENTED = Behaviour()

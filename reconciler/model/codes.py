@@ -34,6 +34,7 @@ class Code:
     stale: str | None = None
     help: str = ""
     hides_resource: bool = False
+    omits_entry: bool = False
     needs_connections: bool = False
     once_per_project: bool = False
     exposes_secret: bool = False

@@ -153,7 +153,8 @@ class Change:
     declared values that are not in `fields`, for renderers of the whole object. `applied` are the last applied values,
     if they add information: for a missing or abandoned object, and for a field that moved on both sides. Neither
     mapping decides anything: a plan with other values would do the same. `unsettled` is the request that a create has
-    to wait for. `live` is the deleted, replaced or abandoned object, as Fivetran shows it.
+    to wait for. `live` is the deleted, replaced or abandoned object, as Fivetran shows it. `waits_for` are
+    renames that first free the name that the change gives.
     """
 
     address: Address
@@ -170,6 +171,7 @@ class Change:
     applied: tuple[FieldValue, ...] = ()
     unsettled: UnsettledRequest | None = None
     live: LiveObject | None = None
+    waits_for: tuple[Address, ...] = ()
 
     @property
     def held_until(self) -> datetime | None:
@@ -229,7 +231,8 @@ class Plan:
     `requests` counts the calls of planning; `warnings` are findings that do not stop an apply, `blockers` are findings
     that do. Plans of one `digest` would do the same. `narrowing` is None for a plan of all entries. `judgements` are
     the results of the project's policies, passed policies too. `recreated` are addresses of missing objects that
-    `--recreate` makes again.
+    `--recreate` makes again. `unplanned` are addresses that blockers leave out of the plan.
+    `uncomparable_secrets` are secrets that may have changed and are not sent, as `ADDRESS:FIELD`.
     """
 
     account_id: str
@@ -245,6 +248,13 @@ class Plan:
     narrowing: ScopeSummary | None = None
     judgements: tuple[PolicyResult, ...] = ()
     recreated: tuple[Address, ...] = ()
+    unplanned: tuple[Address, ...] = ()
+    uncomparable_secrets: tuple[str, ...] = ()
+
+    @property
+    def omissions(self) -> tuple[Diagnostic, ...]:
+        """Blockers that leave entries out of the plan. The plan is incomplete without these entries."""
+        return tuple(finding for finding in self.blockers if finding.code_facts.omits_entry)
 
     @property
     def gone_or_hidden(self) -> tuple[Diagnostic, ...]:

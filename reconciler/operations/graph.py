@@ -21,18 +21,13 @@ def build_declared_graph(specs: Specs) -> tuple[GraphNode, ...]:
 def build_planned_graph(specs: Specs, plan: Plan) -> tuple[GraphNode, ...]:
     """Build the graph of a plan, each node with its action.
 
-    Entries that the specs remove are nodes below their groups. Entries that could not be read are nodes
+    Entries that the specs remove are nodes below their groups. Entries that the plan omits are nodes
     without an action.
     """
     declared = {node.address: node for node in build_declared_graph(specs)}
     changes = {change.address: change for change in plan.changes}
     actions: dict[Address, Action | None] = {address: change.action for address, change in changes.items()}
-    unseen = {diagnostic.address for diagnostic in plan.gone_or_hidden}
-    actions |= dict.fromkeys(
-        address
-        for address in declared
-        if address in unseen or (Address(GROUP, address.key) in unseen and address not in actions)
-    )
+    actions |= dict.fromkeys(address for address in plan.unplanned if address in declared)
     return _sort_nodes(
         _restrict_node(declared.get(address) or _build_removed_node(changes[address]), actions, action)
         for address, action in actions.items()

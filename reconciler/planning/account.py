@@ -47,8 +47,7 @@ def view_account(
 ) -> AccountView:
     """List the account, match the entries with its groups, and read the destinations in scope.
 
-    `entries` are the entries in scope; `records` are all records. Raises `ApiError`, and `ReconcilerError`
-    like `match_groups`.
+    `entries` are the entries in scope; `records` are all records. Raises `ApiError`.
     """
     observer = Observer(
         workspace.client,
@@ -59,10 +58,9 @@ def view_account(
     scoped_records = {address: record for address, record in records.items() if address in scope}
     groups = [entry for entry in entries if entry.address.kind == GROUP]
     listing = _list_account(observer, groups, scoped_records)
-    group_ids = match_groups(workspace.specs.groups, listing.groups, records, scope)
-    return AccountView(
-        account, listing, _read_destinations(observer, entries, listing, group_ids, scoped_records), group_ids
-    )
+    matching = match_groups(workspace.specs.groups, listing.groups, records, scope)
+    details = _read_destinations(observer, entries, listing, matching.group_ids, scoped_records)
+    return AccountView(account, listing, details, matching.group_ids, matching.problems)
 
 
 def _list_account(

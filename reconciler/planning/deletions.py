@@ -69,8 +69,8 @@ def format_connections(connections: Sequence[responses.Connection | LiveConnecti
 class DeletionPlan:
     """The outcome of planning `removed:` entries.
 
-    `problems` refuse the plan, `blockers` refuse the apply, `notes` are warnings. `completed_removals` are removals, by
-    key, that are in effect already and not yet recorded.
+    `problems` leave removals out of the plan, which are `refused`; `blockers` refuse the apply, `notes` are warnings.
+    `completed_removals` are removals, by key, that are in effect already and not yet recorded.
     """
 
     deletions: tuple[PlannedDeletion, ...] = ()
@@ -78,6 +78,7 @@ class DeletionPlan:
     blockers: tuple[Diagnostic, ...] = ()
     notes: tuple[Diagnostic, ...] = ()
     completed_removals: Mapping[str, CompletedRemoval] = field(default_factory=dict)
+    refused: tuple[Address, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +99,15 @@ class DeletionPlanner:
 
     def plan_deletions(self, entries: Iterable[RemovalEntry]) -> DeletionPlan:
         """Plan the deletions in the order in which they must happen: a destination before its group."""
-        parts = [self._plan_removal(entry) for entry in entries]
+        planned = [(entry, self._plan_removal(entry)) for entry in entries]
+        parts = [part for _, part in planned]
         return DeletionPlan(
             tuple(deletion for part in parts for deletion in part.deletions),
             tuple(problem for part in parts for problem in part.problems),
             tuple(blocker for part in parts for blocker in part.blockers),
             tuple(note for part in parts for note in part.notes),
             {key: removal for part in parts for key, removal in part.completed_removals.items()},
+            tuple(list_removed_addresses(entry)[-1] for entry, part in planned if part.problems),
         )
 
     def _plan_removal(self, entry: RemovalEntry) -> DeletionPlan:
@@ -153,10 +156,15 @@ class DeletionPlanner:
                 is_listed, kind = entry.id in self.identity.groups, GROUP
         return not is_listed and self.observe(kind, entry.id) is None
 
-    def describe_replaced(self, id: str) -> LiveObject:
+    def describe_replaced(self, id: str, *, with_platform_connection: bool) -> LiveObject:
         """Describe the destination `id` that a replacement deletes. Lists its connections."""
         connections = tuple(
-            LiveConnection(connection.id, connection.service) for connection in self.list_connections(id)
+            LiveConnection(
+                connection.id,
+                connection.service,
+                with_platform_connection and is_platform_connection(connection),
+            )
+            for connection in self.list_connections(id)
         )
         return LiveObject(self.identity.groups.get(id, ""), None, *self._get_placement(id), connections)
 
@@ -218,7 +226,7 @@ class DeletionPlanner:
                 LiveConnection(
                     connection.id,
                     connection.service,
-                    entry.with_platform_connection and _is_platform_connection(connection),
+                    entry.with_platform_connection and is_platform_connection(connection),
                 )
                 for connection in connections
             ),
@@ -243,7 +251,7 @@ class DeletionPlanner:
         if any(self.is_protected(name) for name in names if name):
             yield _explain_protected(entry, target.live)
         user_connections = [
-            connection for connection in target.connections if not _is_platform_connection(connection)
+            connection for connection in target.connections if not is_platform_connection(connection)
         ]
         if user_connections:
             yield _explain_in_use(entry, target.live, user_connections)
@@ -294,7 +302,8 @@ def list_removed_addresses(entry: RemovalEntry) -> tuple[Address, ...]:
     return (destination,) if entry.extent is Extent.DESTINATION else (destination, group)
 
 
-def _is_platform_connection(connection: responses.Connection) -> bool:
+def is_platform_connection(connection: responses.Connection | LiveConnection) -> bool:
+    """Return whether a connection is the connection that Fivetran itself creates beside a destination."""
     return connection.service in PLATFORM_SERVICES
 
 

@@ -153,6 +153,8 @@ def _encode_effect(effect: Effect) -> dict[str, Any]:
         encoded["recognised_by"] = change.recognised_by
     if operation is None:
         return {**encoded, "connections": effect.connections}
+    if effect.connections:
+        encoded["connections"] = effect.connections
     return {
         **encoded,
         "sent": sorted((path, _encode_text(value)) for path, value in effect.sent.items()),
@@ -188,7 +190,9 @@ def hash_effect(effect: Effect) -> ReviewedEffect:
 
 def hash_declared(desired: Desired) -> dict[str, str]:
     """Hash the declaration of an entry, part by part. A reference enters by its name."""
-    lifecycle = [desired.protected, desired.allow_replace, sorted(desired.ignore_changes)]
+    lifecycle: list[Any] = [desired.protected, desired.allow_replace, sorted(desired.ignore_changes)]
+    # A part that is not set is left out: plans of earlier releases, which did not know it, stay valid.
+    lifecycle += ["with_platform_connection"] if desired.with_platform_connection else []
     return {
         "id": hash_value(desired.id),
         "name": hash_value(desired.name),

@@ -22,6 +22,7 @@ from reconciler.api.errors import (
     Unreachable,
 )
 from reconciler.kinds.destination import SERVICE
+from reconciler.model.address import GROUP
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.instant import format_utc
 from reconciler.model.plan import Action, Change, UnsettledRequest
@@ -51,6 +52,8 @@ def explain_operation(error: ApiError, operation: PlannedOperation) -> Diagnosti
     notes = _format_request(error)
     if isinstance(error, BadRequest) and operation.change.fields:
         notes = (*_format_sent_fields(operation), *notes)
+    if isinstance(error, Conflict) and address.kind == GROUP:
+        help_text = "if another group has its name, give one of the two a free name first; then plan again"
     if error.is_ambiguous:
         code, help_text = "outcome-unknown", f"plan again: {_describe_recovery(operation.change)}"
         notes = ("the request was sent, so Fivetran may have carried it out", *notes)

@@ -84,6 +84,11 @@ def estimate_cost(
     ]
     tests = sum(operation.desired.setup_tests.run for operation in effective)
     writes = sum(_REQUESTS_BY_ACTION[operation.change.action] for operation in effective)
+    writes += sum(
+        len(operation.change.live.connections_deleted_first)
+        for operation in effective
+        if operation.change.live is not None
+    )
     reads = sum(operation.change.address.kind == DESTINATION for operation in effective)
     deletions = [deletion for deletion in planned_deletions if deletion.change.action is Action.DELETE]
     writes += sum(1 + len(deletion.connections) for deletion in deletions)

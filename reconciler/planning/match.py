@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 
 from reconciler.model.address import Address
-from reconciler.model.diagnostic import Diagnostic, ReconcilerError
+from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.plan import Action
 from reconciler.model.record import Record
 from reconciler.model.resource import Desired, Observed
@@ -14,18 +15,26 @@ from reconciler.model.suggestions import find_nearest
 from reconciler.planning.missing import is_missing
 
 
+@dataclass(frozen=True, slots=True)
+class Matching:
+    """Matches of entries with live groups: ids by key, and a finding about each entry that cannot be matched."""
+
+    group_ids: Mapping[str, str]
+    problems: tuple[Diagnostic, ...] = ()
+
+
 def match_groups(
     desired: Iterable[Desired],
     live: Mapping[str, Observed],
     records: Mapping[Address, Record],
     scope: Collection[Address],
-) -> dict[str, str]:
-    """Match entries with live groups. Returns the id of the live group by the key of its entry.
+) -> Matching:
+    """Match entries with live groups.
 
     An entry without a live group is absent from the result: it is to be created, or missing. The state is no
     authority: if an `id:` gives a recorded group to another entry, the record does not count.
-    Raises `ReconcilerError` for an `id:` in scope that looks like a misspelled id, and for a name in scope that two
-    live groups have. Entries out of scope raise nothing: a plan that does not touch them goes on.
+    Problems are an `id:` in scope that looks like a misspelled id, and a name in scope that two live groups have.
+    Entries out of scope are no problems: a plan that does not touch them goes on.
     """
     entries = list(desired)
     group_ids = _match_ids(entries, live, records)
@@ -49,10 +58,7 @@ def match_groups(
                 group_ids[entry.address.key] = candidate.id
             case candidates:
                 problems.append(_explain_ambiguous_name(entry, candidates))
-    scoped_problems = [problem for problem in problems if problem.address in scope]
-    if scoped_problems:
-        raise ReconcilerError(scoped_problems)
-    return group_ids
+    return Matching(group_ids, tuple(problem for problem in problems if problem.address in scope))
 
 
 def _match_ids(

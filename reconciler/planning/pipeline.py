@@ -1,7 +1,7 @@
 """Make a plan from specs, state and account, in the steps below. Only reads.
 
 A step *refuses* by `ReconcilerError`, so that there is no plan. It *blocks* by a finding in the plan, which can then be
-read and not applied.
+read and not applied. A blocker may *omit* an entry that cannot be planned: the rest of the plan is shown without it.
 
  1. Scope (`targets`). Reads the options, the specs and the records. Gives the addresses that the plan is about.
     Refuses a selector that matches nothing, and an entry that both sides of `--changed-since` changed.
@@ -9,35 +9,38 @@ read and not applied.
     of the state.
  3. Refresh (`account`, `refresh`). Reads both lists; reads by id what the records know and the lists leave out. Gives
     the live groups. Refuses to go on without an object that it may not read and that no entry declares.
- 4. Match (`match`). Gives the live group of each entry, by id, record or name. Refuses an ambiguous name and a
-    mistyped `id:`.
+ 4. Match (`match`). Gives the live group of each entry, by id, record or name. Omits an entry with an ambiguous name
+    or a mistyped `id:`.
  5. Destinations (`account`, `refresh`). Reads every destination in scope by id.
- 6. Missing objects (`missing`). Gives the entries that cannot be planned, and the entries that `--recreate` creates
-    again. Blocks by every known object that the account does not show.
+ 6. Missing objects (`missing`). Gives the entries that `--recreate` creates again. Omits every known object that the
+    account does not show.
  7. Deletions (`deletions`, `removal_identity`, `orphans`). Reads the connections of removed entries. Gives one deletion
-    per object. Refuses a removal of another object than the entry says, and an orphan. Blocks by protection and
+    per object. Omits a removal of another object than the entry says, and an orphan. Blocks by protection and
     by connections.
- 8. Operations (`planner`, `diff`, `fields`). Resolves references. Gives one operation per entry. Refuses a replacement
-    without permission and an unavailable secret.
+ 8. Operations (`planner`, `diff`, `fields`). Resolves references. Gives one operation per entry. Refuses a wrong value
+    behind a reference, and a creation that lacks a field. Omits a replacement without permission and an entry whose
+    secret is unavailable.
  9. Waits (`settling`). Gives each create the earlier request that it has to wait for. Refuses `--resend-create` for a
     create that does not wait.
 10. Replacements (`replacements`). Reads the connections of replaced destinations. Blocks by protection and connections.
-11. Plan (`managed`, `plan_warnings`, `limits`). Gives the changes in order, the unmanaged groups and the warnings.
-12. Policies and limits (`policies`, `limits`). Block. Refuse the override of a policy that cannot be overridden.
-13. Effects (`effects`). Give the digest.
+11. Names (`names`). Lets a group wait for the rename that frees its name. Blocks by a name that another group has.
+12. Plan (`managed`, `plan_warnings`, `limits`). Gives the changes in order, the unmanaged groups and the warnings.
+13. Policies and limits (`policies`, `limits`). Block. Refuse the override of a policy that cannot be overridden.
+    Secrets that Fivetran repeats are redacted after that (`redaction`), so that the digest covers the shown plan.
+14. Effects (`effects`). Give the digest.
 
 A saved plan is made by the same steps; `saved_plans` compares its effects with the reviewed ones by `staleness`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from reconciler.api.errors import ApiError
 from reconciler.model.address import DESTINATION, GROUP, Address, get_entry_sort_key
-from reconciler.model.diagnostic import Diagnostic, ReconcilerError, sort_diagnostics
-from reconciler.model.plan import Plan
+from reconciler.model.diagnostic import Diagnostic, ReconcilerError, select_errors, sort_diagnostics
+from reconciler.model.plan import Action, Plan
 from reconciler.model.record import Record
 from reconciler.model.record_transitions import apply_moves
 from reconciler.model.removal import CompletedRemoval
@@ -64,10 +67,12 @@ from reconciler.planning.missing import (
     find_missing,
     resolve_missing,
 )
+from reconciler.planning.names import NameFacts, resolve_names, warn_lookalikes
 from reconciler.planning.orphans import find_orphans
-from reconciler.planning.plan_warnings import warn_unfinished, warn_without_state
+from reconciler.planning.plan_warnings import warn_creation_doubts, warn_unfinished, warn_without_state
 from reconciler.planning.planner import PlannedOperation, Planner
 from reconciler.planning.policies import add_policy_results, evaluate_plan_policies
+from reconciler.planning.redaction import redact_plan
 from reconciler.planning.refresh import AccountView
 from reconciler.planning.removal_identity import build_removal_identity
 from reconciler.planning.replacements import (
@@ -76,10 +81,16 @@ from reconciler.planning.replacements import (
     note_connections,
 )
 from reconciler.planning.settling import find_late_duplicates, hold_unsettled_creates
-from reconciler.planning.targets import Scope, resolve_scope, select_secrets
+from reconciler.planning.targets import (
+    Scope,
+    list_uncomparable_secrets,
+    match_selector,
+    resolve_scope,
+    select_secrets,
+)
 from reconciler.runtime.polling import Poller
 from reconciler.workspace.settings_from import note_settings_source
-from reconciler.workspace.specs import Specs
+from reconciler.workspace.specs import Specs, to_strict
 from reconciler.workspace.workspace import Workspace
 
 
@@ -165,26 +176,38 @@ def _compute_plan(
         missing = _resolve_missing(workspace, inputs, view)  # 6
         deletion_planner = _build_deletion_planner(workspace, view, records)
         deletion_plan = _plan_deletions(workspace, deletion_planner, inputs, view)  # 7
-        operations = _plan_operations(workspace, inputs, view, missing.unplanned)  # 8
-        operations = _hold_unsettled_creates(workspace, operations, records)  # 9
+        operations, refusals, value_warnings = _plan_operations(
+            workspace, inputs, view, missing.unplanned
+        )  # 8
+        operations = _hold_unsettled_creates(workspace, inputs, operations)  # 9
         operations = describe_replaced_objects(operations, deletion_planner.describe_replaced)  # 10
+        names = resolve_names(operations, _collect_name_facts(workspace, view, deletion_plan))  # 11
+        operations = dict(names.operations)
     except ApiError as error:
         raise ReconcilerError([explain_read(error)]) from error
-    plan = replace(  # 11
-        _build_plan(workspace, inputs, view, operations, deletion_plan),
+    plan = replace(  # 12
+        _build_plan(workspace, inputs, view, operations, deletion_plan, value_warnings=value_warnings),
         blockers=(
             *missing.findings,
+            *sort_diagnostics((*view.problems, *deletion_plan.problems, *refusals)),
             *deletion_plan.blockers,
             *find_replacement_blockers(operations, deletion_planner.is_protected),
+            *names.problems,
         ),
         recreated=tuple(sorted(missing.recreated, key=get_entry_sort_key)),
+        unplanned=_list_unplanned(inputs, operations, deletion_plan),
         requests=sender.requests_sent - requests_before,
         seconds=clock.monotonic() - started,
     )
     if not inputs.is_recheck:
-        plan = _judge_plan(workspace, plan, operations, view)  # 12
-    return _build_result(  # 13
-        workspace, inputs, plan, view.listing.groups, operations=operations, deletion_plan=deletion_plan
+        plan = _judge_plan(workspace, plan, operations, view)  # 13
+    return _build_result(  # 14
+        workspace,
+        inputs,
+        redact_plan(plan, workspace.settings.redactor),
+        view.listing.groups,
+        operations=operations,
+        deletion_plan=deletion_plan,
     )
 
 
@@ -239,10 +262,24 @@ def _select_inputs(
     )
 
 
+def _list_unplanned(
+    inputs: _PlanInput, operations: Collection[Address], deletion_plan: DeletionPlan
+) -> tuple[Address, ...]:
+    """List the addresses that blockers leave out of a plan."""
+    declared = {entry.address for entry in inputs.entries}
+    return tuple(sorted(declared - {*operations} | {*deletion_plan.refused}, key=get_entry_sort_key))
+
+
 def _resolve_missing(workspace: Workspace, inputs: _PlanInput, view: AccountView) -> MissingResolution:
-    selectors, entries, records = workspace.settings.recreate, inputs.entries, inputs.records
+    """Find and resolve the missing objects. Entries that cannot be matched are neither missing nor planned."""
+    unmatched = {entry.address for entry in inputs.entries if entry.address.key in view.unmatched_keys}
+    entries, records = [entry for entry in inputs.entries if entry.address not in unmatched], inputs.records
+    selectors = [
+        selector for selector in workspace.settings.recreate if not match_selector(selector, unmatched)
+    ]
     missing = find_missing(entries, records, view)
     resolution = resolve_missing(missing, selectors, [entry.address for entry in entries], view.account)
+    resolution = replace(resolution, unplanned=resolution.unplanned | unmatched)
     # An earlier apply of a plan that is made again may have created the object: then its selector names nothing.
     if not inputs.is_new:
         return resolution
@@ -269,7 +306,7 @@ def _build_deletion_planner(
 def _plan_deletions(
     workspace: Workspace, planner: DeletionPlanner, inputs: _PlanInput, view: AccountView
 ) -> DeletionPlan:
-    """Plan the removals in scope. Raises `ReconcilerError` for conflicts about which objects exist."""
+    """Plan the removals in scope, and find the orphans in scope, which are problems too."""
     specs, scope = workspace.specs, inputs.scope
     # A removal of a pair is in scope as a whole or not at all: its two objects are deleted together.
     deletion_plan = planner.plan_deletions(
@@ -281,24 +318,29 @@ def _plan_deletions(
         if scope.orphan_candidates is None or address in scope.orphan_candidates
     }
     declared = {entry.address for entry in (*specs.groups, *specs.destinations)}
-    conflicts = [
-        *find_orphans(candidates, declared, specs.removed, view.existing_ids),
-        *deletion_plan.problems,
-    ]
-    if conflicts:
-        raise ReconcilerError(sort_diagnostics(conflicts))
-    return deletion_plan
+    orphans = find_orphans(candidates, declared, specs.removed, view.existing_ids)
+    orphaned = (orphan.address for orphan in orphans if orphan.address is not None)
+    return replace(
+        deletion_plan,
+        problems=(*orphans, *deletion_plan.problems),
+        refused=(*orphaned, *deletion_plan.refused),
+    )
 
 
 def _plan_operations(
     workspace: Workspace, inputs: _PlanInput, view: AccountView, unplanned: Collection[Address]
-) -> dict[Address, PlannedOperation]:
-    """Plan every entry in scope that is not `unplanned`. Raises `ReconcilerError` with all refusals together."""
+) -> tuple[dict[Address, PlannedOperation], list[Diagnostic], list[Diagnostic]]:
+    """Plan every entry in scope that is not `unplanned`.
+
+    Returns the operations, the refusals of omitted entries, and warnings about declared values. Raises
+    `ReconcilerError` for wrong values, with all refusals.
+    """
     planner = Planner(
         workspace.registry.resolve,
         workspace.state.build_fingerprinter(),
         workspace.settings.compare_secrets,
         select_secrets(workspace.settings.resend, inputs.entries),
+        checks_values=not workspace.settings.sandbox,  # the values of a sandbox are made up
     )
     live = {GROUP: view.listing.groups, DESTINATION: view.details.found}
     operations = {}
@@ -307,24 +349,50 @@ def _plan_operations(
         if address not in unplanned:
             observed = live[address.kind].get(view.group_ids.get(address.key, ""))
             operations[address] = planner.plan_resource(desired, observed, inputs.records.get(address))
-    if planner.diagnostics:
-        list_connections = workspace.client.list_group_connections
-        raise ReconcilerError(
-            sort_diagnostics(
-                note_connections(diagnostic, list_connections, view.group_ids)
-                for diagnostic in planner.diagnostics
-            )
-        )
-    return operations
+    findings = [
+        note_connections(finding, workspace.client.list_group_connections, view.group_ids)
+        for finding in (*planner.diagnostics, *planner.warnings)
+    ]
+    if workspace.settings.strict:
+        findings = [to_strict(finding) for finding in findings]
+    refusals = select_errors(findings)
+    if not all(refusal.code_facts.omits_entry for refusal in refusals):
+        raise ReconcilerError(sort_diagnostics(refusals))
+    refused = {refusal.address for refusal in refusals}
+    return (
+        {address: operation for address, operation in operations.items() if address not in refused},
+        refusals,
+        [finding for finding in findings if finding not in refusals],
+    )
+
+
+def _collect_name_facts(workspace: Workspace, view: AccountView, deletion_plan: DeletionPlan) -> NameFacts:
+    """Collect the facts about the names of live groups. Entries out of scope keep their names too."""
+    owners = {
+        view.group_ids[entry.address.key]: entry
+        for entry in workspace.specs.groups
+        if entry.address.key in view.group_ids
+    }
+    removed = {
+        deletion.change.id or "": deletion.change.address.key
+        for deletion in deletion_plan.deletions
+        if deletion.change.action is Action.DELETE and deletion.change.address.kind == GROUP
+    }
+    return NameFacts(view.listing.groups, owners, removed)
 
 
 def _hold_unsettled_creates(
-    workspace: Workspace,
-    operations: Mapping[Address, PlannedOperation],
-    records: Mapping[Address, Record],
+    workspace: Workspace, inputs: _PlanInput, operations: Mapping[Address, PlannedOperation]
 ) -> dict[Address, PlannedOperation]:
-    settle, resent = workspace.specs.project.content.settle, workspace.settings.resent_creates
-    return hold_unsettled_creates(operations, records, workspace.now(), settle, resent)
+    settle = workspace.specs.project.content.settle
+    # A selector of an omitted entry is not wrong: its blocker says what is.
+    omitted = [entry.address for entry in inputs.entries if entry.address not in operations]
+    resent = [
+        selector
+        for selector in workspace.settings.resent_creates
+        if match_selector(selector, operations) or not match_selector(selector, omitted)
+    ]
+    return hold_unsettled_creates(operations, inputs.records, workspace.now(), settle, resent)
 
 
 def _build_plan(
@@ -333,27 +401,59 @@ def _build_plan(
     view: AccountView,
     operations: Mapping[Address, PlannedOperation],
     deletion_plan: DeletionPlan,
+    *,
+    value_warnings: Iterable[Diagnostic],
 ) -> Plan:
     """Build the plan without blockers: its changes, unmanaged groups and warnings."""
     specs, groups = workspace.specs, view.listing.groups
     changes = [operations[address].change for address in sorted(operations, key=get_entry_sort_key)]
+    unmanaged = find_unmanaged(view, deletion_plan.deletions, specs.removed)
     return Plan(
         account_id=view.account.account_id,
         account_name=view.account.account_name,
         changes=(*changes, *(deletion.change for deletion in deletion_plan.deletions)),
-        unmanaged=find_unmanaged(view, deletion_plan.deletions, specs.removed),
+        unmanaged=unmanaged,
         warnings=(
             *specs.warnings,
+            *sort_diagnostics(value_warnings),
+            *warn_creation_doubts(operations.values()),
             *deletion_plan.notes,
             *(() if workspace.state.exists else warn_without_state(groups.values(), changes)),
+            *warn_lookalikes(operations.values(), [groups[group.id] for group in unmanaged]),
             *inputs.scope.warnings,
             *warn_unfinished(specs.destinations, inputs.records, inputs.scope),
-            *find_late_duplicates(specs.groups, inputs.records, groups, view.group_ids),
+            *_find_late_duplicates(specs, inputs.records, view),
             *_warn_quota(workspace, operations, deletion_plan),
         ),
+        uncomparable_secrets=_list_uncomparable_secrets(workspace, operations),
         files=len(specs.files),
         narrowing=inputs.scope.summary,
     )
+
+
+def _list_uncomparable_secrets(
+    workspace: Workspace, operations: Mapping[Address, PlannedOperation]
+) -> tuple[str, ...]:
+    """List the secrets that may have changed unnoticed. A run that skips secrets compares none, as its user knows."""
+    if not workspace.settings.compare_secrets:
+        return ()
+    return tuple(
+        list_uncomparable_secrets(
+            operations[address] for address in sorted(operations, key=get_entry_sort_key)
+        )
+    )
+
+
+def _find_late_duplicates(
+    specs: Specs, records: Mapping[Address, Record], view: AccountView
+) -> list[Diagnostic]:
+    """Find late duplicates, except for entries that cannot be matched: their blockers name the same groups."""
+    found = find_late_duplicates(specs.groups, records, view.listing.groups, view.group_ids)
+    return [
+        finding
+        for finding in found
+        if finding.address is None or finding.address.key not in view.unmatched_keys
+    ]
 
 
 def _warn_quota(

@@ -17,10 +17,15 @@ from typing import Any
 from reconciler.catalogue.model import Field, FieldType
 from reconciler.kinds.base import Kind
 from reconciler.kinds.destination import HEALTHY_STATUS, SERVICE, read_service
+from reconciler.kinds.destination_checks import (
+    check_new_destination,
+    check_resolved_values,
+    warn_live_contradictions,
+)
 from reconciler.kinds.registry import KINDS
 from reconciler.kinds.visibility import Masking
-from reconciler.model.address import Address
-from reconciler.model.diagnostic import Diagnostic
+from reconciler.model.address import DESTINATION, Address
+from reconciler.model.diagnostic import Diagnostic, Severity, select_errors
 from reconciler.model.plan import Action, Change, Reason, Risk, SecretComparison
 from reconciler.model.record import HIDDEN_LITERAL, NO_FINGERPRINT, Record
 from reconciler.model.record_transitions import (
@@ -62,6 +67,8 @@ from reconciler.secrets.fingerprint import Fingerprinter
 Resolve = Callable[[Reference, ValueShape], Any]
 
 _SHAPES = {FieldType.STRINGS: ValueShape.LIST, FieldType.OBJECT: ValueShape.OBJECT}
+_SECRET_SHAPES = {**_SHAPES, FieldType.INTEGER: ValueShape.NUMBER, FieldType.BOOLEAN: ValueShape.BOOLEAN}
+"""Shapes of secrets. A public number or boolean is checked as if the spec had it, with a better message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +105,7 @@ class Planner:
     """Planner of one resource after the other; collects all refusals.
 
     `fingerprinter` is None without a key. `resend` are secrets that are sent even if their fingerprints match.
+    `checks_values` is false for made-up values. `warnings` stop nothing.
     """
 
     resolve: Resolve
@@ -105,6 +113,8 @@ class Planner:
     compares_secrets: bool = True
     resend: Collection[tuple[Address, FieldPath]] = ()
     diagnostics: list[Diagnostic] = field(default_factory=list)
+    checks_values: bool = True
+    warnings: list[Diagnostic] = field(default_factory=list)
 
     def plan_resource(
         self, desired: Desired, observed: Observed | None, record: Record | None
@@ -117,6 +127,7 @@ class Planner:
 
     def _plan_create(self, kind: Kind, desired: Desired, record: Record | None) -> PlannedOperation:
         declared = self._resolve_fields(kind, desired, desired.fields, desired.fields.get(SERVICE))
+        self._check_destination(desired, declared, is_new=True)
         # Normal form has a field under its present name only. A deprecated name that the specs declare is sent as well.
         values = {**declared, **kind.normalize(declared)}
         masking = _build_masking(desired, declared.get(SERVICE))
@@ -138,6 +149,7 @@ class Planner:
         # change of service is an immutable difference, which the plan of a replacement takes over below.
         service = read_service(observed.fields)
         declared = self._resolve_comparable_fields(kind, desired, service)
+        self._check_destination(desired, declared, is_new=False)
         compared = {path: value for path, value in declared.items() if path not in desired.ignore_changes}
         comparison = compare(kind, compared, observed.fields, LastApplied.of(record, self.fingerprinter))
         masking = _build_masking(desired, declared.get(SERVICE, service))
@@ -152,6 +164,7 @@ class Planner:
             **{path: difference.after for path, difference in comparison.changed.items()},
             **secrets.values,
         }
+        self._warn_live_contradictions(desired, compared, observed, comparison)
         fields = build_changed_fields(desired, masking, live_masking, comparison, secrets.values)
         stored = record.fingerprints if record else {}
         change = Change(
@@ -378,7 +391,8 @@ class Planner:
         if is_external_secret(value):
             return ExternalKey(str(value).partition(":")[2])
         if isinstance(value, Reference):
-            shape = _SHAPES.get(field.type, ValueShape.TEXT) if field else ValueShape.TEXT
+            shapes = _SECRET_SHAPES if value.confidential else _SHAPES
+            shape = shapes.get(field.type, ValueShape.TEXT) if field else ValueShape.TEXT
             return self._resolve_reference(desired, path, value, shape)
         if isinstance(value, Structure):
             content = self._resolve_structure(desired, path, value.content)
@@ -423,6 +437,7 @@ class Planner:
     ) -> PlannedOperation:
         """Plan to delete and create a destination in the same group: all declared fields are sent, secrets too."""
         declared = self._resolve_fields(kind, desired, desired.fields, desired.fields.get(SERVICE))
+        self._check_destination(desired, declared, is_new=True)
         masking, live_masking = (
             _build_masking(desired, fields.get(SERVICE)) for fields in (declared, observed.fields)
         )
@@ -444,6 +459,22 @@ class Planner:
         # No record: fingerprints and protection of the deleted destination do not hold for the new destination.
         return self._build_operation(desired, masking, change, declared=declared, values=values, record=None)
 
+    def _check_destination(self, desired: Desired, declared: Fields, *, is_new: bool) -> None:
+        """Check the values of references, and the needs of a new destination."""
+        if desired.address.kind != DESTINATION:
+            return
+        found = check_new_destination(desired) if is_new else []
+        if self.checks_values:
+            found = [*found, *check_resolved_values(desired, declared, is_new=is_new)]
+        self.diagnostics += select_errors(found)
+        self.warnings += [each for each in found if each.severity is Severity.WARNING]
+
+    def _warn_live_contradictions(
+        self, desired: Desired, declared: Fields, observed: Observed, comparison: Comparison
+    ) -> None:
+        if desired.address.kind == DESTINATION:
+            self.warnings += warn_live_contradictions(desired, declared, observed.fields, comparison.changed)
+
     def _refuse_replacement(
         self, desired: Desired, live_masking: Masking, comparison: Comparison, immutable: Iterable[FieldPath]
     ) -> None:
@@ -456,8 +487,8 @@ class Planner:
                     span=desired.spans.get(path),
                     label=choose_live_value_label(comparison.changed[path].before, hidden=hidden),
                     address=desired.address,
-                    notes=("it cannot be changed in place; Fivetran deletes nothing that has connections",),
-                    help="put the old value back, or move the connections and set `lifecycle: {allow_replace: true}`",
+                    notes=("it cannot be changed in place",),
+                    help="put the old value back, or set `lifecycle: {allow_replace: true}`",
                 )
             )
 

@@ -16,6 +16,7 @@ from reconciler.api.errors import Forbidden
 from reconciler.kinds.group import build_observed_group
 from reconciler.kinds.registry import KINDS
 from reconciler.model.address import DESTINATION, GROUP
+from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.event import Listener, ReadingAccount
 from reconciler.model.resource import Observed
 from reconciler.runtime.polling import MAX_POLLS, Poller
@@ -45,12 +46,19 @@ class ReadResult:
 
 @dataclass(frozen=True, slots=True)
 class AccountView:
-    """Everything that a run has read of an account. `group_ids` are the ids of matched live groups by key."""
+    """Everything that a run has read of an account. `group_ids` are the ids of matched live groups by key; `problems`
+    are findings about entries that cannot be matched."""
 
     account: responses.Account
     listing: AccountListing
     details: ReadResult
     group_ids: Mapping[str, str]
+    problems: tuple[Diagnostic, ...] = ()
+
+    @property
+    def unmatched_keys(self) -> frozenset[str]:
+        """The keys of the entries that cannot be matched."""
+        return frozenset(problem.address.key for problem in self.problems if problem.address is not None)
 
     @property
     def existing_ids(self) -> Mapping[str, Collection[str]]:

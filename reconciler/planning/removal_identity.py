@@ -6,7 +6,6 @@ has to give the live name of the group too. Pure: reads nothing, sends nothing.
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -17,6 +16,7 @@ from reconciler.model.record import Record
 from reconciler.model.removal import CompletedRemoval, Extent
 from reconciler.model.resource import Desired
 from reconciler.model.suggestions import find_nearest
+from reconciler.planning.names import ALIKE, fold_name
 from reconciler.spec.characters import describe_character, find_forbidden_in_value
 from reconciler.spec.removal import RemovalEntry, render_removal
 
@@ -156,12 +156,12 @@ class RemovalIdentity:
 
     def _explain_other_name(self, entry: RemovalEntry) -> Diagnostic:
         live = self.groups[entry.id]
-        is_lookalike = _fold_name(live) == _fold_name(entry.name or "")
+        is_lookalike = fold_name(live) == fold_name(entry.name or "")
         return self._build_diagnostic(
             "removal-other-name",
             entry,
             f"the group `{entry.id}` is called `{live}`, and this entry says `{entry.name}`",
-            ("the two differ in case, in blanks or in characters that look alike",) if is_lookalike else (),
+            (ALIKE,) if is_lookalike else (),
             self._suggest_live_name(entry),
         )
 
@@ -220,11 +220,6 @@ def build_removal_identity(
 
 def _get_address(entry: RemovalEntry) -> Address:
     return Address(DESTINATION if entry.extent is Extent.DESTINATION else GROUP, entry.key)
-
-
-def _fold_name(name: str) -> str:
-    """Fold the differences between names that readers overlook: case, blanks, lookalike characters."""
-    return "".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
 def _explain_conflicting_removal(entry: RemovalEntry, declared: Desired) -> Diagnostic:

@@ -20,6 +20,7 @@ from reconciler.planning.effects import hash_declared, hash_effect
 from reconciler.planning.errors import explain_read
 from reconciler.planning.pipeline import PlanResult, make_plan
 from reconciler.planning.staleness import CurrentFacts, Staleness, StaleReason, compare, find_spec_change
+from reconciler.workspace.plan_project import PlanProject
 from reconciler.workspace.planfile import (
     FORMAT,
     AlteredError,
@@ -38,7 +39,10 @@ NEW_PLAN_HELP = "make a new plan and have it reviewed; `reconciler show` still s
 
 
 def build_saved_plan(
-    workspace: Workspace, planned: PlanResult, valid_for: timedelta = VALID_FOR
+    workspace: Workspace,
+    planned: PlanResult,
+    valid_for: timedelta = VALID_FOR,
+    project: PlanProject | None = None,
 ) -> SavedPlan:
     """Build the saved form of a plan. Holds no secret: a fingerprint shows whether a secret is still the same."""
     now = workspace.settings.clock.now()
@@ -55,9 +59,10 @@ def build_saved_plan(
         scope=tuple(sorted(map(str, scope))),
         compare_secrets=workspace.settings.compare_secrets,
         resend=workspace.settings.resend,
-        complete=not planned.plan.gone_or_hidden,
+        complete=not planned.plan.omissions,
         expected=tuple(hash_effect(planned.effects[change.address]) for change in planned.plan.effective),
         plan=planned.plan,
+        project=project,
     )
 
 
@@ -68,7 +73,7 @@ def refuse_outdated(saved: SavedPlan, workspace: Workspace) -> None:
         raise _build_error("plan-expired", f"this plan was valid until {saved.expires_at:%Y-%m-%d %H:%M} UTC")
     if not saved.complete:
         raise _build_error(
-            "plan-incomplete", "this plan was made without some of its objects, which could not be read"
+            "plan-incomplete", "this plan was made without some of its entries, which could not be planned"
         )
     try:
         account = workspace.client.get_account().account_id
@@ -92,12 +97,24 @@ def replan(workspace: Workspace, saved: SavedPlan) -> PlanResult:
     workspace = replace(workspace, settings=replace(workspace.settings, recreate=recreate))
     try:
         planned = make_plan(workspace, scope=frozenset(_parse_address(text) for text in saved.scope))
-        if planned.plan.gone_or_hidden:
-            raise ReconcilerError(planned.plan.gone_or_hidden)
+        refusals = _list_new_refusals(saved, planned)
+        if refusals:
+            raise ReconcilerError(refusals)
     except ReconcilerError as error:
         raise ReconcilerError(_explain_plan_error(error, workspace, saved)) from error
     with workspace.specs.mask_errors():
         return _restrict_to_reviewed(workspace, planned, saved)
+
+
+def _list_new_refusals(saved: SavedPlan, planned: PlanResult) -> list[Diagnostic]:
+    """List the blockers that say that the account has changed since the review, and the blockers that omit an entry."""
+    reviewed = {(blocker.code, blocker.address) for blocker in saved.plan.blockers}
+    return [
+        blocker
+        for blocker in planned.plan.blockers
+        if blocker.code_facts.omits_entry
+        or (blocker.code_facts.stale is not None and (blocker.code, blocker.address) not in reviewed)
+    ]
 
 
 def _restrict_to_reviewed(workspace: Workspace, planned: PlanResult, saved: SavedPlan) -> PlanResult:
@@ -270,7 +287,10 @@ def load_approved_plan(workspace: Workspace, digest: str) -> tuple[PlanResult, A
     stopped_plan = _decode_stored(stored) if stored is not None else None
     if stored is not None and stopped_plan is not None and stopped_plan.plan.digest == digest:
         return replan(workspace, stopped_plan), ApprovedPlan(digest, stored)
-    if not planned.plan.effective and not planned.plan.gone_or_hidden:
+    refusals = [finding for finding in planned.plan.omissions if not finding.code_facts.hides_resource]
+    if refusals:
+        raise ReconcilerError(refusals)
+    if not planned.plan.effective and not planned.plan.omissions:
         raise _build_error(
             "plan-applied", "nothing is left to do: the approved plan is in effect already", DONE_HELP
         )

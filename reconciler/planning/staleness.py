@@ -146,7 +146,8 @@ def _check_identity(
         )
     if current.id != reviewed.id and None not in (current.id, reviewed.id):
         return _mark_other_object(reviewed, current)
-    if reviewed.namesakes != current.namesakes:
+    # A group that gave its name up is no reason: an earlier apply of this plan may have renamed it.
+    if not set(current.namesakes) <= set(reviewed.namesakes):
         return _mark_stale(reviewed, "other groups of Fivetran have its name now")
     for parent, id in reviewed.parents.items():
         current_id = current.parents.get(parent)

@@ -6,6 +6,7 @@ the scope. A selector that matches nothing is an error: a mistyped filter must n
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -19,7 +20,8 @@ from reconciler.model.record import Record
 from reconciler.model.resource import Desired
 from reconciler.model.suggestions import did_you_mean
 from reconciler.model.value import FieldPath, format_path, is_external_secret, is_secret
-from reconciler.planning.planner import has_outstanding_tests
+from reconciler.planning.fields import is_resolved_locally
+from reconciler.planning.planner import PlannedOperation, has_outstanding_tests
 from reconciler.workspace.baseline import Baseline, refuse_merge_conflicts, warn_if_behind
 from reconciler.workspace.settings import Settings
 from reconciler.workspace.specs import Specs
@@ -133,7 +135,7 @@ def select_addresses(
     excluded = set(_match_all(excludes, addresses))
     excluded |= {Address(DESTINATION, address.key) for address in excluded if address.kind == GROUP}
     if excludes and included <= excluded:
-        raise ReconcilerError([_explain_nothing_selected(bool(targets))])
+        raise ReconcilerError([_explain_nothing_selected(targets, excludes)])
     return frozenset(included - excluded)
 
 
@@ -166,13 +168,24 @@ def _explain_unknown_target(selector: str, addresses: Collection[Address]) -> Di
     )
 
 
-def _explain_nothing_selected(is_targeted: bool) -> Diagnostic:
-    whole = "all that `--target` names" if is_targeted else "every entry of the specs"
+def _explain_nothing_selected(targets: Collection[str], excludes: Collection[str]) -> Diagnostic:
+    given = _format_options("--exclude", excludes)
+    verb = "excludes" if len(excludes) == 1 else "exclude"
+    whole = (
+        f"all that `{_format_options('--target', targets)}` selects"
+        if targets
+        else "every entry of the specs"
+    )
     return Diagnostic(
         "nothing-selected",
-        f"`--exclude` excludes {whole}, so no entry is left",
+        f"`{given}` {verb} {whole}, so no entry is left",
         help="exclude fewer entries, or leave `--exclude` out",
     )
+
+
+def _format_options(name: str, selectors: Iterable[str]) -> str:
+    """Format options as a user types them in a shell."""
+    return shlex.join(word for selector in selectors for word in (name, selector))
 
 
 def select_secrets(
@@ -180,7 +193,8 @@ def select_secrets(
 ) -> frozenset[tuple[Address, FieldPath]]:
     """Select the declared secrets that globs of `--resend-secret` match, as `destination.orders:config.secret_key`.
 
-    A glob that matches an address selects all its secrets. Raises `ReconcilerError` for globs that match no secret.
+    A glob that matches an address or a key selects all its secrets. Raises `ReconcilerError` for globs that match no
+    secret.
     """
     secrets = {f"{address}:{format_path(path)}": (address, path) for address, path in _list_secrets(entries)}
     selected: set[tuple[Address, FieldPath]] = set()
@@ -208,17 +222,32 @@ def _list_secrets(entries: Iterable[Desired]) -> Iterator[tuple[Address, FieldPa
                 yield desired.address, path
 
 
+def list_uncomparable_secrets(operations: Iterable[PlannedOperation]) -> Iterator[str]:
+    """List the secrets that cannot be compared and are not sent, by the names that `--resend-secret` takes."""
+    for operation in operations:
+        for path in operation.change.secrets.uncomparable:
+            if path not in operation.values and is_resolved_locally(operation.desired, path):
+                yield f"{operation.change.address}:{format_path(path)}"
+
+
 def _is_match(pattern: str, name: str) -> bool:
-    return fnmatchcase(name, pattern) or fnmatchcase(name.partition(":")[0], pattern)
+    """Return whether a pattern matches a secret by its name, its address, or its entry: a key stands for the group with
+    its destination."""
+    address, _, field = name.partition(":")
+    key = address.partition(".")[2]
+    names = (name, address, key, f"{key}:{field}", f"{address}.{field}", f"{key}.{field}")
+    return any(fnmatchcase(candidate, pattern) for candidate in names)
 
 
 def _explain_no_match(pattern: str, names: list[str]) -> Diagnostic:
-    suggestion = did_you_mean(pattern, [*names, *dict.fromkeys(name.partition(":")[0] for name in names)])
+    addresses = [*dict.fromkeys(name.partition(":")[0] for name in names)]
+    keys = [address.partition(".")[2] for address in addresses]
+    suggestion = did_you_mean(pattern, [*names, *addresses, *keys])
     return Diagnostic(
         "nothing-to-resend",
         f"`--resend-secret {pattern}` matches no secret of the specs",
         notes=(f"the first secret is `{names[0]}`" if names else "the specs refer to no secret",),
-        help=suggestion or "write an address, or `ADDRESS:FIELD`; `*` stands for any text",
+        help=suggestion or "write a key, an address, or `ADDRESS:FIELD`; `*` stands for any text",
     )
 
 

@@ -156,6 +156,7 @@ def _list_options(destination: Desired, protected: Collection[str]) -> dict[str,
         "lifecycle.protected": destination.protected
         or any(fnmatchcase(key, pattern) for pattern in protected),
         "lifecycle.allow_replace": destination.allow_replace,
+        "lifecycle.with_platform_connection": destination.with_platform_connection,
     }
 
 

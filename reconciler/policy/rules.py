@@ -39,6 +39,7 @@ ENTRY_OPTIONS = (
     "setup_tests.on_failure",
     "lifecycle.protected",
     "lifecycle.allow_replace",
+    "lifecycle.with_platform_connection",
 )
 CONFIG_PREFIX = "config."
 
@@ -201,7 +202,7 @@ _CHOICES = {
     "trust.fingerprints": ("none", "any"),
     "setup_tests.on_failure": ("fail", "warn", "ignore"),
 }
-_BOOLEANS = frozenset({"setup_tests.run", "lifecycle.protected", "lifecycle.allow_replace"})
+_BOOLEANS = frozenset({"setup_tests.run", *(name for name in ENTRY_OPTIONS if name.startswith("lifecycle."))})
 _SCALAR = {"type": ["string", "number", "boolean"]}
 Values: TypeAlias = Annotated[
     AllowedValues,

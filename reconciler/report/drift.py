@@ -11,9 +11,10 @@ from rich.text import Text
 from reconciler.model.plan import Plan, UnmanagedGroup
 from reconciler.model.sanitize import escape
 from reconciler.report.diagnostics import serialize_diagnostics
-from reconciler.report.plan_json import serialize_change, serialize_scope
+from reconciler.report.plan_json import serialize_change, serialize_scope, serialize_unplanned
+from reconciler.report.plan_summary import format_unplanned
 from reconciler.report.plan_text import choose_location_column, render_change_block, render_heading
-from reconciler.report.style import QUIET, STRONG, WARN, format_count, join_lines
+from reconciler.report.style import BAD, QUIET, STRONG, WARN, format_count, join_lines
 from reconciler.report.values import format_value
 
 
@@ -52,8 +53,10 @@ def _render_summary(plan: Plan) -> Text:
     missing = sum(change.is_missing for change in plan.drifted)
     headline = f"Drift: {len(plan.drifted) - missing} changed, {missing} gone"
     headline += f", {len(plan.gone_or_hidden)} gone or hidden." if plan.gone_or_hidden else "."
-    headline = headline if plan.drifted or plan.gone_or_hidden else "No drift."
+    headline = headline if plan.drifted or plan.omissions else "No drift."
     parts = [Text(headline, STRONG)]
+    if plan.unplanned:
+        parts.append(Text(format_unplanned(plan), BAD))
     hidden = len(plan.effective) - len(plan.drifted)
     if hidden:
         hint = f"{format_count(hidden, 'other change')} not shown; `reconciler plan` shows all"
@@ -66,7 +69,7 @@ def _render_summary(plan: Plan) -> Text:
 
 def serialize_drift(plan: Plan) -> dict[str, Any]:
     """Serialize the changes that would undo a drift as in a plan, with the number of other changes, the changes that
-    may be drift, and findings about objects that these credentials cannot see."""
+    may be drift, and findings about objects that these credentials cannot see, and about all omitted entries."""
     return {
         "account": {"id": plan.account_id, "name": plan.account_name},
         "narrowed_to": serialize_scope(plan.narrowing),
@@ -75,6 +78,8 @@ def serialize_drift(plan: Plan) -> dict[str, Any]:
         "undecided": [str(change.address) for change in plan.possibly_drifted],
         "unmanaged": [{"id": group.id, "name": group.name} for group in plan.unmanaged],
         "unseen": serialize_diagnostics(plan.gone_or_hidden),
+        "unplanned": serialize_unplanned(plan),
+        "blockers": serialize_diagnostics(plan.omissions),
         "warnings": serialize_diagnostics(plan.warnings),
         "requests": plan.requests,
         "seconds": round(plan.seconds, 3),

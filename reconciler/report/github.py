@@ -123,7 +123,7 @@ def render_outputs(outputs: Mapping[str, str]) -> str:
 
 
 def _format_known_bool(plan: Plan, value: bool) -> str:
-    return "" if plan.gone_or_hidden and not value else _format_bool(value)
+    return "" if plan.omissions and not value else _format_bool(value)
 
 
 def _format_bool(value: bool) -> str:

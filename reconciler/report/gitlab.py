@@ -34,7 +34,7 @@ class GitlabRenderer(Renderer):
         return iter(())
 
     def plan(self, report: PlanReport) -> Parts:
-        """Render the counts. Counts of a plan with unseen objects would be wrong, so such a plan has no document."""
+        """Render the counts. Counts without omitted entries would be wrong, so such a plan has no document."""
         yield from super().plan(report)
-        if not report.plan.gone_or_hidden:
+        if not report.plan.omissions:
             yield make_verbatim(render_gitlab_counts(report.plan))

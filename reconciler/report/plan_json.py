@@ -6,24 +6,30 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.json_parts import serialize_live_object, serialize_unsettled
 from reconciler.model.plan import Action, Change, FieldChange, Plan, ScopeSummary, SecretComparison
 from reconciler.model.policy import PolicyResult
 from reconciler.model.value import FieldPath
 from reconciler.report.diagnostics import serialize_diagnostics, serialize_span
+from reconciler.report.plan_summary import list_blocking_codes
+from reconciler.workspace.plan_project import PlanProject
 
 
 def serialize_validity(
-    created_at: datetime, expires_at: datetime, now: datetime, version: str
+    created_at: datetime,
+    expires_at: datetime,
+    now: datetime,
+    version: str,
+    project: PlanProject | None = None,
 ) -> dict[str, Any]:
-    """Serialize the times of a saved plan (ISO 8601), the version that saved it, and whether the plan is still
-    valid."""
+    """Serialize the times of a saved plan (ISO 8601), the version that saved it, whether the plan is still valid, and
+    its project file; None for a plan of an earlier release."""
     return {
         "created_at": created_at.isoformat(),
         "expires_at": expires_at.isoformat(),
         "is_expired": now >= expires_at,
         "tool": version,
+        "project": project.path if project is not None else None,
     }
 
 
@@ -34,7 +40,7 @@ def serialize_plan(plan: Plan) -> dict[str, Any]:
         "digest": plan.digest,
         "narrowed_to": serialize_scope(plan.narrowing),
         "changes": [
-            {**serialize_change(change), "blocked_by": _list_blocking_codes(change, plan.blockers)}
+            {**serialize_change(change), "blocked_by": list_blocking_codes(change.address, plan.blockers)}
             for change in plan.effective
         ],
         "adopted": [
@@ -45,6 +51,7 @@ def serialize_plan(plan: Plan) -> dict[str, Any]:
             {"address": str(change.address), "id": change.id, "live": serialize_live_object(change.live)}
             for change in plan.forgotten
         ],
+        "unplanned": serialize_unplanned(plan),
         "policies": serialize_policy_results(plan.judgements),
         "blockers": serialize_diagnostics(plan.blockers),
         "unchanged": [
@@ -58,6 +65,7 @@ def serialize_plan(plan: Plan) -> dict[str, Any]:
             if change.action is Action.NO_OP
         ],
         "unmanaged": [{"id": group.id, "name": group.name} for group in plan.unmanaged],
+        "uncomparable_secrets": list(plan.uncomparable_secrets),
         "warnings": serialize_diagnostics(plan.warnings),
         "counts": {str(action): plan.count(action) for action in Action},
         "files": plan.files,
@@ -100,15 +108,12 @@ def serialize_scope(scope: ScopeSummary | None) -> dict[str, Any] | None:
     return data
 
 
-def _list_blocking_codes(change: Change, blockers: Iterable[Diagnostic]) -> list[str]:
-    """List the codes of blockers that refuse this change. Limits refuse the plan as a whole and are not listed."""
-    return sorted(
-        {
-            blocker.code
-            for blocker in blockers
-            if blocker.address is not None and blocker.address.key == change.address.key
-        }
-    )
+def serialize_unplanned(plan: Plan) -> list[dict[str, Any]]:
+    """Serialize the addresses that a plan omits, with the codes of the blockers that omit them."""
+    return [
+        {"address": str(address), "blocked_by": list_blocking_codes(address, plan.omissions)}
+        for address in plan.unplanned
+    ]
 
 
 def serialize_change(change: Change) -> dict[str, Any]:
@@ -121,7 +126,7 @@ def serialize_change(change: Change) -> dict[str, Any]:
         "fields": [_serialize_field(field) for field in change.fields],
         "uncomparable": _serialize_paths(change.uncomparable),
         "secrets": _serialize_secrets(change.secrets),
-        "depends_on": [str(address) for address in change.depends_on],
+        "depends_on": [str(address) for address in (*change.depends_on, *change.waits_for)],
         "risk": str(change.risk),
         **serialize_unsettled(change),
         "live": serialize_live_object(change.live),

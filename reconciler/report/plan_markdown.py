@@ -31,10 +31,12 @@ from reconciler.report.plan_summary import (
     format_counts,
     format_coverage,
     format_unsettled,
+    list_blocking_codes,
     list_remarks,
 )
 from reconciler.report.renderer import DocumentRenderer, ExitStatus, Parts, PlanReport, make_verbatim
 from reconciler.report.style import format_count
+from reconciler.report.uncomparable_secrets import format_uncomparable_secrets
 from reconciler.report.values import render_before_and_after, render_new_value, render_origin, render_secret
 
 _DESTRUCTIVE = {Risk.DESTROYS, Risk.REPLACES}
@@ -120,6 +122,8 @@ def _render_alerts(plan: Plan, read_line: ReadLine) -> Iterator[Section]:
     if plan.blockers:
         yield make_paragraph("**Apply refuses this plan:**")
         yield _render_diagnostics(plan.blockers, read_line)
+    if plan.unplanned:
+        yield Section(tuple(_render_unplanned(plan)), "**Not planned:**\n\n")
     waiting = tuple(
         f"> - {_format_change(change)}: {format_unsettled(change.unsettled)}{_format_location(change)}"
         for change in plan.effective
@@ -136,6 +140,12 @@ def _render_alerts(plan: Plan, read_line: ReadLine) -> Iterator[Section]:
         yield make_details(
             format_severity_counts(plan.warnings), _render_diagnostics(plan.warnings, read_line)
         )
+
+
+def _render_unplanned(plan: Plan) -> Iterator[str]:
+    for address in plan.unplanned:
+        codes = ", ".join(map(format_code, list_blocking_codes(address, plan.omissions)))
+        yield f"- {format_code(str(address))}: {codes}"
 
 
 def _render_diagnostics(diagnostics: Sequence[Diagnostic], read_line: ReadLine) -> Section:
@@ -226,6 +236,9 @@ def _render_untouched(plan: Plan) -> Iterator[Section]:
     if plan.unmanaged:
         names = tuple(f"- {format_code(group.name)} ({format_code(group.id)})" for group in plan.unmanaged)
         yield make_details(f"{format_count(len(names), 'group')} not managed, left alone", Section(names))
+    if plan.uncomparable_secrets:
+        summary = f"{format_count(len(plan.uncomparable_secrets), 'secret')} cannot be compared with Fivetran"
+        yield make_details(summary, make_code_block(format_uncomparable_secrets(plan)))
 
 
 def _render_list(title: str, changes: Iterable[Change]) -> Section:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from reconciler.model.address import DESTINATION, GROUP
+from reconciler.model.address import DESTINATION, GROUP, Address
+from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.instant import format_utc
 from reconciler.model.plan import Action, Change, Plan, Risk, ScopeSummary, UnsettledRequest
 from reconciler.model.policy import EnforcementLevel, PolicyResult, PolicyStatus
@@ -14,6 +15,7 @@ from reconciler.report.style import format_count, format_duration
 
 SHORT_DIGEST_LENGTH = 8
 NO_CHANGES = "No changes."
+_MAX_UNPLANNED = 10
 UNTESTED = "setup tests have not passed; apply runs them"
 RISK_TEXTS = {
     Risk.IN_PLACE: "",
@@ -34,9 +36,9 @@ def format_unsettled(unsettled: UnsettledRequest) -> str:
 def format_counts(plan: Plan) -> str:
     """Format the counts in Terraform's wording, which other tools read: `Plan: 1 to add, …` or `No changes.`.
 
-    A plan with unseen objects is not known to have no changes, so it never gets `No changes.`.
+    A plan without some of its entries is not known to have no changes, so it never gets `No changes.`.
     """
-    if not plan.effective and not plan.gone_or_hidden:
+    if not plan.effective and not plan.omissions:
         return NO_CHANGES
     add, change, destroy = count_changes(plan)
     return f"Plan: {add} to add, {change} to change, {destroy} to destroy."
@@ -50,6 +52,28 @@ def count_changes(plan: Plan) -> tuple[int, int, int]:
         plan.count(Action.CREATE) + replaced,
         plan.count(Action.UPDATE),
         plan.count(Action.DELETE) + replaced,
+    )
+
+
+def format_unplanned(plan: Plan) -> str:
+    """Format the addresses that a plan omits: `Not planned: destination.lake (replace-refused).`"""
+    shown = [
+        f"{escape(str(address))} ({', '.join(list_blocking_codes(address, plan.omissions))})"
+        for address in plan.unplanned[:_MAX_UNPLANNED]
+    ]
+    more = len(plan.unplanned) - _MAX_UNPLANNED
+    return f"Not planned: {', '.join(shown)}{f' and {more:,} more' if more > 0 else ''}."
+
+
+def list_blocking_codes(address: Address, blockers: Iterable[Diagnostic]) -> list[str]:
+    """List the codes of the blockers that refuse a change of an address. Limits refuse the plan as a whole and are not
+    listed."""
+    return sorted(
+        {
+            blocker.code
+            for blocker in blockers
+            if blocker.address is not None and blocker.address.key == address.key
+        }
     )
 
 

@@ -19,10 +19,12 @@ from reconciler.report.plan_summary import (
     format_account,
     format_counts,
     format_coverage,
+    format_unplanned,
     format_unsettled,
     list_remarks,
 )
 from reconciler.report.style import ACTION_STYLES, BAD, QUIET, STRONG, SYMBOLS, WARN, format_count, join_lines
+from reconciler.report.uncomparable_secrets import format_uncomparable_secrets
 from reconciler.report.values import format_value, render_change, render_new_value
 
 _LOCATION_COLUMN = 60
@@ -55,6 +57,10 @@ def render_plan_text(plan: Plan, detail: Detail = Detail.CHANGES, width: int | N
         blocks.append(_render_forgotten(plan.forgotten))
     if plan.unmanaged:
         blocks.append(_render_unmanaged(plan.unmanaged))
+    if plan.uncomparable_secrets:
+        blocks.append(join_lines([Text(line, QUIET) for line in format_uncomparable_secrets(plan)]))
+    if plan.unplanned:
+        blocks.append(Text(format_unplanned(plan), BAD))
     blocks.append(_render_summary(plan))
     return Text("\n\n").join(blocks)
 
@@ -196,11 +202,9 @@ def render_validity(created_at: datetime, expires_at: datetime, now: datetime, v
     return Text(f"{made}, valid until {_format_time(expires_at)}.", QUIET)
 
 
-def render_save_notice(path: str, *, sandbox: bool) -> Text:
-    """Render the last line of a saved plan."""
-    option = " --sandbox" if sandbox else ""
-    name = escape(path)
-    return Text(f"Saved to {name}. Apply exactly this plan with: reconciler apply {name}{option}")
+def render_save_notice(path: str, command: str) -> Text:
+    """Render the last line of a saved plan, with the command that applies it."""
+    return Text(f"Saved to {escape(path)}. Apply exactly this plan with: {escape(command)}")
 
 
 def render_still_current(reviewed: Plan, current: Plan) -> Text:

@@ -191,12 +191,12 @@ class Renderer:
             yield from self.result(report.footer)
 
     def drift(self, report: DriftReport) -> Parts:
-        """Render the drift of a plan, and objects that the credentials cannot see. Other blockers are irrelevant."""
+        """Render the drift of a plan, and the entries that it omits. Other blockers are irrelevant."""
         yield from self.warnings(report.plan.warnings)
         yield from self.result(
             render_drift_text(report.plan, report.unmanaged_groups, self.run.get_out_width())
         )
-        yield from self.blockers(report.plan.gone_or_hidden)
+        yield from self.blockers(report.plan.omissions)
 
     def validation(self, report: ValidationReport) -> Parts:
         """Render checked specs, or the refusals of policies."""

@@ -205,8 +205,8 @@ class SarifRenderer(DocumentRenderer):
         return self.failure(report.exit, (*plan.warnings, *plan.blockers), plan.judgements)
 
     def drift(self, report: DriftReport) -> Parts:
-        """Render warnings of a plan, and objects that these credentials cannot see."""
-        return self.failure(report.exit, (*report.plan.warnings, *report.plan.gone_or_hidden))
+        """Render warnings of a plan, and findings about the entries that it omits."""
+        return self.failure(report.exit, (*report.plan.warnings, *report.plan.omissions))
 
     def validation(self, report: ValidationReport) -> Parts:
         """Render all findings."""

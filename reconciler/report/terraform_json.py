@@ -25,6 +25,7 @@ from reconciler.report.plan_json import (
     serialize_change,
     serialize_policy_results,
     serialize_scope,
+    serialize_unplanned,
 )
 from reconciler.report.plan_summary import UNTESTED
 from reconciler.report.renderer import DocumentRenderer, ExitStatus, Parts, PlanReport, make_verbatim
@@ -107,7 +108,7 @@ def build_terraform_plan(plan: Plan, at: datetime, extra: Mapping[str, Any]) -> 
         ),
         "timestamp": f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
         "applyable": is_applyable and not plan.blockers,
-        "complete": plan.narrowing is None and not plan.gone_or_hidden,
+        "complete": plan.narrowing is None and not plan.omissions,
         "errored": False,
         **_build_variables({**_build_extension(plan), **extra}),
     }
@@ -241,6 +242,7 @@ def _build_extension(plan: Plan) -> dict[str, Any]:
         "account": {"id": plan.account_id, "name": plan.account_name},
         "narrowed_to": serialize_scope(plan.narrowing),
         "policies": serialize_policy_results(plan.judgements),
+        "unplanned": serialize_unplanned(plan),
         "blockers": serialize_diagnostics(plan.blockers),
         "warnings": serialize_diagnostics(plan.warnings),
         "unmanaged": [{"id": group.id, "name": group.name} for group in plan.unmanaged],

@@ -23,6 +23,7 @@ from reconciler.report.plan_summary import (
     UNTESTED,
     count_changes,
     format_account,
+    format_unplanned,
     format_unsettled,
     list_remarks,
 )
@@ -38,6 +39,7 @@ from reconciler.report.terraform_values import (
     view_before,
     view_last_applied,
 )
+from reconciler.report.uncomparable_secrets import format_uncomparable_secrets
 from reconciler.report.values import format_value
 
 NO_CHANGES = "No changes. Your infrastructure matches the configuration."
@@ -141,7 +143,7 @@ def _render_legend(changes: Iterable[Change]) -> str:
 
 def _format_counts(plan: Plan) -> str:
     """Format the counts. An object that is only recorded counts as imported, as in Terraform."""
-    if not (plan.effective or plan.adopted or plan.forgotten or plan.gone_or_hidden):
+    if not (plan.effective or plan.adopted or plan.forgotten or plan.omissions):
         return NO_CHANGES
     add, change, destroy = count_changes(plan)
     imported = sum(map(is_imported, plan.changes))
@@ -163,8 +165,12 @@ def _render_remarks(plan: Plan) -> Iterator[str]:
         yield f"  {format_count(len(plan.unmanaged), 'group')} not managed, left alone"
     if plan.blockers:
         yield f"  apply refuses this plan: {', '.join(sorted({blocker.code for blocker in plan.blockers}))}"
+    if plan.unplanned:
+        yield f"  {format_unplanned(plan)}"
     for remark in list_remarks(plan):
         yield f"  {remark}"
+    for line in format_uncomparable_secrets(plan):
+        yield f"  {line}"
     if plan.digest and plan.effective:
         yield f"  digest {escape(plan.digest)}"
 

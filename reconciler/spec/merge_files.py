@@ -148,7 +148,14 @@ class ProjectMerger:
     def merge_groups(self) -> tuple[GroupSpec, ...]:
         """Merge all groups, sorted by key."""
         groups = tuple(self._merge_group(self._layers_by_key[key]) for key in sorted(self._layers_by_key))
-        self._refuse_same_value(groups, "duplicate-name", "name", lambda group: (group.name, group.name_span))
+        self._refuse_same_value(
+            groups,
+            "duplicate-name",
+            "name",
+            lambda group: (group.name, group.name_span),
+            # Groups are found by their ids then, and Fivetran does not document that names are unique.
+            may_share=lambda group, other: None not in (group.id, other.id) and group.id != other.id,
+        )
         groups_with_id = [group for group in groups if group.id]
         self._refuse_same_value(
             groups_with_id,
@@ -287,12 +294,13 @@ class ProjectMerger:
         code: str,
         attribute: str,
         get_value: Callable[[GroupSpec], tuple[str, Span]],
+        may_share: Callable[[GroupSpec, GroupSpec], bool] = lambda group, other: False,
     ) -> None:
         first: dict[str, tuple[GroupSpec, Span]] = {}
         for group in groups:
             text, span = get_value(group)
             other, other_span = first.setdefault(text, (group, span))
-            if other is not group:
+            if other is not group and not may_share(group, other):
                 self._report(
                     code,
                     f"groups `{other.key}` and `{group.key}` have the same {attribute} `{text}`",

@@ -26,6 +26,7 @@ from reconciler.model.plan import Plan
 from reconciler.model.signature import Sign
 from reconciler.model.value import FieldPath
 from reconciler.workspace.masked_plans import Services, mask_plan
+from reconciler.workspace.plan_project import PlanProject
 
 FORMAT: Final = 1
 MAX_BYTES = 256 * 1024 * 1024
@@ -43,7 +44,8 @@ class SavedPlan:
     """A plan with the options that are needed to plan again.
 
     `scope` are the addresses that the plan covers. `compare_secrets` and `resend` are the treatment of
-    secrets. `complete` means that everything in the scope was read.
+    secrets. `complete` means that everything in the scope was read and planned. `project` is the project file; None in
+    plans of earlier releases, and in plans that the state of the project keeps.
     """
 
     format: int
@@ -56,6 +58,7 @@ class SavedPlan:
     complete: bool
     expected: tuple[ReviewedEffect, ...]
     plan: Plan
+    project: PlanProject | None = None
 
 
 class AlteredError(Exception):

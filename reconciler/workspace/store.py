@@ -12,6 +12,7 @@ from reconciler.state.backend import BackendContext
 from reconciler.state.file import StateFile
 from reconciler.state.remote import build_remote_store
 from reconciler.state.store import Store
+from reconciler.workspace.plan_project import find_repository
 from reconciler.workspace.project_state import STATE, file_name_for, path_for
 from reconciler.workspace.settings import Settings
 
@@ -48,6 +49,6 @@ def build_shared_name(project: Project) -> str:
         envs/prod/reconciler.yaml                    envs.prod.state.json
     """
     folder = project.path.absolute().parent
-    top = next((parent for parent in (folder, *folder.parents) if (parent / ".git").exists()), folder)
+    top = find_repository(folder) or folder
     parts = folder.relative_to(top).parts
     return ".".join([*(() if parts == ("specs",) else parts), file_name_for(project, STATE)])

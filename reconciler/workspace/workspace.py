@@ -37,6 +37,7 @@ from reconciler.workspace.project_state import (
 )
 from reconciler.workspace.sandbox import open_sandbox
 from reconciler.workspace.settings import Settings
+from reconciler.workspace.spec_secrets import add_spec_secrets
 from reconciler.workspace.specs import Specs, load_specs
 from reconciler.workspace.store import build_store
 
@@ -107,6 +108,7 @@ def open_workspace(
     Raises ReconcilerError for invalid specs, credentials, address or state, and if another run holds the lock.
     """
     specs = load_specs(settings)
+    add_spec_secrets(settings.redactor, specs, settings.directory)
     baseline = load_baseline(settings, specs)
     cancel_event = cancelled or threading.Event()
     store = build_store(specs.project, settings, cancel_event)
@@ -206,6 +208,7 @@ def _open_transport(settings: Settings, project: Project) -> Iterator[Transport]
         clock=settings.clock,
         environ=settings.environ,
         timeouts=timeouts,
+        redactor=settings.redactor,
     ) as transport:
         yield transport
 
@@ -249,7 +252,13 @@ def _build_registry(settings: Settings, specs: Specs, access: Access) -> Registr
         settings.clock,
         project.content.secrets.timeout,
     )
-    return open_registry(schemes, project.content.secrets.commands, context, skip_secrets=withholds)
+    return open_registry(
+        schemes,
+        project.content.secrets.commands,
+        context,
+        skip_secrets=withholds,
+        redactor=settings.redactor,
+    )
 
 
 def _resolve_fingerprint_key(

@@ -167,7 +167,9 @@ def test_the_log_records_every_end_of_a_plan(
 ) -> None:
     result = orders.run_against(server, "plan", "--events", "events.jsonl", *options, environ=environ)
     assert (result.exit, list_exits(orders)) == (end[0], [end])
-    codes = {each["code"] for entry in read_log(orders, "run-finished") for each in entry["diagnostics"]}
+    findings = [each for entry in read_log(orders, "run-finished") for each in entry["diagnostics"]]
+    findings += [each for entry in read_log(orders, "planned") for each in entry["blockers"]]
+    codes = {each["code"] for each in findings}
     assert all(f"error[{code}]" in result.stderr for code in codes)
     assert bool(codes) is (end[0] == 1)
 

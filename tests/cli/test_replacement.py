@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from cli_harness import CommandResult, EmulatedFivetran, Project
 
@@ -17,6 +19,7 @@ LAKE = """\
         fivetran_role_arn: "arn:aws:iam::123456789012:role/lake"}
 """
 ALLOWED = "      lifecycle: {allow_replace: true}\n"
+WITH_CONNECTION = "      lifecycle: {allow_replace: true, with_platform_connection: true}\n"
 
 
 @pytest.fixture
@@ -85,17 +88,84 @@ def test_another_service_is_a_replacement(lake_project: Project, server: Emulate
     assert lake_project.run_against(server, "plan", "--detailed-exitcode").exit == 0
 
 
-@pytest.mark.parametrize("service", ["salesforce", "fivetran_metadata"])
+@pytest.mark.parametrize(
+    ("service", "code"), [("salesforce", "has-connections"), ("fivetran_metadata", "platform-connection")]
+)
 def test_a_destination_in_use_is_never_replaced(
-    lake_project: Project, server: EmulatedFivetran, service: str
+    lake_project: Project, server: EmulatedFivetran, service: str, code: str
 ) -> None:
     [id] = server.list_ids("groups")
     server.app.dashboard.add_connection(id, service, "s")
     lake_project.write_groups(LAKE.replace("BUCKET", "second") + ALLOWED)
     before = len(server.writes)
     result = lake_project.run_against(server, "apply", "--auto-approve")
-    assert (result.exit, get_error_code(result)) == (3, "has-connections")
+    assert (result.exit, get_error_code(result)) == (3, code)
     assert service in result.stderr
+    assert server.writes[before:] == []
+
+
+def test_a_replacement_deletes_the_platform_connection_first_if_its_lifecycle_says_so(
+    lake_project: Project, server: EmulatedFivetran
+) -> None:
+    """The connection is in the plan, its JSON and Markdown, the digest, the result and the events."""
+    [id] = server.list_ids("groups")
+    lake_project.write_groups(LAKE.replace("BUCKET", "second") + WITH_CONNECTION)
+    without = lake_project.run_against(server, "plan", "--format", "json").document
+    connection = server.app.dashboard.add_connection(id, "fivetran_metadata", "fivetran_metadata")
+    document = lake_project.run_against(server, "plan", "--format", "json").document
+    [change] = document["changes"]
+    expected = [{"id": connection, "service": "fivetran_metadata", "deleted_first": True}]
+    assert (change["live"]["connections"], change["blocked_by"]) == (expected, [])
+    assert document["digest"] != without["digest"]
+    text = lake_project.run_against(server, "plan").stdout
+    assert f"fivetran_metadata {connection} (deleted first)" in text
+    markdown = lake_project.run_against(server, "plan", "--format", "markdown").stdout
+    assert f"with its connection `{connection}` of `fivetran_metadata`, which is deleted first" in markdown
+    before = len(server.writes)
+    result = lake_project.run_against(server, "apply", "--auto-approve", "--events", "events.jsonl")
+    assert result.exit == 0, result.stdout + result.stderr
+    assert server.writes[before:] == [
+        f"DELETE /v1/connections/{connection}",
+        f"DELETE /v1/destinations/{id}",
+        "POST /v1/destinations",
+        f"POST /v1/destinations/{id}/test",
+    ]
+    assert f"deleted first: connection fivetran_metadata {connection}" in result.stdout
+    events = [json.loads(line) for line in (lake_project.folder / "events.jsonl").read_text().splitlines()]
+    [finished] = [each for each in events if each.get("deleted_first")]
+    assert finished["deleted_first"] == [{"id": connection, "service": "fivetran_metadata"}]
+    assert lake_project.run_against(server, "plan", "--detailed-exitcode").exit == 0
+
+
+def test_the_platform_connection_is_reported_as_deleted_if_the_replacement_fails(
+    lake_project: Project, server: EmulatedFivetran
+) -> None:
+    from reconciler.emulator.fault_text import parse_fault
+
+    [id] = server.list_ids("groups")
+    connection = server.app.dashboard.add_connection(id, "fivetran_metadata", "fivetran_metadata")
+    lake_project.write_groups(LAKE.replace("BUCKET", "second") + WITH_CONNECTION)
+    saved = lake_project.run_against(server, "plan", "--out", "lake.plan")
+    assert saved.exit == 0, saved.stderr
+    server.app.faults.add(parse_fault("DELETE /v1/destinations/* times 1 status 400"))
+    result = lake_project.run_against(server, "apply", "lake.plan")
+    assert result.exit == 6
+    assert f"deleted first: connection fivetran_metadata {connection}" in result.stdout
+    server.app.faults.clear()
+    assert lake_project.run_against(server, "apply", "lake.plan").exit == 0
+
+
+def test_a_connection_of_a_user_blocks_a_replacement_with_the_platform_connection(
+    lake_project: Project, server: EmulatedFivetran
+) -> None:
+    [id] = server.list_ids("groups")
+    server.app.dashboard.add_connection(id, "fivetran_metadata", "fivetran_metadata")
+    server.app.dashboard.add_connection(id, "salesforce", "s")
+    lake_project.write_groups(LAKE.replace("BUCKET", "second") + WITH_CONNECTION)
+    before = len(server.writes)
+    result = lake_project.run_against(server, "apply", "--auto-approve")
+    assert (result.exit, get_error_code(result)) == (3, "has-connections")
+    assert "1 of its connections" in result.stderr
     assert server.writes[before:] == []
 
 

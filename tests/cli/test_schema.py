@@ -80,11 +80,12 @@ SNOWFLAKE = "service: snowflake, config: "
         "{" + SNOWFLAKE + '{is_private_key_encrypted: "True"}}',
         "{time_zone_offset: +1}",
         '{time_zone_offset: "-11"}',
-        "{region: aws_eu_central_1}",
+        "{region: AWS_EU_CENTRAL_1}",
         "{region: EU}",
         "{networking_method: SSH_TUNNEL}",
         "{trust: {certificates: {unset: true}}}",
         "{setup_tests: {unset: true}}",
+        "{lifecycle: {allow_replace: true, with_platform_connection: true}}",
     ],
 )
 def test_specs_accepted_by_validate_match_the_schema(destination: str) -> None:
@@ -110,9 +111,14 @@ def test_specs_accepted_by_validate_match_the_schema(destination: str) -> None:
         '{time_zone_offset: "-12"}',
         '{time_zone_offset: "+1:30"}',
         "{region: AWS_EU_CENTARL_1}",
+        "{region: aws_eu_central_1}",
+        '{region: ""}',
+        "{service: managed_data_lake, config: {region: AWS_EU_CENTRAL_1}}",
+        '{service: postgres_warehouse, config: {aws_region_code: ""}}',
         "{networking_method: Carrier}",
         "{setup_tests: {on_failure: explode}}",
         '{setup_tests: {run: "yes"}}',
+        '{lifecycle: {with_platform_connection: "yes"}}',
         "[]",
     ],
 )

@@ -98,13 +98,28 @@ def test_a_filter_that_matches_nothing_is_an_error(
 @pytest.mark.parametrize(
     ("options", "what"),
     [
-        (("--exclude", "*"), "every entry of the specs"),
-        (("--exclude", "group.*"), "every entry of the specs"),
-        (("--exclude", "orders", "--exclude", "sales_*"), "every entry of the specs"),
-        (("--target", "orders", "--exclude", "orders"), "all that `--target` names"),
-        (("--target", "destination.orders", "--exclude", "group.orders"), "all that `--target` names"),
-        (("--target", "sales_*", "--exclude", "*_eu", "--exclude", "*_us"), "all that `--target` names"),
-        (("--changed-since", "HEAD", "--exclude", "*"), "every entry of the specs"),
+        (("--exclude", "*"), "`--exclude '*'` excludes every entry of the specs"),
+        (("--exclude", "group.*"), "`--exclude 'group.*'` excludes every entry of the specs"),
+        (
+            ("--exclude", "orders", "--exclude", "sales_*"),
+            "`--exclude orders --exclude 'sales_*'` exclude every entry of the specs",
+        ),
+        (
+            ("--target", "orders", "--exclude", "orders"),
+            "`--exclude orders` excludes all that `--target orders` selects",
+        ),
+        (
+            ("--target", "destination.orders", "--exclude", "group.orders"),
+            "`--exclude group.orders` excludes all that `--target destination.orders` selects",
+        ),
+        (
+            ("--target", "sales_*", "--exclude", "*_eu", "--exclude", "*_us"),
+            "`--exclude '*_eu' --exclude '*_us'` exclude all that `--target 'sales_*'` selects",
+        ),
+        (
+            ("--changed-since", "HEAD", "--exclude", "*"),
+            "`--exclude '*'` excludes every entry of the specs",
+        ),
     ],
 )
 def test_selectors_without_remaining_entries_are_wrong_usage(
@@ -116,9 +131,17 @@ def test_selectors_without_remaining_entries_are_wrong_usage(
     approved = ("--auto-approve",) if command == "apply" else ()
     result = edited_project.run_against(server, command, *approved, *options)
     assert (result.exit, result.stdout) == (64, "")
-    message = f"error[nothing-selected]: `--exclude` excludes {what}, so no entry is left"
-    assert message in result.stderr
+    assert f"error[nothing-selected]: {what}, so no entry is left" in " ".join(result.stderr.split())
     assert server.calls[before:] == []
+
+
+def test_nothing_changed_since_a_revision_is_no_wrong_usage(
+    edited_project: Project, server: EmulatedFivetran
+) -> None:
+    commit(edited_project.folder, "here")
+    result = edited_project.run_against(server, "plan", "--changed-since", "HEAD", "--detailed-exitcode")
+    assert result.exit == 0
+    assert "No changes." in result.stdout
 
 
 def test_wrong_usage_is_reported_in_json(edited_project: Project, server: EmulatedFivetran) -> None:

@@ -463,6 +463,8 @@ class ProjectMachine(RuleBasedStateMachine):
                 ]
                 if len(namesakes) > 1 or (namesakes and f"group.{key}" in expected.missing):
                     entry.id = namesakes[0]
+        if "name-taken" in expected.problems:
+            self._choose_free_names(model)
         if expected.problems & REMOVAL_ERRORS:
             model.removals = dict(self._list_valid_removals(model, expected))
         if "vanished" in expected.problems:
@@ -475,6 +477,14 @@ class ProjectMachine(RuleBasedStateMachine):
         expected_now = model.expect_matches(contents)
         if expected.problems == {"gone-or-hidden"} and expected_now.problems <= expected.problems:
             self._apply(actor, 1, recreate=tuple(sorted(expected_now.missing)))
+
+    def _choose_free_names(self, model: ReferenceModel) -> None:
+        """Give each entry whose group has another name, and each new entry, a name that no group has."""
+        contents = self.account.contents
+        matched = model.expect_matches(contents).matched
+        for key, entry in model.entries.items():
+            if key not in matched or contents[matched[key]]["name"] != entry.name:
+                entry.name = f"Free name {next(self.counter)} of {key}"
 
     def _list_valid_removals(
         self, model: ReferenceModel, expected: ExpectedMatches

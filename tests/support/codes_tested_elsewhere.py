@@ -53,7 +53,7 @@ CODES_TESTED_ELSEWHERE = {
     "locked": "tests/cli/test_recorded_state.py::test_a_second_apply_names_the_lock_holder_and_sends_nothing",
     "missing-ca-bundle": "tests/unit/runtime/test_endpoint.py::test_all_findings_are_reported_together",
     "missing-credentials": "tests/cli/test_failures.py::test_missing_credentials_are_an_error",
-    "no-memory": "tests/cli/test_recorded_state.py::test_creating_groups_in_an_unconfirmed_account_warns",
+    "name-taken": "tests/cli/test_taken_names.py::test_a_rename_to_the_name_of_an_unmanaged_group_is_an_error",
     "no-merge-base": "tests/cli/test_branch_behind.py::test_unrelated_histories_have_no_merge_base",
     "no-state": "tests/cli/test_state.py::test_a_missing_state_is_reported_and_not_created",
     "no-terminal": "tests/cli/test_terminal.py::test_an_invisible_plan_is_refused_without_a_prompt",
@@ -84,6 +84,10 @@ CODES_TESTED_ELSEWHERE = {
         "tests/cli/test_saved_plan_files.py::test_an_unwritable_plan_file_is_reported_and_leaves_no_file"
     ),
     "plan-other-account": "tests/cli/test_saved_plans.py::test_a_stale_plan_is_refused",
+    "plan-other-project": (
+        "tests/cli/test_plan_projects.py::"
+        "test_an_apply_beside_another_project_or_none_names_the_project_of_the_plan"
+    ),
     "plan-secret-changed": "tests/cli/test_saved_plans.py::test_a_stale_plan_is_refused",
     "plan-signature": "tests/cli/test_saved_plans.py::test_a_stale_plan_is_refused",
     "plan-spec-changed": "tests/cli/test_saved_plans.py::test_a_stale_plan_is_refused",
@@ -129,6 +133,9 @@ CODES_TESTED_ELSEWHERE = {
         "tests/cli/test_saved_plan_files.py::test_an_unusable_signature_key_is_reported_before_any_request"
     ),
     "skipped": "tests/cli/test_failures.py::test_a_failed_group_skips_only_its_own_destination",
+    "similar-name": (
+        "tests/cli/test_taken_names.py::test_an_almost_equal_name_of_an_unmanaged_group_is_a_hint_with_its_id"
+    ),
     "state-cleaned": "tests/cli/test_earlier_release.py::test_an_apply_redacts_the_state_and_reports_it_once",
     "state-damaged": "tests/cli/test_recorded_state.py::test_a_damaged_state_is_reported_before_any_request",
     "state-in-use": "tests/faults/test_remote_state.py::test_a_plan_during_an_apply_warns_and_is_unchanged",

@@ -144,13 +144,18 @@ class ReferenceModel:
         exist before. A recorded object that does not exist is an error, unless its address is in `recreate`."""
         records, problems = self.get_records(), set()
         matched = {key: entry.id for key, entry in self.entries.items() if entry.id in contents and entry.id}
-        if any(self._is_mistyped(entry.id, contents) for entry in self.entries.values()):
+        mistyped = {key for key, entry in self.entries.items() if self._is_mistyped(entry.id, contents)}
+        if mistyped:
             problems.add("unknown-id")
         for key, entry in self.entries.items():
             group = records[key].group if key in records else None
             if entry.id is None and group in contents and group and group not in matched.values():
                 matched[key] = group
-        missing = {f"{GROUP}.{key}" for key in self.entries if self._is_group_missing(key, records, contents)}
+        missing = {
+            f"{GROUP}.{key}"
+            for key in self.entries.keys() - mistyped
+            if self._is_group_missing(key, records, contents)
+        }
         taken, new = set(matched.values()), set()
         for key, entry in self.entries.items():
             if f"{GROUP}.{key}" in missing:
@@ -176,13 +181,54 @@ class ReferenceModel:
             for key, id in matched.items()
             if self._is_destination_missing(key, id, records, contents)
         }
-        if not problems and self._has_orphans(records, contents):
+        if self._has_orphans(records, contents):
             problems.add("vanished")
-        if problems <= {"vanished"}:
-            problems |= set(self._find_removal_problems(records, matched, contents))
-        if not problems and missing - {*recreate}:
+        problems |= set(self._find_removal_problems(records, matched, contents))
+        if missing - {*recreate}:
             problems.add("gone-or-hidden")
+        if self._has_taken_name(matched, new, missing - {*recreate}, contents):
+            problems.add("name-taken")
         return ExpectedMatches(matched, new, problems, missing)
+
+    def _has_taken_name(
+        self,
+        matched: Mapping[str, str],
+        new: Collection[str],
+        missing: Collection[str],
+        contents: AccountContents,
+    ) -> bool:
+        """Return whether a group would get a name that another group has until the end of the apply, unless both
+        entries have an `id:`. Groups that exchange their names need an `id:` each."""
+        keys = {id: key for key, id in matched.items()}
+        takers = {key for key, id in matched.items() if contents[id]["name"] != self.entries[key].name}
+        takers |= {key for key in new if f"{GROUP}.{key}" not in missing}
+        waits: dict[str, set[str]] = {}
+        for taker in takers:
+            entry = self.entries[taker]
+            holders = {
+                id
+                for id, group in contents.items()
+                if group["name"] == entry.name and id != matched.get(taker)
+            }
+            waits[taker] = {keys[id] for id in holders if keys.get(id) in takers}
+            for id in holders:
+                key = keys.get(id)
+                if key is None or (key not in takers and None in (entry.id, self.entries[key].id)):
+                    return True
+        return any(self._is_exchange(taker, waits) for taker in takers)
+
+    def _is_exchange(self, key: str, waits: Mapping[str, set[str]]) -> bool:
+        """Return whether a chain of names leads back to this key, and one of its entries has no `id:`."""
+        paths = [[key]]
+        while paths:
+            path = paths.pop()
+            for following in waits.get(path[-1], ()):
+                if following == key:
+                    if any(self.entries[other].id is None for other in path):
+                        return True
+                elif following not in path:
+                    paths.append([*path, following])
+        return False
 
     def _is_mistyped(self, id: str | None, contents: AccountContents) -> bool:
         """Return whether an id was never known and is similar to the id of a group."""

@@ -8,13 +8,12 @@ from datetime import UTC, datetime
 import pytest
 
 from reconciler.model.address import GROUP, Address
-from reconciler.model.diagnostic import ReconcilerError
 from reconciler.model.instant import Instant
 from reconciler.model.plan import Action
 from reconciler.model.record import Intent, Record
 from reconciler.model.resource import Desired, Observed
 from reconciler.model.source import Span
-from reconciler.planning.match import list_pending_creates, match_groups
+from reconciler.planning.match import Matching, list_pending_creates, match_groups
 
 NOON = Instant(datetime(2026, 3, 1, 12, tzinfo=UTC))
 AT = Span("specs/main.yaml", 3, 3, 3, 9)
@@ -131,7 +130,7 @@ def test_an_entry_matches_one_group_or_none(
     expected: dict[str, str],
 ) -> None:
     scope = {each.address for each in entries}
-    assert match_groups(entries, list_live_groups(groups), records, scope) == expected
+    assert match_groups(entries, list_live_groups(groups), records, scope) == Matching(expected)
 
 
 @pytest.mark.parametrize(
@@ -156,23 +155,19 @@ def test_an_entry_matches_one_group_or_none(
         ),
     ],
 )
-def test_an_ambiguous_match_refuses_only_plans_of_its_address(
+def test_an_ambiguous_match_is_a_problem_of_its_address_only(
     entries: list[Desired], groups: dict[str, str], records: dict[Address, Record], code: str
 ) -> None:
-    with pytest.raises(ReconcilerError) as refusal:
-        match_groups(entries, list_live_groups(groups), records, {ORDERS})
-    assert [(each.code, each.address) for each in refusal.value.diagnostics] == [(code, ORDERS)]
-    assert match_groups(entries, list_live_groups(groups), records, {SALES}) == {}
+    matching = match_groups(entries, list_live_groups(groups), records, {ORDERS})
+    assert matching.group_ids == {}
+    assert [(each.code, each.address) for each in matching.problems] == [(code, ORDERS)]
+    assert match_groups(entries, list_live_groups(groups), records, {SALES}) == Matching({})
 
 
 def test_a_recorded_id_without_a_group_is_missing_and_not_misspelt() -> None:
     records = {ORDERS: Record(id="good_ida")}
-    assert (
-        match_groups(
-            [make_entry(ORDERS, id="good_ida")], list_live_groups({"good_idx": "x"}), records, {ORDERS}
-        )
-        == {}
-    )
+    live = list_live_groups({"good_idx": "x"})
+    assert match_groups([make_entry(ORDERS, id="good_ida")], live, records, {ORDERS}) == Matching({})
 
 
 @pytest.mark.parametrize(

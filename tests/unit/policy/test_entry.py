@@ -45,6 +45,7 @@ def test_an_entry_has_normalized_values_and_references_for_secrets() -> None:
         "setup_tests.on_failure": "fail",
         "lifecycle.protected": False,
         "lifecycle.allow_replace": False,
+        "lifecycle.with_platform_connection": False,
         "config.role": None,
     }
     assert entry.confidential == {"config.password"}
