@@ -137,12 +137,18 @@ def decode(body: bytes) -> Any:
     """Decode a JSON text.
 
     Raises DecodeError for bytes that are no UTF-8 JSON, for a key that occurs twice in an object (readers
-    would disagree on its value), for NaN and for excessive depth. Halves of surrogate pairs, which JSON can
-    carry and output cannot, become U+FFFD.
+    would disagree on its value), for NaN, for numbers out of range and for excessive depth. Halves of surrogate
+    pairs, which JSON can carry and output cannot, become U+FFFD.
     """
     try:
         text = body.decode("utf-8")
-        data = json.loads(text, object_pairs_hook=_build_object, parse_constant=_reject_constant)
+        data = json.loads(
+            text,
+            object_pairs_hook=_build_object,
+            parse_constant=_reject_constant,
+            parse_float=_parse_float,
+            parse_int=_parse_int,
+        )
     except RecursionError:
         raise DecodeError("nested too deep") from None
     except DecodeError:  # a ValueError too, but its text names the problem
@@ -163,6 +169,23 @@ def _build_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _reject_constant(name: str) -> Any:
     raise DecodeError(f"{name} is not JSON")
+
+
+def _parse_float(text: str) -> float:
+    """Parse a number with a fraction or an exponent. Beyond the range of a float it would become infinity, which no
+    JSON can hold."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise DecodeError("not JSON: a number is out of range")
+    return number
+
+
+def _parse_int(text: str) -> int:
+    """Parse a whole number within the range that can be sent: a longer number would fail where it is used."""
+    number = int(text)
+    if number.bit_length() > MAX_INTEGER_BITS:
+        raise DecodeError("not JSON: a number is out of range")
+    return number
 
 
 def _is_deeper_than(data: Any, max_depth: int) -> bool:

@@ -166,12 +166,16 @@ class RetryPolicy:
     the account recovers, so only `max_seconds` bounds such attempts, the time from the first attempt on. Waits double
     from `initial_wait` to `max_wait`. A longer wait that Fivetran asks for counts instead, and a wait beyond the rest
     of `max_seconds` ends the call at once.
+
+    The timeouts of a call bound its attempts as well, see `RetryState`. No attempt starts with less than `min_attempt`
+    left, since it could only end in a timeout.
     """
 
     max_attempts: int = 5
     initial_wait: float = 0.5
     max_wait: float = 30.0
     max_seconds: float = 600.0
+    min_attempt: float = 1.0
 
     def get_max_attempts(self, decision: RetryDecision) -> float:
         """Get the number of attempts that may fail in total."""
@@ -196,15 +200,21 @@ class RetryState:
 
     `attempts` counts its attempts, the current one included. `last_error` is the newest error, None before the first.
     An error after an attempt that may have taken effect is ambiguous too, even if its own attempt had no effect.
+
+    All attempts share `budget`, the seconds that the call may take: the time of each attempt and of each wait after it
+    counts. So a server that drips costs the budget once, and not once per attempt. A pause after a 429 does not count,
+    since it says nothing about how long the call takes; `RetryPolicy.max_seconds` bounds it.
     """
 
-    def __init__(self, request: Request, policy: RetryPolicy, clock: Clock) -> None:
+    def __init__(self, request: Request, policy: RetryPolicy, clock: Clock, budget: float = math.inf) -> None:
         self.request = request
         self.attempts = 0
         self.last_error: ApiError | None = None
         self._policy = policy
         self._clock = clock
+        self._budget = budget
         self._started_at: float | None = None
+        self._attempt_started_at = 0.0
         self._failed_attempts = 0
         self._is_stopped = False
 
@@ -215,15 +225,22 @@ class RetryState:
             return self._policy.max_seconds
         return self._started_at + self._policy.max_seconds - self._clock.monotonic()
 
+    @property
+    def remaining_budget(self) -> float:
+        """Seconds that are left for the attempts of the call."""
+        return self._budget
+
     def begin_attempt(self) -> None:
         """Count a request that is about to leave. The time runs from the first attempt on, not from a wait for its
         turn."""
         self.attempts += 1
+        self._attempt_started_at = self._clock.monotonic()
         if self._started_at is None:
-            self._started_at = self._clock.monotonic()
+            self._started_at = self._attempt_started_at
 
     def record_failure(self, error: ApiError) -> None:
-        """Record the error of a failed attempt."""
+        """Record the error of a failed attempt, and the time that the attempt took."""
+        self._budget -= self._clock.monotonic() - self._attempt_started_at
         if self.last_error is not None and self.last_error.is_ambiguous:
             error.mark_ambiguous()
         self.last_error = error
@@ -234,9 +251,16 @@ class RetryState:
         self._is_stopped = True
 
     def compute_wait(self, error: ApiError) -> float | None:
-        """Compute the seconds until the attempt that follows an error; None if the error ends the call."""
+        """Compute the seconds until the attempt that follows an error; None if the error ends the call. A wait that
+        counts is taken from the budget."""
         max_attempts = self._policy.get_max_attempts(decide_retry(error, self.request))
         if self._is_stopped or self._failed_attempts >= max_attempts:
             return None
-        wait = max(error.retry_after or 0.0, self._policy.get_backoff(self.attempts))
-        return wait if wait <= self.remaining_seconds else None
+        is_pause = isinstance(error, RateLimited)
+        attempts = self.attempts if is_pause else self._failed_attempts
+        wait = max(error.retry_after or 0.0, self._policy.get_backoff(attempts))
+        budget = self._budget if is_pause else self._budget - wait
+        if wait > self.remaining_seconds or budget < self._policy.min_attempt:
+            return None
+        self._budget = budget
+        return wait

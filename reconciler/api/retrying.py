@@ -56,6 +56,11 @@ class RetryingSender:
         """Get the time at the server; None before the first answer with a date."""
         return self._transport.server_clock.now()
 
+    def report_slow_calls(self) -> None:
+        """Report the calls that have waited long for their answers. To be called often, by any thread."""
+        for report in self._transport.call_watch.take_reports():
+            self._listener(report)
+
     def send(self, request: Request) -> Response:
         """Send a request, as often as the retry matrix allows, and return its answer.
 
@@ -63,7 +68,8 @@ class RetryingSender:
         ended before the first attempt, and `RateLimited` if Fivetran has asked for a pause that is too long to sit
         out.
         """
-        retry_state = RetryState(request, self._retry_policy, self._clock)
+        budget = self._transport.get_budget(request)
+        retry_state = RetryState(request, self._retry_policy, self._clock, budget)
         while True:
             try:
                 return self._attempt(retry_state)
@@ -82,7 +88,7 @@ class RetryingSender:
             with self._lock:
                 self._retry_count += 1
         try:
-            response = self._transport.send(retry_state.request)
+            response = self._transport.send(retry_state.request, retry_state.remaining_budget)
         except ApiError as error:
             self.limiter.observe_remaining(error.exchange.remaining)
             if isinstance(error, RateLimited):

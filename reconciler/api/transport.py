@@ -5,6 +5,7 @@ Nothing is repeated or redirected here, so every write reaches the server at mos
 
 from __future__ import annotations
 
+import math
 import socket
 import ssl
 import threading
@@ -20,10 +21,10 @@ from urllib.parse import urlencode
 import requests
 from pydantic import ValidationError
 from requests.adapters import BaseAdapter
-from urllib3.exceptions import HTTPError
 
 from reconciler import __version__
 from reconciler.api.body import DecodeError, EncodeError, decode, encode, redact, redact_setup_tests
+from reconciler.api.call_watch import CallWatch
 from reconciler.api.errors import (
     MAX_MESSAGE_LENGTH,
     MAX_NAME_LENGTH,
@@ -40,6 +41,7 @@ from reconciler.api.errors import (
     parse_retry_after,
     sanitize,
 )
+from reconciler.api.limiter import NOTIFY_AFTER
 from reconciler.api.responses import SUCCESS_CODES, Envelope
 from reconciler.api.server_clock import ServerClock
 from reconciler.api.transport_errors import describe
@@ -47,11 +49,19 @@ from reconciler.model.clock import Clock
 from reconciler.model.redaction import Redactor
 from reconciler.model.value import Secret
 from reconciler.runtime.endpoint import resolve_endpoint
-from reconciler.runtime.http import CallDeadline, DeadlineAdapter, root_cause, use_deadline
+from reconciler.runtime.http import (
+    LIBRARY_ERRORS,
+    MAX_BODY_BYTES,
+    BodyTooLarge,
+    CallDeadline,
+    DeadlineAdapter,
+    iterate_body,
+    root_cause,
+    use_deadline,
+)
 
 JSON_MEDIA_TYPE = "application/json"
 REQUEST_ID_HEADERS = ("X-Request-Id", "X-Fivetran-Request-Id", "X-Correlation-Id", "CF-RAY")
-_CHUNK_SIZE = 16 * 1024
 _MAX_REDACTED_LENGTH = 100_000  # far more than is shown, so that no secret is cut in two where it is shown
 
 
@@ -64,10 +74,11 @@ class TimeoutClass(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Timeouts in seconds: to connect to one address, to wait for the next byte, and for a request in total.
+    """Timeouts in seconds: to connect to one address, to wait for the next byte, and for a call in total.
 
-    `setup_tests` replaces `read` and `total` for requests that run setup tests, since the server is silent until the
-    tests end.
+    `total` is the budget of time of a call with all its attempts: `Transport` sends one attempt within it, and
+    `RetryState` shares it among the attempts. `setup_tests` replaces `read` and `total` for requests that run setup
+    tests, since the server is silent until the tests end.
     """
 
     connect: float = 10.0
@@ -75,6 +86,9 @@ class Timeouts:
     total: float = 120.0
     setup_tests: float = 900.0
 
+
+_NOTIFY_AFTER = {TimeoutClass.ORDINARY: NOTIFY_AFTER, TimeoutClass.SETUP_TESTS: 12 * NOTIFY_AFTER}
+"""Seconds after which a run reports the call that it waits for. Setup tests usually take longer than other calls."""
 
 Credentials: TypeAlias = tuple[Secret, Secret]
 """An API key with its secret."""
@@ -129,10 +143,11 @@ class Transport:
         environ: Mapping[str, str],
         adapter: BaseAdapter | None = None,
         timeouts: Timeouts = Timeouts(),
-        max_response_bytes: int = 64 * 1024 * 1024,
+        max_response_bytes: int = MAX_BODY_BYTES,
         redactor: Redactor | None = None,
     ) -> None:
         self.server_clock = ServerClock(clock)
+        self.call_watch = CallWatch(clock)
         self._endpoint = resolve_endpoint(base_url, environ)
         self._credentials = credentials
         self._clock = clock
@@ -167,8 +182,13 @@ class Transport:
             for adapter in self._adapters:
                 adapter.close()
 
-    def send(self, request: Request) -> Response:
-        """Send a request once and return its response.
+    def get_budget(self, request: Request) -> float:
+        """Get the seconds that a call may take in total, with all its attempts."""
+        is_test = request.timeout_class is TimeoutClass.SETUP_TESTS
+        return self._timeouts.setup_tests if is_test else self._timeouts.total
+
+    def send(self, request: Request, max_seconds: float = math.inf) -> Response:
+        """Send a request once and return its response, within the budget of its call and within `max_seconds`.
 
         Raises an `ApiError` of `reconciler.api.errors`, which holds neither bodies nor headers.
         """
@@ -177,7 +197,10 @@ class Transport:
         prepared_request = self._prepare(request, exchange, clear_texts)
         if request.before_send is not None:
             request.before_send()
-        result = self._exchange(prepared_request, self._create_deadline(request), exchange, clear_texts)
+        deadline = self._create_deadline(request, max_seconds)
+        notify_after = _NOTIFY_AFTER[request.timeout_class]
+        with self.call_watch.follow(exchange.method, exchange.path, notify_after):
+            result = self._exchange(prepared_request, deadline, exchange, clear_texts)
         # Raised here, outside every handler: otherwise an error of the HTTP library, which holds the credentials,
         # would become its context.
         if isinstance(result, ApiError):
@@ -221,16 +244,15 @@ class Transport:
         for text in (key, secret, f"{key}:{secret}", header):
             self._redactor.add(text, is_credential=True)
 
-    def _create_deadline(self, request: Request) -> CallDeadline:
-        read, total = self._timeouts.read, self._timeouts.total
-        if request.timeout_class is TimeoutClass.SETUP_TESTS:
-            read = total = self._timeouts.setup_tests
+    def _create_deadline(self, request: Request, max_seconds: float) -> CallDeadline:
+        is_test = request.timeout_class is TimeoutClass.SETUP_TESTS
         return CallDeadline(
             self._clock,
             connect=self._timeouts.connect,
-            read=read,
-            ends_at=self._clock.monotonic() + total,
+            read=self._timeouts.setup_tests if is_test else self._timeouts.read,
+            ends_at=self._clock.monotonic() + min(self.get_budget(request), max_seconds),
             needs_fresh_connection=request.method not in READ_METHODS,
+            max_body_bytes=2 * self._max_response_bytes,  # with room for the framing of chunks
         )
 
     def _exchange(
@@ -248,7 +270,7 @@ class Transport:
                 response = self._send_prepared(prepared_request, deadline)
                 with closing(response):
                     return self._interpret(response, deadline, exchange, clear_texts)
-        except (requests.RequestException, HTTPError, OSError) as error:
+        except LIBRARY_ERRORS as error:
             return _build_unreachable_error(error, deadline, exchange)
         finally:
             with self._lock:
@@ -292,21 +314,26 @@ class Transport:
             remaining=parse_count(response.headers.get("X-Rate-Limit-Remaining")),
         )
         is_success = 200 <= response.status_code < 300
+        is_interim = response.status_code < 200  # 101: the server speaks another protocol from here on
         try:
             envelope = Envelope.model_validate(decode(self._read_content(response)))
         except (DecodeError, ValidationError, requests.exceptions.ContentDecodingError) as error:
             envelope, problem = None, _describe_decode_failure(error)
-        except (requests.RequestException, HTTPError, OSError) as error:
+        except LIBRARY_ERRORS as error:
+            envelope, problem = None, describe(root_cause(error), deadline)
             # A success whose body is cut off has an unknown outcome. An error stays the same error without
             # its body.
-            if is_success:
+            if is_success and not isinstance(root_cause(error), BodyTooLarge):
                 return _build_unreachable_error(error, deadline, exchange)
-            envelope, problem = None, "the answer was cut short"
         if 300 <= response.status_code < 400:
             problem = "a redirect, and redirects are not followed"
+        if is_interim:
+            envelope, problem = None, "the answer is an interim answer"
         if envelope is None:
             failed_exchange = replace(exchange, message=problem)
-            return InvalidResponseError(failed_exchange) if is_success else error_for_status(failed_exchange)
+            if is_success or is_interim:
+                return InvalidResponseError(failed_exchange)
+            return error_for_status(failed_exchange)
         exchange = replace(
             exchange,
             code=self._sanitize(envelope.code, MAX_NAME_LENGTH),
@@ -340,7 +367,7 @@ class Transport:
     def _read_content(self, response: requests.Response) -> bytes:
         """Read the uncompressed body. Raises DecodeError beyond `max_response_bytes`."""
         content = bytearray()
-        for chunk in response.iter_content(_CHUNK_SIZE):
+        for chunk in iterate_body(response):
             content += chunk
             if len(content) > self._max_response_bytes:
                 raise DecodeError("too large")

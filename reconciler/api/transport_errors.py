@@ -9,10 +9,10 @@ import ssl
 from urllib3.exceptions import IncompleteRead
 
 from reconciler.api.errors import sanitize
-from reconciler.runtime.http import CallDeadline, HeadersTooLarge
+from reconciler.runtime.http import BodyTooLarge, CallDeadline, HeadersTooLarge, UnreadableAnswer
 
 
-def describe(error: BaseException, deadline: CallDeadline) -> str:  # noqa: PLR0911 - a table
+def describe(error: BaseException, deadline: CallDeadline) -> str:  # noqa: PLR0911, PLR0912 - a table
     """Describe a cause in one phrase. Texts of libraries are left out if they quote URLs."""
     match error:
         case TimeoutError() if deadline.is_expired:
@@ -33,9 +33,13 @@ def describe(error: BaseException, deadline: CallDeadline) -> str:  # noqa: PLR0
             return "the connection was cut before an answer came"
         case IncompleteRead() | http.client.IncompleteRead():
             return "the answer was cut short"
-        case HeadersTooLarge():
+        case HeadersTooLarge() | BodyTooLarge():
             return str(error)
+        case UnreadableAnswer() if not deadline.sent:
+            return f"the connection failed ({error})"
         case http.client.HTTPException():
+            return "the answer is not HTTP"
+        case ValueError() | OverflowError() if deadline.sent:  # such as the error of a number in a header
             return "the answer is not HTTP"
         case OSError():
             return sanitize(error.strerror or str(error))

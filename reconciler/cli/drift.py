@@ -56,14 +56,14 @@ def _show_drift(context: CommandContext, changes_exit: ExitCode) -> ExitCode:
     from reconciler.planning.pipeline import make_plan
     from reconciler.report.drift import UnmanagedGroups
     from reconciler.workspace.audit import combine_listeners
-    from reconciler.workspace.workspace import open_workspace
+    from reconciler.workspace.workspace import open_workspace, with_lock_renewal
 
     with open_event_log(context, "drift") as log:
         with (
             context.make_progress() as progress,
             open_workspace(context.settings, combine_listeners(progress, log)) as workspace,
         ):
-            plan = make_plan(workspace).plan
+            plan = with_lock_renewal(workspace, make_plan).plan
         log.log_plan(plan, {})
         code = render_drift(context, plan, UnmanagedGroups.LISTED, changes_exit)
         log.log_finish(code, code.reason)

@@ -66,8 +66,8 @@ def _load_declared_graph(context: CommandContext) -> tuple[Sequence[GraphNode], 
 def _load_planned_graph(context: CommandContext) -> tuple[Sequence[GraphNode], Sequence[Diagnostic]]:
     from reconciler.operations.graph import build_planned_graph
     from reconciler.planning.pipeline import make_plan
-    from reconciler.workspace.workspace import open_workspace
+    from reconciler.workspace.workspace import open_workspace, with_lock_renewal
 
     with context.make_progress() as progress, open_workspace(context.settings, progress) as workspace:
-        plan = make_plan(workspace).plan
+        plan = with_lock_renewal(workspace, make_plan).plan
     return build_planned_graph(workspace.specs, plan), (*plan.warnings, *plan.omissions)

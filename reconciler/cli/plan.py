@@ -115,7 +115,7 @@ def _plan(
     from reconciler.report.drift import UnmanagedGroups
     from reconciler.workspace.audit import combine_listeners
     from reconciler.workspace.plan_project import record_project
-    from reconciler.workspace.workspace import open_workspace
+    from reconciler.workspace.workspace import open_workspace, with_lock_renewal
 
     sign = make_signer(context, save_options.key) if save_options is not None else None
     with open_event_log(context, "plan") as log:
@@ -125,7 +125,7 @@ def _plan(
         ):
             if save_options is not None:
                 workspace.state.ensure_key()  # `apply` compares fingerprints to find changed secrets
-            planned = make_plan(workspace)
+            planned = with_lock_renewal(workspace, make_plan)
             plan = planned.plan
             if save_options is not None:
                 project = record_project(

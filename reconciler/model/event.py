@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TypeAlias
 
 from reconciler.model.address import Address
@@ -64,6 +65,24 @@ class Throttled:
 
 
 @dataclass(frozen=True, slots=True)
+class AwaitingAnswer:
+    """A call has waited for its answer for `seconds`, and goes on waiting."""
+
+    method: str
+    path: str
+    since: datetime
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerArrived:
+    """A call that was reported by `AwaitingAnswer` has ended, with or without an answer."""
+
+    method: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
 class SetupTestsStarted:
     """Setup tests are running at Fivetran; this may take minutes."""
 
@@ -98,6 +117,8 @@ Event: TypeAlias = (
     | RecoveringCreate
     | RequestRetried
     | Throttled
+    | AwaitingAnswer
+    | AnswerArrived
     | SetupTestsStarted
     | ChangeFinished
     | ConvergenceCheck

@@ -11,6 +11,8 @@ from rich.text import Text
 
 from reconciler.model.address import Address
 from reconciler.model.event import (
+    AnswerArrived,
+    AwaitingAnswer,
     ChangeFinished,
     ChangeStarted,
     ConvergenceCheck,
@@ -68,6 +70,7 @@ class Progress:
         self._pending: deque[Address] = deque()
         self._finished: dict[Address, Outcome] = {}
         self._address_width = 0
+        self._activity = ""
 
     def __enter__(self) -> Progress:
         self._show("reading specs and account")
@@ -106,6 +109,10 @@ class Progress:
                 self._show_delay(f"{reason}: trying again", seconds)
             case Throttled(quota=quota, seconds=seconds):
                 self._show_delay(f"no {quota} left for now: continuing", seconds)
+            case AwaitingAnswer():
+                self._show_waiting(event)
+            case AnswerArrived():
+                self._hide_waiting()
             case ChangeFinished(outcome=outcome):
                 self._show_result(outcome)
             case ConvergenceCheck(total=total):
@@ -143,6 +150,20 @@ class Progress:
         """Show a wait; without a terminal only a noticeable wait, on a line of its own."""
         self._show(f"{activity} in {duration(seconds)}", is_notable=seconds >= _NOTICEABLE_DELAY)
 
+    def _show_waiting(self, call: AwaitingAnswer) -> None:
+        """Show the call that a run waits for; without a terminal it is a line of its own."""
+        previous = self._activity
+        self._show(
+            f"waiting for the answer to {call.method} {call.path} since {call.since:%H:%M:%S} UTC",
+            is_notable=True,
+        )
+        self._activity = previous
+
+    def _hide_waiting(self) -> None:
+        """Show the work again that went on before a wait."""
+        if self._status is not None:
+            self._status.update(Text(self._activity))
+
     def _show_work(self, address: Address, activity: str) -> None:
         self._in_progress[address] = activity
         if self._is_animated:
@@ -158,6 +179,7 @@ class Progress:
 
     def _show(self, activity: str, is_notable: bool = False) -> None:
         """Show an activity; without a terminal only notable activities, or all activities with `--verbose`."""
+        self._activity = activity
         if self._verbosity is Verbosity.QUIET or get_stream_failure(self._live) is not None:
             return
         if not self._is_animated:

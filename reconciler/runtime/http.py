@@ -23,6 +23,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
+from requests import Response
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, ProxyManager, Retry
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -33,14 +34,20 @@ from urllib3.util.connection import create_connection
 from reconciler.model.clock import Clock
 
 MAX_HEADER_BYTES = 64 * 1024
+MAX_BODY_BYTES = 64 * 1024 * 1024
 _CHUNK_SIZE = 16 * 1024
 _MAX_CHAIN_DEPTH = 20
+_INTERIM_STATUSES = range(102, 200)
+"""Interim answers that http.client does not skip, other than 101, after which the connection speaks no HTTP."""
 
 
 @dataclass(slots=True)
 class CallDeadline:
     """The deadline of one call. Seconds: to connect to one address, and to wait for the next byte; `ends_at` is on the
     clock's monotonic scale.
+
+    `max_body_bytes` bounds the bytes of a body as they arrive: chunk extensions and trailers count, since the HTTP
+    library reads them without a bound.
 
     `sent` turns true just before the first byte of the request (not of a proxy's CONNECT or of a TLS handshake) is
     handed to the system.
@@ -52,6 +59,7 @@ class CallDeadline:
     ends_at: float
     needs_fresh_connection: bool
     sent: bool = False
+    max_body_bytes: int = MAX_BODY_BYTES
 
     @property
     def is_expired(self) -> bool:
@@ -79,8 +87,41 @@ def use_deadline(deadline: CallDeadline) -> Iterator[None]:
         _current_deadline.reset(token)
 
 
+def get_current_deadline() -> CallDeadline:
+    """Get the deadline of the current call: for adapters that replace the network."""
+    return _current_deadline.get()
+
+
 class HeadersTooLarge(http.client.HTTPException):
     """The headers of an answer and of its interim answers are larger than `MAX_HEADER_BYTES`."""
+
+
+class BodyTooLarge(http.client.HTTPException):
+    """The body of an answer, with its framing, is larger than `CallDeadline.max_body_bytes`."""
+
+
+class UnreadableAnswer(http.client.HTTPException):
+    """The HTTP library failed while it read an answer, by an exception that it does not document."""
+
+
+LIBRARY_ERRORS = (HTTPError, http.client.HTTPException, OSError)
+"""Everything that a call raises if it gets no answer. The exceptions of requests are OSErrors."""
+
+
+@contextmanager
+def name_library_failures() -> Iterator[None]:
+    """Raise `UnreadableAnswer` for an exception that the HTTP library does not document: a negative chunk size, for
+    example, ends in a ValueError. Only code of the library may run inside, or a bug of ours would pass as an answer."""
+    failure: str | None = None
+    try:
+        yield
+    except LIBRARY_ERRORS:
+        raise
+    except Exception as error:
+        failure = type(error).__name__
+    if failure is not None:
+        # Raised here, so that it has no context: `root_cause` would take that for the cause.
+        raise UnreadableAnswer(failure)
 
 
 class _DeadlineReader(io.RawIOBase):
@@ -91,6 +132,7 @@ class _DeadlineReader(io.RawIOBase):
         self._deadline = deadline
         self._raw_stream = sock.makefile("rb", buffering=0)
         self._header_bytes = 0
+        self._body_bytes = 0
         self.in_headers = True
 
     def readable(self) -> bool:
@@ -99,12 +141,17 @@ class _DeadlineReader(io.RawIOBase):
     def readinto(self, buffer: Any) -> int | None:
         if self.in_headers and self._header_bytes >= MAX_HEADER_BYTES:
             raise HeadersTooLarge("the headers of the answer are too large")
+        if self._body_bytes > self._deadline.max_body_bytes:
+            raise BodyTooLarge("the answer is too large")
         self._sock.settimeout(self._deadline.clamp(self._deadline.read))
         count = self._raw_stream.readinto(buffer)
         if count == 0 and self.in_headers:
             # http.client takes headers that break off for complete headers.
             raise http.client.RemoteDisconnected("the connection ended within the headers")
-        self._header_bytes += count or 0
+        if self.in_headers:
+            self._header_bytes += count or 0
+        else:
+            self._body_bytes += count or 0
         return count
 
     def close(self) -> None:
@@ -132,6 +179,15 @@ class _DeadlineResponse(http.client.HTTPResponse):
     def begin(self) -> None:
         super().begin()
         self._reader.in_headers = False
+
+    def _read_status(self) -> tuple[str, int, str]:
+        """Read the status line of the final answer. http.client skips 100 only, and takes every other interim answer
+        for the final answer: a create would count as refused while its answer is still to come."""
+        while True:
+            version, status, reason = super()._read_status()  # type: ignore[misc]
+            if status not in _INTERIM_STATUSES:
+                return version, status, reason
+            http.client.parse_headers(self.fp)
 
 
 class _DeadlineConnection(HTTPConnection):
@@ -226,6 +282,17 @@ class DeadlineAdapter(HTTPAdapter):
         _install_pools(manager)
         return manager
 
+    def send(self, *arguments: Any, **keywords: Any) -> Response:
+        """Send a request, and read the headers of its answer. Raises `LIBRARY_ERRORS`."""
+        with name_library_failures():
+            return super().send(*arguments, **keywords)
+
+
+def iterate_body(response: Response) -> Iterator[bytes]:
+    """Iterate over the uncompressed body of an answer. Raises `LIBRARY_ERRORS`."""
+    with name_library_failures():
+        yield from response.iter_content(_CHUNK_SIZE)
+
 
 def _build_no_retries() -> Retry:
     return Retry(0, connect=0, read=False, redirect=0, status=0, other=0, respect_retry_after_header=False)
@@ -279,9 +346,16 @@ def get(
     `tls` holds the trusted certificates. Raises NoAnswer, also if headers and body together take longer than `timeout`
     seconds, or the body has more than `max_bytes`.
     """
-    deadline = CallDeadline(clock, timeout, timeout, clock.monotonic() + timeout, needs_fresh_connection=True)
+    deadline = CallDeadline(
+        clock,
+        timeout,
+        timeout,
+        clock.monotonic() + timeout,
+        needs_fresh_connection=True,
+        max_body_bytes=2 * max_bytes,  # with room for the framing of chunks
+    )
     try:
-        with use_deadline(deadline), _open_manager(tls, proxy) as manager:
+        with name_library_failures(), use_deadline(deadline), _open_manager(tls, proxy) as manager:
             response = manager.urlopen(
                 "GET",
                 url,
@@ -293,18 +367,25 @@ def get(
             )
             with closing(response):
                 body = response.read(max_bytes + 1, decode_content=False)
-    except (HTTPError, http.client.HTTPException, OSError, ValueError) as error:
+    except LIBRARY_ERRORS as error:
         cause = root_cause(error)
     else:
-        if len(body) > max_bytes:
-            raise NoAnswer(f"the answer is larger than {max_bytes // 1024} KiB")
-        return HttpResponse(response.status, body)
+        if len(body) <= max_bytes:
+            return HttpResponse(response.status, body)
+        cause = BodyTooLarge()
     # Raised outside of the handler: as its context, an error of the library would carry the request along.
     match cause:
         case TimeoutError():
             raise NoAnswer(f"there was no answer within {timeout:g} s")
         case ssl.SSLCertVerificationError():
             raise NoAnswer("its TLS certificate cannot be verified")
+        case BodyTooLarge():
+            raise NoAnswer(f"the answer is larger than {max_bytes // 1024} KiB")
+        case ValueError() | OverflowError() if deadline.sent:  # such as the error of a number in a header
+            raise NoAnswer("the answer is not HTTP")
+        case UnreadableAnswer():
+            reason = "the answer is not HTTP" if deadline.sent else f"the connection failed ({cause})"
+            raise NoAnswer(reason)
     raise NoAnswer(f"the connection failed ({type(cause).__name__})")
 
 

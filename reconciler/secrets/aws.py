@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Any
 
 from reconciler.model.extras import Extra, describe_installation
 from reconciler.model.value import Reference
+from reconciler.runtime.workers import WorkerPool
 from reconciler.secrets.base import SecretUnavailable, StoreContext, decode_text
 
 _NAME = re.compile(r"[A-Za-z0-9/_+=.@-]{1,512}")
@@ -60,7 +62,7 @@ class SecretsManager:
     def read(self, reference: Reference) -> str:
         """Read the text of a secret. A binary secret must be UTF-8 text. Raises SecretUnavailable."""
         try:
-            from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+            from botocore.exceptions import ClientError
         except ModuleNotFoundError:
             raise SecretUnavailable(
                 reference,
@@ -71,18 +73,35 @@ class SecretsManager:
         if len({bool(self._environ.get(name)) for name in keys}) > 1:
             raise SecretUnavailable(reference, f"only one of `{keys[0]}` and `{keys[1]}` is set")
         try:
-            response = self._get_client(region).get_secret_value(SecretId=reference.locator)
+            response = self._request(region, reference)
         except ClientError as error:
             code = str(error.response.get("Error", {}).get("Code", "unknown"))
             message = _MESSAGES_BY_CODE.get(code, "AWS refuses to give it out")
             raise SecretUnavailable(reference, message.format(region=region)) from None
-        except (BotoCoreError, HTTPClientError, ValueError) as error:
+        except SecretUnavailable:
+            raise
+        except Exception as error:  # the library lets exceptions of its parsers escape
             name = type(error).__name__
             message = _MESSAGES_BY_EXCEPTION.get(name, f"AWS cannot be asked ({name})")
             raise SecretUnavailable(reference, message) from None
         if isinstance(text := response.get("SecretString"), str):
             return text
-        return decode_text(bytes(response.get("SecretBinary") or b""), reference)
+        if isinstance(content := response.get("SecretBinary"), bytes):
+            return decode_text(content, reference)
+        raise SecretUnavailable(reference, "the answer of AWS holds no secret")
+
+    def _request(self, region: str, reference: Reference) -> Any:
+        """Request a secret, within the time of one look-up. The library bounds each read of a socket only, so that a
+        server that sends a byte now and then would hold the run: a thread of its own is abandoned instead."""
+        client = self._get_client(region)
+        with WorkerPool[None](1) as pool:
+            pool.start(None, partial(client.get_secret_value, SecretId=reference.locator))
+            result = pool.next_result(self._timeout)
+        if result is None:
+            raise SecretUnavailable(reference, _MESSAGES_BY_EXCEPTION["ReadTimeoutError"])
+        if result.error is not None:
+            raise result.error
+        return result.result
 
     def _resolve_region(self, reference: Reference) -> str:
         """Resolve the region: the region of an ARN wins over the region of the environment."""

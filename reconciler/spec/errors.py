@@ -159,6 +159,10 @@ def _explain_wrong_shape(expected: str, root: MappingNode, location: Location) -
     is_empty = isinstance(node, Scalar) and not node.as_written and node.value is None
     span = find_key_span(root, location) if is_empty else node.span  # an empty value has no position
     advice = (_ENTRY_EXAMPLES if entry_of else _KEY_EXAMPLES).get(name, f"write {expected}")
+    if (
+        expected == "a whole number" or expected[0].isdigit()
+    ):  # `setup_tests` is also a timeout, without a structure
+        advice = f"write {expected}"
     if expected == "text" and isinstance(node, Scalar):
         advice = "put the value in quotes" if node.value is not None else "write a value, or remove the key"
     elif expected == "a list" and isinstance(node, Scalar) and isinstance(node.value, str):

@@ -35,6 +35,7 @@ from reconciler.spec.schema import (
 )
 from reconciler.spec.source import parse, read_text
 from reconciler.spec.spec_text import unescape_texts
+from reconciler.spec.timeouts import TimeoutRules
 
 MAX_SETTLE = timedelta(days=1)
 
@@ -155,6 +156,7 @@ class ProjectFile(StrictModel):
     secrets: SecretRules = Field(
         SecretRules(), description="Sources that references may name, and how they are read."
     )
+    timeouts: TimeoutRules = Field(TimeoutRules(), description="Seconds that calls to Fivetran may take.")
 
 
 PROJECT_LEVELS: dict[str, Levels] = {
@@ -164,6 +166,7 @@ PROJECT_LEVELS: dict[str, Levels] = {
     "limits": 1,
     "budget": 1,
     "secrets": {"commands": 2},
+    "timeouts": 1,
 }
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from reconciler.model.diagnostic import Diagnostic, sort_diagnostics
 from reconciler.model.event import (
+    AwaitingAnswer,
     ChangeFinished,
     ChangeStarted,
     ChangeWritten,
@@ -46,6 +47,9 @@ def serialize_event(event: Event) -> dict[str, Any] | None:
             data = {"event": "call-repeated", **request, "seconds": round(seconds, 3)}
         case Throttled(quota=what, seconds=seconds):
             data = {"event": "paused", "what": what, "seconds": round(seconds, 3)}
+        case AwaitingAnswer(method=method, path=path, since=since, seconds=seconds):
+            request = {"method": method, "path": path, "since": since.isoformat(timespec="seconds")}
+            data = {"event": "waiting", **request, "seconds": round(seconds, 3)}
         case SetupTestsStarted(address=address):
             data = {"event": "setup-tests-started", "address": str(address)}
         case ChangeFinished(outcome=outcome):

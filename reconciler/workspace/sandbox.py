@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reconciler.api.transport import Transport
+from reconciler.api.transport import Timeouts, Transport
 from reconciler.api.wsgi_adapter import WsgiAdapter
 from reconciler.model.clock import Clock
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
@@ -22,12 +22,17 @@ ADDRESS = "https://sandbox.invalid/v1"  # never resolved: every request goes to 
 
 
 @contextmanager
-def open_sandbox(file: Path, shown_as: str, clock: Clock) -> Iterator[Transport]:
+def open_sandbox(file: Path, shown_as: str, clock: Clock, timeouts: Timeouts) -> Iterator[Transport]:
     """Open a transport to the sandbox account in `file`. Raises ReconcilerError if it cannot be opened."""
     app = _open_emulator(file, shown_as, clock)
     try:
         with Transport(
-            ADDRESS, (Secret("sandbox"), Secret("sandbox")), clock=clock, environ={}, adapter=WsgiAdapter(app)
+            ADDRESS,
+            (Secret("sandbox"), Secret("sandbox")),
+            clock=clock,
+            environ={},
+            adapter=WsgiAdapter(app),
+            timeouts=timeouts,
         ) as transport:
             yield transport
     finally:

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from reconciler.api.client import Client
 from reconciler.api.retrying import RetryingSender
-from reconciler.api.transport import Credentials, Transport
+from reconciler.api.transport import Credentials, Timeouts, Transport
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError, Severity
 from reconciler.model.event import Listener, WarningIssued, ignore_event
 from reconciler.model.instant import Instant
@@ -79,7 +79,8 @@ class Workspace:
 def with_lock_renewal(workspace: Workspace, work: Callable[[Workspace], _Result]) -> _Result:
     """Run read-only work while the lock is renewed and events are emitted. Returns the result of the work.
 
-    A pause that Fivetran demands may outlast the lock. Errors of the work are raised here.
+    A pause that Fivetran demands may outlast the lock, and an answer may take so long that the run has to report what
+    it waits for. Errors of the work are raised here.
     """
     worker_view = replace(workspace, listener=workspace.events.put)
     deadline = ShutdownDeadline(workspace.settings.clock, workspace.cancelled)
@@ -124,8 +125,14 @@ def open_workspace(
         else:
             specs = _add_state_warnings(specs, store, state, settings.holder)
         specs = _add_key_warning(specs, store, settings)
-        # The thread that emits events also renews the lock; a lost lock cancels the run.
-        events = EventQueue(listener, lambda: None if state.renew_and_flush() else cancel_event.set())
+
+        def on_flush() -> None:
+            """Renew the lock, and report slow calls. A lost lock cancels the run."""
+            if not state.renew_and_flush():
+                cancel_event.set()
+            sender.report_slow_calls()
+
+        events = EventQueue(listener, on_flush)
         sender = _build_sender(transport, settings, specs, events, cancel_event)
         yield Workspace(
             settings=settings,
@@ -195,9 +202,14 @@ def _warn_in_use(store: Store, holder: LockInfo) -> Iterator[Diagnostic]:
 
 @contextmanager
 def _open_transport(settings: Settings, project: Project) -> Iterator[Transport]:
+    rules = project.content.timeouts
+    timeouts = Timeouts(
+        connect=rules.connect, read=rules.read, total=rules.call, setup_tests=rules.setup_tests
+    )
     if settings.sandbox:
         file = path_for(project, "account.sqlite", sandbox=True)
-        with open_sandbox(file, display_path(file, settings.directory), settings.clock) as transport:
+        shown_as = display_path(file, settings.directory)
+        with open_sandbox(file, shown_as, settings.clock, timeouts) as transport:
             yield transport
         return
     address = settings.environ.get("FIVETRAN_API_URL") or DEFAULT_BASE_URL
@@ -206,6 +218,7 @@ def _open_transport(settings: Settings, project: Project) -> Iterator[Transport]
         _read_credentials(settings.environ),
         clock=settings.clock,
         environ=settings.environ,
+        timeouts=timeouts,
         redactor=settings.redactor,
     ) as transport:
         yield transport

@@ -199,7 +199,7 @@ SPECS = [
     for page in GUIDES
     for number, _ in enumerate(re.findall(r"^```yaml$", page.read_text(), re.M))
 ]
-SETTINGS = re.compile(r"^(policies|secrets|limits):", re.M)
+SETTINGS = re.compile(r"^(policies|secrets|limits|timeouts):", re.M)
 
 
 @pytest.mark.parametrize(("page", "number"), SPECS)

@@ -350,8 +350,11 @@ def check_bounds(run: ApplyRun) -> None:
     limited = any("status 429" in each.fault for each in run.exchanges)
     for call in run.calls:
         assert call.attempts <= (MOST_ATTEMPTS_AT_A_LIMIT if limited else MOST_ATTEMPTS)
-        attempt = 900.0 if call.path.endswith("/test") else 120.0
-        assert call.seconds <= 2 * CALL_DEADLINE + attempt
+        budget = 900.0 if call.path.endswith("/test") else 120.0
+        if any("after-answer hang" in each.fault for each in run.exchanges):
+            budget += 600.0  # in this process, a server that keeps its connection open holds the clock
+        # All attempts share one budget. Only pauses after a 429, its own and those of its turn, come on top.
+        assert call.seconds <= (2 * CALL_DEADLINE + budget if limited else budget)
         if call.method == "POST" and not limited:
             assert call.attempts <= 1, "S-20"
     assert run.seconds <= MOST_SECONDS

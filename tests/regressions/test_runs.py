@@ -7,7 +7,6 @@ import signal
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from functools import partial
 
 import pytest
 from applied_project import AppliedProject
@@ -15,7 +14,6 @@ from blocking_server import serve_blocking
 from cli_harness import CommandResult, EmulatedFivetran, Project, build_credentials, serve_fivetran
 from command_line import PROCESS_TIMEOUT, TerminalProcess
 
-from reconciler.api.transport import Timeouts, Transport
 from reconciler.emulator.setup_tests import SetupTest
 from reconciler.emulator.switches import Behaviour
 
@@ -105,10 +103,9 @@ def test_r16_the_next_run_recovers_an_object_this_run_cannot_find(declared_pair:
 
 
 @pytest.fixture
-def short_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Set a timeout of half a second for setup tests."""
-    hasty = partial(Transport, timeouts=Timeouts(setup_tests=0.5))
-    monkeypatch.setattr("reconciler.workspace.workspace.Transport", hasty)
+def short_timeout(declared_pair: DeclaredPair) -> None:
+    """Set a timeout of one second for setup tests."""
+    declared_pair.write_settings("timeouts: {setup_tests: 1}\n")
 
 
 def test_r17_no_write_requests_setup_tests(declared_pair: DeclaredPair) -> None:

@@ -24,7 +24,7 @@ from werkzeug.test import Client as Caller
 
 from reconciler.api.client import Client
 from reconciler.api.retrying import RetryingSender
-from reconciler.api.transport import Request, Response, Timeouts, Transport
+from reconciler.api.transport import Request, Response, Transport
 from reconciler.api.wsgi_adapter import WsgiAdapter
 from reconciler.applying.pipeline import adopt_only, apply_plan
 from reconciler.cli.exit import ExitCode, get_apply_exit_code, get_exit_code
@@ -44,6 +44,7 @@ from reconciler.report.apply import render_summary, serialize_apply_result
 from reconciler.report.diagnostics import serialize_diagnostics
 from reconciler.report.plan_json import serialize_plan
 from reconciler.runtime.events import EventQueue
+from reconciler.runtime.http import get_current_deadline
 from reconciler.secrets.base import Registry
 from reconciler.secrets.env import Environment
 from reconciler.state.file import StateFile
@@ -53,7 +54,6 @@ from reconciler.workspace.settings import Settings
 from reconciler.workspace.specs import Specs, load_specs
 from reconciler.workspace.workspace import Workspace
 
-TIMEOUTS = Timeouts()
 MAX_RESPONSE_BYTES = 256 * 1024
 """Bytes. Small, so that a compressed body of a MiB exceeds it."""
 
@@ -131,7 +131,8 @@ class FaultyConnection(BaseAdapter):
 
     def _send_with_timeout(self, request: requests.PreparedRequest, timeout: Any) -> requests.Response:
         """Send a request. An answer behind the deadline of the call is lost."""
-        began, time_limit = self._clock.seconds, _get_time_limit(timeout[1])
+        began = self._clock.seconds
+        time_limit = get_current_deadline().ends_at - began
         try:
             response = self._inner.send(request, timeout=timeout)
         except requests.ConnectionError:
@@ -153,10 +154,6 @@ class FaultyConnection(BaseAdapter):
 
     def close(self) -> None:
         """Do nothing: there is no connection to close."""
-
-
-def _get_time_limit(read: float) -> float:
-    return TIMEOUTS.total if read == TIMEOUTS.read else TIMEOUTS.setup_tests
 
 
 def _is_complete(response: requests.Response) -> bool:
@@ -385,7 +382,6 @@ class FaultyProject:
             clock=clock,
             environ={},
             adapter=connection,
-            timeouts=TIMEOUTS,
             max_response_bytes=MAX_RESPONSE_BYTES,
         ) as transport:
             cancelled, relay = threading.Event(), EventQueue(events.append)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
+from dataclasses import replace
 from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
@@ -38,12 +39,13 @@ from reconciler.api.errors import (
 from reconciler.api.limiter import PAID_ACCOUNT
 from reconciler.api.retry import DEFAULT, RetryPolicy, get_diagnostic_code
 from reconciler.api.retrying import RetryingSender
-from reconciler.api.transport import Request, Transport
+from reconciler.api.transport import Request, TimeoutClass, Transport
 from reconciler.api.wsgi_adapter import WsgiAdapter
 from reconciler.model.budget import Budget
 from reconciler.model.event import Event, RequestRetried, Throttled
 from reconciler.model.value import Secret
 from reconciler.planning.errors import explain_read
+from reconciler.runtime.http import get_current_deadline
 
 GET = Request("GET", "/groups")
 POST = Request("POST", "/groups", body={"name": "n"})
@@ -268,6 +270,69 @@ def test_an_ambiguous_post_is_sent_once(
     assert get_diagnostic_code(error) == code == explain_read(error).code
     assert harness.server.methods == ["POST"]
     assert (harness.clock.waits, harness.events) == ([], [])
+
+
+def delay(harness: SenderHarness, seconds: float, step: Step) -> Step:
+    """Build an answer that comes after so many seconds, or at the deadline of its request if that is earlier."""
+
+    def late(start: Callable[..., Any]) -> list[bytes]:
+        left = get_current_deadline().ends_at - harness.clock.monotonic()
+        harness.clock.advance(min(seconds, left))
+        if seconds > left:
+            raise ConnectionResetError
+        return step(start)
+
+    return late
+
+
+def make_slow_harness(seconds: float, step: Step) -> SenderHarness:
+    """Build a harness whose every answer takes so many seconds."""
+    harness = SenderHarness(OK)
+    harness.server.steps = [delay(harness, seconds, step)]
+    return harness
+
+
+@pytest.mark.parametrize(
+    ("seconds", "times", "total"),
+    [
+        (0.1, 5, 5 * 0.1 + 7.5),
+        (30.0, 4, 120.0),  # three whole attempts, waits of 3.5 s, and the rest
+        (59.5, 2, 119.5),  # half a second is too little for another attempt
+        (119.0, 1, 119.0),
+        (500.0, 1, 120.0),
+    ],
+)
+@pytest.mark.parametrize("request_", IDEMPOTENT, ids=lambda each: each.method)
+def test_all_attempts_of_a_call_share_its_budget_of_time(
+    request_: Request, seconds: float, times: int, total: float
+) -> None:
+    harness = make_slow_harness(seconds, respond(500))
+    assert isinstance(harness.send_and_fail(request_), ServerError | Unreachable)
+    assert harness.server.methods == [request_.method] * times
+    assert harness.clock.seconds == pytest.approx(total)
+
+
+def test_a_wait_that_fivetran_asks_for_beyond_the_budget_ends_the_call_at_once() -> None:
+    harness = SenderHarness(respond(503, Retry_After="119.5"), OK)
+    assert isinstance(harness.send_and_fail(GET), ServerError)
+    assert (harness.server.methods, harness.clock.seconds) == (["GET"], 0)
+    harness = SenderHarness(respond(503, Retry_After="118"), OK)
+    harness.sender.send(GET)
+    assert (harness.server.methods, harness.clock.seconds) == (["GET", "GET"], 118)
+
+
+def test_pauses_after_429s_are_not_part_of_the_budget_but_slow_429s_are() -> None:
+    harness = make_slow_harness(50.0, respond(429, Retry_After="100"))
+    assert isinstance(harness.send_and_fail(GET), RateLimited | Unreachable)
+    assert harness.clock.waits == [100, 100]
+    assert harness.clock.seconds == 2 * 100 + 120
+
+
+def test_a_call_with_setup_tests_has_one_budget_of_its_own() -> None:
+    patch = replace(PATCH, timeout_class=TimeoutClass.SETUP_TESTS)
+    harness = make_slow_harness(500.0, respond(500))
+    harness.send_and_fail(patch)
+    assert (len(harness.server.methods), harness.clock.seconds) == (2, 900)
 
 
 @pytest.mark.parametrize("status", [302, 400, 401, 403, 404, 405, 409])

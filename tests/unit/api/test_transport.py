@@ -188,8 +188,11 @@ def test_every_form_of_retry_after_is_parsed(header: list[str], seconds: float |
         b'{"code": "Success", "data": ' + b"[" * 70 + b"]" * 70 + b"}",
         b'{"code": "Success", "data": ' + b"[" * 50_000 + b"]" * 50_000 + b"}",
         b'{"code": "Success", "data": ' + b"9" * 5_000 + b"}",
+        b'{"code": "Success", "data": ' + b"9" * 400 + b"}",
+        b'{"code": "Success", "data": 1e999}',
+        b'{"code": "Success", "data": -1e999}',
     ],
-    ids=range(15),
+    ids=range(18),
 )
 def test_an_invalid_success_response_makes_a_write_ambiguous(body: bytes) -> None:
     error = fail_with_response(build_response(body), POST)
@@ -348,7 +351,20 @@ def send_endless_interim_responses(wire: ServerConnection, _: ReceivedRequest) -
         wire.send(b"HTTP/1.1 100 Continue\r\nX: " + b"y" * 900 + b"\r\n\r\n")
 
 
+def send_chunks(framing: bytes) -> Any:
+    """Build a server that answers 200 with these bytes as a body in chunks."""
+
+    def script(wire: ServerConnection, _: ReceivedRequest) -> None:
+        wire.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + framing)
+
+    return script
+
+
+send_negative_chunk = send_chunks(b"-5\r\n{}\r\n0\r\n\r\n")
+send_wordy_chunk = send_chunks(b"zz\r\n{}\r\n0\r\n\r\n")
 FAULTS = [
+    send_negative_chunk,
+    send_wordy_chunk,
     close_connection,
     send_reset,
     send_half_status,
@@ -371,6 +387,46 @@ def test_a_lost_response_is_ambiguous_and_the_request_is_sent_once(fault: Any, r
     assert isinstance(error, Unreachable)
     assert error.sent
     assert error.is_ambiguous == (request_ is not GET)
+
+
+@pytest.mark.parametrize("request_", [GET, POST, PATCH, DELETE])
+def test_an_endless_body_in_tiny_chunks_or_of_trailers_is_too_large(request_: Request) -> None:
+    def send_chunk_extensions(wire: ServerConnection, _: ReceivedRequest) -> None:
+        wire.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        while True:
+            wire.send(b"1;" + b"e" * 900 + b"\r\n \r\n")
+
+    def send_trailers(wire: ServerConnection, _: ReceivedRequest) -> None:
+        wire.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n")
+        while True:
+            wire.send(b"X-Trailer: " + b"y" * 900 + b"\r\n")
+
+    for script in (send_chunk_extensions, send_trailers):
+        with serve_script(script) as server:
+            error = send_and_fail(server.url, request_, max_response_bytes=100_000)
+        assert type(error) is InvalidResponseError
+        assert error.message == "the answer is too large"
+        assert error.is_ambiguous == (request_ is not GET)
+
+
+@pytest.mark.parametrize("interim", [b"100 Continue", b"102 Processing", b"103 Early Hints", b"199 Odd"])
+def test_the_final_answer_counts_and_not_an_interim_answer(interim: bytes) -> None:
+    def script(wire: ServerConnection, _: ReceivedRequest) -> None:
+        wire.send(b"HTTP/1.1 " + interim + b"\r\nLink: </x>\r\n\r\n" + build_response(build_envelope()))
+
+    with serve_script(script) as server, make_transport(server.url) as transport:
+        assert transport.send(POST).exchange.status == 200
+
+
+def test_a_change_of_protocol_is_no_answer_and_makes_a_write_ambiguous() -> None:
+    error = fail_with_response(build_response(build_envelope(), "101 Switching Protocols"), POST)
+    assert type(error) is InvalidResponseError
+    assert error.is_ambiguous
+
+
+def test_a_negative_chunk_in_an_error_leaves_the_error() -> None:
+    head = b"HTTP/1.1 409 Conflict\r\nTransfer-Encoding: chunked\r\n\r\n"
+    assert type(fail_with_response(head + b"-5\r\n{}\r\n0\r\n\r\n", DELETE)) is Conflict
 
 
 @pytest.mark.parametrize("request_", [Request("GET", "/account/info"), POST, PATCH, DELETE])

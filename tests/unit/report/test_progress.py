@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import io
+from datetime import UTC, datetime
 
 from report_values import CREATED, FakeTerminal, make_test_console
 
 from reconciler.model.diagnostic import Diagnostic, Severity
 from reconciler.model.event import (
+    AnswerArrived,
+    AwaitingAnswer,
     ChangeFinished,
     ChangeStarted,
     ConvergenceCheck,
@@ -51,6 +54,32 @@ def test_without_a_terminal_many_reads_are_reported_once() -> None:
         for done in (0, 1, 99, 100):
             progress(ReadingAccount(done, 100))
     assert live.getvalue() == "reading 100 destinations\n"
+
+
+WAIT = AwaitingAnswer("GET", "/v1/groups", datetime(2026, 3, 1, 12, 0, 5, tzinfo=UTC), 5.0)
+WAITING = "waiting for the answer to GET /v1/groups since 12:00:05 UTC"
+
+
+def test_without_a_terminal_a_wait_for_an_answer_is_one_line() -> None:
+    live = io.StringIO()
+    with Progress(make_test_console(live)) as progress:
+        for event in (WAIT, AnswerArrived("GET", "/v1/groups")):
+            progress(event)
+    assert live.getvalue() == f"{WAITING}\n"
+    quiet = io.StringIO()
+    with Progress(make_test_console(quiet), verbosity=Verbosity.QUIET) as progress:
+        progress(WAIT)
+    assert quiet.getvalue() == ""
+
+
+def test_on_a_terminal_a_wait_for_an_answer_gives_way_to_the_work_when_it_ends() -> None:
+    live = FakeTerminal()
+    with Progress(make_test_console(live)) as progress:
+        progress(WAIT)
+        assert progress._status is not None
+        assert str(progress._status.status) == WAITING
+        progress(AnswerArrived("GET", "/v1/groups"))
+        assert str(progress._status.status) == "reading specs and account"
 
 
 def test_verbose_shows_every_step() -> None:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator
+from random import Random
 from typing import Any
 
 import boto3
 import pytest
+from long_runs import small_and_large
+from malformed_answers import MalformedAnswer, build_malformed_answer
 from moto.server import ThreadedMotoServer
+from scripted_server import build_response, serve_script
 
 from reconciler.model.value import Reference
 from reconciler.secrets.aws import SecretsManager, validate_reference
@@ -162,3 +167,42 @@ def test_a_missing_library_is_reported_with_the_install_command(
 )
 def test_a_reference_holds_a_name_or_an_arn(locator: str, is_fine: bool) -> None:
     assert (validate_reference(Reference("aws", locator)) is None) == is_fine
+
+
+def read_answer(make_context: MakeContext, answer: MalformedAnswer, timeout: float = 1) -> str:
+    """Read the secret of an answer, or the reason for the missing secret."""
+    with serve_script(lambda wire, _: answer.send(wire)) as running:
+        endpoint = f"http://127.0.0.1:{running.port}"
+        context = make_context(timeout, AWS_REGION="eu-west-1", AWS_ENDPOINT_URL=endpoint, **CREDENTIALS)
+        began = time.monotonic()
+        try:
+            return read(context, "plain")
+        except SecretUnavailable as unavailable:
+            return unavailable.reason
+        finally:
+            assert time.monotonic() - began < timeout + 5, answer.name
+
+
+SECRET = b'{"ARN": "arn:aws:secretsmanager:x", "Name": "plain", "SecretString": "canary"}'
+
+
+def test_an_answer_that_drips_takes_no_longer_than_a_look_up(make_context: MakeContext) -> None:
+    line = b"HTTP/1.1 200 OK\r\nContent-Length: 9000\r\n\r\n"
+    drip = MalformedAnswer("drip", line, (b" " * 9000,), drip=True, endless=True)
+    assert read_answer(make_context, drip) == "AWS did not answer in time"
+
+
+@pytest.mark.parametrize("body", [b"{}", b'{"SecretString": null}', b'{"SecretString": 7}', b"", b"hello"])
+def test_an_answer_without_a_secret_is_no_empty_secret(make_context: MakeContext, body: bytes) -> None:
+    assert (
+        read_answer(make_context, MalformedAnswer("body", build_response(body)), 10)
+        == "the answer of AWS holds no secret"
+    )
+
+
+@small_and_large("count", 3, 150)
+def test_every_malformed_answer_is_a_reason_or_the_secret(make_context: MakeContext, count: int) -> None:
+    for number in range(count):
+        answer = build_malformed_answer(Random(f"aws {number}"), 200, SECRET)
+        told = read_answer(make_context, answer)
+        assert told == "canary" or "AWS" in told, answer.name

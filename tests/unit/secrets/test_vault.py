@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
+from long_runs import small_and_large
+from malformed_answers import MalformedAnswer, build_malformed_answer
 from scripted_server import (
     ReceivedRequest,
     Script,
@@ -328,3 +332,21 @@ def test_a_reference_has_a_mount_a_path_and_a_key(locator: str, part: str, is_fi
     found = validate_reference(Reference("vault", locator, part))
     assert (found is None) == is_fine
     assert found is None or all(found)
+
+
+@small_and_large("count", 25, 500)
+def test_every_malformed_answer_is_a_reason_or_the_value_and_takes_no_longer_than_a_look_up(
+    count: int, make_context: MakeContext
+) -> None:
+    answers: list[MalformedAnswer] = []
+    with serve_script(lambda wire, _: answers[-1].send(wire)) as running:
+        context = make_context(0.5, VAULT_ADDR=format_url(running), VAULT_TOKEN="the-token")
+        for number in range(count):
+            answers.append(build_malformed_answer(Random(f"vault {number}"), 200, encode_entry()))
+            began = time.monotonic()
+            try:
+                assert read(context) == "canary", answers[-1].name
+            except SecretUnavailable as unavailable:
+                assert "canary" not in unavailable.reason
+                assert "(ValueError)" not in unavailable.reason, answers[-1].name
+            assert time.monotonic() - began < 10, answers[-1].name

@@ -25,6 +25,8 @@ from report_values import (
 
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError, Severity
 from reconciler.model.event import (
+    AnswerArrived,
+    AwaitingAnswer,
     ChangeFinished,
     ChangeStarted,
     ChangeWritten,
@@ -138,6 +140,8 @@ def test_every_relevant_event_is_a_line(tmp_path: Path) -> None:
         ChangeStarted(ORDERS, Action.CREATE),
         RequestRetried("GET", "/v1/groups", "server-fault", 2, 1.5),
         Throttled("requests", 3.25),
+        AwaitingAnswer("GET", "/v1/groups", datetime(2026, 3, 1, 12, 0, 5, tzinfo=UTC), 5.0625),
+        AnswerArrived("GET", "/v1/groups"),
         RecoveringCreate(ORDERS),
         ChangeWritten(ORDERS, Action.CREATE, "decent_dropsy"),
         SetupTestsStarted(ORDERS),
@@ -164,6 +168,15 @@ def test_every_relevant_event_is_a_line(tmp_path: Path) -> None:
             },
         ),
         ("paused", {"what": "requests", "seconds": 3.25}),
+        (
+            "waiting",
+            {
+                "method": "GET",
+                "path": "/v1/groups",
+                "since": "2026-03-01T12:00:05+00:00",
+                "seconds": 5.062,
+            },
+        ),
         ("looking", {"address": "destination.orders"}),
         ("change-written", {"address": "destination.orders", "action": "create", "id": "decent_dropsy"}),
         ("setup-tests-started", {"address": "destination.orders"}),
