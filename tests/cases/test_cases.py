@@ -49,8 +49,10 @@ def test_a_case_produces_its_expected_output(case: Case, project: Project) -> No
         environ = {**(build_credentials(server.url) if server else {}), **case.environ}
         result = project.run(*case.arguments, environ=environ)
         assert (server.writes if server else []) == []
-    between = "\n" if case.exit == 0 and case.expected else ""  # an empty line, before the result
-    assert result.stderr == case.expected + between
+    # An empty line stands between a warning and the result, and between a plan and its errors.
+    before = "\n" if case.exit and result.stdout else ""
+    after = "\n" if case.exit == 0 and case.expected else ""
+    assert result.stderr == before + case.expected + after
     assert result.exit == case.exit
     if case.exit:  # a plan that omits an entry is still shown
         is_plan = case.arguments[0] == "plan"
