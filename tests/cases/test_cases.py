@@ -49,8 +49,8 @@ def test_a_case_produces_its_expected_output(case: Case, project: Project) -> No
         environ = {**(build_credentials(server.url) if server else {}), **case.environ}
         result = project.run(*case.arguments, environ=environ)
         assert (server.writes if server else []) == []
-    # An empty line stands between a warning and the result, and between a plan and its errors.
-    before = "\n" if case.exit and result.stdout else ""
+    # An empty line stands between warnings and the result, and between a plan and its errors.
+    before = "\n" if case.exit and result.stdout and case.expected.startswith("error") else ""
     after = "\n" if case.exit == 0 and case.expected else ""
     assert result.stderr == before + case.expected + after
     assert result.exit == case.exit
