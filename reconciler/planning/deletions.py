@@ -13,7 +13,15 @@ from reconciler.kinds.destination import SERVICE
 from reconciler.kinds.registry import KINDS
 from reconciler.model.address import DESTINATION, GROUP, Address
 from reconciler.model.diagnostic import Diagnostic, Severity
-from reconciler.model.plan import Action, Change, LiveConnection, LiveObject, Reason, Risk
+from reconciler.model.plan import (
+    Action,
+    Change,
+    LiveConnection,
+    LiveObject,
+    ProtectionChange,
+    Reason,
+    Risk,
+)
 from reconciler.model.record import Record
 from reconciler.model.removal import CompletedRemoval, Extent
 from reconciler.model.resource import Observed
@@ -168,7 +176,18 @@ class DeletionPlanner:
         for address in list_removed_addresses(entry):
             record = self.identity.records.get(address)
             if record is not None:
-                yield _build_deletion(entry, address, Action.FORGET, record, live)
+                yield self._note_protection(_build_deletion(entry, address, Action.FORGET, record, live))
+
+    def _note_protection(self, deletion: PlannedDeletion) -> PlannedDeletion:
+        """Note that the record of a protected object is dropped. The protection of its group is that of the entry."""
+        address = deletion.change.address
+        record = self.identity.records.get(address)
+        is_recorded = record is not None and record.protected
+        by_pattern = any(fnmatchcase(address.key, pattern) for pattern in self.protected)
+        if not is_recorded and not (by_pattern and address.kind == GROUP):
+            return deletion
+        facts = replace(deletion.change.facts, protection=ProtectionChange.LOST)
+        return replace(deletion, change=replace(deletion.change, facts=facts))
 
     def _find_live(self, entry: RemovalEntry) -> _LiveTarget | None:
         """Find the existing objects of an entry; None if none exists.

@@ -139,6 +139,18 @@ def build_computed_fields(desired: Desired) -> tuple[FieldChange, ...]:
     )
 
 
+def list_live_values(masking: Masking, values: Fields) -> tuple[FieldValue, ...]:
+    """List live values, each masked if it must not be shown. An absent value hides nothing."""
+    return tuple(
+        FieldValue(path, None)
+        if value is None
+        else mask_value(masking, path, value)
+        if masking.hides(path)
+        else FieldValue(path, value)
+        for path, value in values.items()
+    )
+
+
 def choose_live_value_label(value: Any, *, hidden: bool) -> str:
     """Label a place in the specs with the live value of its field."""
     if value is None:

@@ -33,6 +33,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 
 from reconciler.api.errors import ApiError
 from reconciler.model.address import DESTINATION, GROUP, Address, get_entry_sort_key
@@ -42,6 +43,7 @@ from reconciler.model.record import Record
 from reconciler.model.record_transitions import apply_moves
 from reconciler.model.removal import CompletedRemoval
 from reconciler.model.resource import Desired, Observed
+from reconciler.model.value import FieldPath
 from reconciler.planning.account import check_account, view_account
 from reconciler.planning.deletions import (
     DeletionPlan,
@@ -51,6 +53,8 @@ from reconciler.planning.deletions import (
 )
 from reconciler.planning.effects import Effect, build_effects, compute_digest
 from reconciler.planning.errors import explain_read
+from reconciler.planning.fact_warnings import warn_of_facts
+from reconciler.planning.facts import list_moved_addresses
 from reconciler.planning.limits import (
     RemainingQuota,
     estimate_cost,
@@ -81,6 +85,8 @@ from reconciler.runtime.polling import Poller
 from reconciler.workspace.settings_from import note_settings_source
 from reconciler.workspace.specs import Specs
 from reconciler.workspace.workspace import Workspace
+
+_NOTHING_SENT: Mapping[Address, Collection[FieldPath]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +139,7 @@ def make_plan(
     only: Collection[Address] | None = None,
     *,
     scope: frozenset[Address] | None = None,
+    just_sent: Mapping[Address, Collection[FieldPath]] = _NOTHING_SENT,
 ) -> PlanResult:
     """Make the plan of a workspace by the steps above.
 
@@ -141,17 +148,21 @@ def make_plan(
     costs more reads: it is polled by its id before it counts as missing. Nothing out of scope is read by id.
 
     `scope` replaces the scope of the options. `only` does too, for the convergence check of these addresses after an
-    apply, which checks no policies and no limits.
+    apply, which checks no policies and no limits. `just_sent` are the fields that this apply has sent: another live
+    value of such a field was not kept by Fivetran, and is no difference.
 
     Raises `ReconcilerError` if a step refuses or the account cannot be read.
     """
     with workspace.specs.mask_errors():
-        result = _compute_plan(workspace, only, scope)
+        result = _compute_plan(workspace, only, scope, just_sent)
     return replace(result, plan=_mask_excerpts(result.plan, workspace.specs))
 
 
 def _compute_plan(
-    workspace: Workspace, only: Collection[Address] | None, scope: frozenset[Address] | None
+    workspace: Workspace,
+    only: Collection[Address] | None,
+    scope: frozenset[Address] | None,
+    just_sent: Mapping[Address, Collection[FieldPath]],
 ) -> PlanResult:
     clock, sender = workspace.settings.clock, workspace.sender
     started, requests_before = clock.monotonic(), sender.requests_sent
@@ -165,7 +176,8 @@ def _compute_plan(
         missing = _resolve_missing(workspace, inputs, view)  # 6
         deletion_planner = _build_deletion_planner(workspace, view, records)
         deletion_plan = _plan_deletions(workspace, deletion_planner, inputs, view)  # 7
-        operations = _plan_operations(workspace, inputs, view, missing.unplanned)  # 8
+        planner = _build_planner(workspace, inputs, just_sent)
+        operations = _plan_operations(workspace, planner, inputs, view, missing.unplanned)  # 8
         operations = _hold_unsettled_creates(workspace, operations, records)  # 9
         operations = describe_replaced_objects(operations, deletion_planner.describe_replaced)  # 10
     except ApiError as error:
@@ -199,7 +211,7 @@ def _build_result(
 ) -> PlanResult:
     """Give a plan its digest, and add all that an apply of it needs."""
     effects = build_effects(plan.changes, operations, live_groups)
-    digest = compute_digest(plan.account_id, effects.values(), inputs.digest_scope)
+    digest = compute_digest(plan.account_id, effects.values(), inputs.digest_scope, plan.unprotected)
     blockers = tuple(note_settings_source(plan.blockers, workspace.specs.project))
     return PlanResult(
         plan=replace(plan, blockers=blockers, digest=digest),
@@ -290,16 +302,30 @@ def _plan_deletions(
     return deletion_plan
 
 
-def _plan_operations(
-    workspace: Workspace, inputs: _PlanInput, view: AccountView, unplanned: Collection[Address]
-) -> dict[Address, PlannedOperation]:
-    """Plan every entry in scope that is not `unplanned`. Raises `ReconcilerError` with all refusals together."""
-    planner = Planner(
+def _build_planner(
+    workspace: Workspace, inputs: _PlanInput, just_sent: Mapping[Address, Collection[FieldPath]]
+) -> Planner:
+    stored = workspace.state.records
+    patterns = workspace.specs.project.content.protected
+    return Planner(
         workspace.registry.resolve,
         workspace.state.build_fingerprinter(),
         workspace.settings.compare_secrets,
         select_secrets(workspace.settings.resend, inputs.entries),
+        is_protected=lambda key: any(fnmatchcase(key, pattern) for pattern in patterns),
+        moved=list_moved_addresses(stored, apply_moves(stored, inputs.entries), inputs.entries),
+        just_sent=just_sent,
     )
+
+
+def _plan_operations(
+    workspace: Workspace,
+    planner: Planner,
+    inputs: _PlanInput,
+    view: AccountView,
+    unplanned: Collection[Address],
+) -> dict[Address, PlannedOperation]:
+    """Plan every entry in scope that is not `unplanned`. Raises `ReconcilerError` with all refusals together."""
     live = {GROUP: view.listing.groups, DESTINATION: view.details.found}
     operations = {}
     for desired in inputs.entries:
@@ -347,6 +373,11 @@ def _build_plan(
             *deletion_plan.notes,
             *(() if workspace.state.exists else warn_without_state(groups.values(), changes)),
             *inputs.scope.warnings,
+            *warn_of_facts(
+                [operations[address] for address in sorted(operations, key=get_entry_sort_key)],
+                deletion_plan.deletions,
+                inputs.records,
+            ),
             *warn_unfinished(specs.destinations, inputs.records, inputs.scope),
             *find_late_duplicates(specs.groups, inputs.records, groups, view.group_ids),
             *_warn_quota(workspace, operations, deletion_plan),

@@ -9,7 +9,7 @@ from reconciler.model.diagnostic import Diagnostic, Severity
 from reconciler.model.plan import Action, Change
 from reconciler.model.record import Record
 from reconciler.model.resource import Desired, Observed
-from reconciler.planning.planner import has_outstanding_tests
+from reconciler.planning.facts import has_outstanding_tests
 from reconciler.planning.targets import Scope
 
 

@@ -19,9 +19,9 @@ from reconciler.kinds.base import Kind
 from reconciler.kinds.destination import HEALTHY_STATUS, SERVICE, read_service
 from reconciler.kinds.registry import KINDS
 from reconciler.kinds.visibility import Masking
-from reconciler.model.address import Address
+from reconciler.model.address import GROUP, Address
 from reconciler.model.diagnostic import Diagnostic
-from reconciler.model.plan import Action, Change, Reason, Risk, SecretComparison
+from reconciler.model.plan import Action, Change, ChangeFacts, FieldValue, Reason, Risk, SecretComparison
 from reconciler.model.record import HIDDEN_LITERAL, NO_FINGERPRINT, Record
 from reconciler.model.record_transitions import (
     RecordUpdate,
@@ -30,7 +30,7 @@ from reconciler.model.record_transitions import (
     update_literal_fingerprint,
     update_secret_fingerprints,
 )
-from reconciler.model.resource import Desired, Observed, OnFailure
+from reconciler.model.resource import Desired, Observed
 from reconciler.model.value import (
     ExternalKey,
     FieldPath,
@@ -44,6 +44,12 @@ from reconciler.model.value import (
     is_secret,
 )
 from reconciler.planning.diff import Comparison, compare
+from reconciler.planning.facts import (
+    build_answers,
+    classify_protection,
+    find_undeclared_fields,
+    has_outstanding_tests,
+)
 from reconciler.planning.fields import (
     build_changed_fields,
     build_computed_fields,
@@ -53,6 +59,7 @@ from reconciler.planning.fields import (
     is_resolved_locally,
     list_applied_values,
     list_conflicting_applied_values,
+    list_live_values,
     list_unchanged_values,
 )
 from reconciler.planning.last_applied import LastApplied
@@ -61,6 +68,7 @@ from reconciler.secrets.fingerprint import Fingerprinter
 
 Resolve = Callable[[Reference, ValueShape], Any]
 
+_NO_FIELDS: Fields = {}
 _SHAPES = {FieldType.STRINGS: ValueShape.LIST, FieldType.OBJECT: ValueShape.OBJECT}
 
 
@@ -69,7 +77,8 @@ class PlannedOperation:
     """Change with the data to carry it out. Holds secrets, so it never leaves the process.
 
     `values` are the sent values; `declared` are all values that will be in effect then, in normal form and without
-    secrets. `record_update` is the content of the record once the change is in effect.
+    secrets. `record_update` is the content of the record once the change is in effect. `unkept` are fields that
+    Fivetran did not keep, with their live values as they may be shown.
     """
 
     desired: Desired
@@ -77,6 +86,7 @@ class PlannedOperation:
     values: Fields
     declared: Fields
     record_update: RecordUpdate
+    unkept: tuple[FieldValue, ...] = ()
 
     def get_hashable_value(self, path: FieldPath) -> Any:
         """Return a sent value for a hash: a hidden literal as the specs spell it."""
@@ -93,11 +103,17 @@ class _SentSecrets:
     resent: frozenset[FieldPath]
 
 
+def _protects_nothing(key: str) -> bool:
+    return False
+
+
 @dataclass(slots=True)
 class Planner:
     """Planner of one resource after the other; collects all refusals.
 
     `fingerprinter` is None without a key. `resend` are secrets that are sent even if their fingerprints match.
+    `is_protected` is about keys that the project file protects. `moved` has the former addresses of moved records.
+    `just_sent` are the fields that this run has sent, by address.
     """
 
     resolve: Resolve
@@ -105,6 +121,9 @@ class Planner:
     compares_secrets: bool = True
     resend: Collection[tuple[Address, FieldPath]] = ()
     diagnostics: list[Diagnostic] = field(default_factory=list)
+    is_protected: Callable[[str], bool] = _protects_nothing
+    moved: Mapping[Address, Address] = field(default_factory=dict)
+    just_sent: Mapping[Address, Collection[FieldPath]] = field(default_factory=dict)
 
     def plan_resource(
         self, desired: Desired, observed: Observed | None, record: Record | None
@@ -128,6 +147,7 @@ class Planner:
             depends_on=desired.depends_on,
             span=desired.span,
             applied=list_applied_values(kind, record, desired) if record is not None and record.id else (),
+            facts=ChangeFacts(moved_from=self.moved.get(desired.address)),
         )
         return self._build_operation(desired, masking, change, declared=declared, values=values, record=None)
 
@@ -139,7 +159,13 @@ class Planner:
         service = read_service(observed.fields)
         declared = self._resolve_comparable_fields(kind, desired, service)
         compared = {path: value for path, value in declared.items() if path not in desired.ignore_changes}
-        comparison = compare(kind, compared, observed.fields, LastApplied.of(record, self.fingerprinter))
+        comparison = compare(
+            kind,
+            compared,
+            observed.fields,
+            LastApplied.of(record, self.fingerprinter),
+            self.just_sent.get(desired.address, ()),
+        )
         masking = _build_masking(desired, declared.get(SERVICE, service))
         live_masking = _build_masking(desired, service)
         immutable = [path for path in comparison.changed if _is_immutable(kind, path, service)]
@@ -156,8 +182,8 @@ class Planner:
         stored = record.fingerprints if record else {}
         change = Change(
             address=desired.address,
-            action=_choose_action(desired, values, record),
-            reasons=_collect_reasons(desired, comparison, secrets.values, record),
+            action=_choose_action(desired, values, record, observed.status),
+            reasons=_collect_reasons(desired, comparison, secrets.values, record, observed.status),
             fields=fields,
             id=observed.id,
             depends_on=desired.depends_on,
@@ -171,10 +197,32 @@ class Planner:
             ),
             secrets=self._classify_secrets(desired, comparison, secrets, stored),
             applied=list_conflicting_applied_values(kind, record, desired, fields),
+            facts=ChangeFacts(
+                moved_from=self.moved.get(desired.address),
+                protection=classify_protection(
+                    record, is_declared=self._declares_protection(desired), sends_values=bool(values)
+                ),
+                undeclared=find_undeclared_fields(record, kind.normalize(declared), desired),
+                unkept=tuple(comparison.unkept),
+                setup_status=observed.status,
+            ),
         )
-        return self._build_operation(
-            desired, masking, change, declared=declared, values=values, record=record
+        operation = self._build_operation(
+            desired,
+            masking,
+            change,
+            declared=declared,
+            values=values,
+            record=record,
+            unkept=comparison.unkept,
         )
+        return replace(operation, unkept=list_live_values(live_masking, comparison.unkept))
+
+    def _declares_protection(self, desired: Desired) -> bool:
+        """Return whether the specs or the project file protect an entry. A pattern of the project file protects keys,
+        and each key has one group: its record has this protection."""
+        is_matched = desired.address.kind == GROUP and self.is_protected(desired.address.key)
+        return desired.protected or is_matched
 
     def _resolve_comparable_fields(
         self, kind: Kind, desired: Desired, service: str | None
@@ -223,8 +271,10 @@ class Planner:
         declared: Fields,
         values: Fields,
         record: Record | None,
+        unkept: Fields = _NO_FIELDS,
     ) -> PlannedOperation:
-        """Build the operation of a change, with the update of its record.
+        """Build the operation of a change, with the update of its record. `unkept` are the live values of fields that
+        Fivetran did not keep.
 
         Hidden literals are sent as secrets, so that they stay hidden in answers of the API too.
         """
@@ -241,6 +291,13 @@ class Planner:
             )
             for path, literal in literals.items()
         }
+        answers = build_answers(
+            {path: live for path, live in unkept.items() if path not in values},
+            desired,
+            masking,
+            record,
+            self.fingerprinter,
+        )
         return PlannedOperation(
             desired,
             replace(change, other_values=list_unchanged_values(desired, masking, declared, change)),
@@ -251,9 +308,13 @@ class Planner:
                     path: value for path, value in _strip_secrets(declared).items() if path not in literals
                 },
                 fingerprints=fingerprints,
-                protected=keeps_protection(record, is_declared=desired.protected, sends_values=bool(values)),
+                protected=keeps_protection(
+                    record, is_declared=self._declares_protection(desired), sends_values=bool(values)
+                ),
                 sent=frozenset(values),
                 has_tests=desired.setup_tests.run,
+                answers=answers.public,
+                answer_fingerprints=answers.fingerprints,
             ),
         )
 
@@ -439,6 +500,7 @@ class Planner:
             depends_on=desired.depends_on,
             span=desired.span,
             risk=Risk.REPLACES,
+            facts=ChangeFacts(moved_from=self.moved.get(desired.address), setup_status=observed.status),
         )
         values = {**declared, **kind.normalize(declared)}
         # No record: fingerprints and protection of the deleted destination do not hold for the new destination.
@@ -487,23 +549,23 @@ def _is_immutable(kind: Kind, path: FieldPath, service: str | None) -> bool:
     return catalogue_field is not None and catalogue_field.immutable
 
 
-def _choose_action(desired: Desired, values: Fields, record: Record | None) -> Action:
+def _choose_action(desired: Desired, values: Fields, record: Record | None, status: str) -> Action:
     if values:
         return Action.UPDATE
-    if has_outstanding_tests(desired, record):
+    if has_outstanding_tests(desired, record, status):
         return Action.VERIFY
     return Action.NO_OP if record is not None and record.id is not None else Action.ADOPT
 
 
 def _collect_reasons(
-    desired: Desired, comparison: Comparison, secrets: Fields, record: Record | None
+    desired: Desired, comparison: Comparison, secrets: Fields, record: Record | None, status: str
 ) -> tuple[Reason, ...]:
     reasons = {
         Reason.FIELDS_DIFFER: bool(comparison.changed),
         Reason.SECRETS_SENT: bool(secrets),
         Reason.NOT_REMEMBERED: record is None,
         Reason.INTERRUPTED: record is not None and record.intent is not None,
-        Reason.TESTS_OUTSTANDING: has_outstanding_tests(desired, record),
+        Reason.TESTS_OUTSTANDING: has_outstanding_tests(desired, record, status),
     }
     return tuple(reason for reason, holds in reasons.items() if holds)
 
@@ -511,12 +573,6 @@ def _collect_reasons(
 def _assess_risk(desired: Desired, observed: Observed, values: Fields) -> Risk:
     is_disruptive = bool(values) and desired.setup_tests.run and observed.status == HEALTHY_STATUS
     return Risk.INTERRUPTS_SYNCS if is_disruptive else Risk.IN_PLACE
-
-
-def has_outstanding_tests(desired: Desired, record: Record | None) -> bool:
-    """Return whether a resource that an earlier run wrote has not passed its required setup tests yet."""
-    tests = desired.setup_tests
-    return record is not None and record.unverified and tests.run and tests.on_failure is OnFailure.FAIL
 
 
 def _strip_secrets(fields: Fields) -> dict[FieldPath, Any]:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from reconciler.model.diagnostic import Diagnostic
-from reconciler.model.json_parts import serialize_live_object, serialize_unsettled
+from reconciler.model.json_parts import serialize_facts, serialize_live_object, serialize_unsettled
 from reconciler.model.plan import Action, Change, FieldChange, Plan, ScopeSummary, SecretComparison
 from reconciler.model.policy import PolicyResult
 from reconciler.model.value import FieldPath
@@ -38,11 +38,21 @@ def serialize_plan(plan: Plan) -> dict[str, Any]:
             for change in plan.effective
         ],
         "adopted": [
-            {"address": str(change.address), "id": change.id, "secrets": _serialize_secrets(change.secrets)}
+            {
+                "address": str(change.address),
+                "id": change.id,
+                "secrets": _serialize_secrets(change.secrets),
+                **serialize_facts(change),
+            }
             for change in plan.adopted
         ],
         "forgotten": [
-            {"address": str(change.address), "id": change.id, "live": serialize_live_object(change.live)}
+            {
+                "address": str(change.address),
+                "id": change.id,
+                "live": serialize_live_object(change.live),
+                **serialize_facts(change),
+            }
             for change in plan.forgotten
         ],
         "policies": serialize_policy_results(plan.judgements),
@@ -53,6 +63,7 @@ def serialize_plan(plan: Plan) -> dict[str, Any]:
                 "id": change.id,
                 "uncomparable": _serialize_paths(change.uncomparable),
                 "secrets": _serialize_secrets(change.secrets),
+                **serialize_facts(change),
             }
             for change in plan.changes
             if change.action is Action.NO_OP
@@ -124,6 +135,7 @@ def serialize_change(change: Change) -> dict[str, Any]:
         "depends_on": [str(address) for address in change.depends_on],
         "risk": str(change.risk),
         **serialize_unsettled(change),
+        **serialize_facts(change),
         "live": serialize_live_object(change.live),
         "span": serialize_span(change.span),
     }

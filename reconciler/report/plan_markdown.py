@@ -24,6 +24,7 @@ from reconciler.report.markdown import (
     make_paragraph,
     truncate_page,
 )
+from reconciler.report.plan_facts import Note, list_notes
 from reconciler.report.plan_summary import (
     RISK_TEXTS,
     UNTESTED,
@@ -59,7 +60,7 @@ def render_plan_markdown(
     details = [f"Account {format_code(format_account(plan))} · {format_coverage(plan)}"]
     details += ["", " · ".join(list_remarks(plan))] if list_remarks(plan) else []
     approval = (
-        f"Digest {format_code(plan.digest)}" if plan.effective else "Nothing would be sent to Fivetran."
+        f"Digest {format_code(plan.digest)}" if plan.needs_approval else "Nothing would be sent to Fivetran."
     )
     sections = [*_render_alerts(plan, read_line), *_render_changes(plan), *_render_untouched(plan)]
     return _fit_limit(make_paragraph(title, "", *details), make_paragraph(approval), sections, limit)
@@ -223,9 +224,18 @@ def _render_untouched(plan: Plan) -> Iterator[Section]:
         yield _render_list("found at Fivetran as declared; apply adopts them and sends nothing", plan.adopted)
     if plan.forgotten:
         yield _render_list("not managed any more; apply forgets them and sends nothing", plan.forgotten)
+    if notes := list_notes(plan):
+        rows = tuple(f"- {format_code(note.subject)}: {_format_note(note)}" for note in notes)
+        yield make_details(format_count(len(rows), "note"), Section(rows))
     if plan.unmanaged:
         names = tuple(f"- {format_code(group.name)} ({format_code(group.id)})" for group in plan.unmanaged)
         yield make_details(f"{format_count(len(names), 'group')} not managed, left alone", Section(names))
+
+
+def _format_note(note: Note) -> str:
+    """Format a note. Each text between backticks becomes inert code, since a field may have any name."""
+    parts = note.text.split("`")
+    return "".join(format_code(part) if number % 2 else part for number, part in enumerate(parts))
 
 
 def _render_list(title: str, changes: Iterable[Change]) -> Section:

@@ -93,7 +93,7 @@ def _prepare_record(data: Any) -> Any:
     if not isinstance(data, dict):
         return data
     prepared = dict(data)
-    for name in ("applied", "fingerprints"):
+    for name in _NESTED:
         if isinstance(data.get(name), dict):
             prepared[name] = _flatten(data[name])
     if "intent" in data:
@@ -114,11 +114,15 @@ def _prepare_intent(data: Any) -> Any:
 
 
 def _nest_record(record: Record, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-    return {
-        **dump(replace(record, applied={}, fingerprints={})),
-        "applied": _nest(record.applied),
-        "fingerprints": _nest(record.fingerprints),
-    }
+    empty: dict[str, Any] = {name: {} for name in _NESTED}
+    nested = {name: _nest(getattr(record, name)) for name in _NESTED}
+    data: dict[str, Any] = {**dump(replace(record, **empty)), **nested}
+    return {name: value for name, value in data.items() if value or name not in _LEFT_OUT_IF_EMPTY}
+
+
+_NESTED = ("applied", "fingerprints", "answers", "answer_fingerprints")
+_LEFT_OUT_IF_EMPTY = frozenset({"answers", "answer_fingerprints", "settled_status", "awaited_approvals"})
+"""Keys that an earlier release of this format does not read. It reads a record without them."""
 
 
 def _nest(fields: Mapping[FieldPath, Any]) -> dict[str, Any]:

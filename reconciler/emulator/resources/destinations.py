@@ -35,6 +35,7 @@ def list_all(account: Account, request: ApiRequest) -> Reply:
 
 def create(account: Account, request: ApiRequest) -> Reply:
     """Create a destination in a group that has none, and run its setup tests unless the request declines."""
+    request = replace(request, body=request_parsing.drop_unkept_fields(request.body, account.behaviour))
     group_id = request_parsing.require_text(request.body, "group_id")
     service = _require_creatable(request_parsing.require_text(request.body, "service"), account.behaviour)
     request_parsing.require_text(request.body, "time_zone_offset")
@@ -68,6 +69,7 @@ def update(account: Account, request: ApiRequest) -> Reply:
         for name, current in (("service", destination.service), ("group_id", destination.id)):
             if request.body.get(name, current) != current:
                 raise invalid_input(f"Field '{name}' is immutable")
+    request = replace(request, body=request_parsing.drop_unkept_fields(request.body, account.behaviour))
     settings = request_parsing.parse_settings(request.body, account.behaviour)
     config = request_parsing.merge_config(
         request.body,
