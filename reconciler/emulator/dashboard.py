@@ -42,7 +42,7 @@ class Dashboard:
         `fields` are fields of `Destination`, with values as the account keeps them: `config` has plain
         secrets and typed numbers. Without another `setup_status` the destination has passed its setup tests.
         """
-        status = {"setup_status": "connected", "connected_once": True}
+        status: dict[str, Any] = {"setup_status": "connected", "connected_once": True}
         with self._account.store.transaction():
             destinations.add(self._account, Destination(id=group_id, service=service, **status | fields))
             self._discard_effects(group_id)

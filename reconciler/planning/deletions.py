@@ -179,14 +179,15 @@ class DeletionPlanner:
                 yield self._note_protection(_build_deletion(entry, address, Action.FORGET, record, live))
 
     def _note_protection(self, deletion: PlannedDeletion) -> PlannedDeletion:
-        """Note that the record of a protected object is dropped. The protection of its group is that of the entry."""
+        """Note that a protected entry is no longer managed. Only a record loses its protection: the project file goes
+        on protecting the key."""
         address = deletion.change.address
         record = self.identity.records.get(address)
-        is_recorded = record is not None and record.protected
-        by_pattern = any(fnmatchcase(address.key, pattern) for pattern in self.protected)
-        if not is_recorded and not (by_pattern and address.kind == GROUP):
-            return deletion
-        facts = replace(deletion.change.facts, protection=ProtectionChange.LOST)
+        if any(fnmatchcase(address.key, pattern) for pattern in self.protected):
+            protection = ProtectionChange.KEPT if address.kind == GROUP else None
+        else:
+            protection = ProtectionChange.LOST if record is not None and record.protected else None
+        facts = replace(deletion.change.facts, protection=protection)
         return replace(deletion, change=replace(deletion.change, facts=facts))
 
     def _find_live(self, entry: RemovalEntry) -> _LiveTarget | None:

@@ -41,22 +41,22 @@ def _explain_lost_protection(operation: PlannedOperation) -> Diagnostic:
     desired = operation.desired
     return Diagnostic(
         "protection-lost",
-        f"{desired.address} was protected, and is no longer: after this apply it can be deleted",
+        f"{desired.address} loses its protection from deletion with this apply",
         span=desired.span,
         severity=Severity.WARNING,
         address=desired.address,
-        help="declare the protection again, in its `lifecycle:` or below `protected:` of the project file, to keep it",
+        help="to keep it, write `lifecycle: {protected: true}`, or its key below `protected:` of the project file",
     )
 
 
 def _explain_forgotten_protection(change: Change) -> Diagnostic:
     return Diagnostic(
         "protection-lost",
-        f"{change.address} is protected, and its protection ends, since it is no longer managed",
+        f"{change.address} is protected, and loses its protection with `forget: true`",
         span=change.span,
         severity=Severity.WARNING,
         address=change.address,
-        help="nothing is deleted; keep the entry in the specs to keep its protection",
+        help="this deletes nothing; to keep the protection, keep the entry in the specs",
     )
 
 

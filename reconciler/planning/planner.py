@@ -200,7 +200,7 @@ class Planner:
             facts=ChangeFacts(
                 moved_from=self.moved.get(desired.address),
                 protection=classify_protection(
-                    record, is_declared=self._declares_protection(desired), sends_values=bool(values)
+                    record, is_declared=self._declares_protection(desired, record), sends_values=bool(values)
                 ),
                 undeclared=find_undeclared_fields(record, kind.normalize(declared), desired),
                 unkept=tuple(comparison.unkept),
@@ -218,11 +218,15 @@ class Planner:
         )
         return replace(operation, unkept=list_live_values(live_masking, comparison.unkept))
 
-    def _declares_protection(self, desired: Desired) -> bool:
-        """Return whether the specs or the project file protect an entry. A pattern of the project file protects keys,
-        and each key has one group: its record has this protection."""
-        is_matched = desired.address.kind == GROUP and self.is_protected(desired.address.key)
-        return desired.protected or is_matched
+    def _declares_protection(self, desired: Desired, record: Record | None) -> bool:
+        """Return whether the spec or the project file protects an entry.
+
+        A pattern of the project file protects keys, and each key has one group: its record has this protection. The
+        pattern also keeps the protection that a destination has already, since nothing is lost as long as it matches.
+        """
+        if desired.protected or not self.is_protected(desired.address.key):
+            return desired.protected
+        return desired.address.kind == GROUP or (record is not None and record.protected)
 
     def _resolve_comparable_fields(
         self, kind: Kind, desired: Desired, service: str | None
@@ -309,7 +313,7 @@ class Planner:
                 },
                 fingerprints=fingerprints,
                 protected=keeps_protection(
-                    record, is_declared=self._declares_protection(desired), sends_values=bool(values)
+                    record, is_declared=self._declares_protection(desired, record), sends_values=bool(values)
                 ),
                 sent=frozenset(values),
                 has_tests=desired.setup_tests.run,

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from reconciler.model.plan import Change, Plan, ProtectionChange, Visibility
+from reconciler.model.plan import Action, Change, Plan, ProtectionChange, Visibility
 from reconciler.model.sanitize import escape
 from reconciler.model.value import FieldPath, format_path
 
@@ -64,13 +64,15 @@ def _list_change_notes(change: Change) -> Iterator[Note]:
         move = f"{facts.moved_from} -> {address}"
         yield Note(NoteKind.MOVED, move, "moved by `was:`; apply records the new address")
     if facts.protection is not None:
-        yield Note(NoteKind.PROTECTION, address, _PROTECTION_TEXTS[facts.protection])
+        is_forgotten = facts.protection is ProtectionChange.KEPT and change.action is Action.FORGET
+        text = _STILL_PROTECTED if is_forgotten else _PROTECTION_TEXTS[facts.protection]
+        yield Note(NoteKind.PROTECTION, address, text)
     if facts.undeclared:
         yield Note(NoteKind.UNDECLARED, address, _describe_undeclared(facts.undeclared))
     if change.unreadable:
         names = _join_fields(change.unreadable)
         yield Note(
-            NoteKind.REWRITTEN, address, f"{names} cannot be compared: Fivetran rewrites it or hides it"
+            NoteKind.REWRITTEN, address, f"{names} cannot be compared: Fivetran shows another value or none"
         )
     yield from _list_secret_notes(change)
 
@@ -84,25 +86,26 @@ def _list_secret_notes(change: Change) -> Iterator[Note]:
     fetched = [path for path in left if path in named]
     stored = [path for path in left if path not in named]
     if stored:
-        advice = f"`--resend-secret {change.address}` sends it again"
+        advice = f"`--resend-secret {change.address}` sends {'it' if len(stored) == 1 else 'them'}"
         yield Note(
-            NoteKind.SECRET,
-            str(change.address),
-            f"{_join_fields(stored)} cannot be compared with the value at Fivetran; {advice}",
+            NoteKind.SECRET, str(change.address), f"{_join_fields(stored)} cannot be compared; {advice}"
         )
     if fetched:
         yield Note(
             NoteKind.SECRET,
             str(change.address),
-            f"{_join_fields(fetched)} cannot be compared: Fivetran does not answer names in a secrets manager",
+            f"{_join_fields(fetched)} cannot be compared: Fivetran does not show names in a secrets manager",
         )
 
 
 _PROTECTION_TEXTS = {
     ProtectionChange.GAINED: "protected from now on",
     ProtectionChange.LOST: "no longer protected",
-    ProtectionChange.KEPT: "stays protected until an apply that changes nothing else in it",
+    ProtectionChange.KEPT: "stays protected until an apply changes nothing else in it",
 }
+
+
+_STILL_PROTECTED = "is protected, and the project file still protects its key from deletion"
 
 
 def _describe_undeclared(paths: tuple[FieldPath, ...]) -> str:
