@@ -173,22 +173,24 @@ class DeletionPlanner:
         live = None
         if entry.id in self.identity.groups:
             live = self._build_live_object(entry, self.identity.groups[entry.id])
-        for address in list_removed_addresses(entry):
-            record = self.identity.records.get(address)
-            if record is not None:
-                yield self._note_protection(_build_deletion(entry, address, Action.FORGET, record, live))
+        forgotten = [
+            (address, record)
+            for address in list_removed_addresses(entry)
+            if (record := self.identity.records.get(address)) is not None
+        ]
+        protection = self._classify_forgotten(entry.key, [record for _, record in forgotten])
+        for address, record in forgotten:
+            deletion = _build_deletion(entry, address, Action.FORGET, record, live)
+            facts = replace(deletion.change.facts, protection=protection)
+            yield replace(deletion, change=replace(deletion.change, facts=facts))
+            protection = None  # it is a fact about the entry, and noted once
 
-    def _note_protection(self, deletion: PlannedDeletion) -> PlannedDeletion:
-        """Note that a protected entry is no longer managed. Only a record loses its protection: the project file goes
-        on protecting the key."""
-        address = deletion.change.address
-        record = self.identity.records.get(address)
-        if any(fnmatchcase(address.key, pattern) for pattern in self.protected):
-            protection = ProtectionChange.KEPT if address.kind == GROUP else None
-        else:
-            protection = ProtectionChange.LOST if record is not None and record.protected else None
-        facts = replace(deletion.change.facts, protection=protection)
-        return replace(deletion, change=replace(deletion.change, facts=facts))
+    def _classify_forgotten(self, key: str, records: Iterable[Record]) -> ProtectionChange | None:
+        """Classify the protection of an entry that is no longer managed. Records lose their protection; the project file
+        goes on protecting the key."""
+        if any(fnmatchcase(key, pattern) for pattern in self.protected):
+            return ProtectionChange.KEPT
+        return ProtectionChange.LOST if any(record.protected for record in records) else None
 
     def _find_live(self, entry: RemovalEntry) -> _LiveTarget | None:
         """Find the existing objects of an entry; None if none exists.

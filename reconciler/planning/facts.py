@@ -14,7 +14,6 @@ from reconciler.kinds.visibility import Masking
 from reconciler.model.address import Address
 from reconciler.model.plan import ProtectionChange
 from reconciler.model.record import Record
-from reconciler.model.record_transitions import keeps_protection
 from reconciler.model.resource import Desired, OnFailure, Trust
 from reconciler.model.value import FieldPath, Fields, Secret
 from reconciler.secrets.fingerprint import Fingerprinter
@@ -32,15 +31,20 @@ def list_moved_addresses(
 
 
 def classify_protection(
-    record: Record | None, *, is_declared: bool, sends_values: bool
+    before: Iterable[Record | None], after: Iterable[bool], *, is_declared: bool
 ) -> ProtectionChange | None:
-    """Classify the change of the recorded protection. A new entry has no protection to change."""
-    if record is None or record.id is None or record.protected == is_declared:
+    """Classify the change of the protection of one entry: one protected record protects both of its objects.
+
+    `before` are the records of the entry, `after` says for each record whether it will be protected. A new entry has no
+    protection to change.
+    """
+    known = [record for record in before if record is not None and record.id is not None]
+    was_protected = any(record.protected for record in known)
+    if not known or was_protected == is_declared:
         return None
     if is_declared:
         return ProtectionChange.GAINED
-    is_kept = keeps_protection(record, is_declared=is_declared, sends_values=sends_values)
-    return ProtectionChange.KEPT if is_kept else ProtectionChange.LOST
+    return ProtectionChange.KEPT if any(after) else ProtectionChange.LOST
 
 
 def find_undeclared_fields(

@@ -33,7 +33,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from fnmatch import fnmatchcase
 
 from reconciler.api.errors import ApiError
 from reconciler.model.address import DESTINATION, GROUP, Address, get_entry_sort_key
@@ -72,6 +71,7 @@ from reconciler.planning.orphans import find_orphans
 from reconciler.planning.plan_warnings import warn_unfinished, warn_without_state
 from reconciler.planning.planner import PlannedOperation, Planner
 from reconciler.planning.policies import add_policy_results, evaluate_plan_policies
+from reconciler.planning.protection import build_protection_check, note_protection
 from reconciler.planning.refresh import AccountView
 from reconciler.planning.removal_identity import build_removal_identity
 from reconciler.planning.replacements import (
@@ -178,6 +178,7 @@ def _compute_plan(
         deletion_plan = _plan_deletions(workspace, deletion_planner, inputs, view)  # 7
         planner = _build_planner(workspace, inputs, just_sent)
         operations = _plan_operations(workspace, planner, inputs, view, missing.unplanned)  # 8
+        operations = note_protection(operations, records, planner.is_protected)
         operations = _hold_unsettled_creates(workspace, operations, records)  # 9
         operations = describe_replaced_objects(operations, deletion_planner.describe_replaced)  # 10
     except ApiError as error:
@@ -306,13 +307,12 @@ def _build_planner(
     workspace: Workspace, inputs: _PlanInput, just_sent: Mapping[Address, Collection[FieldPath]]
 ) -> Planner:
     stored = workspace.state.records
-    patterns = workspace.specs.project.content.protected
     return Planner(
         workspace.registry.resolve,
         workspace.state.build_fingerprinter(),
         workspace.settings.compare_secrets,
         select_secrets(workspace.settings.resend, inputs.entries),
-        is_protected=lambda key: any(fnmatchcase(key, pattern) for pattern in patterns),
+        is_protected=build_protection_check(workspace.specs.project.content.protected),
         moved=list_moved_addresses(stored, apply_moves(stored, inputs.entries), inputs.entries),
         just_sent=just_sent,
     )

@@ -19,7 +19,7 @@ from reconciler.kinds.base import Kind
 from reconciler.kinds.destination import HEALTHY_STATUS, SERVICE, read_service
 from reconciler.kinds.registry import KINDS
 from reconciler.kinds.visibility import Masking
-from reconciler.model.address import GROUP, Address
+from reconciler.model.address import Address
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.plan import Action, Change, ChangeFacts, FieldValue, Reason, Risk, SecretComparison
 from reconciler.model.record import HIDDEN_LITERAL, NO_FINGERPRINT, Record
@@ -46,7 +46,6 @@ from reconciler.model.value import (
 from reconciler.planning.diff import Comparison, compare
 from reconciler.planning.facts import (
     build_answers,
-    classify_protection,
     find_undeclared_fields,
     has_outstanding_tests,
 )
@@ -199,9 +198,6 @@ class Planner:
             applied=list_conflicting_applied_values(kind, record, desired, fields),
             facts=ChangeFacts(
                 moved_from=self.moved.get(desired.address),
-                protection=classify_protection(
-                    record, is_declared=self._declares_protection(desired, record), sends_values=bool(values)
-                ),
                 undeclared=find_undeclared_fields(record, kind.normalize(declared), desired),
                 unkept=tuple(comparison.unkept),
                 setup_status=observed.status,
@@ -217,16 +213,6 @@ class Planner:
             unkept=comparison.unkept,
         )
         return replace(operation, unkept=list_live_values(live_masking, comparison.unkept))
-
-    def _declares_protection(self, desired: Desired, record: Record | None) -> bool:
-        """Return whether the spec or the project file protects an entry.
-
-        A pattern of the project file protects keys, and each key has one group: its record has this protection. The
-        pattern also keeps the protection that a destination has already, since nothing is lost as long as it matches.
-        """
-        if desired.protected or not self.is_protected(desired.address.key):
-            return desired.protected
-        return desired.address.kind == GROUP or (record is not None and record.protected)
 
     def _resolve_comparable_fields(
         self, kind: Kind, desired: Desired, service: str | None
@@ -313,7 +299,9 @@ class Planner:
                 },
                 fingerprints=fingerprints,
                 protected=keeps_protection(
-                    record, is_declared=self._declares_protection(desired, record), sends_values=bool(values)
+                    record,
+                    is_declared=desired.protected or self.is_protected(desired.address.key),
+                    sends_values=bool(values),
                 ),
                 sent=frozenset(values),
                 has_tests=desired.setup_tests.run,
