@@ -186,8 +186,8 @@ class DeletionPlanner:
             protection = None  # it is a fact about the entry, and noted once
 
     def _classify_forgotten(self, key: str, records: Iterable[Record]) -> ProtectionChange | None:
-        """Classify the protection of an entry that is no longer managed. Records lose their protection; the project file
-        goes on protecting the key."""
+        """Classify the protection of an entry that is no longer managed. Records lose their protection; a pattern of
+        the project file goes on protecting the key."""
         if any(fnmatchcase(key, pattern) for pattern in self.protected):
             return ProtectionChange.KEPT
         return ProtectionChange.LOST if any(record.protected for record in records) else None
