@@ -10,6 +10,7 @@ from reconciler.model.address import DESTINATION, GROUP, Address
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.event import ConvergenceCheck
 from reconciler.model.outcome import Outcome
+from reconciler.model.record_transitions import record_answers
 from reconciler.model.value import FieldPath
 from reconciler.planning.pipeline import PlanResult, make_plan
 from reconciler.runtime.deadline import ShutdownDeadline
@@ -88,7 +89,4 @@ def _check(
 def _has_new_answers(planned: PlanResult, address: Address) -> bool:
     """Return whether the answers of Fivetran are not recorded yet."""
     record, update = planned.records.get(address), planned.operations[address].record_update
-    return record is not None and (record.answers, record.answer_fingerprints) != (
-        update.answers,
-        update.answer_fingerprints,
-    )
+    return record is not None and record_answers(record, update) != record

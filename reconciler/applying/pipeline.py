@@ -35,7 +35,7 @@ from reconciler.model.policy import PolicyStatus
 from reconciler.model.record import Exemption, Record
 from reconciler.model.record_transitions import record_answers
 from reconciler.model.removal import CompletedRemoval
-from reconciler.planning.fact_warnings import NOT_KEPT
+from reconciler.planning.fact_warnings import warn_unkept
 from reconciler.planning.pipeline import PlanResult
 from reconciler.planning.settling import find_unsettled
 from reconciler.workspace.project_state import ApprovedPlan
@@ -244,5 +244,6 @@ def _record_answers(workspace: Workspace, checked: ConvergenceResult) -> list[Di
         )
     except ReconcilerError as error:
         return list(error.diagnostics)
-    warnings = [finding for finding in planned.plan.warnings if finding.code == NOT_KEPT]
+    with workspace.specs.mask_errors():
+        warnings = workspace.specs.mask_excerpts(warn_unkept(planned.operations.values()))
     return [*warnings, *_close_state(workspace)]

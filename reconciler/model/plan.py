@@ -326,7 +326,7 @@ class Plan:
         return tuple(change for change in self.changes if change.action is Action.FORGET)
 
     @property
-    def moved(self) -> tuple[Change, ...]:
+    def moves(self) -> tuple[Change, ...]:
         """Entries whose record moves to a new address; no request is sent for the move."""
         return tuple(change for change in self.changes if change.facts.moved_from is not None)
 

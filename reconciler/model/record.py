@@ -43,6 +43,18 @@ class Intent:
 
 
 @dataclass(frozen=True, slots=True)
+class Answers:
+    """Values that Fivetran answered in place of the sent values: public values in clear, None for a field that it left
+    out, and fingerprints of other values."""
+
+    public: Mapping[FieldPath, Any] = field(default_factory=dict)
+    fingerprints: Mapping[FieldPath, str] = field(default_factory=dict)
+
+
+NO_ANSWERS = Answers()
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """Record of one address.
 

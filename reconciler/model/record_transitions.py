@@ -43,7 +43,7 @@ from reconciler.model.address import GROUP, Address
 from reconciler.model.instant import Instant
 from reconciler.model.outcome import Status
 from reconciler.model.plan import Action
-from reconciler.model.record import HIDDEN_LITERAL, NO_FINGERPRINT, Intent, Record, is_fingerprint
+from reconciler.model.record import HIDDEN_LITERAL, NO_ANSWERS, NO_FINGERPRINT, Answers, Intent, Record, is_fingerprint
 from reconciler.model.resource import Desired
 from reconciler.model.value import FieldPath, Fields
 
@@ -53,8 +53,8 @@ class RecordUpdate:
     """Content of the record of one entry once the change of the entry is in effect.
 
     `applied` are declared values in normal form that may be stored in clear, `fingerprints` stand for the other values.
-    `sent` are the paths whose values the call sends. `has_tests` says that setup tests follow the call. `answers` and
-    `answer_fingerprints` are about fields that Fivetran did not keep and that the call does not send again.
+    `sent` are the paths whose values the call sends. `has_tests` says that setup tests follow the call. `answers` are
+    about fields that Fivetran did not keep and that the call does not send again.
     """
 
     applied: Mapping[FieldPath, Any] = field(default_factory=dict)
@@ -62,8 +62,7 @@ class RecordUpdate:
     protected: bool = False
     sent: Collection[FieldPath] = ()
     has_tests: bool = False
-    answers: Mapping[FieldPath, Any] = field(default_factory=dict)
-    answer_fingerprints: Mapping[FieldPath, str] = field(default_factory=dict)
+    answers: Answers = NO_ANSWERS
 
 
 # Reading a state
@@ -187,8 +186,8 @@ def adopt(record: Record | None, id: str | None, update: RecordUpdate, at: str) 
         protected=update.protected,
         intent=None,
         applied_at=at,
-        answers=update.answers,
-        answer_fingerprints=update.answer_fingerprints,
+        answers=update.answers.public,
+        answer_fingerprints=update.answers.fingerprints,
     )
 
 
@@ -280,8 +279,8 @@ def complete_change(intended: Record | None, id: str, update: RecordUpdate, at: 
         unverified=update.has_tests,
         applied_at=at,
         earlier=known.earlier,
-        answers=update.answers,
-        answer_fingerprints=update.answer_fingerprints,
+        answers=update.answers.public,
+        answer_fingerprints=update.answers.fingerprints,
         settled_status=known.settled_status,
         awaited_approvals=known.awaited_approvals,
     )
@@ -338,7 +337,7 @@ def conclude_run(
 def record_answers(record: Record, update: RecordUpdate) -> Record:
     """Build the record of an object after the check of an apply, with the answers of Fivetran that differ from the sent
     values. An answer that agrees by now is dropped."""
-    return replace(record, answers=update.answers, answer_fingerprints=update.answer_fingerprints)
+    return replace(record, answers=update.answers.public, answer_fingerprints=update.answers.fingerprints)
 
 
 # Requests without an answer

@@ -15,7 +15,6 @@ from reconciler.model.value import format_path
 from reconciler.planning.deletions import PlannedDeletion
 from reconciler.planning.planner import PlannedOperation
 
-NOT_KEPT = "not-kept"
 _TESTED_NOW = frozenset({Action.CREATE, Action.REPLACE, Action.VERIFY})
 
 
@@ -31,10 +30,16 @@ def warn_of_facts(
             yield _explain_lost_protection(operation)
         if is_unhealthy(change.facts.setup_status) and change.action not in _TESTED_NOW:
             yield _explain_unhealthy(operation, record)
-        yield from (_explain_unkept(operation.desired, unkept) for unkept in operation.unkept)
+        yield from warn_unkept([operation])
     for deletion in deletions:
         if deletion.change.facts.protection is ProtectionChange.LOST:
             yield _explain_forgotten_protection(deletion.change)
+
+
+def warn_unkept(operations: Iterable[PlannedOperation]) -> Iterator[Diagnostic]:
+    """Warn of the fields that Fivetran did not keep."""
+    for operation in operations:
+        yield from (_explain_unkept(operation.desired, unkept) for unkept in operation.unkept)
 
 
 def _explain_lost_protection(operation: PlannedOperation) -> Diagnostic:
@@ -113,7 +118,7 @@ def _explain_unkept(desired: Desired, unkept: FieldValue) -> Diagnostic:
     else:
         answer = f"it answers `{unkept.value}`"
     return Diagnostic(
-        NOT_KEPT,
+        "not-kept",
         f"`{format_path(unkept.path)}` of {desired.address} was sent, and Fivetran did not keep it: {answer}",
         span=desired.spans.get(unkept.path, desired.span),
         severity=Severity.WARNING,

@@ -6,14 +6,12 @@ A plan shows these facts, and no fact makes a change: a plan with facts only has
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
 
 from reconciler.kinds.destination import UNTESTED_STATUS, is_unhealthy
 from reconciler.kinds.visibility import Masking
 from reconciler.model.address import Address
 from reconciler.model.plan import ProtectionChange
-from reconciler.model.record import Record
+from reconciler.model.record import Answers, Record
 from reconciler.model.resource import Desired, OnFailure, Trust
 from reconciler.model.value import FieldPath, Fields, Secret
 from reconciler.secrets.fingerprint import Fingerprinter
@@ -64,14 +62,6 @@ def find_undeclared_fields(
         for path in dict.fromkeys([*paths, *record.fingerprints])
         if path not in declared and path not in desired.fields
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Answers:
-    """What Fivetran answered in place of the sent values: public values in clear, and fingerprints of other values."""
-
-    public: Mapping[FieldPath, Any] = field(default_factory=dict)
-    fingerprints: Mapping[FieldPath, str] = field(default_factory=dict)
 
 
 def build_answers(

@@ -305,8 +305,7 @@ class Planner:
                 ),
                 sent=frozenset(values),
                 has_tests=desired.setup_tests.run,
-                answers=answers.public,
-                answer_fingerprints=answers.fingerprints,
+                answers=answers,
             ),
         )
 

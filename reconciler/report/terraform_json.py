@@ -79,7 +79,7 @@ def build_terraform_plan(plan: Plan, at: datetime, extra: Mapping[str, Any]) -> 
     ids = {change.address: change.id for change in plan.changes}
     views = [(change, view_before(change), view_after(change, ids)) for change in plan.changes]
     drifted = [_build_drift(change) for change in plan.drifted]
-    is_applyable = bool(plan.effective or plan.adopted or plan.forgotten or plan.moved)
+    is_applyable = bool(plan.effective or plan.adopted or plan.forgotten or plan.moves)
     return {
         "format_version": FORMAT_VERSION,
         "terraform_version": TERRAFORM_VERSION,

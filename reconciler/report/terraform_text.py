@@ -142,7 +142,7 @@ def _render_legend(changes: Iterable[Change]) -> str:
 
 def _format_counts(plan: Plan) -> str:
     """Format the counts. An object that is only recorded counts as imported, as in Terraform."""
-    if not (plan.effective or plan.adopted or plan.forgotten or plan.moved or plan.gone_or_hidden):
+    if not (plan.effective or plan.adopted or plan.forgotten or plan.moves or plan.gone_or_hidden):
         return NO_CHANGES
     add, change, destroy = count_changes(plan)
     imported = sum(map(is_imported, plan.changes))

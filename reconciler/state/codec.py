@@ -33,6 +33,9 @@ from reconciler.model.value import FieldPath
 FORMAT: Final = 2
 """Format 1 has no removals, and no times of requests. It is still read. A release that only knows format 1
 reports a state of format 2 as newer, and not as damaged."""
+EXTENDED_FORMAT: Final = 3
+"""Format 3 has the keys of `_LEFT_OUT_IF_EMPTY`. A snapshot without any of these keys is written in format 2, so that
+releases that only know format 2 can read it."""
 
 JournalValue: TypeAlias = Record | CompletedRemoval | None
 """The new record of an address; the removal that dropped the record; or None for a record that was dropped without a
@@ -145,7 +148,7 @@ def _flatten(nested: Mapping[str, Any]) -> dict[FieldPath, Any]:
     return flat
 
 
-_Format: TypeAlias = Literal[1, 2]
+_Format: TypeAlias = Literal[1, 2, 3]
 _Time: TypeAlias = Annotated[AwareDatetime, AfterValidator(_check_time)]
 _StoredRecord: TypeAlias = Annotated[
     Record,
@@ -195,7 +198,11 @@ class HeadDocument(_StrictDocument):
 
 def encode_state(state: State) -> bytes:
     """Encode a snapshot as canonical JSON: sorted keys, two spaces, a final newline."""
+    is_extended = any(
+        getattr(record, name) for record in state.records.values() for name in _LEFT_OUT_IF_EMPTY
+    )
     document = StateDocument(
+        format=EXTENDED_FORMAT if is_extended else FORMAT,
         lineage=state.lineage,
         serial=state.serial,
         account_id=state.account_id,
@@ -212,8 +219,8 @@ def encode_state(state: State) -> bytes:
 def decode_state(content: bytes) -> State:
     """Decode a snapshot. Raises DamagedStateError, NewerStateError."""
     data = _parse_json(content)
-    if isinstance(data, dict) and isinstance(data.get("format"), int) and data["format"] > FORMAT:
-        raise NewerStateError(f"its format is {data['format']}, this version knows {FORMAT}")
+    if isinstance(data, dict) and isinstance(data.get("format"), int) and data["format"] > EXTENDED_FORMAT:
+        raise NewerStateError(f"its format is {data['format']}, this version knows {EXTENDED_FORMAT}")
     document = _validate(StateDocument, data)
     fields = {name: value for name, value in document if name not in ("format", "records")}
     records = {parse_address(text): record for text, record in document.records.items()}

@@ -13,7 +13,7 @@ from reconciler.model.address import DESTINATION, GROUP, Address
 from reconciler.model.instant import Instant
 from reconciler.model.outcome import Status
 from reconciler.model.plan import Action
-from reconciler.model.record import HIDDEN_LITERAL, NO_FINGERPRINT, Intent, Record
+from reconciler.model.record import HIDDEN_LITERAL, NO_FINGERPRINT, Answers, Intent, Record
 from reconciler.model.record_transitions import (
     RecordUpdate,
     adopt,
@@ -327,7 +327,7 @@ TABLE = [
         complete_change(
             replace(KNOWN, settled_status="incomplete", awaited_approvals=("certificate",)),
             "decent_dropsy",
-            replace(UNTESTED, answers={PORT: 1}),
+            replace(UNTESTED, answers=Answers({PORT: 1})),
             AT,
         ),
         replace(
@@ -353,7 +353,9 @@ TABLE = [
     ),
     Transition(
         "after the check",
-        record_answers(replace(KNOWN, answers={HOST: "other"}), replace(UPDATE, answers={PORT: None})),
+        record_answers(
+            replace(KNOWN, answers={HOST: "other"}), replace(UPDATE, answers=Answers({PORT: None}))
+        ),
         replace(KNOWN, answers={PORT: None}),
     ),
     Transition(
