@@ -43,7 +43,15 @@ from reconciler.model.address import GROUP, Address
 from reconciler.model.instant import Instant
 from reconciler.model.outcome import Status
 from reconciler.model.plan import Action
-from reconciler.model.record import HIDDEN_LITERAL, NO_ANSWERS, NO_FINGERPRINT, Answers, Intent, Record, is_fingerprint
+from reconciler.model.record import (
+    HIDDEN_LITERAL,
+    NO_ANSWERS,
+    NO_FINGERPRINT,
+    Answers,
+    Intent,
+    Record,
+    is_fingerprint,
+)
 from reconciler.model.resource import Desired
 from reconciler.model.value import FieldPath, Fields
 
