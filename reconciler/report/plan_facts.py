@@ -25,11 +25,18 @@ class NoteKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A fact about `subject`, an address or a move, as a text of one line without the end of a sentence."""
+    """A fact about `subject`, an address or a move. `text` follows the names of `fields`; only these names may have any
+    characters."""
 
     kind: NoteKind
     subject: str
     text: str
+    fields: tuple[str, ...] = ()
+
+    def format(self) -> str:
+        """Format the fields and the text on one line."""
+        names = ", ".join(f"`{escape(name)}`" for name in self.fields)
+        return f"{names} {self.text}" if names else self.text
 
 
 def list_notes(plan: Plan) -> tuple[Note, ...]:
@@ -68,36 +75,32 @@ def _list_change_notes(change: Change) -> Iterator[Note]:
         text = _STILL_PROTECTED if is_forgotten else _PROTECTION_TEXTS[facts.protection]
         yield Note(NoteKind.PROTECTION, address, text)
     if facts.undeclared:
-        yield Note(NoteKind.UNDECLARED, address, _describe_undeclared(facts.undeclared))
+        is_one = len(facts.undeclared) == 1
+        text = f"{'is' if is_one else 'are'} no longer declared and {_STAYS if is_one else _STAY}"
+        yield Note(NoteKind.UNDECLARED, address, text, _name_fields(facts.undeclared))
     if change.unreadable:
-        names = _join_fields(change.unreadable)
-        yield Note(
-            NoteKind.REWRITTEN, address, f"{names} cannot be compared: Fivetran shows another value or none"
-        )
+        text = "cannot be compared: Fivetran shows another value or none"
+        yield Note(NoteKind.REWRITTEN, address, text, _name_fields(change.unreadable))
     yield from _list_secret_notes(change)
 
 
 def _list_secret_notes(change: Change) -> Iterator[Note]:
     """List the secrets that cannot be compared and that the change does not send. A secret that Fivetran fetches from a
     secrets manager is shown by its name, and cannot be sent again."""
-    sent = {field.path for field in change.fields}
+    address, sent = str(change.address), {field.path for field in change.fields}
     left = [path for path in change.secrets.uncomparable if path not in sent]
     named = {value.path for value in change.other_values if value.shown is Visibility.CLEAR}
     fetched = [path for path in left if path in named]
     stored = [path for path in left if path not in named]
     if stored:
-        advice = f"`--resend-secret {change.address}` sends {'it' if len(stored) == 1 else 'them'}"
-        yield Note(
-            NoteKind.SECRET, str(change.address), f"{_join_fields(stored)} cannot be compared; {advice}"
-        )
+        advice = f"`--resend-secret {address}` sends {'it' if len(stored) == 1 else 'them'}"
+        yield Note(NoteKind.SECRET, address, f"cannot be compared; {advice}", _name_fields(stored))
     if fetched:
-        yield Note(
-            NoteKind.SECRET,
-            str(change.address),
-            f"{_join_fields(fetched)} cannot be compared: Fivetran does not show names in a secrets manager",
-        )
+        text = "cannot be compared: Fivetran does not show names in a secrets manager"
+        yield Note(NoteKind.SECRET, address, text, _name_fields(fetched))
 
 
+_STAYS, _STAY = "stays as it is", "stay as they are"
 _PROTECTION_TEXTS = {
     ProtectionChange.GAINED: "protected from now on",
     ProtectionChange.LOST: "no longer protected",
@@ -108,11 +111,5 @@ _PROTECTION_TEXTS = {
 _STILL_PROTECTED = "is protected, and the project file still protects its key from deletion"
 
 
-def _describe_undeclared(paths: tuple[FieldPath, ...]) -> str:
-    if len(paths) == 1:
-        return f"{_join_fields(paths)} is no longer declared and stays as it is"
-    return f"{_join_fields(paths)} are no longer declared and stay as they are"
-
-
-def _join_fields(paths: Iterable[FieldPath]) -> str:
-    return ", ".join(f"`{escape(format_path(path))}`" for path in paths)
+def _name_fields(paths: Iterable[FieldPath]) -> tuple[str, ...]:
+    return tuple(map(format_path, paths))

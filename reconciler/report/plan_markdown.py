@@ -233,9 +233,7 @@ def _render_untouched(plan: Plan) -> Iterator[Section]:
 
 
 def _format_note(note: Note) -> str:
-    """Format a note. Each text between backticks becomes inert code, since a field may have any name."""
-    parts = note.text.split("`")
-    return "".join(format_code(part) if number % 2 else part for number, part in enumerate(parts))
+    return " ".join([*([", ".join(map(format_code, note.fields))] if note.fields else []), note.text])
 
 
 def _render_list(title: str, changes: Iterable[Change]) -> Section:

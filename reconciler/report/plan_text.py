@@ -179,7 +179,7 @@ def _render_notes(notes: Sequence[Note], detail: Detail) -> Text:
     """Render the facts that need no request, each on a line."""
     shown, left_out = (notes, 0) if detail is Detail.EVERYTHING else limit_notes(notes)
     width = max(len(note.subject) for note in shown)
-    rows = [Text(f"  {note.subject:<{width}}  {note.text}") for note in shown]
+    rows = [Text(f"  {note.subject:<{width}}  {note.format()}") for note in shown]
     more = [Text(f"  and {left_out:,} more; `--verbose` names all", QUIET)] if left_out else []
     return join_lines([Text("Notes:"), *rows, *more])
 

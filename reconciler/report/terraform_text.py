@@ -161,7 +161,7 @@ def _render_remarks(plan: Plan) -> Iterator[str]:
             suffix = f": {format_identified_object(change)}" if change.live is not None else ""
             yield f"  {escape(str(change.address))}: {RISK_TEXTS[change.risk]}{suffix}"
     for note in list_notes(plan):
-        yield f"  {note.subject}: {note.text}"
+        yield f"  {note.subject}: {note.format()}"
     if plan.unmanaged:
         yield f"  {format_count(len(plan.unmanaged), 'group')} not managed, left alone"
     if plan.blockers:

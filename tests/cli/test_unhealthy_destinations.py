@@ -78,6 +78,7 @@ def stuck(project: Project) -> Iterator[TestedProject]:
         yield TestedProject(project, server)
 
 
+@pytest.mark.sampled(every=3)
 @pytest.mark.parametrize("status", ["incomplete", "broken"])
 @pytest.mark.parametrize("on_failure", ["fail", "warn", "ignore"])
 def test_an_adopted_destination_that_is_unhealthy_is_tested_once(
@@ -140,6 +141,7 @@ def test_failed_tests_are_not_forgotten_with_the_state(tested: TestedProject, on
     assert tested.plan_actions() == {"adopt": 1, "verify": 1}
 
 
+@pytest.mark.sampled(every=3)
 @pytest.mark.parametrize("on_failure", ["fail", "warn", "ignore"])
 def test_granted_trust_plans_the_approval(tested: TestedProject, on_failure: str) -> None:
     tested.write_settings()
@@ -166,6 +168,7 @@ def test_a_destination_that_broke_later_is_named_and_not_tested(tested: TestedPr
     assert tested.list_apply_writes() == []
 
 
+@pytest.mark.sampled(every=3)
 @pytest.mark.parametrize("on_failure", ["fail", "warn", "ignore"])
 def test_a_status_that_stays_although_tests_pass_leads_to_no_loop(
     stuck: TestedProject, on_failure: str
