@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from reconciler.model.redaction import Redactor
 from reconciler.model.value import MASKED_IN_OUTPUT, Secret, format_path
 
 MAX_DEPTH = 64
@@ -98,7 +99,7 @@ def _iterate_texts(value: Any) -> Iterator[str]:
 
 
 def redact(text: Any, clear_texts: Iterable[str]) -> Any:
-    """Redact the secrets of a request from an API message, in case the server quotes them.
+    """Redact the secrets of a request from an API message, in case the server quotes them as they are.
 
     Very short secrets stay, since their letters occur in ordinary words.
     """
@@ -109,6 +110,27 @@ def redact(text: Any, clear_texts: Iterable[str]) -> Any:
         if len(secret) >= MIN_REDACTED_LENGTH:
             text = text.replace(secret, MASKED_IN_OUTPUT)
     return text
+
+
+def redact_setup_tests(data: Any, redactor: Redactor, clear_texts: Iterable[str]) -> Any:
+    """Redact known secrets from the setup tests of a response. All other data decides, so it stays as it is."""
+    if not isinstance(data, dict) or not isinstance(data.get("setup_tests"), list):
+        return data
+    return {
+        **data,
+        "setup_tests": [_redact_test(test, redactor, clear_texts) for test in data["setup_tests"]],
+    }
+
+
+def _redact_test(test: Any, redactor: Redactor, clear_texts: Iterable[str]) -> Any:
+    redacted = redactor.redact_all(test)
+    if not isinstance(redacted, dict):
+        return redacted
+    return (
+        {**redacted, "message": redact(redacted["message"], clear_texts)}
+        if "message" in redacted
+        else redacted
+    )
 
 
 def decode(body: bytes) -> Any:

@@ -23,8 +23,9 @@ from requests.adapters import BaseAdapter
 from urllib3.exceptions import HTTPError
 
 from reconciler import __version__
-from reconciler.api.body import DecodeError, EncodeError, decode, encode, redact
+from reconciler.api.body import DecodeError, EncodeError, decode, encode, redact, redact_setup_tests
 from reconciler.api.errors import (
+    MAX_MESSAGE_LENGTH,
     MAX_NAME_LENGTH,
     READ_METHODS,
     ApiError,
@@ -43,6 +44,7 @@ from reconciler.api.responses import SUCCESS_CODES, Envelope
 from reconciler.api.server_clock import ServerClock
 from reconciler.api.transport_errors import describe
 from reconciler.model.clock import Clock
+from reconciler.model.redaction import Redactor
 from reconciler.model.value import Secret
 from reconciler.runtime.endpoint import resolve_endpoint
 from reconciler.runtime.http import CallDeadline, DeadlineAdapter, root_cause, use_deadline
@@ -50,6 +52,7 @@ from reconciler.runtime.http import CallDeadline, DeadlineAdapter, root_cause, u
 JSON_MEDIA_TYPE = "application/json"
 REQUEST_ID_HEADERS = ("X-Request-Id", "X-Fivetran-Request-Id", "X-Correlation-Id", "CF-RAY")
 _CHUNK_SIZE = 16 * 1024
+_MAX_REDACTED_LENGTH = 100_000  # far more than is shown, so that no secret is cut in two where it is shown
 
 
 class TimeoutClass(Enum):
@@ -113,7 +116,8 @@ class Transport:
 
     `environ` has proxy and CA settings (see `resolve_endpoint`). `adapter` replaces the network (see
     `wsgi_adapter.WsgiAdapter`) and must be safe for threads itself. `max_response_bytes` bounds uncompressed
-    responses. Raises ReconcilerError for an unusable address or unusable settings.
+    responses. `redactor` gets the credentials and the sent secrets, and redacts the texts of responses. Raises
+    ReconcilerError for an unusable address or unusable settings.
     """
 
     def __init__(
@@ -126,6 +130,7 @@ class Transport:
         adapter: BaseAdapter | None = None,
         timeouts: Timeouts = Timeouts(),
         max_response_bytes: int = 64 * 1024 * 1024,
+        redactor: Redactor | None = None,
     ) -> None:
         self.server_clock = ServerClock(clock)
         self._endpoint = resolve_endpoint(base_url, environ)
@@ -134,6 +139,8 @@ class Transport:
         self._adapter = adapter
         self._timeouts = timeouts
         self._max_response_bytes = max_response_bytes
+        self._redactor = redactor or Redactor()
+        self._add_credentials()
         self._thread_local = threading.local()
         self._lock = threading.Lock()
         self._adapters: list[DeadlineAdapter] = []
@@ -194,6 +201,7 @@ class Transport:
                 content = encode(request.body, clear_texts)
             except EncodeError as error:
                 problem = str(error)
+        self._redactor.add(tuple(clear_texts))
         if problem:
             raise InvalidRequestError(replace(exchange, message=sanitize(problem)))
         query = f"?{urlencode(request.query)}" if request.query else ""
@@ -205,6 +213,13 @@ class Transport:
         pair = f"{key.reveal()}:{secret.reveal()}"
         # surrogateescape restores bytes of environment variables that are not UTF-8.
         return "Basic " + b64encode(pair.encode("utf-8", "surrogateescape")).decode("ascii")
+
+    def _add_credentials(self) -> None:
+        """Add the credentials to the known secrets: alone, as a pair, and as they are sent."""
+        key, secret = (str(part.reveal()) for part in self._credentials)
+        header = self._build_authorization().removeprefix("Basic ")
+        for text in (key, secret, f"{key}:{secret}", header):
+            self._redactor.add(text, is_credential=True)
 
     def _create_deadline(self, request: Request) -> CallDeadline:
         read, total = self._timeouts.read, self._timeouts.total
@@ -272,7 +287,7 @@ class Transport:
         exchange = replace(
             exchange,
             status=response.status_code,
-            request_id=_find_request_id(response.headers),
+            request_id=self._find_request_id(response.headers),
             retry_after=retry_after,
             remaining=parse_count(response.headers.get("X-Rate-Limit-Remaining")),
         )
@@ -294,15 +309,32 @@ class Transport:
             return InvalidResponseError(failed_exchange) if is_success else error_for_status(failed_exchange)
         exchange = replace(
             exchange,
-            code=sanitize(envelope.code, MAX_NAME_LENGTH),
-            message=sanitize(redact(envelope.message, clear_texts)),
+            code=self._sanitize(envelope.code, MAX_NAME_LENGTH),
+            # The short secrets of this request are redacted too, which a document could not do without.
+            message=self._sanitize(redact(envelope.message, clear_texts)),
         )
         if not is_success:
             return error_for_status(exchange)
         return (
-            Response(exchange, envelope.data)
+            Response(exchange, redact_setup_tests(envelope.data, self._redactor, clear_texts))
             if envelope.code in SUCCESS_CODES
             else InvalidResponseError(exchange)
+        )
+
+    def _sanitize(self, text: Any, max_length: int = MAX_MESSAGE_LENGTH) -> str:
+        """Redact and sanitize a text of the server, in this order: a secret that is cut is not recognised."""
+        return sanitize(
+            self._redactor.redact(text[:_MAX_REDACTED_LENGTH]) if isinstance(text, str) else text, max_length
+        )
+
+    def _find_request_id(self, headers: Mapping[str, str]) -> str:
+        return next(
+            (
+                self._sanitize(headers[name], MAX_NAME_LENGTH)
+                for name in REQUEST_ID_HEADERS
+                if name in headers
+            ),
+            "",
         )
 
     def _read_content(self, response: requests.Response) -> bytes:
@@ -313,12 +345,6 @@ class Transport:
             if len(content) > self._max_response_bytes:
                 raise DecodeError("too large")
         return bytes(content)
-
-
-def _find_request_id(headers: Mapping[str, str]) -> str:
-    return next(
-        (sanitize(headers[name], MAX_NAME_LENGTH) for name in REQUEST_ID_HEADERS if name in headers), ""
-    )
 
 
 def _describe_decode_failure(error: Exception) -> str:

@@ -1,7 +1,7 @@
 """Apply a plan.
 
-1. Open the state for writing, and record everything that needs no call (`_open_state`).
-2. Record the intent of each change, before the first call (`records.build_intents`).
+1. Open the state for writing, and collect the records of everything that needs no call (`_open_state`).
+2. Write these records and the intent of each change, before the first call (`records.build_intents`).
 3. Execute the plan (`executor`), which records each result.
 4. Take back the intents of changes without an effect, and end approved plans that are in effect (`_settle_state`).
 5. Close the state (`_close_state`).
@@ -37,7 +37,9 @@ from reconciler.model.record_transitions import record_answers
 from reconciler.model.removal import CompletedRemoval
 from reconciler.planning.fact_warnings import warn_unkept
 from reconciler.planning.pipeline import PlanResult
+from reconciler.planning.redaction import redact_diagnostics
 from reconciler.planning.settling import find_unsettled
+from reconciler.state.codec import JournalValue
 from reconciler.workspace.project_state import ApprovedPlan
 from reconciler.workspace.workspace import Workspace
 
@@ -54,9 +56,10 @@ def apply_plan(
     """
     clock, sender = workspace.settings.clock, workspace.sender
     started, requests_before, retries_before = clock.monotonic(), sender.requests_sent, sender.retry_count
-    _open_state(workspace, planned, approved, _collect_exemptions(workspace, planned.plan))
+    opening = _open_state(workspace, planned, approved, _collect_exemptions(workspace, planned.plan))
     intents = build_intents(planned, workspace.now())
-    workspace.state.persist(select_writable_intents(intents, planned.records).items())
+    # In one write: the place of a state may limit the rate of writes.
+    workspace.state.persist([*opening.items(), *select_writable_intents(intents, planned.records).items()])
     executor = _build_executor(workspace, planned, intents)
     outcomes = executor.run(planned.operations, planned.deletions)
     _settle_state(workspace, planned, outcomes, approved)
@@ -85,7 +88,9 @@ def adopt_only(workspace: Workspace, planned: PlanResult) -> None:
     """
     if _is_recorded(workspace, planned):
         return
-    _open_state(workspace, planned)
+    opening = _open_state(workspace, planned)
+    if opening:
+        workspace.state.persist(opening.items())
     problems = _close_state(workspace)
     if problems:
         raise ReconcilerError(problems)
@@ -116,14 +121,12 @@ def _open_state(
     planned: PlanResult,
     approved: ApprovedPlan | None = None,
     exemptions: Iterable[Exemption] = (),
-) -> None:
-    """Open the state, and record everything that needs no call. Raises `ReconcilerError`."""
+) -> dict[Address, JournalValue]:
+    """Open the state. Returns the records of everything that needs no call. Raises `ReconcilerError`."""
     state = workspace.state
     removals = {**_find_requested_removals(workspace), **planned.completed_removals}
     state.begin(planned.plan.account_id, removals, approved, exemptions)
-    entries = build_opening_entries(planned, state.records, workspace.settings.clock.now())
-    if entries:
-        state.persist(entries.items())
+    return build_opening_entries(planned, state.records, workspace.settings.clock.now())
 
 
 def _find_requested_removals(workspace: Workspace) -> dict[str, CompletedRemoval]:
@@ -244,6 +247,5 @@ def _record_answers(workspace: Workspace, checked: ConvergenceResult) -> list[Di
         )
     except ReconcilerError as error:
         return list(error.diagnostics)
-    with workspace.specs.mask_errors():
-        warnings = workspace.specs.mask_excerpts(warn_unkept(planned.operations.values()))
-    return [*warnings, *_close_state(workspace)]
+    warnings = redact_diagnostics(warn_unkept(planned.operations.values()), workspace.settings.redactor)
+    return [*workspace.specs.mask_excerpts(warnings), *_close_state(workspace)]

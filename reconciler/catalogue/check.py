@@ -7,6 +7,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from reconciler.catalogue import cross_field_checks, field_checks, serviceless_checks
+from reconciler.catalogue.creation_checks import SERVICE
 from reconciler.catalogue.declared_destination import DeclaredDestination
 from reconciler.catalogue.load import load_service, load_service_names
 from reconciler.catalogue.model import Service, ServiceStage
@@ -16,18 +17,18 @@ from reconciler.model.diagnostic import Severity
 from reconciler.model.suggestions import find_nearest
 from reconciler.model.value import FieldPath, Fields, Reference
 
-__all__ = ["Completeness", "Problem", "check_destination"]
+__all__ = ["SERVICE", "Completeness", "Problem", "check_destination"]
 
 
 class Completeness(StrEnum):
     """Extent of the destination that is checked."""
 
-    WHOLE = "whole"
+    WHOLE = "whole"  # a new destination: what is not declared is not there
+    SUBSET = "subset"  # of a destination that may exist: it keeps what is not declared
     WITHOUT_CONFIG = "without-config"  # its config could not be read
     PART = "part"  # a profile, or the rest of a destination with errors: other parts may complete it
 
 
-SERVICE: FieldPath = ("service",)
 _COMMON_SUFFIX = "_warehouse"
 _NO_SPELLINGS: Mapping[FieldPath, str] = MappingProxyType({})
 
@@ -36,7 +37,7 @@ def check_destination(
     fields: Fields,
     unchecked: frozenset[FieldPath] = frozenset(),
     spellings: Mapping[FieldPath, str] = _NO_SPELLINGS,
-    completeness: Completeness = Completeness.WHOLE,
+    completeness: Completeness = Completeness.SUBSET,
 ) -> list[Problem]:
     """Check a declaration: the service, then each field, then combinations of fields. Returns all findings.
 
@@ -44,11 +45,12 @@ def check_destination(
     Fields in `unchecked` are accepted as they are, unless their names suggest secrets, but they count as declared if
     another field requires them. `spellings` are the numbers and truth values as the file spells them. A part is not
     checked for missing or contradicting fields; without a service a config field is wrong if it is wrong for every
-    service.
+    service. A subset is not checked for missing fields either, but its fields must not contradict each other.
     """
     name = fields.get(SERVICE)
     service = load_service(name) if isinstance(name, str) else None
-    destination = DeclaredDestination(service, fields, spellings)
+    is_new = completeness is Completeness.WHOLE
+    destination = DeclaredDestination(service, fields, spellings, is_new)
     problems = [
         problem
         for path, value in fields.items()
@@ -62,7 +64,7 @@ def check_destination(
     if completeness is Completeness.PART:
         return [*(_check_service(fields, service) if SERVICE in fields else ()), *problems]
     checked_destination = (
-        DeclaredDestination(None, fields, spellings)
+        DeclaredDestination(None, fields, spellings, is_new)
         if completeness is Completeness.WITHOUT_CONFIG
         else destination
     )

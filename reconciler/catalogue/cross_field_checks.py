@@ -1,88 +1,42 @@
-"""Check fields against each other: requirements, refusals and contradictions."""
+"""Check declared fields against each other: refusals and contradictions. `creation_checks` finds missing fields."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Any
 
+from reconciler.catalogue.creation_checks import (
+    NETWORKING_METHOD,
+    check_missing_fields,
+    join_words,
+    render_value,
+)
 from reconciler.catalogue.declared_destination import DeclaredDestination
 from reconciler.catalogue.load import load_destination_facts
-from reconciler.catalogue.model import Field, FieldType
+from reconciler.catalogue.model import Condition, Field
 from reconciler.catalogue.normalize import CONFIG, normalize_value
 from reconciler.catalogue.problem import Problem
 from reconciler.model.diagnostic import Severity
-from reconciler.model.suggestions import find_nearest
-from reconciler.model.value import EXTERNAL_SCHEME, FieldPath, Reference, format_path
+from reconciler.model.value import FieldPath, Reference, format_path
 
-NETWORKING_METHOD: FieldPath = ("networking_method",)
-SECRETS_MANAGER: FieldPath = ("external_secrets_manager_id",)
+PROXY_AGENT: FieldPath = ("proxy_agent_id",)
+HYBRID_AGENTS: tuple[FieldPath, ...] = (("hybrid_deployment_agent_id",), ("local_processing_agent_id",))
+
+_UNDOCUMENTED = "Fivetran does not document whether it refuses or ignores this"
 
 
 def check_cross_fields(destination: DeclaredDestination) -> Iterator[Problem]:
     """Check the declared fields against each other, in the order of the catalogue."""
-    missing: set[FieldPath] = set()
+    yield from check_missing_fields(destination)
     for path, field in destination.iter_fields():
-        problem = _check_missing(destination, path, field)
-        if problem and not _is_misspelled(destination, path):
-            missing.add(path)
-            yield problem
-        yield from _check_allowed(destination, path, field)
+        refusals = list(_check_allowed(destination, path, field))
+        yield from refusals or _check_meaning(destination, path, field)
         yield from _check_deprecated(destination, path, field)
-        yield from _check_networking(destination, field)
-    yield from _check_required_companions(destination, missing)
+        yield from _check_mirror(destination, path, field)
+    yield from _check_networking(destination)
+    yield from _check_unused_companions(destination)
+    yield from _check_agents(destination)
     yield from _check_mutually_exclusive(destination)
-    yield from _check_secrets_manager(destination)
-
-
-def _check_missing(destination: DeclaredDestination, path: FieldPath, field: Field) -> Problem | None:
-    if not (field.required or field.required_when) or destination.has_value(path):
-        return None
-    if field.required:
-        owner = (
-            f"service `{destination.service.name}`"
-            if path[0] == CONFIG and destination.service
-            else "a destination"
-        )
-        return Problem(
-            "missing-field",
-            f"{owner} needs `{format_path(path)}`",
-            path=path,
-            help=_advise_addition(path, field),
-        )
-    if field.required_when is None or not destination.satisfies(field.required_when):
-        return None
-    selector = destination.find_selector(field.required_when)
-    return Problem(
-        "missing-field",
-        f"`{format_path(path)}` is needed while {_describe_condition(destination, field)}",
-        path=selector[0] if selector else path,
-        help=_advise_addition(path, field),
-        label=f"needs `{path[-1]}`" if selector else "",
-    )
-
-
-def _is_misspelled(destination: DeclaredDestination, path: FieldPath) -> bool:
-    """Return whether a field is declared under a misspelled name, which is a finding already."""
-    siblings = [known[-1] for known, _ in destination.iter_fields() if known[:-1] == path[:-1]]
-    return any(
-        find_nearest(other[-1], siblings) == path[-1]
-        for other in destination.fields
-        if other[:-1] == path[:-1] and destination.find_field(other) is None
-    )
-
-
-def _describe_condition(destination: DeclaredDestination, field: Field) -> str:
-    """Describe the settings that require a field."""
-    condition = field.required_when or {}
-    return " and ".join(_describe_setting(destination, name, allowed) for name, allowed in condition.items())
-
-
-def _describe_setting(destination: DeclaredDestination, name: str, allowed: tuple[Any, ...]) -> str:
-    selector = destination.find_selector({name: allowed})
-    if selector is None:
-        return f"`{CONFIG}.{name}` is {_render_value(allowed[0])}, its default"
-    return f"`{format_path(selector[0])}` is {_render_value(selector[1])}"
 
 
 def _check_allowed(destination: DeclaredDestination, path: FieldPath, field: Field) -> Iterator[Problem]:
@@ -92,18 +46,43 @@ def _check_allowed(destination: DeclaredDestination, path: FieldPath, field: Fie
         or destination.satisfies(field.only_when) is not False
     ):
         return
-    condition_text = " and ".join(
-        f"`{CONFIG}.{name}` is {' or '.join(_render_value(value) for value in values)}"
-        for name, values in field.only_when.items()
-    )
     yield Problem(
         "field-not-allowed",
-        f"`{format_path(path)}` can only be used while {condition_text}",
+        f"`{format_path(path)}` can only be used while {_render_condition(field.only_when)}",
         path=path,
         notes=("Fivetran refuses the whole destination otherwise",),
         help=f"remove `{path[-1]}`, or change the other setting",
         on_key=True,
         secret=field.sensitive,
+    )
+
+
+def _check_meaning(destination: DeclaredDestination, path: FieldPath, field: Field) -> Iterator[Problem]:
+    """Check for a field that the other settings leave no meaning."""
+    if (
+        field.meant_for is None
+        or not destination.has_value(path)
+        or normalize_value(field, destination.fields[path]) is False
+        or destination.satisfies(field.meant_for) is not False
+    ):
+        return
+    is_certain = field.contradiction.is_certain
+    yield Problem(
+        "conflicting-fields" if is_certain else "doubtful-combination",
+        f"`{format_path(path)}` means something only while {_render_condition(field.meant_for)}",
+        path=path,
+        notes=() if is_certain else (_UNDOCUMENTED,),
+        help=f"remove `{path[-1]}`, or change the other setting",
+        on_key=True,
+        secret=field.sensitive,
+        severity=Severity.ERROR if is_certain else Severity.WARNING,
+    )
+
+
+def _render_condition(condition: Condition) -> str:
+    return " and ".join(
+        f"`{CONFIG}.{name}` is {' or '.join(render_value(value) for value in values)}"
+        for name, values in condition.items()
     )
 
 
@@ -133,60 +112,109 @@ def _check_deprecated(destination: DeclaredDestination, path: FieldPath, field: 
         )
 
 
-def _check_networking(destination: DeclaredDestination, field: Field) -> Iterator[Problem]:
-    """Check a networking method against the service's own list of connection types."""
-    if field.mirrors is None or destination.service is None:
+def _check_mirror(destination: DeclaredDestination, path: FieldPath, field: Field) -> Iterator[Problem]:
+    """Check a field of `config` against the equivalent field of the destination."""
+    if field.mirrors is None or path not in destination.fields:
         return
-    method = normalize_value(field, destination.fields.get((field.mirrors,)))
-    if method in load_destination_facts().networking_methods and method not in field.enum:
-        yield Problem(
-            "unsupported-networking",
-            f"service `{destination.service.name}` is not known to work with `{method}`",
-            path=(field.mirrors,),
-            notes=(f"known for it: {', '.join(f'`{known_method}`' for known_method in field.enum)}",),
-            help="choose one of these methods, or make sure that Fivetran offers it by now",
-            severity=Severity.WARNING,
-        )
+    method = _get_method(destination)
+    value = normalize_value(field, destination.fields[path])
+    if method is None or value not in field.enum:
+        return
+    if field.mirrored_as.get(value, value) == method:
+        return
+    yield Problem(
+        "doubtful-combination" if field.may_differ_because else "conflicting-fields",
+        f"`{format_path(path)}` is `{value}`, but `{field.mirrors}` is `{method}`",
+        path=path,
+        notes=(field.may_differ_because,)
+        if field.may_differ_because
+        else ("both choose the networking method",),
+        help=f"keep `{field.mirrors}` only, with the method that you mean",
+        severity=Severity.WARNING if field.may_differ_because else Severity.ERROR,
+    )
 
 
-def _check_required_companions(
-    destination: DeclaredDestination, missing: set[FieldPath]
-) -> Iterator[Problem]:
+def _get_method(destination: DeclaredDestination) -> str | None:
+    """Get the declared networking method in its present spelling; None if it is not declared or not a known one."""
     facts = load_destination_facts()
     method = normalize_value(
         destination.find_field(NETWORKING_METHOD), destination.fields.get(NETWORKING_METHOD)
     )
-    companions = facts.companions.get(method, ()) if isinstance(method, str) else ()
-    for path in (tuple(companion.split(".")) for companion in companions):
-        field = destination.find_field(path)
-        if field and not destination.has_value(path) and path not in missing:
-            yield Problem(
-                "missing-field",
-                f"`{format_path(path)}` is needed while `networking_method` is `{method}`",
-                path=NETWORKING_METHOD,
-                help=_advise_addition(path, field),
-                label=f"needs `{format_path(path)}`",
-            )
+    return method if method in facts.networking_methods else None
 
 
-def _check_secrets_manager(destination: DeclaredDestination) -> Iterator[Problem]:
-    """Check for references to a secrets manager without the manager: Fivetran could not fetch their values."""
-    external_paths = [
-        path
-        for path, value in destination.fields.items()
-        if isinstance(value, Reference)
-        and value.scheme == EXTERNAL_SCHEME
-        and (destination.service is None or path[-1] in destination.service.external_secrets)
-    ]
-    field = destination.find_field(SECRETS_MANAGER)
-    if external_paths and field and not destination.has_value(SECRETS_MANAGER):
+def _check_networking(destination: DeclaredDestination) -> Iterator[Problem]:
+    """Check a networking method against the service's own list of connection types."""
+    method, known_methods = _get_method(destination), destination.list_services_methods()
+    if destination.service and method and known_methods is not None and method not in known_methods:
         yield Problem(
-            "missing-field",
-            f"`{format_path(SECRETS_MANAGER)}` is needed"
-            f" while `{format_path(external_paths[0])}` comes from a secrets manager",
-            path=external_paths[0],
-            help=_advise_addition(SECRETS_MANAGER, field),
-            label="fetched by Fivetran itself",
+            "unsupported-networking",
+            f"service `{destination.service.name}` is not known to work with `{method}`",
+            path=NETWORKING_METHOD,
+            notes=(f"known for it: {', '.join(f'`{known_method}`' for known_method in known_methods)}",),
+            help="choose one of these methods",
+        )
+
+
+def _check_unused_companions(destination: DeclaredDestination) -> Iterator[Problem]:
+    """Check for fields that go with another networking method than the declared one."""
+    chosen = _find_choice(destination)
+    if chosen is None:
+        return
+    place, method = chosen
+    facts = load_destination_facts()
+    for other, companions in facts.companions.items():
+        paths = [tuple(companion.split(".")) for companion in companions]
+        unused = [path for path in paths if destination.has_value(path) and destination.find_field(path)]
+        if other == method or not unused:
+            continue
+        names = join_words([f"`{format_path(path)}`" for path in unused])
+        goes = "goes" if len(unused) == 1 else "go"
+        yield Problem(
+            "doubtful-combination",
+            f"{names} {goes} with `{other}`, but `{format_path(place)}` is `{method}`",
+            path=unused[0],
+            notes=(_UNDOCUMENTED,),
+            help=f"remove {names}, or choose `networking_method: {other}`",
+            on_key=True,
+            severity=Severity.WARNING,
+        )
+
+
+def _find_choice(destination: DeclaredDestination) -> tuple[FieldPath, str] | None:
+    """Find the field that declares how Fivetran reaches the destination, and the method in it."""
+    if (method := _get_method(destination)) is not None:
+        return NETWORKING_METHOD, method
+    for path, field in destination.iter_fields():
+        value = normalize_value(field, destination.fields.get(path)) if field.mirrors else None
+        if value is not None and value in field.enum:
+            return path, field.mirrored_as.get(value, value)
+    return None
+
+
+def _check_agents(destination: DeclaredDestination) -> Iterator[Problem]:
+    """Check that at most one agent moves the data: a hybrid agent moves it inside the user's own network, a proxy agent
+    lets Fivetran into that network."""
+    hybrid = next((path for path in HYBRID_AGENTS if destination.has_value(path)), None)
+    if hybrid is None:
+        return
+    method = _get_method(destination)
+    if destination.has_value(PROXY_AGENT):
+        yield Problem(
+            "conflicting-fields",
+            f"`{format_path(PROXY_AGENT)}` and `{format_path(hybrid)}` cannot be used together",
+            path=PROXY_AGENT,
+            notes=("a hybrid agent moves the data in your network, a proxy agent lets Fivetran into it",),
+            help="keep one of them",
+            on_key=True,
+        )
+    elif method == "ProxyAgent":
+        yield Problem(
+            "conflicting-fields",
+            f"`networking_method` is `{method}`, but `{format_path(hybrid)}` is declared",
+            path=NETWORKING_METHOD,
+            notes=("a hybrid agent moves the data in your network, a proxy agent lets Fivetran into it",),
+            help="keep one of them",
         )
 
 
@@ -211,21 +239,3 @@ def _check_mutually_exclusive(destination: DeclaredDestination) -> Iterator[Prob
                     on_key=True,
                     secret=True,
                 )
-
-
-def _advise_addition(path: FieldPath, field: Field) -> str:
-    """Advise to add a field, with an example value if the catalogue has one."""
-    name = path[-1]
-    place = " below `config:`" if path[0] == CONFIG else ""
-    if field.sensitive:
-        return f'add `{name}: {{secret: "env:{name.upper()}"}}`{place}'
-    if field.type is FieldType.BOOLEAN:
-        return f"add `{name}:`{place}, for example `{name}: true`"
-    if field.example is None:
-        return f"add `{name}:`{place}"
-    quoted = f'"{field.example}"' if str(field.example).startswith("+") else field.example
-    return f"add `{name}:`{place}, for example `{name}: {quoted}`"
-
-
-def _render_value(value: Any) -> str:
-    return f"`{str(value).lower() if isinstance(value, bool) else value}`"

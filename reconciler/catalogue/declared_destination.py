@@ -11,15 +11,24 @@ from reconciler.catalogue.model import Condition, Field, Service
 from reconciler.catalogue.normalize import CONFIG, normalize_value
 from reconciler.model.value import FieldPath, Fields, Reference
 
+WITHOUT_A_LIST = ("Directly", "PrivateLink")
+"""Networking methods of a service that lists none. It has no fields of a tunnel, and a proxy agent works for services
+only that list it."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class DeclaredDestination:
     """Declaration of one destination. `service` is None if the catalogue does not know it. `spellings` are the numbers
-    and truth values as the file spells them."""
+    and truth values as the file spells them.
+
+    The declaration of a destination that `is_new` is all that Fivetran gets to know, so that defaults hold. An existing
+    destination has values that a declaration leaves out.
+    """
 
     service: Service | None
     fields: Fields
     spellings: Mapping[FieldPath, str] = dataclasses.field(default_factory=dict)
+    is_new: bool = True
 
     def find_field(self, path: FieldPath) -> Field | None:
         """Find the facts of the catalogue about a field; None if the catalogue lacks the field."""
@@ -61,7 +70,7 @@ class DeclaredDestination:
     def _has_one_of(self, name: str, allowed: tuple[Any, ...]) -> bool | None:
         field = self.find_field((CONFIG, name))
         values = [value for _, value in self._iter_settings(name)]
-        if not values and field and field.default is not None:
+        if not values and self.is_new and field and field.default is not None:
             values = [field.default]
         if any(self._is_allowed(name, value, allowed) for value in values):
             return True
@@ -77,6 +86,16 @@ class DeclaredDestination:
         for path in ((CONFIG, name), (field.mirrors,) if field and field.mirrors else None):
             if path is not None and self.has_value(path):
                 yield path, normalize_value(field, self.fields[path])
+
+    def list_services_methods(self) -> tuple[str, ...] | None:
+        """List the networking methods that the service is known for; None if the catalogue does not know it or its
+        fields."""
+        if self.service is None or self.service.free_form:
+            return None
+        mirror = next((field for field in self.service.fields.values() if field.mirrors), None)
+        if mirror is None:
+            return WITHOUT_A_LIST
+        return tuple(mirror.mirrored_as.get(member, member) for member in mirror.enum)
 
 
 def _is_definite(field: Field | None, value: Any) -> bool:

@@ -8,6 +8,7 @@ import textwrap
 from collections.abc import Iterator
 from typing import Any
 
+from reconciler.catalogue.creation_checks import find_unmet_needs
 from reconciler.catalogue.declared_destination import DeclaredDestination
 from reconciler.catalogue.load import load_destination_facts
 from reconciler.catalogue.model import Field, FieldType, Service, ServiceStage
@@ -68,8 +69,9 @@ def _build_config(service: Service) -> dict[str, Any]:
 
 
 def _find_required(service: Service, chosen: dict[str, Any]) -> Iterator[str]:
-    """Find fields that the chosen fields require."""
+    """Find fields that the chosen fields require, or that a new destination needs."""
     destination = DeclaredDestination(service, {_to_path(name): value for name, value in chosen.items()})
+    yield from (path[-1] for path in find_unmet_needs(destination))
     for name, field in service.fields.items():
         if name not in chosen and field.required_when and destination.satisfies(field.required_when):
             yield name
@@ -106,9 +108,10 @@ def _render_config(service: Service, config: dict[str, Any]) -> Iterator[str]:
         yield f'      #   password: {{secret: "env:{service.name.upper()}_PASSWORD"}}'
         yield "      config: {}"
         return
+    needed = {path[-1] for path in find_unmet_needs(DeclaredDestination(service, {}))}
     yield "      config:"
     for name, value in config.items():
-        yield from _render_setting(service.fields[name], value, 8)
+        yield from _render_setting(service.fields[name], value, 8, is_needed=name in needed)
     other_fields = [
         field for name, field in service.fields.items() if name not in config and _is_offered(field)
     ]
@@ -122,15 +125,15 @@ def _is_offered(field: Field) -> bool:
     return not (field.read_only or field.deprecated_for)
 
 
-def _render_setting(field: Field, value: Any, indent: int) -> Iterator[str]:
-    yield from _render_comment(_render_remark(field), indent)
+def _render_setting(field: Field, value: Any, indent: int, *, is_needed: bool = False) -> Iterator[str]:
+    yield from _render_comment(_render_remark(field, is_needed=is_needed or field.required), indent)
     yield f"{' ' * indent}{field.name}: {_render_scalar(value)}"
 
 
-def _render_remark(field: Field) -> str:
+def _render_remark(field: Field, *, is_needed: bool = False) -> str:
     sentences = [field.description]
-    if field.required:
-        sentences.append("Required.")
+    if is_needed:
+        sentences.append("A new destination needs it.")
     if field.immutable:
         sentences.append("Immutable: it cannot be changed later.")
     return " ".join(sentences)

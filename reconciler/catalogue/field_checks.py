@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from reconciler.catalogue import region_checks
 from reconciler.catalogue.declared_destination import DeclaredDestination
 from reconciler.catalogue.load import load_destination_facts
 from reconciler.catalogue.model import Field, FieldType
@@ -26,10 +27,13 @@ from reconciler.catalogue.secret_detection import (
 )
 from reconciler.model.diagnostic import Severity
 from reconciler.model.suggestions import find_nearest
-from reconciler.model.value import EXTERNAL_SCHEME, FieldPath, Reference, format_path
+from reconciler.model.value import EXTERNAL_SCHEME, FieldPath, Reference, Structure, format_path
 
 MAX_LISTED = 12
 """Longer lists of allowed values are not printed."""
+
+_CHOICES: tuple[FieldPath, ...] = (("region",), ("time_zone_offset",))
+_NEVER_EMPTY = (FieldType.INTEGER, FieldType.BOOLEAN)
 
 _TYPE_NAMES = {
     FieldType.STRING: "a text",
@@ -51,7 +55,7 @@ def check_field(destination: DeclaredDestination, path: FieldPath, value: Any) -
         yield _diagnose_unknown_field(destination, path)
     elif field is not None and field.read_only:
         yield _diagnose_read_only_field(destination, path, field)
-    elif value is None:
+    elif _clears(field, path, value):
         if field is not None and not field.clearable and not field.required:
             yield _diagnose_unclearable_field(path, field)
     elif isinstance(value, Reference) and value.scheme == EXTERNAL_SCHEME:
@@ -61,7 +65,17 @@ def check_field(destination: DeclaredDestination, path: FieldPath, value: Any) -
     elif field is not None and field.sensitive:
         yield from _check_exposure(path, field, value)
     elif field is not None and not isinstance(value, Reference):
-        yield from _check_value(path, field, value, destination.spellings.get(path, ""))
+        content = value.content if isinstance(value, Structure) else value
+        yield from _check_value(path, field, content, destination.spellings.get(path, ""))
+
+
+def _clears(field: Field | None, path: FieldPath, value: Any) -> bool:
+    """Return whether a value clears a field. An empty text does too, unless the field takes one of a few values: for
+    such a field it is an unknown value."""
+    if value is None:
+        return True
+    has_choice = path in _CHOICES or (field is not None and (bool(field.enum) or field.type in _NEVER_EMPTY))
+    return field is not None and not has_choice and not field.sensitive and value in ("", [], {})
 
 
 def check_literals(destination: DeclaredDestination, path: FieldPath, value: Any) -> Iterator[Problem]:
@@ -187,7 +201,7 @@ def _diagnose_disguised_secret(path: FieldPath, kind: str) -> Problem:
         f"the value of `{format_path(path)}` looks like {kind}",
         path=path,
         notes=("if it is a secret, this file may already be in version control: replace it",),
-        help=f"{_advise_reference(path)}; if it is none, write `value:` instead of `secret:`",
+        help=f"{_advise_reference(path)}, even if it is none",
         secret=True,
     )
 
@@ -222,12 +236,14 @@ def _check_value(path: FieldPath, field: Field, value: Any, spelling: str) -> It
         case _ if not _has_type(field.type, normalize_value(field, value)):
             yield _diagnose_wrong_type(path, field, value, spelling)
         case ("region",):
-            yield from _check_region(path, value)
+            yield from region_checks.check_region(path, value)
+        case _ if field.is_aws_region and not field.enum:
+            yield from region_checks.check_aws_region(path, value)
         case _ if field.type is FieldType.INTEGER:
             yield from _check_bounds(path, field, normalize_value(field, value))
         case _ if field.enum:
             for item in value if isinstance(value, list) else [value]:
-                if match_enum(field.enum, item) not in field.enum:
+                if not isinstance(item, Reference) and match_enum(field.enum, item) not in field.enum:
                     yield _diagnose_unknown_value(path, field, item)
 
 
@@ -308,43 +324,6 @@ def _diagnose_unknown_value(path: FieldPath, field: Field, value: str) -> Proble
         notes=listed,
         help=f"did you mean `{suggestion}`?" if suggestion else "write one of the values that Fivetran takes",
     )
-
-
-def _check_region(path: FieldPath, value: str) -> Iterator[Problem]:
-    facts = load_destination_facts()
-    region = match_enum((*facts.regions, *facts.region_aliases), value)
-    if region in facts.region_aliases:
-        current_name = facts.region_aliases[region]
-        yield Problem(
-            "old-region-name",
-            f"`{value}` is a region name from before regions had clouds",
-            path=path,
-            notes=(f"it is taken for `{current_name}`",) if current_name else ("it is passed on as it is",),
-            help=f"write `{current_name}`"
-            if current_name
-            else "write the present name, for example `AWS_EU_CENTRAL_1`",
-            severity=Severity.WARNING,
-        )
-    elif region not in facts.regions:
-        suggestion = find_nearest(value, facts.regions)
-        yield Problem(
-            "unlisted-region",
-            f"region `{value}` is not in the catalogue",
-            path=path,
-            notes=("it is passed on as it is",),
-            help=f"did you mean `{suggestion}`?"
-            if suggestion
-            else "a region is written like `AWS_EU_CENTRAL_1`",
-            severity=Severity.WARNING,
-        )
-    elif not facts.regions[region].listed:
-        yield Problem(
-            "unlisted-region",
-            f"region `{region}` is documented for proxy agents, but not for destinations",
-            path=path,
-            help="it may work; if Fivetran refuses it, choose a neighbouring region",
-            severity=Severity.WARNING,
-        )
 
 
 def _check_time_zone(path: FieldPath, value: Any) -> Iterator[Problem]:

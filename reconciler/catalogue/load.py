@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.resources.abc import Traversable
 from itertools import chain
@@ -13,7 +13,7 @@ from typing import Any, ClassVar, TypeAlias
 
 from pydantic import ConfigDict, TypeAdapter
 
-from reconciler.catalogue.model import DestinationFacts, Field, Region, Service
+from reconciler.catalogue.model import DestinationFacts, Field, Need, Region, Service
 from reconciler.catalogue.names import SUFFIX, find_resource, load_service_names
 
 __all__ = ["build_field", "build_service", "load_destination_facts", "load_service", "load_service_names"]
@@ -28,8 +28,9 @@ class _Part:
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
-    fields: dict[str, Table]
+    fields: dict[str, Table] = field(default_factory=dict)
     starter: tuple[str, ...] = ()
+    creation: tuple[Need, ...] = ()
 
 
 @cache
@@ -48,18 +49,19 @@ def build_service(name: str, table: Table) -> Service:
 
     `parts` names the files that the service builds on: later parts override earlier parts, the service overrides all.
     `first` names the most important fields; the other fields follow in file order. A `starter` of the service replaces
-    the starters of the parts.
+    the starters of the parts. The needs of a creation are those of the parts and those of the service.
     """
     composition = ("parts", "first", "fields")
     parts = [_load_part(part) for part in table.get("parts", ())]
     starter = table.get("starter") or list(chain.from_iterable(part.starter for part in parts))
     facts = {key: value for key, value in table.items() if key not in composition}
     service = _SERVICE.validate_python({"name": name, **facts, "starter": starter})
+    creation = (*chain.from_iterable(part.creation for part in parts), *service.creation)
     tables: dict[str, Table] = {}
     for fields in (*(part.fields for part in parts), table.get("fields", {})):
         _merge_tables(tables, fields)
     ordered = {name: tables[name] for name in table.get("first", ())} | tables
-    return replace(service, fields=_build_fields(ordered))
+    return replace(service, fields=_build_fields(ordered), creation=creation)
 
 
 @cache

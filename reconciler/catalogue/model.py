@@ -40,6 +40,23 @@ class ServiceStage(StrEnum):
     RETIRED = "retired"
 
 
+class Grade(StrEnum):
+    """How a fact about Fivetran is known, the best evidence first."""
+
+    LIVE = "live"  # an answer of the real API
+    DOCS = "docs"  # a page of Fivetran's documentation
+    DEFINITION = "oas"  # the API's OpenAPI definition
+    SDK = "sdk"
+    TERRAFORM = "tf"
+    THIRD_PARTY = "3p"
+    INFERRED = "inferred"  # no source says it; it follows from what the sources say about similar services
+
+    @property
+    def is_certain(self) -> bool:
+        """Return whether a spec that contradicts the fact is wrong for certain."""
+        return self is not Grade.INFERRED
+
+
 def _to_tuple(value: Any) -> Any:
     """Convert a single value to a tuple: `auth = "IAM"` is short for `auth = ["IAM"]`."""
     return value if isinstance(value, list) else (value,)
@@ -62,14 +79,19 @@ _STRICT_TABLE = ConfigDict(extra="forbid")
 class Field:
     """One field of a destination or of its `config`.
 
+    `required` and `required_when` are about a creation: an existing destination keeps what a request leaves out.
     `default` is the value that the API fills in if the field is not sent (None: no value). `clearable`: an explicit
     null removes the value; other fields refuse a null. `reads_as`: responses have the field under this other name.
     `rewritten`: the server may answer another value than the sent value, so a response proves nothing without the last
     applied value. `may_be_omitted`: a response without the field does not mean that the field is not set. `misread_as`:
     values, each with a wrong value that responses have been seen to show instead. `only_when`: the API refuses the
-    field under other settings. `mask`: the text that a response shows instead of a sensitive value. `minimum` and
-    `maximum` bound an INTEGER. `mirrors`: the equivalent top-level field, so that a condition holds with either field.
-    `fields`: the known members of an OBJECT. `not_secret_because`: the reason to show a field whose name sounds secret.
+    field under other settings. `meant_for`: the settings that give the field a meaning; under other settings the spec
+    contradicts itself, and `contradiction` grades the evidence. `mask`: the text that a response shows instead of a
+    sensitive value. `minimum` and `maximum` bound an INTEGER. `mirrors`: the equivalent top-level field, so that a
+    condition holds with either field; `mirrored_as` maps values to other words of the top-level field, and
+    `may_differ_because` is the reason to accept two different values. `fields`: the known members of an OBJECT.
+    `not_secret_because`: the reason to show a field whose name sounds secret. `is_aws_region`: the text is a region in
+    the spelling of AWS.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT_TABLE
@@ -100,6 +122,30 @@ class Field:
     not_secret_because: str = ""
     example: str | bool | int | list[str] | None = None
     fields: Mapping[str, Field] = field(default_factory=dict)
+    meant_for: _OptionalCondition = None
+    contradiction: Grade = Grade.INFERRED
+    mirrored_as: Mapping[str, str] = field(default_factory=dict)
+    may_differ_because: str = ""
+    is_aws_region: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """Fields of `config` that a new destination needs, with the evidence for it.
+
+    `instead` are other sets of fields, each of which serves as well. The need holds while the condition `when` holds,
+    while one of the fields `when_set` has a value and none of the fields `when_unset` has one.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT_TABLE
+
+    fields: tuple[str, ...]
+    grade: Grade
+    source: str
+    instead: tuple[tuple[str, ...], ...] = ()
+    when: _OptionalCondition = None
+    when_set: tuple[str, ...] = ()
+    when_unset: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +168,8 @@ class Service:
     external_secrets: frozenset[str] = frozenset()
     starter: frozenset[str] = frozenset()
     fields: Mapping[str, Field] = field(default_factory=dict)
+    creation: tuple[Need, ...] = ()
+    creation_doubt: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from reconciler.cli.output import OutputOptions, choose_colour, describe_lost_ou
 from reconciler.model.clock import Clock
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.lock_info import LockInfo
+from reconciler.model.redaction import Redactor
 from reconciler.report.diagnostics import render_short
 from reconciler.report.formats import Verbosity, make_renderer
 from reconciler.report.progress import Progress
@@ -33,6 +34,7 @@ from reconciler.report.style import (
     write_plain,
 )
 from reconciler.runtime.clock import SystemClock
+from reconciler.workspace.environment_secrets import add_environment_secrets
 from reconciler.workspace.settings import Settings
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
@@ -77,24 +79,31 @@ class CommandContext:
 
     def _write_job_files(self, files: JobFiles) -> None:
         """Write the files of a CI step. An unwritable file is a warning, and does not change the run."""
-        environ = self.settings.environ
-        warnings = write_github_summary(environ, files.summary) if files.summary is not None else []
-        for warning in [*warnings, *write_github_outputs(environ, files.outputs)]:
+        environ, redactor = self.settings.environ, self.settings.redactor
+        warnings = (
+            write_github_summary(environ, files.summary, redactor.redact) if files.summary is not None else []
+        )
+        outputs = redactor.redact_all(files.outputs)
+        for warning in [*warnings, *write_github_outputs(environ, outputs)]:
             self.err.print(render_short(warning))
 
 
 def make_settings(project: Path, *, sandbox: bool = False) -> Settings:
     """Make the settings of this process: its directory, its environment, the system clock."""
     clock = SystemClock()
+    environ = dict(os.environ)
+    redactor = Redactor()
+    add_environment_secrets(redactor, environ)
     return Settings(
         project=project,
         directory=Path.cwd(),
-        environ=dict(os.environ),
+        environ=environ,
         clock=clock,
         entropy=os.urandom,
         holder=_make_lock_info(clock),
         sandbox=sandbox,
         fallback_dir=Path(tempfile.gettempdir()),
+        redactor=redactor,
     )
 
 
@@ -149,7 +158,8 @@ def _print_part(screen: Screen, part: Printed) -> None:
 
 def _make_context(settings: Settings, output: OutputOptions, form: str, command: str) -> CommandContext:
     colour = choose_colour(settings.environ, no_color=output.no_color)
-    out, err = make_console(sys.stdout, colour), make_console(sys.stderr, colour)
+    redact = settings.redactor.redact
+    out, err = make_console(sys.stdout, colour, redact), make_console(sys.stderr, colour, redact)
 
     def to_repo_path(path: str) -> str:
         """Make a path relative to the root of the repository, if the root is known; else to this directory."""

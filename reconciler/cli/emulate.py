@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from reconciler.cli.exit import ExitCode
 from reconciler.cli.interrupt import TerminatedError
 from reconciler.cli.output import OutputOptions
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
+from reconciler.model.redaction import Redactor
 from reconciler.model.sanitize import escape
 
 if TYPE_CHECKING:
@@ -116,7 +118,9 @@ def command(words: tuple[str, ...], **options: Any) -> int:
     emulation = _build_emulation(**options)
     if words and shutil.which(words[0]) is None:
         raise click.UsageError(f"`{words[0]}` is not a command of this machine")
-    settings, output = make_settings(Path(), sandbox=True), OutputOptions()
+    # The credentials of an emulated account are no secrets: scripts read them from the output.
+    settings = replace(make_settings(Path(), sandbox=True), redactor=Redactor())
+    output = OutputOptions()
     if listing:
         return run_command(
             settings, output, form, partial(_list, emulation=emulation, show_secrets=show_secrets)

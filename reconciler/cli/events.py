@@ -31,7 +31,13 @@ def open_event_log(context: CommandContext, command: str) -> Iterator[EventLog]:
     """
     events_path = context.output.events
     path = context.settings.directory / events_path if events_path is not None else None
-    log = EventLog(path, context.settings.clock, os.urandom(8).hex(), str(events_path))
+    log = EventLog(
+        path,
+        context.settings.clock,
+        os.urandom(8).hex(),
+        str(events_path),
+        redactor=context.settings.redactor,
+    )
     try:
         if path is not None:
             _log_start(log, context, command)

@@ -15,10 +15,12 @@ OUTPUT = "GITHUB_OUTPUT"
 _MIN_ROOM = 1_000  # bytes: a smaller summary could not say anything
 
 
-def write_github_summary(environ: Mapping[str, str], render: Callable[[int], str]) -> list[Diagnostic]:
+def write_github_summary(
+    environ: Mapping[str, str], render: Callable[[int], str], redact: Callable[[str], str] = str
+) -> list[Diagnostic]:
     """Add a text to the summary of this step. `render` gets the maximal number of bytes. Returns warnings.
 
-    Outside of GitHub Actions there is no summary, and nothing is written.
+    Outside of GitHub Actions there is no summary, and nothing is written. `redact` removes secrets from the text.
     """
     name = environ.get(SUMMARY)
     if not name:
@@ -27,7 +29,7 @@ def write_github_summary(environ: Mapping[str, str], render: Callable[[int], str
         room = MAX_SUMMARY_BYTES - _get_size(Path(name)) - len("\n\n")
         if room < _MIN_ROOM:
             return [_describe_failure(SUMMARY, "it is full")]
-        page = render(room)
+        page = redact(render(room))
         if count_bytes(page) > room:
             return [_describe_failure(SUMMARY, "there is no room left for it")]
         _append(Path(name), f"{page}\n\n")

@@ -28,7 +28,7 @@ def confirm(
     reply = ""
     try:
         # Written past all buffers: after a signal, a buffered question would be printed again.
-        os.write(sys.stderr.fileno(), prompt.encode())
+        os.write(sys.stderr.fileno(), context.settings.redactor.redact(prompt).encode())
         reply = sys.stdin.readline()
     finally:
         if not reply.endswith("\n"):  # after Ctrl-C and Ctrl-D the cursor stays behind the question

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -31,6 +32,7 @@ from reconciler.emulator.connection_faults import (
 )
 from reconciler.emulator.control import PREFIX, Control
 from reconciler.emulator.dashboard import Dashboard
+from reconciler.emulator.echoes import add_echo
 from reconciler.emulator.endpoints import ROUTES
 from reconciler.emulator.envelope import ErrorReply, Reply, error_reply
 from reconciler.emulator.fault_kinds import CONNECTION_FAULTS, FaultKind, Phase
@@ -132,7 +134,7 @@ class Emulator:
         self._store = store
         self._account = account
         self._credentials = credentials
-        self._router = Router(ROUTES)
+        self._router = _build_router()
         self._history = History(store)
         self._quota = quota
         self._wait = wait
@@ -313,6 +315,7 @@ class Emulator:
             response = no_response if fault.kind in CONNECTION_FAULTS else replace_response(fault)
             return _RequestResult(response, body=body, fault=fault)
         reply, effects, failure = self._handle(request, raw, fault)
+        reply = add_echo(reply, self._account.behaviour)
         result = _RequestResult(encode_reply(reply), reply.code, body, effects, failure, reply.seconds)
         if fault is None:
             return result
@@ -371,6 +374,11 @@ class Emulator:
         )
         refuse_hidden(self._account, request.path, arguments, body)
         return handler(self._account, ApiRequest(arguments, request.args.to_dict(), body, version))
+
+
+@cache  # werkzeug takes a tenth of a second to compile the paths, and they are the same for every account
+def _build_router() -> Router:
+    return Router(ROUTES)
 
 
 def _parse_for_history(raw: bytes) -> Any:

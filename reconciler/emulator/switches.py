@@ -13,6 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from reconciler.model.suggestions import find_nearest
 
+NO_ECHO = "off"
+ECHO_PLACES = ("messages", "codes", "headers", "tests", "names", "config", "keys")
+"""Places of responses in which a text can be echoed."""
+
 
 class Behaviour(BaseModel):
     """Behaviour of the emulated Fivetran.
@@ -136,6 +140,15 @@ class Behaviour(BaseModel):
     `config.role` is dropped, `config.role=PUBLIC` is stored as `PUBLIC` whatever was sent."""
     status_after_tests: Literal["follows", "kept"] = "follows"
     """Whether the status of a destination follows its setup tests, or stays as it was although all have passed."""
+
+    # Texts that a server repeats
+    echo: str = Field(NO_ECHO, min_length=1)
+    """A text that the server repeats in its answers, such as a part of a request that it quotes; `off` for none."""
+    echo_places: str = Field(
+        "all", pattern=rf"^(all|({'|'.join(ECHO_PLACES)})(,({'|'.join(ECHO_PLACES)}))*)$"
+    )
+    """Where `echo` is repeated: `all`, or some of messages, codes, headers, tests, names, config and keys, with commas
+    between them. Codes are codes of errors, keys are unexpected keys."""
 
 
 AS_DOCUMENTED = Behaviour()

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 from reconciler.catalogue.load import load_destination_facts, load_service, load_service_names
 from reconciler.catalogue.model import Field, FieldType, Service, ServiceStage
 from reconciler.catalogue.normalize import CONFIG
+from reconciler.catalogue.region_checks import AWS_REGION_PATTERN
 from reconciler.kinds.destination_spec import EXTRA_CONFIG, Options
 from reconciler.spec.merge import UNSET
 from reconciler.spec.merge_files import PROFILE
@@ -120,11 +121,27 @@ def _get_config_name(service: Service) -> str:
 
 
 def _build_config(service: Service) -> Schema:
-    fields = {name: _build_leaf(field) for name, field in service.fields.items() if not field.read_only}
+    needed = _list_needed(service)
+    fields = {
+        name: _build_leaf(field, is_needed=name in needed)
+        for name, field in service.fields.items()
+        if not field.read_only
+    }
     return {
         "description": f"Fields of {service.title}.",
         **_build_mapping({**fields, UNSET: {"const": True}}),
     }
+
+
+def _list_needed(service: Service) -> set[str]:
+    """List the fields that every new destination of a service needs. A schema cannot know whether one is new, so it
+    only describes them."""
+    needs = [
+        need
+        for need in service.creation
+        if not (need.when or need.when_set or need.when_unset or need.instead)
+    ]
+    return {name for need in needs for name in need.fields}
 
 
 def _build_mapping(properties: dict[str, Schema]) -> Schema:
@@ -139,8 +156,7 @@ def _build_top_level_field(field: Field) -> Schema:
             field, [{"enum": list(facts.time_zone_offsets)}, *_build_offsets(facts.time_zone_offsets)]
         )
     if field.name == "region":
-        names = (*facts.regions, *facts.region_aliases)
-        return _add_description(field, [{"enum": list(facts.regions)}, _build_enum_pattern(names)])
+        return _add_description(field, [{"enum": list(facts.regions)}, {"enum": list(facts.region_aliases)}])
     return _build_leaf(field)
 
 
@@ -155,14 +171,14 @@ def _build_offsets(offsets: Iterable[str]) -> list[Schema]:
     ]
 
 
-def _build_leaf(field: Field) -> Schema:
-    return _add_description(field, [] if field.sensitive else _build_values(field))
+def _build_leaf(field: Field, *, is_needed: bool = False) -> Schema:
+    return _add_description(field, [] if field.sensitive else _build_values(field), is_needed=is_needed)
 
 
-def _add_description(field: Field, values: list[Schema]) -> Schema:
+def _add_description(field: Field, values: list[Schema], *, is_needed: bool = False) -> Schema:
     alternatives = [*values, ref(SECRET), *([] if field.sensitive else [ref(VALUE)]), ref(UNSET)]
     alternatives += [{"type": "null"}] if field.clearable else []
-    schema: Schema = {"description": _describe_field(field)}
+    schema: Schema = {"description": _describe_field(field, is_needed=is_needed or field.required)}
     if field.default is not None:
         schema["default"] = field.default
     if field.example is not None and not field.sensitive:
@@ -172,9 +188,9 @@ def _add_description(field: Field, values: list[Schema]) -> Schema:
     return {**schema, "anyOf": alternatives}
 
 
-def _describe_field(field: Field) -> str:
+def _describe_field(field: Field, *, is_needed: bool) -> str:
     sentences = [field.description]
-    sentences += ["Required."] if field.required else []
+    sentences += ["A new destination needs it."] if is_needed else []
     sentences += ["Immutable."] if field.immutable else []
     sentences += ["Sensitive: refer to it."] if field.sensitive else []
     return " ".join(sentences)
@@ -186,7 +202,7 @@ def _build_values(field: Field) -> list[Schema]:
         case FieldType.STRING if field.enum:
             return [{"enum": list(field.enum)}, _build_enum_pattern(field.enum)]
         case FieldType.STRING:
-            return [{"type": "string"}]
+            return [_build_text(field)]
         case FieldType.INTEGER:
             bounds = {"minimum": field.minimum, "maximum": field.maximum}
             number = {key: bound for key, bound in bounds.items() if bound is not None}
@@ -194,9 +210,18 @@ def _build_values(field: Field) -> list[Schema]:
         case FieldType.BOOLEAN:
             return [{"type": "boolean"}, {"type": "string", "pattern": _BOOLEAN}]
         case FieldType.STRINGS:
-            return [{"type": "array", "items": {"type": "string"}}]
+            return [{"type": "array", "items": {"anyOf": [{"type": "string"}, ref(SECRET), ref(VALUE)]}}]
         case FieldType.OBJECT:
             return [{"type": "object"}]
+
+
+def _build_text(field: Field) -> Schema:
+    text: Schema = {"type": "string"}
+    if field.is_aws_region:
+        text["pattern"] = AWS_REGION_PATTERN
+    elif not field.clearable:
+        text["minLength"] = 1  # an empty text clears a field
+    return text
 
 
 def _build_enum_pattern(members: Iterable[str]) -> Schema:

@@ -127,7 +127,7 @@ class _DestinationFields:
     def check(self, completeness: Completeness) -> list[Problem]:
         """Check the fields against the catalogue."""
         # An unreadable config must not lead to findings about missing fields.
-        if completeness is Completeness.WHOLE and not self.config_is_readable:
+        if completeness is Completeness.SUBSET and not self.config_is_readable:
             completeness = Completeness.WITHOUT_CONFIG
         return check_destination(self.fields, frozenset(self.unchecked), self.source_texts, completeness)
 
@@ -171,7 +171,7 @@ def build_desired_destination(
     address = Address(DESTINATION, spec.key)
     collected = _collect_fields(block, sources)
     options, option_findings = _parse_options(block)
-    problems = collected.check(Completeness.WHOLE if spec.complete else Completeness.PART)
+    problems = collected.check(Completeness.SUBSET if spec.complete else Completeness.PART)
     diagnostics = [
         *collected.diagnostics,
         *option_findings,
@@ -193,6 +193,7 @@ def build_desired_destination(
         protected=options.lifecycle.protected,
         allow_replace=options.lifecycle.allow_replace,
         ignore_changes=frozenset(tuple(name.split(".", 1)) for name in options.lifecycle.ignore_changes),
+        key_spans=collected.key_spans,
     )
     return desired, [*diagnostics, *_check_ignore_changes(desired, block)]
 

@@ -41,8 +41,9 @@ class Desired:
 
     `fields` holds only declared fields, each leaf by its path; a leaf is a plain YAML value, `None` (clear it at
     Fivetran), a `Reference`, or a `Structure` with references inside. `spans` are the places of leaves and of
-    everything inside them, and of options; `unchecked` are leaves that the catalogue does not describe, and that are
-    never shown. `moved_from` is the address before a move, `ignore_changes` are leaves that matter for a creation only.
+    everything inside them, and of options; `key_spans` are the places of the names of leaves. `unchecked` are leaves
+    that the catalogue does not describe, and that are never shown. `moved_from` is the address before a move,
+    `ignore_changes` are leaves that matter for a creation only.
     """
 
     address: Address
@@ -60,6 +61,7 @@ class Desired:
     protected: bool = False
     allow_replace: bool = False
     ignore_changes: frozenset[FieldPath] = frozenset()
+    key_spans: Mapping[FieldPath, Span] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ def validate(settings: Settings, paths: Sequence[Path] = ()) -> ValidationResult
     """
     if paths:
         return _validate_files(settings, {path.shown for path in select_files(settings, paths)})
-    specs = load_specs(settings)
+    specs = load_specs(settings, warns_incomplete=True)
     judgements = _evaluate_policies(specs)
     warnings, refusals = split_by_severity(judgements)
     return ValidationResult(
@@ -110,7 +110,7 @@ def _collect_findings(
 ) -> tuple[tuple[Diagnostic, ...], tuple[PolicyResult, ...]]:
     """Collect all findings of the specs and, if the specs are valid, the results of the policies."""
     try:
-        specs = compile_specs(loaded, strict=settings.strict)
+        specs = compile_specs(loaded, strict=settings.strict, warns_incomplete=True)
     except ReconcilerError as error:
         return error.diagnostics, ()
     return specs.warnings, _evaluate_policies(specs)

@@ -5,10 +5,10 @@ A plan shows these facts, and no fact makes a change: a plan with facts only has
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from reconciler.kinds.destination import UNTESTED_STATUS, is_unhealthy
-from reconciler.kinds.visibility import Masking
 from reconciler.model.address import Address
 from reconciler.model.plan import ProtectionChange
 from reconciler.model.record import Answers, Record
@@ -67,16 +67,21 @@ def find_undeclared_fields(
 def build_answers(
     unkept: Fields,
     desired: Desired,
-    masking: Masking,
+    hides: Callable[[FieldPath, Any], bool],
     record: Record | None,
     fingerprinter: Fingerprinter | None,
 ) -> Answers:
     """Build the answers to store. A hidden answer is not stored without a key: its field stays a difference.
 
-    A matching stored fingerprint stays, so that the record of an unchanged object does not change.
+    `hides` is about a path and its live value. A matching stored fingerprint stays, so that the record of an unchanged
+    object does not change, and no later run stores the answer in clear.
     """
-    public = {path: live for path, live in unkept.items() if live is None or not masking.hides(path)}
     stored = record.answer_fingerprints if record is not None else {}
+    public = {
+        path: live
+        for path, live in unkept.items()
+        if live is None or not (path in stored or hides(path, live))
+    }
     fingerprints: dict[FieldPath, str] = {}
     for path, live in unkept.items():
         if path not in public and fingerprinter is not None:

@@ -5,7 +5,7 @@ A secret is shown by its reference, never by its value.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -139,15 +139,12 @@ def build_computed_fields(desired: Desired) -> tuple[FieldChange, ...]:
     )
 
 
-def list_live_values(masking: Masking, values: Fields) -> tuple[FieldValue, ...]:
-    """List live values, each masked if it must not be shown. An absent value hides nothing."""
+def list_unkept_values(unkept: Fields, public: Collection[FieldPath]) -> tuple[FieldValue, ...]:
+    """List the live values of fields that Fivetran did not keep. Only an answer that may be stored in clear is shown:
+    a run that reads no secrets does not know whether another answer contains one."""
     return tuple(
-        FieldValue(path, None)
-        if value is None
-        else mask_value(masking, path, value)
-        if masking.hides(path)
-        else FieldValue(path, value)
-        for path, value in values.items()
+        FieldValue(path, live) if path in public else FieldValue(path, None, Visibility.SECRET)
+        for path, live in unkept.items()
     )
 
 

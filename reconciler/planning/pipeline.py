@@ -18,12 +18,13 @@ read and not applied.
     per object. Refuses a removal of another object than the entry says, and an orphan. Blocks by protection and
     by connections.
  8. Operations (`planner`, `diff`, `fields`). Resolves references. Gives one operation per entry. Refuses a replacement
-    without permission and an unavailable secret.
+    without permission, an unavailable secret, a wrong value behind a reference, and a creation that lacks a field.
  9. Waits (`settling`). Gives each create the earlier request that it has to wait for. Refuses `--resend-create` for a
     create that does not wait.
 10. Replacements (`replacements`). Reads the connections of replaced destinations. Blocks by protection and connections.
 11. Plan (`managed`, `plan_warnings`, `limits`). Gives the changes in order, the unmanaged groups and the warnings.
 12. Policies and limits (`policies`, `limits`). Block. Refuse the override of a policy that cannot be overridden.
+    Secrets that Fivetran repeats are redacted after that (`redaction`), so that the digest covers the shown plan.
 13. Effects (`effects`). Give the digest.
 
 A saved plan is made by the same steps; `saved_plans` compares its effects with the reviewed ones by `staleness`.
@@ -31,12 +32,12 @@ A saved plan is made by the same steps; `saved_plans` compares its effects with 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from reconciler.api.errors import ApiError
 from reconciler.model.address import DESTINATION, GROUP, Address, get_entry_sort_key
-from reconciler.model.diagnostic import Diagnostic, ReconcilerError, sort_diagnostics
+from reconciler.model.diagnostic import Diagnostic, ReconcilerError, select_errors, sort_diagnostics
 from reconciler.model.plan import Plan
 from reconciler.model.record import Record
 from reconciler.model.record_transitions import apply_moves
@@ -68,10 +69,11 @@ from reconciler.planning.missing import (
     resolve_missing,
 )
 from reconciler.planning.orphans import find_orphans
-from reconciler.planning.plan_warnings import warn_unfinished, warn_without_state
+from reconciler.planning.plan_warnings import warn_creation_doubts, warn_unfinished, warn_without_state
 from reconciler.planning.planner import PlannedOperation, Planner
 from reconciler.planning.policies import add_policy_results, evaluate_plan_policies
 from reconciler.planning.protection import build_protection_check, note_protection
+from reconciler.planning.redaction import redact_plan
 from reconciler.planning.refresh import AccountView
 from reconciler.planning.removal_identity import build_removal_identity
 from reconciler.planning.replacements import (
@@ -83,7 +85,7 @@ from reconciler.planning.settling import find_late_duplicates, hold_unsettled_cr
 from reconciler.planning.targets import Scope, resolve_scope, select_secrets
 from reconciler.runtime.polling import Poller
 from reconciler.workspace.settings_from import note_settings_source
-from reconciler.workspace.specs import Specs
+from reconciler.workspace.specs import Specs, to_strict
 from reconciler.workspace.workspace import Workspace
 
 _NOTHING_SENT: Mapping[Address, Collection[FieldPath]] = {}
@@ -177,14 +179,16 @@ def _compute_plan(
         deletion_planner = _build_deletion_planner(workspace, view, records)
         deletion_plan = _plan_deletions(workspace, deletion_planner, inputs, view)  # 7
         planner = _build_planner(workspace, inputs, just_sent)
-        operations = _plan_operations(workspace, planner, inputs, view, missing.unplanned)  # 8
+        operations, value_warnings = _plan_operations(
+            workspace, planner, inputs, view, missing.unplanned
+        )  # 8
         operations = note_protection(operations, records, planner.is_protected)
         operations = _hold_unsettled_creates(workspace, operations, records)  # 9
         operations = describe_replaced_objects(operations, deletion_planner.describe_replaced)  # 10
     except ApiError as error:
         raise ReconcilerError([explain_read(error)]) from error
     plan = replace(  # 11
-        _build_plan(workspace, inputs, view, operations, deletion_plan),
+        _build_plan(workspace, inputs, view, operations, deletion_plan, value_warnings=value_warnings),
         blockers=(
             *missing.findings,
             *deletion_plan.blockers,
@@ -197,7 +201,12 @@ def _compute_plan(
     if not inputs.is_recheck:
         plan = _judge_plan(workspace, plan, operations, view)  # 12
     return _build_result(  # 13
-        workspace, inputs, plan, view.listing.groups, operations=operations, deletion_plan=deletion_plan
+        workspace,
+        inputs,
+        redact_plan(plan, workspace.settings.redactor),
+        view.listing.groups,
+        operations=operations,
+        deletion_plan=deletion_plan,
     )
 
 
@@ -306,7 +315,7 @@ def _plan_deletions(
 def _build_planner(
     workspace: Workspace, inputs: _PlanInput, just_sent: Mapping[Address, Collection[FieldPath]]
 ) -> Planner:
-    stored = workspace.state.records
+    stored, redactor = workspace.state.records, workspace.settings.redactor
     return Planner(
         workspace.registry.resolve,
         workspace.state.build_fingerprinter(),
@@ -315,6 +324,8 @@ def _build_planner(
         is_protected=build_protection_check(workspace.specs.project.content.protected),
         moved=list_moved_addresses(stored, apply_moves(stored, inputs.entries), inputs.entries),
         just_sent=just_sent,
+        echoes_secret=lambda live: bool(redactor.redact_all(live) != live),
+        checks_values=not workspace.settings.sandbox,  # the values of a sandbox are made up
     )
 
 
@@ -324,8 +335,11 @@ def _plan_operations(
     inputs: _PlanInput,
     view: AccountView,
     unplanned: Collection[Address],
-) -> dict[Address, PlannedOperation]:
-    """Plan every entry in scope that is not `unplanned`. Raises `ReconcilerError` with all refusals together."""
+) -> tuple[dict[Address, PlannedOperation], list[Diagnostic]]:
+    """Plan every entry in scope that is not `unplanned`. Returns the operations, and warnings about declared values.
+
+    Raises `ReconcilerError` with all refusals together.
+    """
     live = {GROUP: view.listing.groups, DESTINATION: view.details.found}
     operations = {}
     for desired in inputs.entries:
@@ -333,15 +347,17 @@ def _plan_operations(
         if address not in unplanned:
             observed = live[address.kind].get(view.group_ids.get(address.key, ""))
             operations[address] = planner.plan_resource(desired, observed, inputs.records.get(address))
-    if planner.diagnostics:
+    findings = [*planner.diagnostics, *planner.warnings]
+    if workspace.settings.strict:
+        findings = [to_strict(finding) for finding in findings]
+    if errors := select_errors(findings):
         list_connections = workspace.client.list_group_connections
         raise ReconcilerError(
             sort_diagnostics(
-                note_connections(diagnostic, list_connections, view.group_ids)
-                for diagnostic in planner.diagnostics
+                note_connections(diagnostic, list_connections, view.group_ids) for diagnostic in errors
             )
         )
-    return operations
+    return operations, findings
 
 
 def _hold_unsettled_creates(
@@ -359,6 +375,8 @@ def _build_plan(
     view: AccountView,
     operations: Mapping[Address, PlannedOperation],
     deletion_plan: DeletionPlan,
+    *,
+    value_warnings: Iterable[Diagnostic],
 ) -> Plan:
     """Build the plan without blockers: its changes, unmanaged groups and warnings."""
     specs, groups = workspace.specs, view.listing.groups
@@ -370,6 +388,8 @@ def _build_plan(
         unmanaged=find_unmanaged(view, deletion_plan.deletions, specs.removed),
         warnings=(
             *specs.warnings,
+            *sort_diagnostics(value_warnings),
+            *warn_creation_doubts(operations.values()),
             *deletion_plan.notes,
             *(() if workspace.state.exists else warn_without_state(groups.values(), changes)),
             *inputs.scope.warnings,

@@ -1,16 +1,21 @@
-"""Warn of unfinished work, and of entries that may exist under another name."""
+"""Warn of unfinished work, of entries that may exist under another name, and of creations with unknown needs."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
+from reconciler.catalogue.load import load_service
+from reconciler.kinds.destination import SERVICE
 from reconciler.model.address import GROUP, Address
 from reconciler.model.diagnostic import Diagnostic, Severity
 from reconciler.model.plan import Action, Change
 from reconciler.model.record import Record
 from reconciler.model.resource import Desired, Observed
 from reconciler.planning.facts import has_outstanding_tests
+from reconciler.planning.planner import PlannedOperation
 from reconciler.planning.targets import Scope
+
+_CREATING = (Action.CREATE, Action.REPLACE)
 
 
 def warn_without_state(groups: Collection[Observed], changes: Iterable[Change]) -> Iterator[Diagnostic]:
@@ -46,4 +51,24 @@ def warn_unfinished(
                 severity=Severity.WARNING,
                 address=address,
                 help=f"`--target {address}` or a plan of everything shows it, and an apply tests it again",
+            )
+
+
+def warn_creation_doubts(operations: Iterable[PlannedOperation]) -> Iterator[Diagnostic]:
+    """Warn once of each service whose new destinations may need more than the catalogue knows."""
+    first_uses: dict[str, PlannedOperation] = {}
+    for operation in operations:
+        name = operation.declared.get(SERVICE)
+        if operation.change.action in _CREATING and isinstance(name, str):
+            first_uses.setdefault(name, operation)
+    for service_name, operation in first_uses.items():
+        service = load_service(service_name)
+        if service is not None and service.creation_doubt:
+            yield Diagnostic(
+                "creation-unknown",
+                f"what a new `{service_name}` destination needs is not known for certain",
+                span=operation.desired.spans.get(SERVICE) or operation.desired.span,
+                severity=Severity.WARNING,
+                notes=(service.creation_doubt,),
+                help="compare the spec with Fivetran's setup form for this service",
             )

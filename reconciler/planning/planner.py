@@ -17,10 +17,15 @@ from typing import Any
 from reconciler.catalogue.model import Field, FieldType
 from reconciler.kinds.base import Kind
 from reconciler.kinds.destination import HEALTHY_STATUS, SERVICE, read_service
+from reconciler.kinds.destination_checks import (
+    check_new_destination,
+    check_resolved_values,
+    warn_live_contradictions,
+)
 from reconciler.kinds.registry import KINDS
 from reconciler.kinds.visibility import Masking
-from reconciler.model.address import Address
-from reconciler.model.diagnostic import Diagnostic
+from reconciler.model.address import DESTINATION, Address
+from reconciler.model.diagnostic import Diagnostic, Severity, select_errors
 from reconciler.model.plan import Action, Change, ChangeFacts, FieldValue, Reason, Risk, SecretComparison
 from reconciler.model.record import HIDDEN_LITERAL, NO_FINGERPRINT, Record
 from reconciler.model.record_transitions import (
@@ -58,8 +63,8 @@ from reconciler.planning.fields import (
     is_resolved_locally,
     list_applied_values,
     list_conflicting_applied_values,
-    list_live_values,
     list_unchanged_values,
+    list_unkept_values,
 )
 from reconciler.planning.last_applied import LastApplied
 from reconciler.secrets.base import SecretUnavailable, ValueShape
@@ -69,6 +74,8 @@ Resolve = Callable[[Reference, ValueShape], Any]
 
 _NO_FIELDS: Fields = {}
 _SHAPES = {FieldType.STRINGS: ValueShape.LIST, FieldType.OBJECT: ValueShape.OBJECT}
+_SECRET_SHAPES = {**_SHAPES, FieldType.INTEGER: ValueShape.NUMBER, FieldType.BOOLEAN: ValueShape.BOOLEAN}
+"""Shapes of secrets. A public number or boolean is checked as if the spec had it, with a better message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +113,18 @@ def _protects_nothing(key: str) -> bool:
     return False
 
 
+def _echoes_nothing(live: Any) -> bool:
+    return False
+
+
 @dataclass(slots=True)
 class Planner:
     """Planner of one resource after the other; collects all refusals.
 
     `fingerprinter` is None without a key. `resend` are secrets that are sent even if their fingerprints match.
     `is_protected` is about keys that the project file protects. `moved` has the former addresses of moved records.
-    `just_sent` are the fields that this run has sent, by address.
+    `just_sent` are the fields that this run has sent, by address. `echoes_secret` is about live values.
+    `checks_values` is false for made-up values. `warnings` stop nothing.
     """
 
     resolve: Resolve
@@ -123,6 +135,9 @@ class Planner:
     is_protected: Callable[[str], bool] = _protects_nothing
     moved: Mapping[Address, Address] = field(default_factory=dict)
     just_sent: Mapping[Address, Collection[FieldPath]] = field(default_factory=dict)
+    echoes_secret: Callable[[Any], bool] = _echoes_nothing
+    checks_values: bool = True
+    warnings: list[Diagnostic] = field(default_factory=list)
 
     def plan_resource(
         self, desired: Desired, observed: Observed | None, record: Record | None
@@ -135,6 +150,7 @@ class Planner:
 
     def _plan_create(self, kind: Kind, desired: Desired, record: Record | None) -> PlannedOperation:
         declared = self._resolve_fields(kind, desired, desired.fields, desired.fields.get(SERVICE))
+        self._check_destination(desired, declared, is_new=True)
         # Normal form has a field under its present name only. A deprecated name that the specs declare is sent as well.
         values = {**declared, **kind.normalize(declared)}
         masking = _build_masking(desired, declared.get(SERVICE))
@@ -157,6 +173,7 @@ class Planner:
         # change of service is an immutable difference, which the plan of a replacement takes over below.
         service = read_service(observed.fields)
         declared = self._resolve_comparable_fields(kind, desired, service)
+        self._check_destination(desired, declared, is_new=False)
         compared = {path: value for path, value in declared.items() if path not in desired.ignore_changes}
         comparison = compare(
             kind,
@@ -177,6 +194,7 @@ class Planner:
             **{path: difference.after for path, difference in comparison.changed.items()},
             **secrets.values,
         }
+        self._warn_live_contradictions(desired, compared, observed, comparison)
         fields = build_changed_fields(desired, masking, live_masking, comparison, secrets.values)
         stored = record.fingerprints if record else {}
         change = Change(
@@ -212,7 +230,8 @@ class Planner:
             record=record,
             unkept=comparison.unkept,
         )
-        return replace(operation, unkept=list_live_values(live_masking, comparison.unkept))
+        public = operation.record_update.answers.public
+        return replace(operation, unkept=list_unkept_values(comparison.unkept, public))
 
     def _resolve_comparable_fields(
         self, kind: Kind, desired: Desired, service: str | None
@@ -284,7 +303,7 @@ class Planner:
         answers = build_answers(
             {path: live for path, live in unkept.items() if path not in values},
             desired,
-            masking,
+            lambda path, live: masking.hides(path) or self.echoes_secret(live),
             record,
             self.fingerprinter,
         )
@@ -430,7 +449,8 @@ class Planner:
         if is_external_secret(value):
             return ExternalKey(str(value).partition(":")[2])
         if isinstance(value, Reference):
-            shape = _SHAPES.get(field.type, ValueShape.TEXT) if field else ValueShape.TEXT
+            shapes = _SECRET_SHAPES if value.confidential else _SHAPES
+            shape = shapes.get(field.type, ValueShape.TEXT) if field else ValueShape.TEXT
             return self._resolve_reference(desired, path, value, shape)
         if isinstance(value, Structure):
             content = self._resolve_structure(desired, path, value.content)
@@ -475,6 +495,7 @@ class Planner:
     ) -> PlannedOperation:
         """Plan to delete and create a destination in the same group: all declared fields are sent, secrets too."""
         declared = self._resolve_fields(kind, desired, desired.fields, desired.fields.get(SERVICE))
+        self._check_destination(desired, declared, is_new=True)
         masking, live_masking = (
             _build_masking(desired, fields.get(SERVICE)) for fields in (declared, observed.fields)
         )
@@ -496,6 +517,22 @@ class Planner:
         values = {**declared, **kind.normalize(declared)}
         # No record: fingerprints and protection of the deleted destination do not hold for the new destination.
         return self._build_operation(desired, masking, change, declared=declared, values=values, record=None)
+
+    def _check_destination(self, desired: Desired, declared: Fields, *, is_new: bool) -> None:
+        """Check the values of references, and the needs of a new destination."""
+        if desired.address.kind != DESTINATION:
+            return
+        found = check_new_destination(desired) if is_new else []
+        if self.checks_values:
+            found = [*found, *check_resolved_values(desired, declared, is_new=is_new)]
+        self.diagnostics += select_errors(found)
+        self.warnings += [each for each in found if each.severity is Severity.WARNING]
+
+    def _warn_live_contradictions(
+        self, desired: Desired, declared: Fields, observed: Observed, comparison: Comparison
+    ) -> None:
+        if desired.address.kind == DESTINATION:
+            self.warnings += warn_live_contradictions(desired, declared, observed.fields, comparison.changed)
 
     def _refuse_replacement(
         self, desired: Desired, live_masking: Masking, comparison: Comparison, immutable: Iterable[FieldPath]

@@ -10,10 +10,11 @@ from __future__ import annotations
 import re
 import sys
 from contextlib import redirect_stdout
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from typing import Any
 
 from reconciler.policy.base import PolicyError, Rule
+from reconciler.runtime.entry_points import index_entry_points
 
 ENTRY_POINT_GROUP = "reconciler.policies"
 _NAME = re.compile(r"[a-z][a-z0-9_-]*")
@@ -21,13 +22,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_-]*")
 
 def entry_points_by_name() -> dict[str, tuple[EntryPoint, ...]]:
     """List the entry points by rule, more than one if packages conflict. Loads no package."""
-    by_name: dict[str, tuple[EntryPoint, ...]] = {}
-    for entry_point in sorted(
-        entry_points(group=ENTRY_POINT_GROUP), key=lambda point: (point.name, point.value)
-    ):
-        if _NAME.fullmatch(entry_point.name):
-            by_name[entry_point.name] = (*by_name.get(entry_point.name, ()), entry_point)
-    return by_name
+    return index_entry_points(ENTRY_POINT_GROUP, _NAME)
 
 
 def make_rule(candidates: tuple[EntryPoint, ...], settings: Any) -> Rule:

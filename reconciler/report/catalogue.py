@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from reconciler.catalogue.model import Condition, Field, FieldType, Service, ServiceStage
+from reconciler.catalogue.model import Condition, Field, FieldType, Need, Service, ServiceStage
 
 _WIDTH = 100
 _INDENT = " " * 6
@@ -38,6 +38,7 @@ def render_service(service: Service) -> str:
     parts = [f"{service.name}: {service.title}"]
     parts += [f"{_format_stage(service)}"] if service.stage is not ServiceStage.CURRENT else []
     parts += [textwrap.fill(service.description, _WIDTH)] if service.description else []
+    parts += _render_creation(service)
     parts.append("")
     if service.free_form:
         parts.append("Its config takes any fields; the catalogue describes none of them.")
@@ -47,6 +48,41 @@ def render_service(service: Service) -> str:
             parts += ["", *_render_field(field)]
     parts += ["", f"`reconciler catalogue show {service.name} --example` prints a spec to start from."]
     return "\n".join(parts)
+
+
+def _render_creation(service: Service) -> list[str]:
+    """Render what a new destination needs, each need with its evidence."""
+    if not (service.creation or service.creation_doubt):
+        return []
+    lines = ["", "A new destination needs:"]
+    for need in service.creation:
+        text = f"  - {_format_need(need)} [{need.grade}: {need.source}]"
+        lines.append(_fill(text, subsequent_indent="    "))
+    if service.creation_doubt:
+        lines.append(_fill(f"  - not known for certain: {service.creation_doubt}", subsequent_indent="    "))
+    return [*lines, "An existing destination may declare any part of its config."]
+
+
+def _format_need(need: Need) -> str:
+    words = " and ".join(need.fields)
+    words += "".join(f", or instead {' and '.join(names)}" for names in need.instead)
+    words += f" while {_format_condition(need.when)}" if need.when else ""
+    if need.when_set:
+        others = [name for name in need.when_set if name not in need.fields]
+        words += f" beside {' or '.join(others)}" if others and not need.when else ""
+        words += "" if others or need.when else ", if one of them is declared"
+    words += f", if {' and '.join(need.when_unset)} is not declared" if need.when_unset else ""
+    return words
+
+
+def _fill(text: str, subsequent_indent: str) -> str:
+    return textwrap.fill(
+        text,
+        _WIDTH,
+        subsequent_indent=subsequent_indent,
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
 
 
 def _format_stage(service: Service) -> str:
@@ -61,6 +97,9 @@ def _render_field(field: Field) -> Iterator[str]:
     paragraphs += [f"One of: {', '.join(field.enum)}."] if field.enum else []
     paragraphs += [f"Required while {_format_condition(field.required_when)}."] if field.required_when else []
     paragraphs += [f"Refused unless {_format_condition(field.only_when)}."] if field.only_when else []
+    paragraphs += (
+        [f"Means something only while {_format_condition(field.meant_for)}."] if field.meant_for else []
+    )
     paragraphs += [f"Default: {_format_value(field.default)}."] if field.default is not None else []
     paragraphs += [f"An old name of `{field.deprecated_for}`."] if field.deprecated_for else []
     paragraphs += [f"Example: {_format_value(field.example)}"] if field.example is not None else []
@@ -106,7 +145,24 @@ def serialize_services(services: Iterable[Service]) -> dict[str, Any]:
 def serialize_service(service: Service) -> dict[str, Any]:
     """Serialize a service below `service`; its `fields` are a list in the catalogue's order."""
     fields = [_serialize_field(field) for field in service.fields.values()]
-    return {"service": {**_serialize_header(service), "free_form": service.free_form, "fields": fields}}
+    facts = {"free_form": service.free_form, "fields": fields}
+    creation = {
+        "creation": [_serialize_need(need) for need in service.creation],
+        "creation_doubt": service.creation_doubt or None,
+    }
+    return {"service": {**_serialize_header(service), **facts, **creation}}
+
+
+def _serialize_need(need: Need) -> dict[str, Any]:
+    return {
+        "fields": list(need.fields),
+        "instead": [list(names) for names in need.instead],
+        "when": _serialize_condition(need.when),
+        "when_set": list(need.when_set),
+        "when_unset": list(need.when_unset),
+        "grade": str(need.grade),
+        "source": need.source,
+    }
 
 
 def _serialize_header(service: Service) -> dict[str, Any]:
@@ -127,6 +183,7 @@ def _serialize_field(field: Field) -> dict[str, Any]:
         "required": field.required,
         "required_when": _serialize_condition(field.required_when),
         "only_when": _serialize_condition(field.only_when),
+        "meant_for": _serialize_condition(field.meant_for),
         "sensitive": field.sensitive,
         "immutable": field.immutable,
         "read_only": field.read_only,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+from collections.abc import Callable
 from typing import TextIO
 
 # Each replacement has one character, so that carets and columns stay where they are.
@@ -26,12 +27,14 @@ class ClosedStream(io.TextIOBase):
 class SafeStream:
     """Text stream for rich that writes as much as it can.
 
-    Characters that the encoding lacks are replaced. After the first failed write all output is dropped, and `failure`
-    is the error: a run must finish its changes even if it cannot report them.
+    `redact` removes secrets from every text. Characters that the encoding lacks are replaced. After the first failed
+    write all output is dropped, and `failure` is the error: a run must finish its changes even if it cannot report
+    them.
     """
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, redact: Callable[[str], str] = str) -> None:
         self._stream = stream
+        self._redact = redact
         self.failure: OSError | None = None
 
     @property
@@ -51,7 +54,7 @@ class SafeStream:
         """Write `text`; characters that the encoding lacks are replaced."""
         if self.failure is None:
             try:
-                self._stream.write(self._replace_unencodable(text))
+                self._stream.write(self._replace_unencodable(self._redact(text)))
             except (OSError, ValueError) as error:
                 self._stop_writing(error)
         return len(text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import StrEnum
 from typing import IO, TextIO, TypeAlias, cast
 
@@ -111,12 +111,13 @@ class _WordWrapHook(RenderHook):
         ]
 
 
-def make_console(stream: TextIO, colour: Colour = Colour.AUTO) -> Console:
+def make_console(stream: TextIO, colour: Colour = Colour.AUTO, redact: Callable[[str], str] = str) -> Console:
     """Make a console on `stream` that interprets no markup and never raises.
 
-    Colours and folded lines appear only on a terminal; colours only if `colour` allows them.
+    Colours and folded lines appear only on a terminal; colours only if `colour` allows them. `redact` changes every
+    text right before it is written.
     """
-    safe = SafeStream(stream)
+    safe = SafeStream(stream, redact)
     terminal = safe.isatty()
     console = Console(
         file=cast("IO[str]", safe),

@@ -75,9 +75,36 @@ class ShutdownDeadline:
             yield interval
             remaining -= interval
 
+    @property
+    def is_best_effort(self) -> bool:
+        """Whether the work of this moment can be done later as well."""
+        return self._is_best_effort
+
+    def wait(self, seconds: float) -> bool:
+        """Let seconds pass before another call. Returns whether they have passed: a run that is to stop waits only as
+        long as that call still fits in."""
+        if seconds <= 0:
+            return True
+        started = self._clock.monotonic()
+        if not self.shutting_down and not self._clock.wait(self._shutdown, seconds):
+            return True
+        remaining = seconds - (self._clock.monotonic() - started)
+        if not self._has_time_for_call(remaining):
+            return False
+        self._clock.wait(threading.Event(), remaining)
+        return True
+
     def pause(self, seconds: float) -> bool:
         """Wait for `seconds`, or until a shutdown begins. Returns whether the run is to stop."""
         return self.shutting_down or self._clock.wait(self._shutdown, seconds)
+
+    def _has_time_for_call(self, pause: float) -> bool:
+        """Whether a call fits in after a pause, once the run is to stop."""
+        return (
+            self.shutting_down
+            and not self._is_best_effort
+            and self._elapsed_seconds() + pause + MIN_CALL_TIMEOUT <= SHUTDOWN_TIMEOUT
+        )
 
     def _elapsed_seconds(self) -> float:
         return self._clock.monotonic() - self._shutdown_began if self._shutdown_began is not None else 0.0

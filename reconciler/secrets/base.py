@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from reconciler.model.clock import Clock
+from reconciler.model.redaction import Redactor
 from reconciler.model.value import OWN_VARIABLES, Reference, Secret, UnresolvedSecret
 
 _PLACEHOLDER = re.compile(r"\s*\$\{[^}]*\}\s*|\s*\$\([^)]*\)\s*|\s*\$[A-Za-z_][A-Za-z0-9_]*\s*")
+_MASK = re.compile(r"\*+")
 
 
 class SecretUnavailable(Exception):  # noqa: N818 - a problem of the environment, not a bug
@@ -57,6 +59,8 @@ class ValueShape(StrEnum):
     TEXT = "text"
     LIST = "list"  # the text is a JSON list
     OBJECT = "object"  # the text is a JSON object
+    NUMBER = "a whole number"
+    BOOLEAN = "true or false"
 
 
 class Registry:
@@ -71,14 +75,17 @@ class Registry:
         *,
         fallback: Resolver | None = None,
         skip_secrets: bool = False,
+        redactor: Redactor | None = None,
     ) -> None:
-        """Create a registry. `fallback` resolves every scheme that has no resolver.
+        """Create a registry. `fallback` resolves every scheme that has no resolver. `redactor` gets every secret.
 
         With `skip_secrets` no secret is looked up: each secret becomes an `UnresolvedSecret`.
         """
         self._resolvers = dict(resolvers)
         self._fallback = fallback
         self._skip_secrets = skip_secrets
+        self._redactor = redactor
+        self._added: set[tuple[tuple[str, str, str], bool]] = set()
         self._cache: dict[tuple[str, str, str], str | SecretUnavailable] = {}
 
     def resolve(self, reference: Reference, shape: ValueShape = ValueShape.TEXT) -> Any:
@@ -95,8 +102,24 @@ class Registry:
         cached = self._cache[key]
         if isinstance(cached, SecretUnavailable):
             raise SecretUnavailable(reference, cached.reason)
+        if reference.confidential and _MASK.fullmatch(cached):
+            raise SecretUnavailable(
+                reference, "the value is the row of stars that Fivetran shows instead of one"
+            )
         value = _convert_to_shape(shape, cached, reference)
+        self._add_to_redactor(key, reference, value)
         return Secret(value) if reference.confidential else value
+
+    def _add_to_redactor(self, key: tuple[str, str, str], reference: Reference, value: Any) -> None:
+        """Add the value of a reference to the known secrets, or to the public texts, once."""
+        if self._redactor is None or (key, reference.confidential) in self._added:
+            return
+        self._added.add((key, reference.confidential))
+        text = self._cache[key]
+        if reference.confidential:
+            self._redactor.add((text, value))
+        else:
+            self._redactor.add_public(lambda: (str(text),))
 
     def _look_up(self, reference: Reference) -> str | SecretUnavailable:
         resolver = self._resolvers.get(reference.scheme, self._fallback)
@@ -134,8 +157,18 @@ class CachedDocuments:
         return select_member(cached, reference)
 
 
+_TEXT_FORMS = {
+    ValueShape.NUMBER: re.compile(r"[+-]?[0-9]+"),
+    ValueShape.BOOLEAN: re.compile(r"true|false", re.IGNORECASE),
+}
+
+
 def _convert_to_shape(shape: ValueShape, text: str, reference: Reference) -> Any:
     if shape is ValueShape.TEXT:
+        return text
+    if shape in _TEXT_FORMS:
+        if _TEXT_FORMS[shape].fullmatch(text) is None:
+            raise SecretUnavailable(reference, f"the field needs {shape.value}")
         return text
     expected_type = list if shape is ValueShape.LIST else dict
     try:

@@ -7,10 +7,11 @@ The name of an entry point is the scheme of its references. The entry point name
 from __future__ import annotations
 
 import re
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.value import Reference
+from reconciler.runtime.entry_points import index_entry_points
 from reconciler.secrets.base import Resolver, SecretUnavailable, StoreContext
 
 ENTRY_POINT_GROUP = "reconciler.secrets"
@@ -19,13 +20,7 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 def entry_points_by_name() -> dict[str, tuple[EntryPoint, ...]]:
     """List the entry points by scheme. A scheme has several entry points if packages conflict. Loads no package."""
-    by_name: dict[str, tuple[EntryPoint, ...]] = {}
-    for entry_point in sorted(
-        entry_points(group=ENTRY_POINT_GROUP), key=lambda point: (point.name, point.value)
-    ):
-        if _SCHEME.fullmatch(entry_point.name):
-            by_name[entry_point.name] = (*by_name.get(entry_point.name, ()), entry_point)
-    return by_name
+    return index_entry_points(ENTRY_POINT_GROUP, _SCHEME)
 
 
 def open_store(candidates: tuple[EntryPoint, ...], context: StoreContext) -> Resolver:

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TypeAlias
 
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
+from reconciler.model.redaction import Redactor
 from reconciler.model.value import EXTERNAL_SCHEME, Reference
 from reconciler.secrets import aws, command, env, plugin, vault
 from reconciler.secrets.aws import SecretsManager
@@ -46,8 +47,9 @@ def open_registry(
     context: StoreContext,
     *,
     skip_secrets: bool = False,
+    redactor: Redactor | None = None,
 ) -> Registry:
-    """Open the stores of the given schemes. With `skip_secrets` no secret is looked up.
+    """Open the stores of the given schemes. With `skip_secrets` no secret is looked up. `redactor` gets every secret.
 
     Raises ReconcilerError with a finding for every store that cannot be opened. Fivetran's own secrets
     manager is no store here: only Fivetran reads it.
@@ -70,7 +72,7 @@ def open_registry(
             findings += error.diagnostics
     if findings:
         raise ReconcilerError(findings)
-    return Registry(stores, skip_secrets=skip_secrets)
+    return Registry(stores, skip_secrets=skip_secrets, redactor=redactor)
 
 
 def _accept_any(reference: Reference) -> None:

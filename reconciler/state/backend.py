@@ -29,6 +29,10 @@ class UnusableBackendError(BackendError):
     code = "state-unusable"
 
 
+class RateLimitedError(BackendError):
+    """A remote place that limits the rate of requests. It answers, so another request may come through at once."""
+
+
 class ConflictError(BackendError):
     """Another writer replaced one of these files since it was last read. This write replaced nothing."""
 
@@ -49,7 +53,13 @@ class BackendContext(RunEnvironment):
 
 class Backend(Protocol):
     """Store of files by name. A file is written only if it still has the version at which it was last read or written
-    here, so that of two runs with the same lock or state one fails."""
+    here, so that of two runs with the same lock or state one fails.
+
+    `writes_together` says whether one request writes several files, so that a further file costs nothing.
+    """
+
+    @property
+    def writes_together(self) -> bool: ...
 
     def read(self, *names: str) -> dict[str, bytes | None]:
         """Read files; None for a missing file. Writes nothing. Raises BackendError."""
@@ -77,7 +87,8 @@ class Backend(Protocol):
         """Return the version tag as of the last read or write here."""
 
     def verify_conditional_writes(self, name: str) -> None:
-        """Check that a write depends on the version of its file, with the file that was just written.
+        """Check that a write depends on the version of its file, with the file that was just written. A refused place
+        does not keep that file.
 
         Raises UnusableBackendError if this backend replaces a file that has changed, ConflictError if another run wrote
         the file at the same moment, and BackendError.

@@ -13,7 +13,14 @@ from collections.abc import Mapping
 from reconciler.model.state_location import GitBranch
 from reconciler.runtime.deadline import ShutdownDeadline
 from reconciler.runtime.git import Result
-from reconciler.state.backend import BackendContext, BackendError, ConflictError, UnusableBackendError
+from reconciler.state.backend import (
+    BackendContext,
+    BackendError,
+    ConflictError,
+    RateLimitedError,
+    UnusableBackendError,
+)
+from reconciler.state.git_errors import build_error
 from reconciler.state.scratch_repository import ScratchRepository
 
 _MAX_ATTEMPTS = 12
@@ -24,6 +31,8 @@ _STATE_FILE_NAME = re.compile(r"([^/]+\.)?state\.json(\.lock)?|README(\.md)?")
 
 class GitBackend:
     """Backend with the files in the last commit of a branch. The first write creates a missing branch."""
+
+    writes_together = True  # in one commit
 
     def __init__(self, location: GitBranch, context: BackendContext) -> None:
         self._branch = f"refs/heads/{location.branch}"
@@ -51,6 +60,7 @@ class GitBackend:
         blobs = {name: self._write_blob(content) for name, content in changes.items()}
         for name, blob in blobs.items():
             self._possibly_written.setdefault(name, {self._known[name]}).add(blob)
+        backoff = self._git.start_backoff()
         for attempt in range(_MAX_ATTEMPTS):
             # Another call may have refreshed the branch since these files were read.
             if any(self._files.get(name) not in self._possibly_written[name] for name in blobs):
@@ -64,11 +74,12 @@ class GitBackend:
                 self._possibly_written.clear()
                 return
             if self._tip == base:
-                raise BackendError(
-                    result.error_line,
-                    f"see that these credentials may push to the branch `{self._branch[11:]}`",
-                    result.server_messages,
+                error = build_error(
+                    result, f"see that these credentials may push to the branch `{self._branch[11:]}`"
                 )
+                if not isinstance(error, RateLimitedError) or not backoff.wait(is_rate_limit=True):
+                    raise error
+                continue
             self._context.clock.sleep(_RETRY_PAUSE * (attempt + 1))
         raise BackendError("other runs write to its branch all the time")
 

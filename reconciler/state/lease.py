@@ -8,8 +8,10 @@ the next write fails, and that write comes before the first call to Fivetran.
 Two clocks measure the age of a lease, and the higher age counts: the monotonic clock stops while its machine sleeps,
 and the time of day may be set back.
 
-Every write of the state goes out together with a renewed lease, on the condition that both files are as this run left
-them. So a run whose lease was taken cannot replace the state of its successor, even if both clocks are wrong.
+Every write of the state goes out on the condition that the lease and the state are as this run left them. So a run
+whose lease was taken cannot replace the state of its successor, even if both clocks are wrong. If one request writes
+both files, it renews the lease too. Otherwise a lease that is not due is read and not written: a store may take one
+write per second of the same object.
 """
 
 from __future__ import annotations
@@ -23,7 +25,14 @@ from datetime import datetime, timedelta
 from reconciler.model.clock import Clock
 from reconciler.model.lock_info import LockInfo
 from reconciler.runtime.process import is_other_live_process
-from reconciler.state.backend import Backend, BackendContext, BackendError, ConflictError
+from reconciler.state.backend import (
+    Backend,
+    BackendContext,
+    BackendError,
+    ConflictError,
+    RateLimitedError,
+    UnusableBackendError,
+)
 from reconciler.state.lock import LockHolderState, LockStatus
 from reconciler.state.watch import LockWatcher
 
@@ -98,7 +107,7 @@ class RemoteLock:
         if status.state is not LockHolderState.FREE:
             raise LockHeldError(status)
         try:
-            self.write({}, f"locked; free again at {self._compute_expiry()} at the latest")
+            self._take()
             self._backend.verify_conditional_writes(self._name)
         except ConflictError:  # another run was faster
             status = parse_lock_status(
@@ -113,26 +122,52 @@ class RemoteLock:
             self._deadline.begin_shutdown()
             self._release_quietly()
             raise
+        except UnusableBackendError:
+            self._is_released = True  # a refused place does not keep the lock
+            raise
         except BackendError:
             self._release_quietly()
             raise
 
+    def _take(self) -> None:
+        """Write the first lease. Raises as `write` does."""
+        try:
+            self.write({}, f"locked; free again at {self._compute_expiry()} at the latest")
+        except RateLimitedError:
+            # The lease is probably not written, and the run has waited for the limit already.
+            with self._deadline.best_effort():
+                self._release_quietly()
+            raise
+
     def write(self, changes: Mapping[str, bytes | None], message: str) -> None:
-        """Write files together with a renewed lease.
+        """Write files while the lock is held, together with a renewed lease if that is due or costs nothing.
 
         Raises ConflictError if another run wrote the lock or one of the files, and BackendError.
         """
         # Measured from before the request, so that for this run the lease never ends later than for other runs.
         started = self._attempted = _TimePoint.now(self._clock)
+        if (
+            changes
+            and not self._backend.writes_together
+            and started.elapsed_since(self._renewed) < RENEW_AFTER
+        ):
+            self._check_now()
+            self._write(changes, message)
+            return
         lease = Lease(self._holder, self._compute_expiry(), self._entropy(8).hex())
         self._write({self._name: _encode_lease(lease), **changes}, message)
         self._renewed = started
 
     def write_and_release(self, changes: Mapping[str, bytes | None], message: str) -> None:
         """Write files and release the lock in one write, for a run that has no time for two writes. Raises the errors
-        of `write`. After it `release` sends nothing, even after an error."""
+        of `write`. After it `release` sends nothing, even after an error, unless the error is a rate limit: then the
+        backend answers."""
         self._is_released = True
-        self._write({**changes, self._name: None}, f"{message}; unlocked")
+        try:
+            self._write({**changes, self._name: None}, f"{message}; unlocked")
+        except RateLimitedError:
+            self._is_released = False
+            raise
 
     def release(self) -> None:
         """Release the lock. Raises BackendError; the lease then expires by itself."""
@@ -167,7 +202,11 @@ class RemoteLock:
             or observation.version == known_version
         ):
             return
-        if not self._backend.is_unchanged(self._name):
+        self._check_now()
+
+    def _check_now(self) -> None:
+        """Check that the lock is held. Raises ConflictError if it is lost, and BackendError if it cannot be read."""
+        if self._is_lost or not self._backend.is_unchanged(self._name):
             self._is_lost = True
             raise ConflictError("the lock is not held any more")
 

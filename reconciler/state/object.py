@@ -7,9 +7,9 @@ role of the machine. Needs the extra `object-store`.
 from __future__ import annotations
 
 import queue
-import re
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,26 +17,25 @@ from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.extras import Extra, describe_installation
 from reconciler.model.state_location import ObjectKey
 from reconciler.runtime.deadline import ShutdownDeadline
-from reconciler.state.backend import BackendContext, BackendError, ConflictError, UnusableBackendError
+from reconciler.state.backend import (
+    BackendContext,
+    BackendError,
+    ConflictError,
+    RateLimitedError,
+    UnusableBackendError,
+)
+from reconciler.state.object_errors import describe_failure, is_missing_bucket, is_refused_condition
+from reconciler.state.object_services import SERVICES
+from reconciler.state.object_settings import check_environ, explain_refused_settings
+from reconciler.state.request_pacing import Backoff, WritePacer
 
 if TYPE_CHECKING:
     from obstore import UpdateVersion
 
 _TIMEOUT = 30.0
-"""Seconds for one call of the library, with its repetitions."""
-_MAX_RETRIES = 3
-_RETRY_TIMEOUT = timedelta(seconds=20)
-_STATUS = re.compile(r"status code: (\d{3}[A-Za-z ]*)")
-_CODE = re.compile(r"<Code>(\w{1,60})</Code>")
-_NO_BUCKET = re.compile(r"NoSuchBucket|ContainerNotFound|bucket does not exist", re.IGNORECASE)
-_PROVIDERS = {"s3": "S3", "gs": "Google Cloud Storage", "az": "Azure Blob Storage"}
-_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
-_S3_CREDENTIALS = (
-    "AWS_ACCESS_KEY_ID",
-    "AWS_WEB_IDENTITY_TOKEN_FILE",
-    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
-)
-_TRUE = frozenset({"1", "true", "on", "yes", "y"})
+"""Seconds for one attempt of a call."""
+_NO_RETRIES = {"max_retries": 0, "retry_timeout": timedelta(seconds=_TIMEOUT)}
+"""The library would repeat a refused write within a fraction of a second, which counts against a rate limit."""
 
 _CallResult = TypeVar("_CallResult")
 
@@ -44,26 +43,33 @@ _CallResult = TypeVar("_CallResult")
 class ObjectBackend:
     """Backend with objects by key. A removed object stays and is empty: stores cannot delete on a condition."""
 
+    writes_together = False
+
     def __init__(self, location: ObjectKey, context: BackendContext) -> None:
-        """Prepare the client. Nothing is reached yet. Raises ReconcilerError if the library is missing."""
+        """Prepare the client. Nothing is reached yet. Raises ReconcilerError if the library is missing, or for settings
+        with which no request can be sent."""
         try:
             from obstore.exceptions import BaseError
             from obstore.store import AzureStore, GCSStore, S3Store
         except ModuleNotFoundError:
             raise ReconcilerError([_explain_not_installed(location)]) from None
-        self._provider = _PROVIDERS[location.scheme]
+        self._scheme = location.scheme
+        self._service = SERVICES[location.scheme]
+        self._clock = context.clock
+        self._entropy = context.entropy
         self._deadline = context.deadline
         self._environ = context.environ
-        _refuse_plain_http(location, context.environ)
+        self._pacer = WritePacer(self._service.write_interval, context.clock, context.deadline)
+        check_environ(location, context.environ)
         store_classes: dict[str, Any] = {"s3": S3Store, "gs": GCSStore, "az": AzureStore}
         try:
             self._bucket = store_classes[location.scheme](
                 location.bucket,
                 # No client options here: they would replace all client options of the environment.
-                retry_config={"max_retries": _MAX_RETRIES, "retry_timeout": _RETRY_TIMEOUT},
+                retry_config=_NO_RETRIES,
             )
         except (BaseError, ValueError) as error:  # the environment lacks a setting
-            raise ReconcilerError([_explain_unusable(location, error)]) from None
+            raise ReconcilerError([explain_refused_settings(location, context.environ, error)]) from None
         self._known: dict[str, UpdateVersion | None] = {}
         self._last_write: dict[str, tuple[UpdateVersion | None, bytes]] = {}  # condition of each write
         self._possibly_written: dict[
@@ -97,7 +103,7 @@ class ObjectBackend:
         from obstore.exceptions import BaseError
 
         try:
-            return str(_read_version(_run_with_deadline(lambda: head(self._bucket, name), deadline)))
+            return str(_read_version(self._call(lambda: head(self._bucket, name), deadline)))
         except FileNotFoundError:
             return str(None)
         except (BaseError, OSError) as error:
@@ -120,13 +126,17 @@ class ObjectBackend:
         from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 
         condition, content = self._last_write[name]
-        for stale_condition in (None,) if condition is None else (None, condition):
+        has_two_conditions = condition is not None and not self._service.has_one_condition
+        for stale_condition in (None, condition) if has_two_conditions else (None,):
             try:
                 self._known[name] = self._store(name, content, stale_condition)
-            except (AlreadyExistsError, PreconditionError):
-                continue
+            except (AlreadyExistsError, PreconditionError) as error:
+                if is_refused_condition(error):
+                    continue
+                raise self._to_backend_error(error, is_write=True) from None
             except (BaseError, OSError) as error:
-                raise self._to_backend_error(error) from None
+                raise self._to_backend_error(error, is_write=True) from None
+            self._discard(name)
             raise UnusableBackendError(
                 "it replaces objects although they have changed (it ignores `If-Match` or `If-None-Match`), so that"
                 " several runs could have its lock at once",
@@ -134,6 +144,17 @@ class ObjectBackend:
             )
         if self._fetch(name)[0] != content:
             raise ConflictError("another run wrote to it at the same moment")
+
+    def _discard(self, name: str) -> None:
+        """Delete an object of a store whose locks are worth nothing; empty the object if it cannot be deleted."""
+        from obstore.exceptions import BaseError
+
+        with suppress(BaseError, OSError):
+            try:
+                self._pacer.wait_for_turn(name)
+                self._call(lambda: self._bucket.delete(name), self._deadline)
+            except (BaseError, OSError):
+                self._known[name] = self._store(name, b"", self._known[name])
 
     def _read(self, name: str) -> bytes:
         content, self._known[name] = self._fetch(name)
@@ -148,9 +169,9 @@ class ObjectBackend:
             return bytes(found.bytes()), _read_version(found.meta)
 
         try:
-            return _run_with_deadline(download, self._deadline)
+            return self._call(download, self._deadline)
         except FileNotFoundError as error:
-            if _NO_BUCKET.search(str(error)):
+            if is_missing_bucket(error):
                 raise self._to_backend_error(error) from None
             return b"", None
         except (BaseError, OSError) as error:
@@ -163,7 +184,9 @@ class ObjectBackend:
         possibly_written.add(content)
         try:
             self._put(name, content)
-        except (AlreadyExistsError, PreconditionError):
+        except (AlreadyExistsError, PreconditionError) as error:
+            if not is_refused_condition(error):
+                raise self._to_backend_error(error, is_write=True) from None
             # An earlier write of this run may have been carried out without an answer. A version may also change while
             # the content stays, for example if a store encrypts its objects anew. No other run writes the same content:
             # a lease holds a random mark, a state its serial.
@@ -172,8 +195,8 @@ class ObjectBackend:
                 raise ConflictError("another run wrote to it in the meantime") from None
             if current != content:
                 self._put_again(name, content)
-        except (BaseError, OSError) as error:
-            raise self._to_backend_error(error) from None
+        except (BaseError, OSError, NotImplementedError) as error:
+            raise self._to_backend_error(error, is_write=True) from None
         self._possibly_written[name] = {content}
 
     def _put_again(self, name: str, content: bytes) -> None:
@@ -184,7 +207,7 @@ class ObjectBackend:
         except (AlreadyExistsError, PreconditionError):
             raise ConflictError("another run wrote to it in the meantime") from None
         except (BaseError, OSError) as error:
-            raise self._to_backend_error(error) from None
+            raise self._to_backend_error(error, is_write=True) from None
 
     def _put(self, name: str, content: bytes) -> None:
         before = self._known[name]
@@ -194,32 +217,46 @@ class ObjectBackend:
     def _store(self, name: str, content: bytes, before: UpdateVersion | None) -> UpdateVersion:
         """Write an object that has the version `before`, or is new (None). Returns its new version."""
         mode = "create" if before is None else before
-        return _read_version(
-            _run_with_deadline(lambda: self._bucket.put(name, content, mode=mode), self._deadline)
-        )
 
-    def _to_backend_error(self, error: Exception) -> BackendError:
-        """Describe an error of the library. Its own text is not shown: it holds addresses, which may include a
-        signature."""
-        text = str(error)
-        if _NO_BUCKET.search(text):
-            return BackendError("there is no such bucket", "create the bucket, or correct its name")
-        status, code = _STATUS.search(text), _CODE.search(text)
-        if status is None or "169.254.169.254" in text:
-            return BackendError(f"{self._provider} did not answer", self._advise_access())
-        reason = f"{status[1].strip()}, {code[1]}" if code else status[1].strip()
-        return BackendError(
-            f"{self._provider} answers {reason}",
-            "see that the credentials of this environment may read and write there",
-        )
+        def put() -> UpdateVersion:
+            return _read_version(self._bucket.put(name, content, mode=mode))
 
-    def _advise_access(self) -> str:
-        if self._provider != "S3" or any(self._environ.get(name) for name in _S3_CREDENTIALS):
-            return "see that its endpoint can be reached from here"
-        return (
-            "set `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, or see that this machine has a role: without keys"
-            " that role was asked for, and `AWS_PROFILE` and `~/.aws` are not read"
-        )
+        return self._call(put, self._deadline, writes=name)
+
+    def _call(
+        self, call: Callable[[], _CallResult], deadline: ShutdownDeadline, *, writes: str | None = None
+    ) -> _CallResult:
+        """Make a call of the library, which may write the object `writes`, and repeat it if it may succeed later.
+        Raises the errors of the last attempt."""
+        from obstore.exceptions import BaseError
+
+        backoff = Backoff(self._clock, deadline, self._entropy)
+        while True:
+            try:
+                return self._attempt(call, deadline, writes)
+            except (BaseError, OSError) as error:
+                failure = describe_failure(self._scheme, self._environ, error, is_write=writes is not None)
+                if not failure.is_transient or not backoff.wait(is_rate_limit=failure.is_rate_limit):
+                    raise
+
+    def _attempt(
+        self, call: Callable[[], _CallResult], deadline: ShutdownDeadline, writes: str | None
+    ) -> _CallResult:
+        if writes is None:
+            return _run_with_deadline(call, deadline)
+        self._pacer.wait_for_turn(writes)
+        try:
+            return _run_with_deadline(call, deadline)
+        finally:
+            self._pacer.mark_written(writes)
+
+    def _to_backend_error(self, error: Exception, *, is_write: bool = False) -> BackendError:
+        """Describe an error of the library, whose own text holds addresses, which may include a signature."""
+        failure = describe_failure(self._scheme, self._environ, error, is_write=is_write)
+        if failure.is_unusable:
+            return UnusableBackendError(failure.text, failure.advice)
+        error_class = RateLimitedError if failure.is_rate_limit else BackendError
+        return error_class(failure.text, failure.advice)
 
 
 def _run_with_deadline(call: Callable[[], _CallResult], deadline: ShutdownDeadline) -> _CallResult:
@@ -229,13 +266,15 @@ def _run_with_deadline(call: Callable[[], _CallResult], deadline: ShutdownDeadli
     abandoned if the call takes too long.
     """
     # No coroutines: the library completes them from its own threads, and aborts a process that ends at that moment.
-    outcomes: queue.SimpleQueue[tuple[_CallResult, None] | tuple[None, BaseException]] = queue.SimpleQueue()
+    outcomes: queue.SimpleQueue[tuple[_CallResult, None] | tuple[None, Exception]] = queue.SimpleQueue()
 
     def run() -> None:
         try:
             outcomes.put((call(), None))
-        except BaseException as error:  # raised again by the waiting thread
+        except Exception as error:  # raised again by the waiting thread
             outcomes.put((None, error))
+        except BaseException as error:  # a crash of the library, which is no Exception
+            outcomes.put((None, OSError(f"the library crashed: {type(error).__name__}")))
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
@@ -249,23 +288,6 @@ def _run_with_deadline(call: Callable[[], _CallResult], deadline: ShutdownDeadli
             raise error
         return result  # type: ignore[return-value]
     raise TimeoutError("it did not end in time")
-
-
-def _refuse_plain_http(location: ObjectKey, environ: Mapping[str, str]) -> None:
-    """Refuse a plain http endpoint, for which the library would fail without a reason. Raises ReconcilerError."""
-    variable = next((name for name in _ENDPOINTS if environ.get(name)), None)
-    if location.scheme != "s3" or variable is None or not environ[variable].lower().startswith("http://"):
-        return
-    if environ.get("AWS_ALLOW_HTTP", "").lower() not in _TRUE:
-        raise ReconcilerError(
-            [
-                Diagnostic(
-                    "state-unusable",
-                    f"the state `{location}` cannot be reached: `{variable}` is a plain http address",
-                    help="use https, or set `AWS_ALLOW_HTTP=true` in a network that you trust",
-                )
-            ]
-        )
 
 
 def _read_version(metadata: Mapping[str, Any]) -> UpdateVersion:
@@ -283,15 +305,4 @@ def _explain_not_installed(location: ObjectKey) -> Diagnostic:
         "object-store-not-installed",
         f"the state `{location}` needs the library `obstore`, which is not installed",
         help=f"install it with {describe_installation(Extra.OBJECT_STORE)}",
-    )
-
-
-def _explain_unusable(location: ObjectKey, error: Exception) -> Diagnostic:
-    advice = "see which variables your cloud needs, such as `AWS_REGION`"
-    if "Account must be specified" in str(error):
-        advice = "set `AZURE_STORAGE_ACCOUNT_NAME` to the account that the container is in"
-    return Diagnostic(
-        "state-unusable",
-        f"the state `{location}` cannot be reached with the settings of this environment ({type(error).__name__})",
-        help=advice,
     )

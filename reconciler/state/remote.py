@@ -1,19 +1,26 @@
 """Keep a state in a backend: one file for the whole state, and a lease beside it as its lock.
 
 Intents are written before the first call to Fivetran; results follow at intervals and at the end. If a run is killed,
-the next run finds the missing results at Fivetran, by the intents.
+the next run finds the missing results at Fivetran, by the intents. Nothing is written twice: a backend may limit the
+rate of writes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.record import State
 from reconciler.model.state_location import GitBranch, ObjectKey
-from reconciler.state.backend import Backend, BackendContext, BackendError, ConflictError
+from reconciler.state.backend import (
+    Backend,
+    BackendContext,
+    BackendError,
+    ConflictError,
+    RateLimitedError,
+)
 from reconciler.state.backups import BackupFolders
 from reconciler.state.codec import decode_state, encode_state
 from reconciler.state.git import GitBackend
@@ -133,12 +140,17 @@ class RemoteState(Store):
             return replace(diagnostic, notes=(*diagnostic.notes, note))
         notes = error.notes if isinstance(error, BackendError) else ()
         if self.lock.held is not None and self._is_shutting_down:
-            note += f"; its lock is free by itself at {self.lock.held.expires_at}"
+            note += (
+                f"; its lock expires at {self.lock.held.expires_at}, and `reconciler state unlock` frees it"
+                " earlier"
+            )
+        advice = error.advice if isinstance(error, BackendError) else ""
         return Diagnostic(
             "state-not-kept",
             f"the state `{self.display_name}` could not be written: {error}",
             notes=(*notes, note),
-            help="see that it can be reached, and apply again: existing objects are found and not made twice",
+            help=f"{advice or 'see that it can be reached'}, and apply again: existing objects are found and not made"
+            " twice",
         )
 
     def _explain_expired_lock(self, error: BackendError) -> Diagnostic:
@@ -167,22 +179,30 @@ class RemoteStateWriter(StateWriter):
         super().stage(entries)
         self.has_changes = True
 
+    def mark_applied(self, digests: Collection[str]) -> None:
+        """Drop the reviewed plans of these digests from the next snapshot: they are in effect."""
+        if not self.state.reviewed.keys().isdisjoint(digests):
+            super().mark_applied(digests)
+            self.has_changes = True
+
     def sync(self) -> None:
         """Write all staged entries now. Raises BackendError."""
         self._write(self._lock.write)
 
     def close(self) -> None:
-        """Write the last snapshot. A failed write is repeated once. During shutdown it is not repeated, and the same
-        write releases the lock. Raises BackendError."""
+        """Write the last snapshot if there are changes. A failed write is repeated once. During shutdown it is not
+        repeated, and the same write releases the lock. Raises BackendError."""
         self.is_open = False
         self._lock.stop_watching()
+        if not self.has_changes:
+            return
         self._advance_serial()
         if self._deadline.shutting_down:
             self._write(self._lock.write_and_release)
             return
         try:
             self.sync()
-        except ConflictError:
+        except (ConflictError, RateLimitedError):  # the backend has waited for a limit already
             raise
         except BackendError:
             if self._deadline.pause(_RETRY_PAUSE):

@@ -22,7 +22,9 @@ from reconciler.model.lock_info import LockInfo
 from reconciler.model.state_location import GitBranch
 from reconciler.runtime.deadline import ShutdownDeadline
 from reconciler.runtime.git import TRUST_ADVICE, GitError, GitRunner, Result
-from reconciler.state.backend import BackendContext, BackendError
+from reconciler.state.backend import BackendContext, BackendError, RateLimitedError
+from reconciler.state.git_errors import build_error
+from reconciler.state.request_pacing import Backoff
 
 TIMEOUT = 30.0
 """Seconds for one git command. The slowest commands cross the network once."""
@@ -52,6 +54,7 @@ class ScratchRepository:
 
     def __init__(self, location: GitBranch, context: BackendContext) -> None:
         self._location = location
+        self._context = context
         self._directory = context.directory
         self._environ = context.environ
         self._identity = _build_identity(context.holder)
@@ -110,11 +113,18 @@ class ScratchRepository:
     def check_output(
         self, *arguments: str, stdin: bytes = b"", deadline: ShutdownDeadline | None = None
     ) -> bytes:
-        """Run a command. Returns its output. Raises BackendError if the command fails."""
-        result = self.run(*arguments, stdin=stdin, deadline=deadline)
-        if result.code != 0:
-            raise BackendError(result.error_line, notes=result.server_messages)
+        """Run a command. Returns its output. Raises BackendError if the command fails. A command that a rate limit
+        refuses is run again."""
+        backoff = self.start_backoff(deadline)
+        while (result := self.run(*arguments, stdin=stdin, deadline=deadline)).code != 0:
+            error = build_error(result)
+            if not isinstance(error, RateLimitedError) or not backoff.wait(is_rate_limit=True):
+                raise error
         return result.out
+
+    def start_backoff(self, deadline: ShutdownDeadline | None = None) -> Backoff:
+        """Start the pauses between the attempts of one command."""
+        return Backoff(self._context.clock, deadline or self._context.deadline, self._context.entropy)
 
     def _run_for_user(self, *arguments: str) -> Result:
         """Run a command in the folder of the project file."""

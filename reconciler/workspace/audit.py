@@ -18,6 +18,7 @@ from reconciler.model.event import ChangeFinished, ChangeWritten, Event, Listene
 from reconciler.model.lock_info import LockInfo
 from reconciler.model.outcome import ApplyResult, Status
 from reconciler.model.plan import Plan
+from reconciler.model.redaction import Redactor
 from reconciler.runtime.process import is_running
 from reconciler.workspace.event_json import (
     serialize_apply_end,
@@ -38,12 +39,21 @@ class EventLog:
     Only opening the log and `log_start` raise. `loss_warning` reports later failures at the end.
     """
 
-    def __init__(self, path: Path | None, clock: Clock, run_id: str, display_name: str = "") -> None:
+    def __init__(
+        self,
+        path: Path | None,
+        clock: Clock,
+        run_id: str,
+        display_name: str = "",
+        redactor: Redactor | None = None,
+    ) -> None:
         """Open the log for the run `run_id`. Without a path nothing is logged.
 
-        Raises ReconcilerError if the file cannot be written, or is not a log of events.
+        `redactor` removes secrets from all lines. Raises ReconcilerError if the file cannot be written, or is not a log
+        of events.
         """
         self._clock = clock
+        self._redactor = redactor or Redactor()
         self._run_id = run_id
         self._display_name = display_name or str(path)
         self._run_info: dict[str, Any] = {}
@@ -200,9 +210,8 @@ class EventLog:
     ) -> None:
         if self._file is not None:
             at = self._clock.now().isoformat(timespec="milliseconds")
-            self._file.append(
-                {"at": at, "run": run_id or self._run_id, "event": event, **content}, durable=durable
-            )
+            line = {"at": at, "run": run_id or self._run_id, "event": event}
+            self._file.append({**line, **self._redactor.redact_all(content)}, durable=durable)
 
     def _describe_unusable(self, error: OSError | ForeignFileError) -> Diagnostic:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)

@@ -121,7 +121,9 @@ def _list_terms(removal: RemovalEntry) -> tuple[str, str | None, Extent, bool]:
 def _to_comparable(desired: Desired) -> tuple[Desired, str]:
     """Reduce an entry to the facts that decide about requests and tests. `1` and `true` stay different."""
     fields = sorted((path, _encode_value(value)) for path, value in desired.fields.items())
-    return replace(desired, fields={}, span=_NO_SPAN, spans={}, id_span=None), json.dumps(fields)
+    return replace(desired, fields={}, span=_NO_SPAN, spans={}, key_spans={}, id_span=None), json.dumps(
+        fields
+    )
 
 
 def _encode_value(value: Any) -> str:

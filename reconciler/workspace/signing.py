@@ -26,7 +26,8 @@ def load_signer(settings: Settings, text: str) -> Sign:
             text if scheme in {"env", "file"} else "the value given", finding[0] if finding else ""
         )
     registry = Registry(
-        {"env": Environment(strip_own_variables(settings.environ)), "file": Files(settings.directory)}
+        {"env": Environment(strip_own_variables(settings.environ)), "file": Files(settings.directory)},
+        redactor=settings.redactor,
     )
     try:
         key: Secret = registry.resolve(reference)

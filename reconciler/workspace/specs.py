@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import chain
 
+from reconciler.kinds.destination_checks import warn_incomplete
 from reconciler.kinds.destination_spec import build_desired_destination, check_shared_block
 from reconciler.kinds.group import build_desired_group
 from reconciler.kinds.visibility import find_hidden_spans, line_is_public
@@ -65,23 +66,26 @@ class Specs:
             raise ReconcilerError(self.mask_excerpts(error.diagnostics)) from error
 
 
-def load_specs(settings: Settings) -> Specs:
-    """Load a project file and all files that it names.
+def load_specs(settings: Settings, *, warns_incomplete: bool = False) -> Specs:
+    """Load a project file and all files that it names. `warns_incomplete` as in `compile_specs`.
 
     Raises ReconcilerError with all errors; warnings are returned.
     """
     loaded = apply_settings_from(load(settings.project, settings.directory), settings)
     try:
-        return compile_specs(loaded, strict=settings.strict)
+        return compile_specs(loaded, strict=settings.strict, warns_incomplete=warns_incomplete)
     except ReconcilerError as error:
         raise ReconcilerError(note_settings_source(error.diagnostics, loaded.project)) from None
 
 
-def compile_specs(loaded: LoadedProject, *, strict: bool, tolerate_secrets: bool = False) -> Specs:
+def compile_specs(
+    loaded: LoadedProject, *, strict: bool, tolerate_secrets: bool = False, warns_incomplete: bool = False
+) -> Specs:
     """Check a loaded project against the catalogue. Raises `ReconcilerError` with all errors, or returns warnings.
 
     With `strict` a field or service that the catalogue cannot check is an error. With `tolerate_secrets` a secret that
-    is written in a spec is no obstacle.
+    is written in a spec is no obstacle. With `warns_incomplete` a destination whose creation would be refused is a
+    warning, if the specs have no error: only a plan knows which destinations are created.
     """
     groups = tuple(build_desired_group(spec) for spec in loaded.groups)
     secrets = loaded.project.content.secrets
@@ -99,10 +103,12 @@ def compile_specs(loaded: LoadedProject, *, strict: bool, tolerate_secrets: bool
     diagnostics += [
         finding for block in loaded.shared for finding in check_shared_block(block, sources, checked)
     ]
+    if warns_incomplete and not select_errors(diagnostics):
+        diagnostics += chain.from_iterable(map(warn_incomplete, destinations))
     hidden = frozenset(chain.from_iterable(map(find_hidden_spans, destinations)))
     diagnostics = mask_lines(_deduplicate(diagnostics), loaded.roots, line_is_public, hidden)
     if strict:
-        diagnostics = [_to_strict(diagnostic) for diagnostic in diagnostics]
+        diagnostics = [to_strict(diagnostic) for diagnostic in diagnostics]
     errors = select_errors(diagnostics)
     if any(not (tolerate_secrets and error.code_facts.exposes_secret) for error in errors):
         raise ReconcilerError(sort_diagnostics(diagnostics))
@@ -158,7 +164,8 @@ def _count_alike(alike: list[Diagnostic]) -> Diagnostic:
     return replace(first, notes=(*first.notes, f"{destination_count} destinations are of this service"))
 
 
-def _to_strict(diagnostic: Diagnostic) -> Diagnostic:
+def to_strict(diagnostic: Diagnostic) -> Diagnostic:
+    """Give a warning about what the catalogue cannot check the severity that it has under `--strict`."""
     severity = diagnostic.code_facts.severity_if_strict
     if severity is None or diagnostic.severity == severity:
         return diagnostic

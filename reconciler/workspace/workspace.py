@@ -37,6 +37,7 @@ from reconciler.workspace.project_state import (
 )
 from reconciler.workspace.sandbox import open_sandbox
 from reconciler.workspace.settings import Settings
+from reconciler.workspace.spec_secrets import add_spec_secrets
 from reconciler.workspace.specs import Specs, load_specs
 from reconciler.workspace.store import build_store
 
@@ -106,6 +107,7 @@ def open_workspace(
     Raises ReconcilerError for invalid specs, credentials, address or state, and if another run holds the lock.
     """
     specs = load_specs(settings)
+    add_spec_secrets(settings.redactor, specs, settings.directory)
     baseline = load_baseline(settings, specs)
     cancel_event = cancelled or threading.Event()
     store = build_store(specs.project, settings, cancel_event)
@@ -189,7 +191,11 @@ def _open_transport(settings: Settings, project: Project) -> Iterator[Transport]
         return
     address = settings.environ.get("FIVETRAN_API_URL") or DEFAULT_BASE_URL
     with Transport(
-        address, _read_credentials(settings.environ), clock=settings.clock, environ=settings.environ
+        address,
+        _read_credentials(settings.environ),
+        clock=settings.clock,
+        environ=settings.environ,
+        redactor=settings.redactor,
     ) as transport:
         yield transport
 
@@ -233,7 +239,13 @@ def _build_registry(settings: Settings, specs: Specs, access: Access) -> Registr
         settings.clock,
         project.content.secrets.timeout,
     )
-    return open_registry(schemes, project.content.secrets.commands, context, skip_secrets=withholds)
+    return open_registry(
+        schemes,
+        project.content.secrets.commands,
+        context,
+        skip_secrets=withholds,
+        redactor=settings.redactor,
+    )
 
 
 def _resolve_fingerprint_key(

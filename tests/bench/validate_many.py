@@ -19,7 +19,7 @@ profiles:
     service: snowflake
     region: AWS_US_EAST_1
     time_zone_offset: "-5"
-    config: {host: acme.snowflakecomputing.com, port: 443, auth: KEY_PAIR, role: FIVETRAN_ROLE}
+    config: {host: acme.snowflakecomputing.com, port: 443, auth: KEY_PAIR, role: FIVETRAN_ROLE, user: U, database: D}
 """
 POLICIES = """\
 policies:

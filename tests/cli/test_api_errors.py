@@ -21,7 +21,7 @@ PAIR = """\
     destination:
       service: postgres_rds_warehouse
       time_zone_offset: "0"
-      config: {host: orders.example, password: {secret: "env:ORDERS_PASSWORD"}}
+      config: {host: orders.example, user: u, database: d, password: {secret: "env:ORDERS_PASSWORD"}}
 """
 SECRETS = {"ORDERS_PASSWORD": "a-password-nobody-sees"}
 

@@ -100,11 +100,12 @@ def test_an_unset_secret_of_a_new_destination_stops_before_any_write(
 ) -> None:
     orders.write_groups(
         "  orders:\n    destination:\n      service: postgres_rds_warehouse\n      time_zone_offset: '0'\n"
-        "      config:\n        password: {secret: 'env:ORDERS_PASSWORD'}\n"
+        "      config:\n        host: orders.example\n        user: u\n        database: orders\n"
+        "        password: {secret: 'env:ORDERS_PASSWORD'}\n"
     )
     result = orders.run_against(server, "apply", "--auto-approve")
     assert (result.exit, get_error_code(result.stderr)) == (1, "secret-unavailable")
-    assert "specs/groups/main.yaml:8:19" in result.stderr
+    assert "specs/groups/main.yaml:11:19" in result.stderr
     assert server.writes == []
 
 
@@ -113,7 +114,7 @@ def test_a_config_refused_by_fivetran_names_the_sent_fields(
 ) -> None:
     orders.write_groups(
         "  orders:\n    destination:\n      service: postgres_rds_warehouse\n      time_zone_offset: '0'\n"
-        "      config:\n        host: orders.example\n        database: orders\n"
+        "      config:\n        host: orders.example\n        database: orders\n        user: u\n"
         "        password: {secret: 'env:ORDERS_PASSWORD'}\n"
         "      extra_config:\n        port: not-a-number\n"
     )

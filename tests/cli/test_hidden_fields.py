@@ -117,6 +117,7 @@ def test_drift_hides_unknown_fields(applied_project: HiddenFieldsProject) -> Non
     applied_project.check_requests()
 
 
+@pytest.mark.long
 def test_a_conflict_hides_unknown_fields(applied_project: HiddenFieldsProject) -> None:
     applied_project.change_live("live")
     applied_project.declare("three")
@@ -159,6 +160,7 @@ def test_a_removal_hides_unknown_fields(forget: bool, applied_project: HiddenFie
     applied_project.check_requests()
 
 
+@pytest.mark.long
 def test_a_recreated_destination_hides_unknown_fields(applied_project: HiddenFieldsProject) -> None:
     applied_project.server.app.dashboard.remove("destination", applied_project.find_id("lake"))
     applied_project.run_read_commands()
@@ -210,6 +212,7 @@ def test_a_lost_answer_hides_unknown_fields(fault: str, applied_project: HiddenF
     applied_project.check_requests()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("update", [False, True])
 def test_a_killed_run_hides_unknown_fields(update: bool, hidden_project: HiddenFieldsProject) -> None:
     hidden_project.declare("one")
@@ -263,6 +266,7 @@ def test_a_state_in_git_stores_no_hidden_values(
     hidden_project.check_requests()
 
 
+@pytest.mark.long
 def test_a_stopped_approved_plan_hides_unknown_fields(applied_project: HiddenFieldsProject) -> None:
     applied_project.declare("two")
     digest = applied_project.run("plan", "--format", "json").document["digest"]
@@ -340,6 +344,7 @@ def move_lake(applied_project: HiddenFieldsProject, options: Mapping[str, object
     applied_project.project.write("specs/groups/main.yaml", json.dumps(content, ensure_ascii=False))
 
 
+@pytest.mark.long
 def test_a_moved_key_keeps_fingerprints_of_hidden_values(applied_project: HiddenFieldsProject) -> None:
     move_lake(applied_project, {"was": "lake", "name": "lake"})
     assert applied_project.is_converged()
@@ -504,6 +509,7 @@ def test_a_field_public_in_one_service_is_hidden_in_an_undescribed_config(
     assert "••••••••" in refused.stderr
 
 
+@pytest.mark.long
 def test_a_branch_that_removes_a_literal_can_be_planned(project: Project, server: EmulatedFivetran) -> None:
     """The base is a branch on which the literal is no error yet."""
     hidden_project = HiddenFieldsProject(project, server, environ={"NEW": "a-new-value-of-nobody"})

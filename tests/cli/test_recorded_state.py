@@ -40,10 +40,10 @@ def get_state_file(project: Project) -> Path:
     return project.folder / "specs" / ".reconciler" / "state.json"
 
 
-def apply(project: Project, server: EmulatedFivetran) -> list[str]:
+def apply(project: Project, server: EmulatedFivetran, environ: dict[str, str] | None = None) -> list[str]:
     """Apply, assert success, and return the sent writes."""
     before = len(server.writes)
-    result = project.run_against(server, "apply", "--auto-approve")
+    result = project.run_against(server, "apply", "--auto-approve", environ=environ or {})
     assert result.exit == 0, result.stdout + result.stderr
     return server.writes[before:]
 
@@ -200,13 +200,13 @@ def test_a_plan_names_the_origin_of_each_field_change(orders: Project, server: E
 def test_a_field_declared_later_is_recorded_without_a_write(
     orders: Project, server: EmulatedFivetran
 ) -> None:
-    orders.write_groups(PAIR.replace("project_id: acme, ", ""))
+    orders.write_groups(PAIR.replace(", data_set_location: US", ""))
     apply(orders, server)
     [group] = server.list_ids("groups")
-    server.app.dashboard.change_destination(group, config={"project_id": "acme"})
+    server.app.dashboard.change_destination(group, config={"data_set_location": "US"})
     orders.write_groups(PAIR)
     assert apply(orders, server) == []
-    server.app.dashboard.change_destination(group, config={"project_id": "theirs"})
+    server.app.dashboard.change_destination(group, config={"data_set_location": "EU"})
     [change] = orders.run_against(server, "plan", "--format", "json").document["changes"]
     assert [field["origin"] for field in change["fields"]] == ["drift"]
 
@@ -219,17 +219,19 @@ def test_a_host_rewritten_by_fivetran_is_compared_with_the_applied_host(
     destination:
       service: databricks
       time_zone_offset: "0"
-      config: {server_host_name: own.example, http_path: /sql, port: 443, catalog: main}
+      config: {server_host_name: own.example, http_path: /sql, port: 443, catalog: main,
+        personal_access_token: {secret: "env:DATABRICKS_TOKEN"}}
 """
+    token = {"DATABRICKS_TOKEN": "a-token-nobody-sees"}
     orders.write_groups(databricks)
-    apply(orders, server)
+    apply(orders, server, token)
     [group] = server.list_ids("groups")
     server.app.dashboard.change_destination(
         group, config={"server_host_name": "rewritten.privatelink.example"}
     )
-    assert apply(orders, server) == []
+    assert apply(orders, server, token) == []
     orders.write_groups(databricks.replace("own.example", "other.example"))
-    assert apply(orders, server)[0] == f"PATCH /v1/destinations/{group}"
+    assert apply(orders, server, token)[0] == f"PATCH /v1/destinations/{group}"
     assert server.list_bodies("PATCH", f"/v1/destinations/{group}")[-1]["config"] == {
         "server_host_name": "other.example"
     }
@@ -406,7 +408,7 @@ def test_an_answer_that_differs_from_the_request_causes_no_permanent_difference(
       time_zone_offset: "0"
       networking_method: SshTunnel
       config: {host: h, port: 5432, database: d, user: u, connection_type: SshTunnel, tunnel_host: t,
-        tunnel_port: 22, tunnel_user: f, always_encrypted: true}
+        tunnel_port: 22, tunnel_user: f, always_encrypted: true, password: {secret: "env:PASSWORD"}}
   hybrid:
     destination:
       service: big_query
@@ -427,7 +429,7 @@ def test_an_answer_that_differs_from_the_request_causes_no_permanent_difference(
       networking_method: PrivateLink
       private_link_id: pl_one
       config: {server_host_name: own.example, http_path: /sql, port: 443, catalog: main, cloud_provider: AZURE,
-        connection_type: PrivateLink}
+        connection_type: PrivateLink, personal_access_token: {secret: "env:PASSWORD"}}
 """
     )
     with serve_fivetran(behaviour=Behaviour(**behaviour)) as server:
@@ -435,7 +437,7 @@ def test_an_answer_that_differs_from_the_request_causes_no_permanent_difference(
             "specs/reconciler.yaml",
             f"version: 1\naccount_id: {server.account_id}\nspecs: ['groups/*.yaml']\n",
         )
-        role = {"ROLE": "arn:aws:iam::123456789012:role/r"}
+        role = {"ROLE": "arn:aws:iam::123456789012:role/r", "PASSWORD": "a-password-nobody-sees"}
         first = project.run_against(server, "apply", "--auto-approve", environ=role)
         assert first.exit == 0, first.stdout + first.stderr
         main = project.folder / "specs" / "groups" / "main.yaml"

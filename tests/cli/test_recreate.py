@@ -272,7 +272,7 @@ def test_an_interrupted_replacement_explains_its_missing_destination(
     destination:
       service: postgres_warehouse
       time_zone_offset: "0"
-      config: {host: db.example, port: 5432, database: d, user: u}
+      config: {host: db.example, port: 5432, database: d, user: u, auth_method: ENTRA_ID}
       lifecycle: {allow_replace: true}
 """
     applied_project.project.write_groups(postgres + PAIR.format(key="sales"))

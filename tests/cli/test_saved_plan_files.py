@@ -187,7 +187,8 @@ def test_a_saved_plan_deletes_a_group_without_destination(
     id = saved_project.find_id("half")
     saved_project.edit_file(
         MAIN_FILE,
-        "  half:\n    destination:\n      profile: postgres\n      config: {host: half.example}\n",
+        "  half:\n    destination:\n      profile: postgres\n"
+        '      config: {host: half.example, password: {secret: "env:HALF_PASSWORD"}}\n',
         "",
     )
     saved_project.edit_file(MAIN_FILE, "removed:\n", f"removed:\n  - {{group: half, id: {id}}}\n")

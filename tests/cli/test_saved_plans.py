@@ -185,8 +185,8 @@ register_spec_edit(
     "a field was added",
     MAIN_FILE,
     "host: half.example",
-    "host: half.example, user: loader",
-    '`config.user`: reviewed no change, now "loader"',
+    "host: half.example, always_encrypted: true",
+    "`config.always_encrypted`: reviewed no change, now true",
 )
 register_spec_edit(
     "a field was deleted",
@@ -279,7 +279,8 @@ register_spec_edit(
     "an entry was deleted",
     MAIN_FILE,
     "  half:\n    destination:\n      profile: postgres\n      config:\n        host: half.example\n".replace(
-        "config:\n        host: half.example", "config: {host: half.example}"
+        "config:\n        host: half.example",
+        'config: {host: half.example, password: {secret: "env:HALF_PASSWORD"}}',
     ),
     "  half: {}\n",
     "destination.half is not as it was reviewed: the specs do not declare it any more",
@@ -580,7 +581,8 @@ groups:
       # without its profile, and the same
       service: postgres_rds_warehouse
       region: AWS_US_EAST_1
-      config: {database: warehouse, port: 5432, host: half.example}
+      config: {database: warehouse, port: 5432, host: half.example, user: loader,
+        password: {secret: "env:HALF_PASSWORD"}}
   fresh:
     destination:
       profile: postgres

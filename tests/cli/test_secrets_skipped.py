@@ -134,7 +134,7 @@ NOTICED_LATER = {("emulator", "with-key"), ("emulator", "fingerprint-key")}
 """States by which the next run that reads secrets notices a rotated secret."""
 
 
-@pytest.mark.sampled(every=5)
+@pytest.mark.sampled(every=9)
 @pytest.mark.parametrize("case", CASES, ids="-".join)
 def test_every_command_exits_with_the_expected_code(
     case: tuple[str, str, str, str], project: Project, server: EmulatedFivetran, tmp_path: Path

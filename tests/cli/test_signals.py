@@ -191,6 +191,7 @@ def test_hanging_setup_tests_keep_the_destination_and_are_repeated_by_the_next_p
     assert interrupted_project.server.writes[2:] == [f"POST /v1/destinations/{id}/test"] * 2
 
 
+@pytest.mark.long
 def test_a_hanging_convergence_check_delays_no_exit(interrupted_project: InterruptedProject) -> None:
     interrupted_project.declare_groups("first")
     interrupted_project.add_faults("GET /v1/account/info #2 hang 60")

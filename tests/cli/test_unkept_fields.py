@@ -8,6 +8,7 @@ from contextlib import ExitStack
 import pytest
 from applied_project import AppliedProject
 from cli_harness import Project, serve_fivetran
+from remote_backends import BRANCH, BareRepository
 
 from reconciler.emulator.switches import Behaviour
 
@@ -209,3 +210,30 @@ def test_a_record_without_answers_has_the_keys_of_the_earlier_release(start: Sta
     unkept.must_apply()
     new_keys = {"answers", "answer_fingerprints", "settled_status", "awaited_approvals"}
     assert not new_keys & unkept.record.keys()
+
+
+def test_an_answer_with_a_secret_is_neither_shown_nor_stored(start: Start) -> None:
+    """The account answers a public field with the password of the spec."""
+    unkept = start("config.role=password-of-orders")
+    unkept.declare_role()
+    first = unkept.apply()
+    assert first.exit == 0, first.stdout + first.stderr
+    unkept.assert_silent()
+    assert len(unkept.list_unkept()) == 1
+    assert "role" in str(unkept.record["answer_fingerprints"])
+    for text in (unkept.state_file.read_text(), unkept.plan().stderr, first.stdout + first.stderr):
+        assert "password-of-orders" not in text
+
+
+def test_answers_are_recorded_at_a_remote_place_too(
+    start: Start, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    unkept = start("config.role=PUBLIC")
+    upstream = BareRepository(tmp_path_factory.mktemp("remote") / "upstream.git")
+    upstream.clone(unkept.folder)
+    unkept.write_settings(f'state: "git:origin/{BRANCH}"\n')
+    unkept.write_specs(ORDERS)
+    unkept.must_apply()
+    assert '"role": "PUBLIC"' in upstream.read_files()["state.json"]
+    assert unkept.plan("--detailed-exitcode").exit == 0
+    assert unkept.list_apply_writes() == []

@@ -14,14 +14,15 @@ RIGHT = """\
       service: big_query
       region: AWS_US_EAST_1
       time_zone_offset: "0"
+      config: {project_id: acme}
 """
 UNCHECKED = """\
   odd:
     destination:
       service: big_query
-      region: MOON_BASE_ALPHA
+      region: AWS_MOON_BASE_1
       time_zone_offset: "0"
-      config: {quite_new_at_fivetran: 1}
+      config: {project_id: acme, quite_new_at_fivetran: 1}
 """
 
 NO_WORKSPACE = {"GITHUB_WORKSPACE": ""}
@@ -100,7 +101,8 @@ def test_an_unknown_service_is_a_warning_and_an_error_with_strict(project: Proje
 
 
 def test_strict_leaves_other_warnings_as_warnings(project: Project) -> None:
-    project.write_groups(RIGHT.replace("big_query", "panoply"))
+    old = RIGHT.replace("big_query", "panoply").replace("{project_id: acme}", "{port: 5439}")
+    project.write_groups(old.replace("right:\n", "right:\n    id: decent_dropsy\n"))
     result = project.run("validate", "--strict", "--format", "json")
     assert result.exit == 0
     assert [each["code"] for each in result.document["diagnostics"]] == ["legacy-service"]

@@ -17,7 +17,7 @@ from known_endpoints import CERTIFICATE, LINK
 
 from reconciler.emulator.quota import parse_quota
 from reconciler.emulator.setup_tests import SetupTest
-from reconciler.emulator.switches import Behaviour
+from reconciler.emulator.switches import ECHO_PLACES, Behaviour
 
 Probe = Callable[[EmulatedAccount], Any]
 
@@ -156,6 +156,13 @@ def _probe_agent_after_patch(account: EmulatedAccount) -> Any:
     )(account)
 
 
+def _probe_echo(account: EmulatedAccount) -> Any:
+    created = account.create_destination("snowflake", SNOWFLAKE, run_setup_tests=True)
+    refused = account.get("/v1/groups/no_such")
+    answers = [created, refused, account.get("/v1/groups")]
+    return [(answer.json, answer.headers.get("X-Echo")) for answer in answers]
+
+
 PROBES: dict[str, Probe] = {
     "optional_ids": probe_create("snowflake", SNOWFLAKE, "private_link_id"),
     "unset_config": probe_create("big_query", BIG_QUERY, "config.bucket"),
@@ -204,6 +211,8 @@ PROBES: dict[str, Probe] = {
     "agent_id_after_update": _probe_agent_after_patch,
     "unchosen_networking": probe_create("snowflake", SNOWFLAKE, "networking_method"),
     "tunnel_networking": probe_create("postgres_warehouse", POSTGRES, "networking_method", **TUNNEL),
+    "echo": _probe_echo,
+    "echo_places": _probe_echo,
     "networking_and_connection_type": probe_create(
         "managed_data_lake", {**LAKE, "connection_type": "PrivateLink"}, "networking_method"
     ),
@@ -215,9 +224,11 @@ SAMPLES: dict[str, tuple[Any, ...]] = {
     "date_skew": (0.0, -90.0),
     "visible_groups": ("all", "mine_*"),
     "unkept_fields": ("none", "config.role", "config.role=PUBLIC"),
+    "echo": ("off", "quoted"),
+    "echo_places": ("all", *ECHO_PLACES, "names,keys"),
 }
 """Sample values of switches that accept any number or text."""
-REQUIRED_SWITCHES = {"hidden_answer": {"visible_groups": "mine_*"}}
+REQUIRED_SWITCHES = {"hidden_answer": {"visible_groups": "mine_*"}, "echo_places": {"echo": "quoted"}}
 """Further switches that a probe requires."""
 REQUIRED_QUOTAS = {"retry_after": "off,group=1"}
 """Quotas that a probe requires."""

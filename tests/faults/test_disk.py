@@ -191,6 +191,7 @@ def test_a_create_is_not_sent_if_its_record_cannot_be_written(disk_project: Disk
     disk_project.check_next_apply()
 
 
+@pytest.mark.long
 def test_a_json_document_reports_the_missing_records(disk_project: DiskProject) -> None:
     with disk_project.start_apply("--format", "json") as (process, gate):
         limit_file_size(process, disk_project.journal.stat().st_size + 20)
@@ -203,6 +204,7 @@ def test_a_json_document_reports_the_missing_records(disk_project: DiskProject) 
     assert [each["status"] for each in document["applied"]["outcomes"]] == ["done", "skipped", "skipped"]
 
 
+@pytest.mark.long
 def test_created_groups_are_recovered_if_the_state_can_be_written_nowhere(disk_project: DiskProject) -> None:
     with disk_project.start_apply() as (process, gate):
         limit_file_size(process, 10)
@@ -280,6 +282,7 @@ def test_an_unwritable_state_is_saved_to_a_backup_file(
     )
 
 
+@pytest.mark.long
 def test_an_apply_continues_if_the_event_log_is_full(disk_project: DiskProject) -> None:
     log = disk_project.folder / "log"
     for _ in range(12):

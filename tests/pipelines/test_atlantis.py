@@ -86,6 +86,7 @@ def team(tmp_path: Path, production: AccountProcess, prepared_example: AppliedEx
     return AtlantisTeam(folder, prepared_example.restore(folder, production), prod=production)
 
 
+@pytest.mark.long
 def test_a_pull_request_is_planned_applied_to_both_accounts_and_merged(
     tmp_path: Path, production: AccountProcess
 ) -> None:
@@ -111,6 +112,7 @@ def test_a_pull_request_is_planned_applied_to_both_accounts_and_merged(
         assert all("No changes." in answer.text for answer in team.atlantis.plan(number, branch))
 
 
+@pytest.mark.long
 def test_a_pull_request_cannot_loosen_its_own_policies(team: AtlantisTeam) -> None:
     elsewhere = replace_text("specs/profiles.yaml", "AWS_US_EAST_1", "AWS_AP_SOUTHEAST_2")
     looser = replace_text("specs/prod.yaml", "GCP_EUROPE_WEST3]", "GCP_EUROPE_WEST3, AWS_AP_SOUTHEAST_2]")
@@ -122,6 +124,7 @@ def test_a_pull_request_cannot_loosen_its_own_policies(team: AtlantisTeam) -> No
     assert team.accounts["prod"].writes == before
 
 
+@pytest.mark.long
 def test_drift_between_plan_and_apply_stops_the_apply(team: AtlantisTeam) -> None:
     number, branch = team.open_pull("database", RENAME_DATABASE)
     assert team.plan(number, branch).exit == 0

@@ -104,6 +104,7 @@ def team(
     return GitLabTeam(folder, production, notes, prepared_example.restore(folder, production))
 
 
+@pytest.mark.long
 def test_a_merge_request_is_planned_and_applied_to_the_account(team: GitLabTeam) -> None:
     number, branch = team.open_request("marketing", ADD_MARKETING)
     for count in range(101):
@@ -135,6 +136,7 @@ def test_a_merge_request_is_planned_and_applied_to_the_account(team: GitLabTeam)
     assert team.run_nightly().jobs["drift"].exit == 0
 
 
+@pytest.mark.long
 def test_a_merge_request_from_a_fork_is_validated_only(team: GitLabTeam) -> None:
     number, branch = team.open_request("marketing", ADD_MARKETING)
     checked = team.check(number, branch, source_project="666")
@@ -169,6 +171,7 @@ def test_a_merge_request_cannot_loosen_its_own_policies(team: GitLabTeam) -> Non
     assert team.account.writes == []
 
 
+@pytest.mark.long
 def test_drift_before_the_manual_job_stops_the_apply(team: GitLabTeam) -> None:
     _, branch = team.open_request("database", RENAME_DATABASE)
     merged = team.merge(branch)

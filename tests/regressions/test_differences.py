@@ -189,7 +189,7 @@ def test_r10_details_of_setup_tests_may_have_any_type(
     project: Project, server: EmulatedFivetran, details: Any
 ) -> None:
     server.app.dashboard.script_setup_tests([SetupTest("Some Test", "PASSED", "fine", details)])
-    declare(project, "postgres_warehouse", POSTGRES)
+    declare(project, "postgres_warehouse", {**POSTGRES, "auth_method": "ENTRA_ID"})
     project.write(
         "specs/reconciler.yaml",
         f"version: 1\naccount_id: {server.account_id}\nspecs: ['groups/*.yaml']\n",

@@ -180,7 +180,7 @@ def test_r20_a_refused_config_reports_service_sent_keys_and_request_id(
 ) -> None:
     declared_pair.project.write_groups(
         "  orders:\n    destination:\n      service: postgres_rds_warehouse\n      time_zone_offset: '0'\n"
-        "      config: {host: orders.example, password: {secret: 'env:ORDERS_PASSWORD'}}\n"
+        "      config: {host: orders.example, user: u, database: d, password: {secret: 'env:ORDERS_PASSWORD'}}\n"
         "      extra_config: {port: not-a-number}\n"
     )
     secret = {"ORDERS_PASSWORD": "a-password-nobody-sees"}

@@ -115,6 +115,8 @@ def field_values(service: Service, path: FieldPath) -> st.SearchStrategy[Any]:
             return st.lists(texts, min_size=1, max_size=4, unique=True)
         case FieldType.OBJECT:
             return st.dictionaries(names, texts, min_size=1, max_size=2)
+    if field_def.is_aws_region and not field_def.enum:
+        return st.sampled_from(["eu-central-1", "us-gov-west-1", "ap-moon-7"])
     return st.sampled_from(field_def.enum) if field_def.enum else texts
 
 
@@ -188,17 +190,26 @@ def _is_immutable(service: Service, path: FieldPath) -> bool:
 def _complete(draw: Draw, service: Service, values: dict[FieldPath, Any]) -> dict[FieldPath, Any]:
     """Add the fields that the given fields require, and drop the fields that they exclude."""
     method = values.get(NETWORKING_METHOD)
-    connection = find_field(service, CONNECTION)
-    if connection and connection.enum and method and method not in connection.enum:
-        method = values[NETWORKING_METHOD] = draw(st.sampled_from(connection.enum))
+    known_methods = DeclaredDestination(service, {}).list_services_methods()
+    if known_methods and method and method not in known_methods:
+        method = values[NETWORKING_METHOD] = draw(st.sampled_from(known_methods))
     if CONNECTION in values and method:
         values[CONNECTION] = method  # two names of one setting
+    if values.get(AGENT) and (values.get(("proxy_agent_id",)) or method == "ProxyAgent"):
+        del values[AGENT]  # two agents exclude each other
     for _ in range(8):
         before = dict(values)
         subject = DeclaredDestination(service, {("service",): service.name, **values})
         for name, field_def in service.fields.items():
             path = ("config", name)
             if path in values and field_def.only_when and subject.satisfies(field_def.only_when) is not True:
+                del values[path]
+            if (
+                values.get(path) is not None
+                and field_def.meant_for
+                and field_def.contradiction.is_certain
+                and subject.satisfies(field_def.meant_for) is not True
+            ):
                 del values[path]
             is_required = field_def.required or (
                 field_def.required_when and subject.satisfies(field_def.required_when) is not False
@@ -210,6 +221,10 @@ def _complete(draw: Draw, service: Service, values: dict[FieldPath, Any]) -> dic
                 and _is_allowed(subject, field_def)
             ):
                 values[path] = draw(_declared_values(service, path))
+        for name in _list_needed(service, values):
+            values["config", name] = draw(_declared_values(service, ("config", name)))
+            for selector, allowed in (service.fields[name].only_when or {}).items():
+                values["config", selector] = allowed[0]  # a login without a choice would be half a login
         for companion in load_destination_facts().companions.get(values.get(NETWORKING_METHOD) or "", ()):
             path = tuple(companion.split("."))
             if find_field(service, path) and values.get(path) is None:
@@ -217,6 +232,25 @@ def _complete(draw: Draw, service: Service, values: dict[FieldPath, Any]) -> dic
         if values == before:
             break
     return values
+
+
+def _list_needed(service: Service, values: Mapping[FieldPath, Any]) -> list[str]:
+    """List the fields that a creation with these values still needs."""
+    subject = DeclaredDestination(service, {("service",): service.name, **values})
+
+    def has(name: str) -> bool:
+        return subject.has_value(("config", name))
+
+    return [
+        name
+        for need in service.creation
+        if (need.when is None or subject.satisfies(need.when) is not False)
+        and (not need.when_set or any(map(has, need.when_set)))
+        and not any(map(has, need.when_unset))
+        and not any(has(name) for names in need.instead for name in names)
+        for name in need.fields
+        if not has(name) and subject.satisfies(service.fields[name].only_when or {}) is not False
+    ]
 
 
 def _is_allowed(subject: DeclaredDestination, field_def: Field) -> bool:
@@ -278,7 +312,7 @@ def _spec_spellings(service: Service, path: FieldPath, value: Any) -> st.SearchS
         number = int(value)
         return st.sampled_from([value, str(number), number, f"{number:+d}"])
     if path == ("region",) and value == "GCP_US_EAST4":
-        return st.sampled_from([value, "US", value.lower()])
+        return st.sampled_from([value, "US"])
     if value is None:
         is_text = field_def is not None and field_def.type is FieldType.STRING and not field_def.sensitive
         return st.sampled_from(

@@ -11,7 +11,7 @@ from response_shapes import check_response
 from werkzeug.test import Client, TestResponse
 
 from reconciler.emulator.app import Emulator, create_app
-from reconciler.emulator.switches import Behaviour
+from reconciler.emulator.switches import NO_ECHO, Behaviour
 
 BASIC = {"Authorization": "Basic a2V5OnNlY3JldA=="}  # key:secret
 VERSION_2 = {"Accept": "application/json;version=2"}
@@ -84,7 +84,8 @@ class EmulatedAccount:
             response = self.send_raw(method, path, headers=all_headers)
         assert response.content_type == "application/json;charset=UTF-8"
         assert response.json is not None
-        if not self.emulator.faults.active():  # a fault may break anything
+        may_break = self.emulator.faults.active() or self.emulator.behaviour.echo != NO_ECHO
+        if not may_break:  # a fault and an echo may break anything
             check_response(method, path.split("?", maxsplit=1)[0], response.status_code, response.json)
         return ParsedResponse(response.status_code, response.json, dict(response.headers))
 

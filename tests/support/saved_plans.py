@@ -31,7 +31,7 @@ profiles:
   postgres:
     service: postgres_rds_warehouse
     region: AWS_US_EAST_1
-    config: {port: 5432, database: warehouse}
+    config: {port: 5432, database: warehouse, user: loader}
 """
 OTHER_GROUP = """\
 version: 1
@@ -69,7 +69,7 @@ groups:
   half:
     destination:
       profile: postgres
-      config: {host: half.example}
+      config: {host: half.example, password: {secret: "env:HALF_PASSWORD"}}
   orders:
     destination:
       profile: postgres
@@ -91,6 +91,7 @@ ENVIRON = {
     "SALES_PASSWORD": "nobody-sees-sales",
     "FRESH_PASSWORD": "nobody-sees-fresh",
     "OTHER_PASSWORD": "nobody-sees-other",
+    "HALF_PASSWORD": "nobody-sees-half",
     "PLAN_KEY": "a-key-that-signs-plans",
     "ANOTHER_KEY": "a-key-of-somebody-else",
 }
@@ -180,7 +181,7 @@ def prepare_project(project: Project, factory: pytest.TempPathFactory) -> Iterat
 
 def add_postgres(saved_project: SavedPlanProject, id: str, host: str, **config: Any) -> None:
     """Add a destination with the values of the profile, as a user does."""
-    config = {"port": 5432, "database": "warehouse", "host": host, **config}
+    config = {"port": 5432, "database": "warehouse", "user": "loader", "host": host, **config}
     saved_project.dashboard.add_destination(
         id, "postgres_rds_warehouse", region="AWS_US_EAST_1", config=config
     )
@@ -232,10 +233,19 @@ EXPECTED_WRITES: dict[str, Any] = {
             "host": "fresh.example",
             "password": "nobody-sees-fresh",
             "port": 5432,
+            "user": "loader",
         }
     },
     "POST /v1/destinations half": NEW_DESTINATION
-    | {"config": {"database": "warehouse", "host": "half.example", "port": 5432}},
+    | {
+        "config": {
+            "database": "warehouse",
+            "host": "half.example",
+            "password": "nobody-sees-half",
+            "port": 5432,
+            "user": "loader",
+        }
+    },
     "POST /v1/destinations/fresh/test": {},
     "POST /v1/destinations/half/test": {},
     "POST /v1/destinations/orders/test": {},

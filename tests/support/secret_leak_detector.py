@@ -22,6 +22,8 @@ MIN_LENGTH = 6
 """Characters of the shortest value that is searched for: shorter values occur by accident."""
 MIN_LINE_LENGTH = 12
 """Characters of the shortest line of a value of several lines."""
+RUN_LENGTH = 24
+"""Characters of the parts of a line that are searched for."""
 
 _PUBLIC_VARIABLES = re.compile(
     r"PATH|HOME|LANG|LC_\w+|TERM|COLUMNS|NO_COLOR|PYTHON\w*|TZ|TMPDIR"
@@ -44,7 +46,12 @@ def is_secret(variable: str) -> bool:
 def list_encodings(secret: str) -> tuple[tuple[str, bytes], ...]:
     """List the encodings of a value by name, with the bytes to look for."""
     found: dict[bytes, str] = {}
-    for part in dict.fromkeys((secret, *_split_long_lines(secret))):
+    lines = _split_long_lines(secret)
+    for form, text in _join_lines(secret):
+        found.setdefault(text.encode("utf-8", "surrogatepass"), form)
+    for run in _list_runs(lines) if "\n" in secret.strip() else ():
+        found.setdefault(run.encode("utf-8", "surrogatepass"), "part")
+    for part in dict.fromkeys((secret, *lines)):
         for form, text in _encode_as_text(part):
             found.setdefault(text.encode("utf-8", "surrogatepass"), form)
         for form, needle in _encode_as_bytes(part.encode("utf-8", "surrogatepass")):
@@ -58,6 +65,23 @@ def _split_long_lines(secret: str) -> list[str]:
     return [line for line in lines if len(line) >= MIN_LINE_LENGTH and not line.startswith("-----")]
 
 
+def _join_lines(secret: str) -> Iterator[tuple[str, str]]:
+    """Write a value of several lines on one line, in the usual ways."""
+    lines = secret.strip().splitlines()
+    if len(lines) > 1:
+        yield "one line", "".join(lines)
+        yield "one line with spaces", " ".join(lines)
+        yield "one line with escapes", "\\n".join(lines)
+        yield "one line with escapes of escapes", "\\\\n".join(lines)
+
+
+def _list_runs(lines: Iterable[str]) -> Iterator[str]:
+    """List runs of characters from long lines, such that every part of twice the length contains one of them."""
+    for line in lines:
+        for start in range(0, len(line) - RUN_LENGTH, RUN_LENGTH):
+            yield line[start : start + RUN_LENGTH]
+
+
 def _encode_as_text(text: str) -> Iterator[tuple[str, str]]:
     yield "raw", text
     yield "JSON", json.dumps(text)[1:-1]
@@ -68,6 +92,14 @@ def _encode_as_text(text: str) -> Iterator[tuple[str, str]]:
     yield "URL", quote(data, safe="")
     yield "URL path", quote(data)
     yield "URL form", quote_plus(data)
+    yield "URL twice", quote(quote(data, safe=""), safe="")
+    yield "URL in lower case", re.sub("%..", lambda match: match[0].lower(), quote(data, safe=""))
+    yield "URL of every byte", "".join(f"%{byte:02X}" for byte in data)
+    yield "JSON with slashes", json.dumps(text)[1:-1].replace("/", "\\/")
+    yield "JSON of every character", "".join(f"\\u{ord(character):04x}" for character in text)
+    yield "JSON twice", json.dumps(json.dumps(text)[1:-1])[1:-1]
+    yield "XML", "".join(f"&#{ord(character)};" for character in text)
+    yield "XML in hex", "".join(f"&#x{ord(character):x};" for character in text)
 
 
 def _encode_as_bytes(data: bytes) -> Iterator[tuple[str, bytes]]:
@@ -111,6 +143,11 @@ class LeakDetector:
         for name, value in environ.items():
             if is_secret(name):
                 self.add_secret(name, value)
+        if "FIVETRAN_APIKEY" in environ and "FIVETRAN_APISECRET" in environ:
+            pair = f"{environ['FIVETRAN_APIKEY']}:{environ['FIVETRAN_APISECRET']}"
+            header = base64.b64encode(pair.encode("utf-8", "surrogateescape")).decode()
+            self.add_secret("the credentials", pair)
+            self.add_secret("the Basic header", header)
 
     def add_artefact(self, name: str, text: str) -> None:
         """Add a printed text of the product."""

@@ -35,7 +35,8 @@ from reconciler.api.errors import (
     Unreachable,
 )
 from reconciler.api.transport import Request, Response, Timeouts, Transport
-from reconciler.model.value import Reference, Secret
+from reconciler.model.redaction import Redactor
+from reconciler.model.value import MASKED_IN_OUTPUT, Reference, Secret
 from reconciler.runtime.clock import SystemClock
 
 GET = Request("GET", "/groups")
@@ -232,6 +233,45 @@ def test_a_secret_in_a_message_is_redacted() -> None:
     assert "hunter2" not in str(error)
     assert "inner-key" not in str(error)
     assert error.message.startswith("bad value")
+
+
+def test_the_credentials_are_redacted_from_every_text_of_an_error() -> None:
+    header, secret = "dGhlLWtleTp0aGUtc2VjcmV0", "the-secret"
+    body = build_envelope(code=f"Invalid_{secret.encode().hex()}", message=f"no {header} for %74he-key")
+    error = fail_with_response(build_response(body, "400 Bad Request", f"X-Request-Id: r-{header}"))
+    masked = MASKED_IN_OUTPUT
+    assert (error.code, error.message) == (f"Invalid_{masked}", f"no {masked} for {masked}")
+    assert error.request_id == f"r-{masked}"
+
+
+def test_a_secret_is_redacted_before_a_long_message_is_cut() -> None:
+    body = {"config": {"password": Secret("a-very-long-password-of-the-warehouse")}}
+    message = "x" * 490 + " a-very-long-password-of-the-warehouse"
+    response = build_response(build_envelope(code="InvalidInput", message=message), "400 Bad Request")
+    assert "a-very" not in fail_with_response(response, Request("PATCH", "/d", body=body)).message
+
+
+def test_setup_tests_are_redacted_and_other_data_stays_as_it_is() -> None:
+    test = {"title": "Host the-secret", "status": "FAILED", "message": "746865", "details": ["the-secret"]}
+    data = {"id": "g1", "name": "the-secret", "setup_tests": [test, "the-secret", None]}
+    with (
+        serve_script(lambda wire, _: wire.send(build_response(build_envelope(data)))) as server,
+        make_transport(server.url) as transport,
+    ):
+        received = transport.send(GET).data
+    masked = MASKED_IN_OUTPUT
+    redacted_test = {**test, "title": f"Host {masked}", "details": [masked]}
+    assert received == {**data, "setup_tests": [redacted_test, masked, None]}
+
+
+def test_all_requests_of_a_run_add_their_secrets_to_its_redactor() -> None:
+    redactor = Redactor()
+    with (
+        serve_script(lambda wire, _: wire.send(build_response(build_envelope()))) as server,
+        make_transport(server.url, redactor=redactor) as transport,
+    ):
+        transport.send(Request("PATCH", "/d", body={"password": Secret("hunter2-long")}))
+    assert redactor.redact("hunter2-long, the-secret") == f"{MASKED_IN_OUTPUT}, {MASKED_IN_OUTPUT}"
 
 
 def test_a_refused_connection_sends_nothing() -> None:

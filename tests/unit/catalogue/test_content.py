@@ -117,15 +117,41 @@ def test_conditions_name_fields_and_values_that_exist(service: Service) -> None:
             for name, wanted in condition.items():
                 possible = service.fields[name].enum or (True, False)
                 assert set(wanted) <= set(possible), field.name
+    shared = [field.meant_for for field in service.fields.values()]
+    shared += [need.when for need in service.creation]
+    for condition in filter(None, shared):  # of several services, of which each has some of the values
+        for name, wanted in condition.items():
+            rows = [each.fields[name] for each in SERVICES if name in each.fields]
+            assert name in service.fields
+            assert set(wanted) <= {value for row in rows for value in (row.enum or (True, False))}
+
+
+@each_service
+def test_what_a_creation_needs_are_fields_with_a_source_or_a_doubt(service: Service) -> None:
+    for need in service.creation:
+        for name in (*need.fields, *need.when_set, *need.when_unset, *(need.when or ())):
+            assert name in service.fields
+        assert all(name in service.fields for names in need.instead for name in names)
+        assert not any(service.fields[name].read_only for name in need.fields)
+        assert need.source
+    always = [need for need in service.creation if not (need.when or need.when_set or need.when_unset)]
+    assert always or service.creation_doubt or service.name == "managed_data_lake"
+    assert bool(service.creation) or bool(service.creation_doubt)
+
+
+@each_service
+def test_every_field_that_the_definition_requires_is_among_the_needs(service: Service) -> None:
+    needed = {name for need in service.creation for name in need.fields}
+    assert {field.name for field in service.fields.values() if field.required} <= needed
 
 
 @each_service
 def test_references_to_other_fields_exist(service: Service) -> None:
     for field in service.fields.values():
         assert field.reads_as is None or service.fields[field.reads_as].read_only
-        assert field.mirrors is None or set(field.enum) <= set(
-            load_destination_facts().fields[field.mirrors].enum
-        )
+        spellings = {field.mirrored_as.get(member, member) for member in field.enum}
+        assert field.mirrors is None or spellings <= set(load_destination_facts().fields[field.mirrors].enum)
+        assert field.mirrored_as.keys() <= set(field.enum)
 
 
 @each_service

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.catalogue.check import Problem, check_destination
+from reconciler.catalogue.check import Completeness, Problem, check_destination
 from reconciler.catalogue.load import load_service, load_service_names
 from reconciler.model.value import Reference
 
@@ -14,7 +14,8 @@ MANAGER = {("external_secrets_manager_id",): "esm_one"}
 
 def find_problems(service: str, top: dict[tuple[str, ...], object], **config: object) -> list[Problem]:
     fields = {("service",): service, ("time_zone_offset",): "0", **top}
-    return check_destination(fields | {("config", name): value for name, value in config.items()})
+    fields |= {("config", name): value for name, value in config.items()}
+    return check_destination(fields, completeness=Completeness.WHOLE)
 
 
 def test_seven_services_have_fields_from_an_external_secrets_manager() -> None:
@@ -26,7 +27,8 @@ def test_seven_services_have_fields_from_an_external_secrets_manager() -> None:
 
 
 def test_an_external_field_counts_as_declared() -> None:
-    assert find_problems("snowflake", MANAGER, host="h", auth="PASSWORD", user=KEY, password=KEY) == []
+    login = {"auth": "PASSWORD", "user": KEY, "password": KEY}
+    assert find_problems("snowflake", MANAGER, host="h", database="d", **login) == []
 
 
 @pytest.mark.parametrize(
@@ -35,7 +37,7 @@ def test_an_external_field_counts_as_declared() -> None:
 def test_external_fields_need_the_manager_id_and_report_it_once(
     manager: dict[tuple[str, ...], object],
 ) -> None:
-    [found] = find_problems("snowflake", manager, host="h", user=KEY, password=KEY)
+    [found] = find_problems("snowflake", manager, host="h", database="d", user=KEY, password=KEY)
     assert (found.code, found.path) == ("missing-field", ("config", "user"))
     assert "external_secrets_manager_id" in found.message
     assert "external_secrets_manager_id" in found.help

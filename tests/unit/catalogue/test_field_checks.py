@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from reconciler.catalogue.check import Completeness, Problem, check_destination
-from reconciler.catalogue.load import load_service, load_service_names
+from reconciler.catalogue.load import load_destination_facts, load_service, load_service_names
 from reconciler.model.diagnostic import Severity
 from reconciler.model.value import Reference
 
@@ -186,7 +186,8 @@ def test_r7_an_offset_in_range_is_accepted_in_any_spelling(offset: object) -> No
     [
         ("AWS_EU_NORTH_1", "unlisted-region", "may work"),
         ("GCP_US_EST4", "unlisted-region", "`GCP_US_EAST4`"),
-        ("MARS", "unlisted-region", "AWS_EU_CENTRAL_1"),
+        ("AWS_US_EAST_3", "unlisted-region", "`AWS_US_EAST_2`"),
+        ("GCP_US_EAST1", "unlisted-region", "`GCP_US_WEST1`"),
         ("US", "old-region-name", "`GCP_US_EAST4`"),
         ("EU", "old-region-name", "present name"),
     ],
@@ -197,7 +198,65 @@ def test_an_unlisted_region_is_a_warning(region: str, code: str, hint: str) -> N
     assert hint in problem.help
 
 
-@pytest.mark.parametrize("region", ["AWS_EU_WEST_1", "aws_eu_west_1", VISIBLE])
+@pytest.mark.parametrize(
+    ("region", "hint"),
+    [
+        ("AWS_US_EAST1", "write `AWS_US_EAST_1`"),
+        ("aws_eu_west_1", "write `AWS_EU_WEST_1`"),
+        ("us-east-1", "write `AWS_US_EAST_1`"),
+        ("AWS-US-EAST-1", "write `AWS_US_EAST_1`"),
+        ("eastus2", "write `AZURE_EASTUS2`"),
+        ("europe-west3", "write `GCP_EUROPE_WEST3`"),
+        ("EU_NORTH_1", "write `AWS_EU_NORTH_1`"),
+        ("us", "write `GCP_US_EAST4`"),
+        ("eu", "write `EU`"),
+        ("MARS", "a region is written like `AWS_EU_CENTRAL_1`"),
+        ("IBM_EU_DE", "a region is written like `AWS_EU_CENTRAL_1`"),
+        ("AWS", "a region is written like `AWS_EU_CENTRAL_1`"),
+        ("", "a region is written like `AWS_EU_CENTRAL_1`"),
+        ("  ", "a region is written like `AWS_EU_CENTRAL_1`"),
+    ],
+)
+def test_a_region_that_is_spelt_otherwise_or_has_no_cloud_is_an_error(region: str, hint: str) -> None:
+    problem = get_only(find_problems("snowflake", {"region": region}, host="h"))
+    assert (problem.code, problem.severity, problem.path) == ("unknown-value", Severity.ERROR, ("region",))
+    assert problem.help == hint
+
+
+@pytest.mark.parametrize("region", list(load_destination_facts().regions))
+def test_no_spelling_of_a_region_leads_to_another_region(region: str) -> None:
+    without_cloud = region.partition("_")[2].lower().replace("_", "-")
+    for spelling in (region.lower(), region.replace("_", ""), region.replace("_", "-"), without_cloud):
+        assert get_only(find_problems("snowflake", {"region": spelling})).help == f"write `{region}`"
+
+
+@pytest.mark.parametrize(
+    ("service", "field", "region", "hint"),
+    [
+        ("managed_data_lake", "region", "AWS_EU_CENTRAL_1", "write `eu-central-1`"),
+        ("redshift", "cluster_region", "EU_CENTRAL_1", "write `eu-central-1`"),
+        (
+            "postgres_gcp_warehouse",
+            "aws_region_code",
+            "eu central",
+            "for example `aws_region_code: eu-central-1`",
+        ),
+        ("aws_msk_wh", "msk_sts_region", "Frankfurt", "for example `msk_sts_region: eu-central-1`"),
+    ],
+)
+def test_a_region_of_aws_is_spelt_as_aws_spells_it(service: str, field: str, region: str, hint: str) -> None:
+    problem = get_only(find_problems(service, **{field: region}))
+    assert (problem.code, problem.path, problem.help) == ("unknown-value", ("config", field), hint)
+    assert find_problems(service, **{field: "eu-moon-7"}) == []
+
+
+@pytest.mark.parametrize("value", ["", None])
+def test_an_empty_text_clears_no_more_than_null_does(value: object) -> None:
+    assert get_only(find_problems("postgres_warehouse", aws_region_code=value)).code == "not-clearable"
+    assert find_problems("postgres_warehouse", host=value) == []
+
+
+@pytest.mark.parametrize("region", ["AWS_EU_WEST_1", VISIBLE])
 def test_a_listed_region_is_accepted(region: object) -> None:
     assert find_problems("snowflake", {"region": region}, host="h") == []
 

@@ -299,6 +299,7 @@ LAKE = replace(
         ZONE: "0",
         ("config", "storage_provider"): "AWS",
         ("config", "bucket"): "second",
+        ("config", "fivetran_role_arn"): "arn:aws:iam::123456789012:role/lake",
     },
 )
 LAKE_LIVE = {**LAKE.fields, ("config", "bucket"): "first"}
@@ -308,7 +309,9 @@ LAKE_LIVE = {**LAKE.fields, ("config", "bucket"): "first"}
     ("desired", "live", "path"),
     [
         pytest.param(LAKE, LAKE_LIVE, ("config", "bucket"), id="an immutable field"),
-        pytest.param(ORDERS, {**LIVE, SERVICE: "big_query"}, SERVICE, id="another service"),
+        pytest.param(
+            declare(host="h", user="u"), {**LIVE, SERVICE: "big_query"}, SERVICE, id="another service"
+        ),
     ],
 )
 def test_an_immutable_change_is_refused_or_replaces_the_destination(

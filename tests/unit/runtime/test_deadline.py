@@ -88,3 +88,22 @@ def test_calls_in_flight_are_abandoned_when_the_grace_period_ends() -> None:
     assert not deadline.is_over
     clock.seconds += 0.1
     assert deadline.is_over
+
+
+@pytest.mark.parametrize(
+    ("elapsed", "seconds", "has_time"), [(0.0, 4.0, True), (3.0, 2.5, False), (5.0, 0.0, True)]
+)
+def test_a_run_that_is_to_stop_waits_only_if_a_call_fits_in_afterwards(
+    elapsed: float, seconds: float, has_time: bool
+) -> None:
+    deadline, clock, shutdown = make_deadline()
+    assert deadline.wait(100)
+    assert clock.seconds == 100
+    shutdown.set()
+    assert deadline.shutting_down
+    clock.seconds += elapsed
+    assert deadline.wait(seconds) is has_time
+    assert clock.seconds == pytest.approx(100 + elapsed + (seconds if has_time else 0))
+    with deadline.best_effort():
+        assert deadline.is_best_effort
+        assert not deadline.wait(0.1)

@@ -6,6 +6,7 @@ import base64
 import html
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -46,6 +47,14 @@ UTF8 = CANARY.encode()
         ("base64 after 1", base64.b64encode(b"|" + UTF8 + b"||").decode()),
         ("base64 after 2", base64.b64encode(b"||" + UTF8).decode()),
         ("base64url after 1", base64.urlsafe_b64encode(b"user" + UTF8).decode()),
+        ("URL twice", quote(quote(CANARY, safe=""), safe="")),
+        ("URL in lower case", re.sub("%..", lambda match: match[0].lower(), quote(CANARY, safe=""))),
+        ("URL of every byte", "".join(f"%{byte:02X}" for byte in UTF8)),
+        ("JSON with slashes", json.dumps(CANARY).replace("/", "\\/")),
+        ("JSON of every character", "".join(f"\\u{ord(character):04x}" for character in CANARY)),
+        ("JSON twice", json.dumps(json.dumps(CANARY)[1:-1])),
+        ("XML", "".join(f"&#{ord(character)};" for character in CANARY)),
+        ("XML in hex", "".join(f"&#x{ord(character):x};" for character in CANARY)),
     ],
 )
 def test_a_secret_is_found_in_every_encoding(form: str, encoded: str) -> None:

@@ -151,8 +151,7 @@ def test_a_malformed_config_has_no_missing_fields(config: str, tmp_path: Path) -
         f"      networking_method: SshTunnel\n      config: {config}\n"
     )
     found = find_problems(tmp_path, spec)
-    assert list_codes(found) == ["missing-field", "wrong-shape"]
-    assert "time_zone_offset" in found[0].message
+    assert list_codes(found) == ["wrong-shape"]
 
 
 def test_a_number_instead_of_text_is_quoted_as_written(tmp_path: Path) -> None:
@@ -235,13 +234,8 @@ def test_an_unreadable_file_hides_no_finding_in_other_files(tmp_path: Path) -> N
     broken = "version: 1\nprofiles:\n  p: {region: X\u200b}\ngroups: {c: {name: '\u200b'}}\n"
     spec = "version: 1\ngroups:\n  a: {destination: {profile: p}}\n  b: {destination: {service: snowflaek}}\n"
     found = find_problems(tmp_path, spec, "version: 1\nspecs: [g.yaml, p.yaml]\n", p=broken)
-    assert list_codes(found) == [
-        "missing-field",
-        "unknown-service",
-        "forbidden-character",
-        "forbidden-character",
-    ]
-    assert [str(each.address) for each in found[:2]] == ["destination.b", "destination.b"]
+    assert list_codes(found) == ["unknown-service", "forbidden-character", "forbidden-character"]
+    assert str(found[0].address) == "destination.b"
 
 
 def test_an_unreadable_override_file_causes_no_missing_fields(tmp_path: Path) -> None:

@@ -1,0 +1,77 @@
+"""Redact the secrets of a run from a plan, in case that the account shows them in other places.
+
+Only texts that come from the account are searched: the declared side of a plan shows no secret by itself. The account
+is compared before, so a redacted value changes nothing but the way in which a plan is shown, saved and hashed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from reconciler.model.diagnostic import Diagnostic
+from reconciler.model.plan import Change, FieldChange, LiveConnection, LiveObject, Plan, Visibility
+from reconciler.model.redaction import Redactor
+
+
+def redact_plan(plan: Plan, redactor: Redactor) -> Plan:
+    """Redact a plan: live values and names, and the texts of its findings."""
+    return replace(
+        plan,
+        account_name=redactor.redact(plan.account_name),
+        changes=tuple(_redact_change(change, redactor) for change in plan.changes),
+        unmanaged=tuple(replace(group, name=redactor.redact(group.name)) for group in plan.unmanaged),
+        warnings=redact_diagnostics(plan.warnings, redactor),
+        blockers=redact_diagnostics(plan.blockers, redactor),
+        judgements=tuple(
+            replace(
+                judgement,
+                findings=redact_diagnostics(judgement.findings, redactor),
+                older=redact_diagnostics(judgement.older, redactor),
+            )
+            for judgement in plan.judgements
+        ),
+    )
+
+
+def redact_diagnostics(diagnostics: Iterable[Diagnostic], redactor: Redactor) -> tuple[Diagnostic, ...]:
+    """Redact the texts of findings. Excerpts of specs stay: the specs hold no secret."""
+    return tuple(
+        replace(
+            diagnostic,
+            message=redactor.redact(diagnostic.message),
+            label=redactor.redact(diagnostic.label),
+            notes=tuple(map(redactor.redact, diagnostic.notes)),
+            help=redactor.redact(diagnostic.help),
+        )
+        for diagnostic in diagnostics
+    )
+
+
+def _redact_change(change: Change, redactor: Redactor) -> Change:
+    fields = tuple(_redact_field(field, redactor) for field in change.fields)
+    live = change.live and _redact_live(change.live, redactor)
+    facts = replace(change.facts, setup_status=redactor.redact(change.facts.setup_status))
+    is_unchanged = (fields, live, facts) == (change.fields, change.live, change.facts)
+    return change if is_unchanged else replace(change, fields=fields, live=live, facts=facts)
+
+
+def _redact_field(field: FieldChange, redactor: Redactor) -> FieldChange:
+    if field.shown is not Visibility.CLEAR or field.before is None:
+        return field
+    before = redactor.redact_all(field.before)
+    return field if before == field.before else replace(field, before=before)
+
+
+def _redact_live(live: LiveObject, redactor: Redactor) -> LiveObject:
+    return replace(
+        live,
+        name=redactor.redact(live.name),
+        service=redactor.redact(live.service),
+        region=redactor.redact(live.region),
+        connections=tuple(_redact_connection(connection, redactor) for connection in live.connections),
+    )
+
+
+def _redact_connection(connection: LiveConnection, redactor: Redactor) -> LiveConnection:
+    return replace(connection, service=redactor.redact(connection.service))
