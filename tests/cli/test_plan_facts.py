@@ -213,13 +213,14 @@ def test_values_that_fivetran_rewrites_are_named(applied_project: AppliedProject
       networking_method: PrivateLink
       private_link_id: pl_one
       config: {server_host_name: own.example, http_path: /sql, port: 443, catalog: main, cloud_provider: AZURE,
-        connection_type: PrivateLink}
+        connection_type: PrivateLink, personal_access_token: {secret: "env:LAKE_KEY"}}
 """
+    applied_project.environ["LAKE_KEY"] = "token-of-the-lake"
     applied_project.declare(extra=lake)
     applied_project.write_specs(PAIR.format(key="orders") + PAIR.format(key="sales") + lake)
     applied_project.must_apply()
     applied_project.state_file.unlink()
-    [note] = list_notes(applied_project.plan().stdout)
+    note = list_notes(applied_project.plan().stdout)[0]
     assert "`config.server_host_name`" in note
     assert note.endswith("cannot be compared: Fivetran shows another value or none")
     entry = find_entry(plan_json(applied_project), "destination.lake")

@@ -23,7 +23,7 @@ TUNNELLED = """\
       time_zone_offset: "0"
       config: {host: db.example.com, port: 5432, database: d, user: u, connection_type: SshTunnel,
         tunnel_host: bastion.example.com, tunnel_port: 22, tunnel_user: fivetran,
-        always_encrypted: true}
+        always_encrypted: true, password: {secret: "env:ORDERS_KEY"}}
 """
 
 
@@ -67,7 +67,7 @@ class TestedProject(AppliedProject):
 
 @pytest.fixture
 def tested(project: Project, server: EmulatedFivetran) -> TestedProject:
-    return TestedProject(project, server)
+    return TestedProject(project, server, {"ORDERS_KEY": "password-of-orders"})
 
 
 @pytest.fixture
