@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 
 from reconciler.model.address import DESTINATION, GROUP, Address
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.event import ConvergenceCheck
 from reconciler.model.outcome import Outcome
+from reconciler.model.record_transitions import record_answers
+from reconciler.model.value import FieldPath
 from reconciler.planning.pipeline import PlanResult, make_plan
 from reconciler.runtime.deadline import ShutdownDeadline
 from reconciler.runtime.polling import MAX_POLLS, Poller
@@ -17,12 +19,23 @@ from reconciler.runtime.workers import run_interruptible
 from reconciler.workspace.workspace import Workspace
 
 
-def find_remaining(
-    workspace: Workspace, planned: PlanResult, outcomes: Iterable[Outcome]
-) -> tuple[tuple[Address, ...] | None, list[Diagnostic]]:
-    """Find the addresses that a new plan of the touched entries still changes; None and the reasons if it fails.
+@dataclass(frozen=True, slots=True)
+class ConvergenceResult:
+    """Result of the check. `remaining` are the addresses that a new plan still changes; None if it could not be made,
+    for the reasons in `problems`. `plan` is the new plan if it shows fields that Fivetran did not keep, else None."""
 
-    After a run without failures, a new plan with changes may have read old values, so planning is repeated.
+    remaining: tuple[Address, ...] | None
+    problems: tuple[Diagnostic, ...] = ()
+    plan: PlanResult | None = None
+
+
+def check_convergence(
+    workspace: Workspace, planned: PlanResult, outcomes: Collection[Outcome]
+) -> ConvergenceResult:
+    """Make a new plan of the touched entries.
+
+    After a run without failures, a new plan with changes may have read old values, so planning is repeated. If the
+    fields that this run has sent still read otherwise after that, Fivetran did not keep them.
     """
     keys = {change.address.key for change in planned.plan.effective}
     touched = {Address(kind, key) for kind in (GROUP, DESTINATION) for key in keys}
@@ -31,30 +44,52 @@ def find_remaining(
     settings = replace(workspace.settings, resend=(), resent_creates=())
     check_workspace = replace(workspace, settings=settings, listener=workspace.events.put)
     max_polls = MAX_POLLS if not any(outcome.is_unsuccessful for outcome in outcomes) else 1
-    work = partial(_plan_remaining, check_workspace, touched, max_polls)
+    work = partial(_check, check_workspace, touched, _list_sent_fields(planned, outcomes), max_polls)
     deadline = ShutdownDeadline(workspace.settings.clock, workspace.cancelled)
     try:
-        return run_interruptible(work, deadline, workspace.events), []
+        return run_interruptible(work, deadline, workspace.events) or ConvergenceResult(None)
     except ReconcilerError as error:
-        return None, list(error.diagnostics)
+        return ConvergenceResult(None, tuple(error.diagnostics))
 
 
-def _plan_remaining(
-    workspace: Workspace, touched: Collection[Address], max_polls: int
-) -> tuple[Address, ...]:
-    remaining: tuple[Address, ...] = ()
+def _list_sent_fields(
+    planned: PlanResult, outcomes: Iterable[Outcome]
+) -> dict[Address, frozenset[FieldPath]]:
+    """List the fields of all successful writes of this run."""
+    return {
+        outcome.address: frozenset(planned.operations[outcome.address].record_update.sent)
+        for outcome in outcomes
+        if outcome.status.is_in_effect and outcome.address in planned.operations
+    }
+
+
+def _check(
+    workspace: Workspace,
+    touched: Collection[Address],
+    just_sent: Mapping[Address, Collection[FieldPath]],
+    max_polls: int,
+) -> ConvergenceResult:
+    result = ConvergenceResult(None)
 
     def is_empty() -> bool | None:
-        nonlocal remaining
-        plan = make_plan(workspace, touched).plan
-        refusals = [finding for finding in plan.omissions if not finding.code_facts.hides_resource]
+        nonlocal result
+        planned = make_plan(workspace, touched, just_sent=just_sent)
+        refusals = [finding for finding in planned.plan.omissions if not finding.code_facts.hides_resource]
         if refusals:
             raise ReconcilerError(refusals)
         remaining = (
-            *(change.address for change in plan.effective),
-            *(diagnostic.address for diagnostic in plan.gone_or_hidden if diagnostic.address is not None),
+            *(change.address for change in planned.plan.effective),
+            *(found.address for found in planned.plan.gone_or_hidden if found.address is not None),
         )
-        return not remaining or None
+        is_unkept = any(_has_new_answers(planned, address) for address in planned.operations)
+        result = ConvergenceResult(remaining, plan=planned if is_unkept else None)
+        return not (remaining or is_unkept) or None
 
     Poller(workspace.settings.clock, workspace.cancelled).poll_until(is_empty, max_polls)
-    return remaining
+    return result
+
+
+def _has_new_answers(planned: PlanResult, address: Address) -> bool:
+    """Return whether the answers of Fivetran are not recorded yet."""
+    record, update = planned.records.get(address), planned.operations[address].record_update
+    return record is not None and record_answers(record, update) != record

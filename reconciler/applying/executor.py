@@ -243,8 +243,7 @@ class PlanExecutor:
         if isinstance(work_result.error, ApiError):
             return finish_untested(flight, work_result.error, self.clock.monotonic())
         outcome = finish_tests(flight, work_result.result, self.clock.monotonic())
-        if not outcome.diagnostics:
-            self.records.save_passed_tests(flight.operation, flight.id or "")
+        self.records.save_tests(flight.operation, flight.id or "", work_result.result[-1])
         return outcome
 
     def _end_failed(self, flight: InFlight, error: ApiError | AmbiguousCreateError) -> Outcome:

@@ -5,7 +5,8 @@
 3. Execute the plan (`executor`), which records each result.
 4. Take back the intents of changes without an effect, and end approved plans that are in effect (`_settle_state`).
 5. Close the state (`_close_state`).
-6. Make a new plan of the touched entries: it should be empty (`convergence`).
+6. Make a new plan of the touched entries: it should be empty (`convergence`). Record the fields that Fivetran did not
+   keep, so that no later plan takes them for drift (`_record_answers`).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from contextlib import suppress
 from functools import partial
 
 from reconciler.applying.circuit_breaker import CircuitBreaker
-from reconciler.applying.convergence import find_remaining
+from reconciler.applying.convergence import ConvergenceResult, check_convergence
 from reconciler.applying.executor import PlanExecutor
 from reconciler.applying.record_writer import RecordWriter
 from reconciler.applying.records import (
@@ -32,8 +33,11 @@ from reconciler.model.outcome import ApplyResult, Outcome
 from reconciler.model.plan import Plan, UnsettledRequest
 from reconciler.model.policy import PolicyStatus
 from reconciler.model.record import Exemption, Record
+from reconciler.model.record_transitions import record_answers
 from reconciler.model.removal import CompletedRemoval
+from reconciler.planning.fact_warnings import warn_unkept
 from reconciler.planning.pipeline import PlanResult
+from reconciler.planning.redaction import redact_diagnostics
 from reconciler.planning.settling import find_unsettled
 from reconciler.state.codec import JournalValue
 from reconciler.workspace.project_state import ApprovedPlan
@@ -63,8 +67,9 @@ def apply_plan(
     remaining: tuple[Address, ...] | None = None
     # After the loss of the state another run may be changing the account, so a new plan would prove nothing.
     if not workspace.cancelled.is_set() and not has_lost_state(problems):
-        remaining, findings = find_remaining(workspace, planned, outcomes)
-        problems += findings
+        checked = check_convergence(workspace, planned, outcomes)
+        remaining = checked.remaining
+        problems += [*checked.problems, *_record_answers(workspace, checked)]
     return ApplyResult(
         outcomes=outcomes,
         requests=sender.requests_sent - requests_before,
@@ -218,3 +223,29 @@ def _close_state(workspace: Workspace) -> list[Diagnostic]:
     if cleaned is not None:
         workspace.events(WarningIssued(cleaned))
     return []
+
+
+# 6. Recording answers
+
+
+def _record_answers(workspace: Workspace, checked: ConvergenceResult) -> list[Diagnostic]:
+    """Record what Fivetran answered in place of the sent values. Returns a warning for each field, and diagnostics if
+    the state could not be written: then the next plan shows these fields as drift, and an apply of it tries again."""
+    planned = checked.plan
+    if planned is None:
+        return []
+    entries = {
+        address: record_answers(planned.records[address], operation.record_update)
+        for address, operation in planned.operations.items()
+        if address in planned.records
+    }
+    state = workspace.state
+    try:
+        state.begin(planned.plan.account_id, _find_requested_removals(workspace))
+        state.persist(
+            (address, record) for address, record in entries.items() if record != state.records.get(address)
+        )
+    except ReconcilerError as error:
+        return list(error.diagnostics)
+    warnings = redact_diagnostics(warn_unkept(planned.operations.values()), workspace.settings.redactor)
+    return [*workspace.specs.mask_excerpts(warnings), *_close_state(workspace)]

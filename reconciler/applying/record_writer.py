@@ -6,12 +6,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from reconciler.applying.circuit_breaker import CircuitBreaker
+from reconciler.kinds.base import Verification
 from reconciler.model.address import Address
 from reconciler.model.clock import Clock
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.instant import Instant
 from reconciler.model.record import Record
-from reconciler.model.record_transitions import complete_change, complete_tests, mark_intent_sent
+from reconciler.model.record_transitions import (
+    complete_change,
+    complete_tests,
+    fail_tests,
+    mark_intent_sent,
+)
 from reconciler.model.removal import CompletedRemoval
 from reconciler.planning.planner import PlannedOperation
 
@@ -51,11 +57,18 @@ class RecordWriter:
         record = complete_change(self.intents.get(address), id, operation.record_update, self._format_now())
         self._write_result(address, id, record)
 
-    def save_passed_tests(self, operation: PlannedOperation, id: str) -> None:
-        """Record passed setup tests."""
-        address = operation.change.address
-        record = complete_tests(self.intents.get(address), id, operation.record_update, self._format_now())
-        self._write_result(address, id, record)
+    def save_tests(self, operation: PlannedOperation, id: str, run: Verification) -> None:
+        """Record the result of the setup tests, whatever `on_failure` makes of it: a later edit of `on_failure` or
+        `trust` must find what is outstanding."""
+        address, update = operation.change.address, operation.record_update
+        intended, at = self.intents.get(address), self._format_now()
+        if run.has_passed:
+            self._write_result(address, id, complete_tests(intended, id, update, at, run.settled_status))
+            return
+        awaited = tuple(sorted({approval.subject for approval in run.pending}))
+        record = fail_tests(intended, id, update, at, awaited)
+        if record != complete_change(intended, id, update, at):
+            self._write_result(address, id, record)
 
     def save_removal(self, address: Address, removed: CompletedRemoval) -> None:
         """Record the deletion of an object."""

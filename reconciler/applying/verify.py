@@ -14,6 +14,7 @@ from reconciler.model.outcome import Check
 from reconciler.model.plan import Action
 from reconciler.model.resource import OnFailure
 from reconciler.planning.errors import explain_operation
+from reconciler.planning.fact_warnings import explain_settled_status
 from reconciler.planning.planner import PlannedOperation
 from reconciler.runtime.polling import MAX_POLLS, Poller
 
@@ -85,9 +86,8 @@ def explain_verification(verification: Verification, operation: PlannedOperation
     """Explain the last test run. The `on_failure` of the entry gives the severity."""
     if verification.pending:
         return tuple(_explain_pending_approval(approval, operation) for approval in verification.pending)
-    failed = [check for check in verification.checks if check.has_failed]
-    if verification.healthy and not failed:
-        return ()
+    if verification.has_passed:
+        return () if verification.healthy else (_explain_settled_status(verification, operation),)
     if operation.desired.setup_tests.on_failure is OnFailure.IGNORE:
         return ()
     return (
@@ -97,10 +97,15 @@ def explain_verification(verification: Verification, operation: PlannedOperation
             span=operation.desired.span,
             severity=_choose_severity(operation),
             address=operation.change.address,
-            notes=tuple(_format_check(check) for check in failed),
+            notes=tuple(_format_check(check) for check in verification.failed),
             help="correct the cause of the failed tests, then apply again: the object is kept and tested again",
         ),
     )
+
+
+def _explain_settled_status(verification: Verification, operation: PlannedOperation) -> Diagnostic:
+    change, span = operation.change, operation.desired.span
+    return explain_settled_status(change.address, span, verification.settled_status)
 
 
 def explain_tests_not_run(operation: PlannedOperation, error: ApiError | None) -> Diagnostic:

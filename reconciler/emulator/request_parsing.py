@@ -79,6 +79,25 @@ def parse_settings(body: Mapping[str, Any], behaviour: Behaviour) -> dict[str, A
     return parsed
 
 
+def drop_unkept_fields(body: Mapping[str, Any], behaviour: Behaviour) -> Mapping[str, Any]:
+    """Drop or replace the sent fields that this Fivetran does not keep."""
+    if behaviour.unkept_fields == "none":
+        return body
+    kept = dict(body)
+    if isinstance(body.get("config"), Mapping):
+        kept["config"] = dict(body["config"])
+    for rule in behaviour.unkept_fields.split(","):
+        path, has_value, value = rule.partition("=")
+        block, _, name = path.rpartition(".")
+        target = kept.get(block) if block else kept
+        if isinstance(target, dict) and name in target:
+            if has_value:
+                target[name] = value
+            else:
+                del target[name]
+    return kept
+
+
 def build_config(
     body: Mapping[str, Any], service: Service, behaviour: Behaviour, version: int
 ) -> dict[str, Any]:

@@ -87,7 +87,9 @@ def run(
         )
     results = _to_json(identity_tests) + results
     is_passed = all(_is_passed(result, account) for result in results)
-    return RunOutcome(_set_status(destination, is_passed), results, facts.seconds)
+    is_stuck = is_passed and account.behaviour.status_after_tests == "kept"
+    tested = destination if is_stuck else _set_status(destination, is_passed)
+    return RunOutcome(tested, results, facts.seconds)
 
 
 def build_passing_run(service: Service | None, destination: Destination) -> list[SetupTest]:

@@ -138,6 +138,11 @@ class Behaviour(BaseModel):
     networking_and_connection_type: Literal["independent", "aligned"] = "independent"
     """Relation of `networking_method` and `config.connection_type`: managed lakes show `Directly` beside
     `PRIVATE_LINK`, so they may be independent."""
+    unkept_fields: str = Field("none", pattern=r"^none$|^[a-z_.]+(=[^,]*)?(,[a-z_.]+(=[^,]*)?)*$")
+    """Fields of a destination that a create or patch accepts and does not keep: `none`, or names with commas between.
+    `config.role` is dropped, `config.role=PUBLIC` is stored as `PUBLIC` whatever was sent."""
+    status_after_tests: Literal["follows", "kept"] = "follows"
+    """Whether the status of a destination follows its setup tests, or stays as it was although all have passed."""
 
     # Texts that a server repeats
     echo: str = Field(NO_ECHO, min_length=1)

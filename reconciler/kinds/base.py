@@ -29,13 +29,34 @@ class Verification:
     """Result of a run of setup tests.
 
     `healthy` is the API's own status, read again after the run. `untried` means that the resource has never
-    been healthy.
+    been healthy. `status` is the text of an unhealthy status.
     """
 
     checks: tuple[Check, ...]
     pending: tuple[PendingApproval, ...]
     healthy: bool
     untried: bool = False
+    status: str = ""
+
+    @property
+    def has_passed(self) -> bool:
+        """Whether the resource is healthy and no test has failed, or every test has passed without a warning.
+
+        The status may still be unhealthy then: see `settled_status`.
+        """
+        if self.pending or self.failed:
+            return False
+        return self.healthy or (bool(self.checks) and all(check.has_passed for check in self.checks))
+
+    @property
+    def failed(self) -> tuple[Check, ...]:
+        """The failed tests."""
+        return tuple(check for check in self.checks if check.has_failed)
+
+    @property
+    def settled_status(self) -> str:
+        """The unhealthy status that stayed although all tests have passed; empty for a healthy resource."""
+        return "" if self.healthy else self.status
 
 
 class Kind(Protocol):

@@ -38,6 +38,12 @@ _NOT_FIELDS = frozenset({"id", "group_id", "setup_status", "setup_tests", CONFIG
 
 HEALTHY_STATUS = "connected"
 UNTESTED_STATUS = "incomplete"
+BROKEN_STATUS = "broken"
+
+
+def is_unhealthy(status: str) -> bool:
+    """Return whether Fivetran shows a destination as never connected or as broken. Other texts prove nothing."""
+    return status in {UNTESTED_STATUS, BROKEN_STATUS}
 
 
 def build_observed_destination(destination: responses.Destination) -> Observed:
@@ -222,6 +228,7 @@ class DestinationKind:
             ),
             healthy=status == HEALTHY_STATUS,
             untried=status == UNTESTED_STATUS,
+            status=status,
         )
 
 

@@ -41,3 +41,17 @@ def serialize_unsettled(change: Change) -> dict[str, Any]:
         return {}
     held_until = None if change.held_until is None else change.held_until.isoformat()
     return {"request_sent_at": change.unsettled.sent_at.isoformat(), "held_until": held_until}
+
+
+def serialize_facts(change: Change) -> dict[str, Any]:
+    """Serialize the facts of a change that need no request. A fact without content has no key."""
+    facts = change.facts
+    data = {
+        "moved_from": str(facts.moved_from) if facts.moved_from is not None else None,
+        "protection": str(facts.protection) if facts.protection is not None else None,
+        "no_longer_declared": [list(path) for path in facts.undeclared],
+        "rewritten": [list(path) for path in change.unreadable],
+        "not_kept": [list(path) for path in facts.unkept],
+        "setup_status": facts.setup_status,
+    }
+    return {name: value for name, value in data.items() if value}

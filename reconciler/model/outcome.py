@@ -57,6 +57,11 @@ class Check:
     message: str = ""
 
     @property
+    def has_passed(self) -> bool:
+        """Whether the test passed, or was not needed."""
+        return self.status in {CheckStatus.PASSED, CheckStatus.SKIPPED}
+
+    @property
     def has_failed(self) -> bool:
         """Whether the test failed. Every status but the three harmless statuses counts as failed, so that an unknown
         status never passes."""

@@ -62,6 +62,14 @@ class Risk(StrEnum):
     DESTROYS = "destroys"
 
 
+class ProtectionChange(StrEnum):
+    """Change of the recorded protection of an entry."""
+
+    GAINED = "gained"
+    LOST = "lost"
+    KEPT = "kept"  # no longer declared, and kept until a change that does nothing else to the entry
+
+
 class Visibility(StrEnum):
     """Way in which plans show the value of a field."""
 
@@ -166,6 +174,23 @@ class AnnouncedRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class ChangeFacts:
+    """Facts about an entry that need no request, and that a reader of the plan must know.
+
+    `moved_from` is the former address of a record that `was:` moves. `undeclared` are fields that an earlier run
+    applied, that the specs no longer declare, and that stay as they are. `unkept` are declared fields that Fivetran did
+    not keep: their live value is what it answered right after the last write. `setup_status` is the status of a
+    destination, as Fivetran shows it.
+    """
+
+    moved_from: Address | None = None
+    protection: ProtectionChange | None = None
+    undeclared: tuple[FieldPath, ...] = ()
+    unkept: tuple[FieldPath, ...] = ()
+    setup_status: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """Change of one address. `id` is known for every existing object.
 
@@ -196,6 +221,12 @@ class Change:
     waits_for: tuple[Address, ...] = ()
     lost: tuple[FieldValue, ...] = ()
     requests: tuple[AnnouncedRequest, ...] = ()
+    facts: ChangeFacts = ChangeFacts()
+
+    @property
+    def unreadable(self) -> tuple[FieldPath, ...]:
+        """The declared fields, secrets left out, that cannot be compared: answers show another value, or none."""
+        return tuple(path for path in self.uncomparable if path not in self.secrets.uncomparable)
 
     @property
     def held_until(self) -> datetime | None:
@@ -314,7 +345,9 @@ class Plan:
     @property
     def possibly_drifted(self) -> tuple[Change, ...]:
         """Changes that may undo a drift or follow an edit: no last applied value is recorded."""
-        return tuple(change for change in self.effective if Reason.NOT_REMEMBERED in change.reasons)
+        return tuple(
+            change for change in self.effective if Reason.NOT_REMEMBERED in change.reasons and change.fields
+        )
 
     @property
     def adopted(self) -> tuple[Change, ...]:
@@ -325,6 +358,25 @@ class Plan:
     def forgotten(self) -> tuple[Change, ...]:
         """Objects that are no longer managed and stay at Fivetran; no request is sent for them."""
         return tuple(change for change in self.changes if change.action is Action.FORGET)
+
+    @property
+    def moves(self) -> tuple[Change, ...]:
+        """Entries whose record moves to a new address; no request is sent for the move."""
+        return tuple(change for change in self.changes if change.facts.moved_from is not None)
+
+    @property
+    def unprotected(self) -> tuple[Address, ...]:
+        """Addresses whose recorded protection ends with an apply of this plan, sorted."""
+        return tuple(
+            sorted(
+                change.address for change in self.changes if change.facts.protection is ProtectionChange.LOST
+            )
+        )
+
+    @property
+    def needs_approval(self) -> bool:
+        """Whether an apply does anything that a reviewer approves by the digest."""
+        return bool(self.effective or self.unprotected)
 
     def count(self, action: Action) -> int:
         """Count the changes with this action."""

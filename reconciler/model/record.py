@@ -43,6 +43,18 @@ class Intent:
 
 
 @dataclass(frozen=True, slots=True)
+class Answers:
+    """Values that Fivetran answered in place of the sent values: public values in clear, None for a field that it left
+    out, and fingerprints of other values."""
+
+    public: Mapping[FieldPath, Any] = field(default_factory=dict)
+    fingerprints: Mapping[FieldPath, str] = field(default_factory=dict)
+
+
+NO_ANSWERS = Answers()
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """Record of one address.
 
@@ -51,6 +63,11 @@ class Record:
     the deletion of the block that declared it. `unverified` is true from a write until the tests and approvals that the
     spec demands have passed. `earlier` are intents whose requests were never answered, although later requests were
     sent: an object that an earlier request makes exists beside the object of `id`.
+
+    `answers` are the values that Fivetran answered right after the last write in place of the sent values, None for a
+    field that it left out; `answer_fingerprints` stand for answers that must not be stored. `settled_status` is the
+    status that Fivetran still showed after the setup tests had passed, empty for a healthy object. `awaited_approvals`
+    are the kinds of approval that the last test run waited for.
     """
 
     id: str | None = None
@@ -61,6 +78,10 @@ class Record:
     intent: Intent | None = None
     applied_at: str = ""
     earlier: tuple[Intent, ...] = ()
+    answers: Mapping[FieldPath, Any] = field(default_factory=dict)  # as JSON holds them
+    answer_fingerprints: Mapping[FieldPath, str] = field(default_factory=dict)
+    settled_status: str = ""
+    awaited_approvals: tuple[str, ...] = ()
 
     @property
     def open_request(self) -> Intent | None:

@@ -16,7 +16,8 @@ The record of an address changes at these moments, and at no other:
     the request leaves          intent with the time of sending
     after a success             id and all values in effect; no intent; tests outstanding if they follow
     after passed tests          as after a success; no tests outstanding
-    after failed tests          as after a success
+    after failed tests          as after a success; tests outstanding, with the approvals that they wait for
+    after the check             the same, with the answers of Fivetran that differ from the sent values
     after a deletion            none; the completed removal stands in its place
     after a failure             as before the call; a failed replacement keeps its intent, unsent
     skipped, held, cancelled    as before the call
@@ -42,7 +43,15 @@ from reconciler.model.address import GROUP, Address
 from reconciler.model.instant import Instant
 from reconciler.model.outcome import Status
 from reconciler.model.plan import Action
-from reconciler.model.record import HIDDEN_LITERAL, NO_FINGERPRINT, Intent, Record, is_fingerprint
+from reconciler.model.record import (
+    HIDDEN_LITERAL,
+    NO_ANSWERS,
+    NO_FINGERPRINT,
+    Answers,
+    Intent,
+    Record,
+    is_fingerprint,
+)
 from reconciler.model.resource import Desired
 from reconciler.model.value import FieldPath, Fields
 
@@ -52,7 +61,8 @@ class RecordUpdate:
     """Content of the record of one entry once the change of the entry is in effect.
 
     `applied` are declared values in normal form that may be stored in clear, `fingerprints` stand for the other values.
-    `sent` are the paths whose values the call sends. `has_tests` says that setup tests follow the call.
+    `sent` are the paths whose values the call sends. `has_tests` says that setup tests follow the call. `answers` are
+    about fields that Fivetran did not keep and that the call does not send again.
     """
 
     applied: Mapping[FieldPath, Any] = field(default_factory=dict)
@@ -60,6 +70,7 @@ class RecordUpdate:
     protected: bool = False
     sent: Collection[FieldPath] = ()
     has_tests: bool = False
+    answers: Answers = NO_ANSWERS
 
 
 # Reading a state
@@ -86,6 +97,7 @@ def hide_values(record: Record, fingerprints: Mapping[FieldPath, str]) -> Record
         record,
         applied=_remove_paths(record.applied, fingerprints),
         fingerprints={**fingerprints, **record.fingerprints},
+        answers=_remove_paths(record.answers, fingerprints),
     )
 
 
@@ -182,6 +194,8 @@ def adopt(record: Record | None, id: str | None, update: RecordUpdate, at: str) 
         protected=update.protected,
         intent=None,
         applied_at=at,
+        answers=update.answers.public,
+        answer_fingerprints=update.answers.fingerprints,
     )
 
 
@@ -229,12 +243,15 @@ def prepare_change(
         known = _build_first_record(known, id, update)
     if update is None:
         return replace(known, intent=intent)
+    is_replacement = intent.action is Action.REPLACE
     return replace(
         known,
-        applied={} if intent.action is Action.REPLACE else _remove_paths(known.applied, update.sent),
+        applied={} if is_replacement else _remove_paths(known.applied, update.sent),
         fingerprints=_remove_paths(known.fingerprints, update.sent),
         unverified=known.unverified or update.has_tests,
         intent=intent,
+        answers={} if is_replacement else _remove_paths(known.answers, update.sent),
+        answer_fingerprints={} if is_replacement else _remove_paths(known.answer_fingerprints, update.sent),
     )
 
 
@@ -259,8 +276,9 @@ def complete_change(intended: Record | None, id: str, update: RecordUpdate, at: 
     (ISO 8601).
 
     The record is built anew, so no mark of the call survives its answer. Earlier unanswered requests stay: the answer
-    to this request says nothing about them.
+    to this request says nothing about them. Results of earlier tests stay until the next tests have a result.
     """
+    known = intended if intended is not None else Record()
     return Record(
         id=id,
         applied=update.applied,
@@ -268,13 +286,40 @@ def complete_change(intended: Record | None, id: str, update: RecordUpdate, at: 
         protected=update.protected,
         unverified=update.has_tests,
         applied_at=at,
-        earlier=intended.earlier if intended is not None else (),
+        earlier=known.earlier,
+        answers=update.answers.public,
+        answer_fingerprints=update.answers.fingerprints,
+        settled_status=known.settled_status,
+        awaited_approvals=known.awaited_approvals,
     )
 
 
-def complete_tests(intended: Record | None, id: str, update: RecordUpdate, at: str) -> Record:
-    """Build the record of an object after passed setup tests. Before that, each plan asks for the tests again."""
-    return replace(complete_change(intended, id, update, at), unverified=False)
+def complete_tests(
+    intended: Record | None, id: str, update: RecordUpdate, at: str, settled_status: str = ""
+) -> Record:
+    """Build the record of an object after passed setup tests. Before that, each plan asks for the tests again.
+
+    `settled_status` is the status that Fivetran still shows although the tests have passed; empty for a healthy object.
+    No plan asks for the tests again because of this status.
+    """
+    return replace(
+        complete_change(intended, id, update, at),
+        unverified=False,
+        settled_status=settled_status,
+        awaited_approvals=(),
+    )
+
+
+def fail_tests(
+    intended: Record | None, id: str, update: RecordUpdate, at: str, awaited_approvals: tuple[str, ...] = ()
+) -> Record:
+    """Build the record of an object after failed setup tests, or tests that wait for approvals of these kinds."""
+    return replace(
+        complete_change(intended, id, update, at),
+        unverified=True,
+        settled_status="",
+        awaited_approvals=awaited_approvals,
+    )
 
 
 def conclude_run(
@@ -295,6 +340,12 @@ def conclude_run(
     if before is None or intent is None or not is_failed_replacement:
         return before
     return replace(before, intent=replace(intent, sent=None))
+
+
+def record_answers(record: Record, update: RecordUpdate) -> Record:
+    """Build the record of an object after the check of an apply, with the answers of Fivetran that differ from the sent
+    values. An answer that agrees by now is dropped."""
+    return replace(record, answers=update.answers.public, answer_fingerprints=update.answers.fingerprints)
 
 
 # Requests without an answer

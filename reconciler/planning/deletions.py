@@ -13,7 +13,15 @@ from reconciler.kinds.destination import SERVICE
 from reconciler.kinds.registry import KINDS
 from reconciler.model.address import DESTINATION, GROUP, Address
 from reconciler.model.diagnostic import Diagnostic, Severity
-from reconciler.model.plan import Action, Change, LiveConnection, LiveObject, Reason, Risk
+from reconciler.model.plan import (
+    Action,
+    Change,
+    LiveConnection,
+    LiveObject,
+    ProtectionChange,
+    Reason,
+    Risk,
+)
 from reconciler.model.record import Record
 from reconciler.model.removal import CompletedRemoval, Extent
 from reconciler.model.resource import Observed
@@ -173,10 +181,24 @@ class DeletionPlanner:
         live = None
         if entry.id in self.identity.groups:
             live = self._build_live_object(entry, self.identity.groups[entry.id])
-        for address in list_removed_addresses(entry):
-            record = self.identity.records.get(address)
-            if record is not None:
-                yield _build_deletion(entry, address, Action.FORGET, record, live)
+        forgotten = [
+            (address, record)
+            for address in list_removed_addresses(entry)
+            if (record := self.identity.records.get(address)) is not None
+        ]
+        protection = self._classify_forgotten(entry.key, [record for _, record in forgotten])
+        for address, record in forgotten:
+            deletion = _build_deletion(entry, address, Action.FORGET, record, live)
+            facts = replace(deletion.change.facts, protection=protection)
+            yield replace(deletion, change=replace(deletion.change, facts=facts))
+            protection = None  # it is a fact about the entry, and noted once
+
+    def _classify_forgotten(self, key: str, records: Iterable[Record]) -> ProtectionChange | None:
+        """Classify the protection of an entry that is no longer managed. Records lose their protection; a pattern of
+        the project file goes on protecting the key."""
+        if any(fnmatchcase(key, pattern) for pattern in self.protected):
+            return ProtectionChange.KEPT
+        return ProtectionChange.LOST if any(record.protected for record in records) else None
 
     def _find_live(self, entry: RemovalEntry) -> _LiveTarget | None:
         """Find the existing objects of an entry; None if none exists.

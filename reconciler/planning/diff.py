@@ -6,8 +6,8 @@ live values that answers of the API rewrite, mask or leave out: such an answer p
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from reconciler.catalogue.model import Field
@@ -20,6 +20,8 @@ from reconciler.planning.last_applied import AppliedMarker, LastApplied
 
 _UNKNOWN = AppliedMarker.UNKNOWN
 _UNCOMPARABLE_TYPES = (Secret, Reference, Structure)
+_OPAQUE_TYPES = (*_UNCOMPARABLE_TYPES, ExternalKey)
+"""Types of values that no answer shows as they were sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +38,30 @@ class FieldDifference:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The differing fields, and the `uncomparable` fields: their live value is unknown, which is no difference."""
+    """The differing fields, and the `uncomparable` fields: their live value is unknown, which is no difference.
+
+    `unkept` are fields whose declared value was applied last, and which Fivetran answers with another value since:
+    another request with the same value would change nothing, so they are no difference either. The live values are in
+    normal form.
+    """
 
     changed: Mapping[FieldPath, FieldDifference]
     uncomparable: tuple[FieldPath, ...]
+    unkept: Mapping[FieldPath, Any] = field(default_factory=dict)
 
 
-def compare(kind: Kind, desired: Fields, observed: Fields, last_applied: LastApplied) -> Comparison:
-    """Compare the declared fields of one resource. Only `last_applied` is in normal form already."""
+def compare(
+    kind: Kind,
+    desired: Fields,
+    observed: Fields,
+    last_applied: LastApplied,
+    just_sent: Collection[FieldPath] = (),
+) -> Comparison:
+    """Compare the declared fields of one resource. Only `last_applied` is in normal form already.
+
+    `just_sent` are fields that a request of this run has set: another live value of such a field is the answer to that
+    request, and no drift.
+    """
     service = desired.get(SERVICE) or observed.get(SERVICE)
     service_name = service if isinstance(service, str) else None
     desired_values = _normalize_declared(kind, desired, service)
@@ -53,9 +71,26 @@ def compare(kind: Kind, desired: Fields, observed: Fields, last_applied: LastApp
     before: dict[FieldPath, Any] = {}
     newly_declared: set[FieldPath] = set()
     uncomparable: list[FieldPath] = []
+    unkept: dict[FieldPath, Any] = {}
     for path, value in desired_values.items():
-        field = kind.get_field(path, service_name)
-        current = _infer_live_value(field, value, live_values.get(path), applied.get(path))
+        catalogue_field, live = kind.get_field(path, service_name), live_values.get(path)
+        current = _infer_live_value(catalogue_field, value, live, applied.get(path))
+        # `null` in the specs means "not set". The API shows the default then, which must not count as drift.
+        if value is None and _is_default(catalogue_field, current):
+            current = None
+        if isinstance(value, _OPAQUE_TYPES):
+            pass
+        elif path in applied and not _is_same(current, value):
+            if path in just_sent and _is_same(applied[path], value):
+                current = value
+                unkept[path] = live
+            elif last_applied.is_known_answer(path, live):
+                # Fivetran keeps another value than the applied value. Only an edit of the specs is a difference.
+                current = applied[path]
+                if _is_same(current, value):
+                    unkept[path] = live
+        elif catalogue_field is None and live is None and value is not None and path in applied:
+            unkept[path] = None
         if (
             current is _UNKNOWN
             and applied
@@ -68,8 +103,7 @@ def compare(kind: Kind, desired: Fields, observed: Fields, last_applied: LastApp
         elif current is _UNKNOWN:
             uncomparable.append(path)
         else:
-            # `null` in the specs means "not set". The API shows the default then, which must not count as drift.
-            before[path] = None if value is None and _is_default(field, current) else current
+            before[path] = current
     after = {path: value for path, value in desired_values.items() if path in before}
     differing_paths = {*_find_differing_paths(before, after), *newly_declared}
     changed = {
@@ -77,7 +111,11 @@ def compare(kind: Kind, desired: Fields, observed: Fields, last_applied: LastApp
         for path, value in desired_values.items()
         if path in differing_paths
     }
-    return Comparison(changed, tuple(uncomparable))
+    return Comparison(changed, tuple(uncomparable), unkept)
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    return type(one) is type(other) and bool(one == other)
 
 
 def _normalize_declared(kind: Kind, desired: Fields, service: Leaf) -> dict[FieldPath, Any]:

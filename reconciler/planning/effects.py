@@ -118,12 +118,20 @@ def _describe_value(declared: Any, value: Any) -> HashableValue:
     return HashableValue(ValueForm.LITERAL, value)
 
 
-def compute_digest(account_id: str, effects: Iterable[Effect], scope: Iterable[str] = ()) -> str:
+def compute_digest(
+    account_id: str,
+    effects: Iterable[Effect],
+    scope: Iterable[str] = (),
+    unprotected: Iterable[Address] = (),
+) -> str:
     """Hash all effects that need a request, as SHA-256 in hex. `scope` are the addresses of a narrowed plan.
+
+    `unprotected` are addresses whose recorded protection ends. An apply ends it, and nothing else guards the object
+    from then on, so an approved digest has to cover it although no request is sent.
 
     The encoding is fixed: a pipeline may approve a digest with one release and apply it with the next.
     """
-    content = {
+    content: dict[str, Any] = {
         "account": account_id,
         "scope": sorted(set(scope)),
         "changes": sorted(
@@ -135,6 +143,9 @@ def compute_digest(account_id: str, effects: Iterable[Effect], scope: Iterable[s
             key=lambda encoded: str(encoded["address"]),
         ),
     }
+    # An empty key is left out: digests of earlier releases, which did not know the key, stay valid.
+    if addresses := sorted(map(str, unprotected)):
+        content["unprotected"] = addresses
     return hashlib.sha256(encode_canonical(content).encode()).hexdigest()
 
 

@@ -5,7 +5,7 @@ A secret is shown by its reference, never by its value.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -194,6 +194,15 @@ def build_computed_fields(desired: Desired) -> tuple[FieldChange, ...]:
     return tuple(
         FieldChange(("id",), None, f"that of {parent}", Visibility.KNOWN_AFTER_APPLY, desired.span)
         for parent in parents
+    )
+
+
+def list_unkept_values(unkept: Fields, public: Collection[FieldPath]) -> tuple[FieldValue, ...]:
+    """List the live values of fields that Fivetran did not keep. Only an answer that may be stored in clear is shown:
+    a run that reads no secrets does not know whether another answer contains one."""
+    return tuple(
+        FieldValue(path, live) if path in public else FieldValue(path, None, Visibility.SECRET)
+        for path, live in unkept.items()
     )
 
 

@@ -24,17 +24,24 @@ class AppliedMarker(Enum):
 class LastApplied:
     """Last applied values in normal form, by path.
 
-    A hidden literal has only a fingerprint to compare other values with: the state must not hold its value.
+    A hidden literal has only a fingerprint to compare other values with: the state must not hold its value. `answers`
+    and `answer_fingerprints` are what Fivetran answered right after the last write in place of the sent values.
     """
 
     fields: Fields = field(default_factory=dict)
     fingerprints: Mapping[FieldPath, str] = field(default_factory=dict)
     fingerprinter: Fingerprinter | None = None
+    answers: Fields = field(default_factory=dict)
+    answer_fingerprints: Mapping[FieldPath, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, record: Record | None, fingerprinter: Fingerprinter | None) -> LastApplied:
         """Build the applied values of a record; empty without one."""
-        return cls() if record is None else cls(record.applied, record.fingerprints, fingerprinter)
+        if record is None:
+            return cls()
+        return cls(
+            record.applied, record.fingerprints, fingerprinter, record.answers, record.answer_fingerprints
+        )
 
     def lookup_values(self, declared: Fields, live: Fields) -> dict[FieldPath, Any]:
         """Look up the applied values by path. A fingerprint gives the declared or the live value that it matches, else
@@ -46,6 +53,13 @@ class LastApplied:
             if path in declared and path not in values and _is_literal(value) and kept != NO_FINGERPRINT:
                 values[path] = self._match(kept, value, live.get(path))
         return values
+
+    def is_known_answer(self, path: FieldPath, live: Any) -> bool:
+        """Check whether a live value, in normal form, is the answer that followed the last write of the field."""
+        if path in self.answers:
+            return live is not MASKED and bool(self.answers[path] == live)
+        kept = self.answer_fingerprints.get(path)
+        return kept is not None and live is not None and self._match(kept, live) is live
 
     def _match(self, kept: str, *candidates: Any) -> Any:
         if self.fingerprinter is None or not is_fingerprint(kept) or not self.fingerprinter.is_own(kept):

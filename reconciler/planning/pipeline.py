@@ -46,6 +46,7 @@ from reconciler.model.record import Record
 from reconciler.model.record_transitions import apply_moves
 from reconciler.model.removal import CompletedRemoval
 from reconciler.model.resource import Desired, Observed
+from reconciler.model.value import FieldPath
 from reconciler.planning.account import check_account, view_account
 from reconciler.planning.deletions import (
     DeletionPlan,
@@ -55,6 +56,8 @@ from reconciler.planning.deletions import (
 )
 from reconciler.planning.effects import Effect, build_effects, compute_digest
 from reconciler.planning.errors import explain_read
+from reconciler.planning.fact_warnings import warn_of_facts
+from reconciler.planning.facts import list_moved_addresses
 from reconciler.planning.limits import (
     RemainingQuota,
     estimate_cost,
@@ -73,6 +76,7 @@ from reconciler.planning.orphans import find_orphans
 from reconciler.planning.plan_warnings import warn_creation_doubts, warn_unfinished, warn_without_state
 from reconciler.planning.planner import PlannedOperation, Planner
 from reconciler.planning.policies import add_policy_results, evaluate_plan_policies
+from reconciler.planning.protection import build_protection_check, note_protection
 from reconciler.planning.redaction import redact_plan
 from reconciler.planning.refresh import AccountView
 from reconciler.planning.removal_identity import build_removal_identity
@@ -94,6 +98,8 @@ from reconciler.runtime.polling import Poller
 from reconciler.workspace.settings_from import note_settings_source
 from reconciler.workspace.specs import Specs, to_strict
 from reconciler.workspace.workspace import Workspace
+
+_NOTHING_SENT: Mapping[Address, Collection[FieldPath]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +152,7 @@ def make_plan(
     only: Collection[Address] | None = None,
     *,
     scope: frozenset[Address] | None = None,
+    just_sent: Mapping[Address, Collection[FieldPath]] = _NOTHING_SENT,
 ) -> PlanResult:
     """Make the plan of a workspace by the steps above.
 
@@ -154,17 +161,21 @@ def make_plan(
     costs more reads: it is polled by its id before it counts as missing. Nothing out of scope is read by id.
 
     `scope` replaces the scope of the options. `only` does too, for the convergence check of these addresses after an
-    apply, which checks no policies and no limits.
+    apply, which checks no policies and no limits. `just_sent` are the fields that this apply has sent: another live
+    value of such a field was not kept by Fivetran, and is no difference.
 
     Raises `ReconcilerError` if a step refuses or the account cannot be read.
     """
     with workspace.specs.mask_errors():
-        result = _compute_plan(workspace, only, scope)
+        result = _compute_plan(workspace, only, scope, just_sent)
     return replace(result, plan=_mask_excerpts(result.plan, workspace.specs))
 
 
 def _compute_plan(
-    workspace: Workspace, only: Collection[Address] | None, scope: frozenset[Address] | None
+    workspace: Workspace,
+    only: Collection[Address] | None,
+    scope: frozenset[Address] | None,
+    just_sent: Mapping[Address, Collection[FieldPath]],
 ) -> PlanResult:
     clock, sender = workspace.settings.clock, workspace.sender
     started, requests_before = clock.monotonic(), sender.requests_sent
@@ -178,9 +189,11 @@ def _compute_plan(
         missing = _resolve_missing(workspace, inputs, view)  # 6
         deletion_planner = _build_deletion_planner(workspace, view, records)
         deletion_plan = _plan_deletions(workspace, deletion_planner, inputs, view)  # 7
+        planner = _build_planner(workspace, inputs, just_sent)
         operations, refusals, value_warnings = _plan_operations(
-            workspace, inputs, view, missing.unplanned
+            workspace, planner, inputs, view, missing.unplanned
         )  # 8
+        operations = note_protection(operations, records, planner.is_protected)
         operations = _hold_unsettled_creates(workspace, inputs, operations)  # 9
         operations = describe_replaced_objects(operations, deletion_planner.describe_replaced)  # 10
         names = resolve_names(operations, _collect_name_facts(workspace, view, deletion_plan))  # 11
@@ -225,7 +238,7 @@ def _build_result(
 ) -> PlanResult:
     """Give a plan its digest, and add all that an apply of it needs."""
     effects = build_effects(plan.changes, operations, live_groups)
-    digest = compute_digest(plan.account_id, effects.values(), inputs.digest_scope)
+    digest = compute_digest(plan.account_id, effects.values(), inputs.digest_scope, plan.unprotected)
     blockers = tuple(note_settings_source(plan.blockers, workspace.specs.project))
     return PlanResult(
         plan=replace(plan, blockers=blockers, digest=digest),
@@ -330,21 +343,35 @@ def _plan_deletions(
     )
 
 
+def _build_planner(
+    workspace: Workspace, inputs: _PlanInput, just_sent: Mapping[Address, Collection[FieldPath]]
+) -> Planner:
+    stored, redactor = workspace.state.records, workspace.settings.redactor
+    return Planner(
+        workspace.registry.resolve,
+        workspace.state.build_fingerprinter(),
+        workspace.settings.compare_secrets,
+        select_secrets(workspace.settings.resend, inputs.entries),
+        is_protected=build_protection_check(workspace.specs.project.content.protected),
+        moved=list_moved_addresses(stored, apply_moves(stored, inputs.entries), inputs.entries),
+        just_sent=just_sent,
+        echoes_secret=lambda live: bool(redactor.redact_all(live) != live),
+        checks_values=not workspace.settings.sandbox,  # the values of a sandbox are made up
+    )
+
+
 def _plan_operations(
-    workspace: Workspace, inputs: _PlanInput, view: AccountView, unplanned: Collection[Address]
+    workspace: Workspace,
+    planner: Planner,
+    inputs: _PlanInput,
+    view: AccountView,
+    unplanned: Collection[Address],
 ) -> tuple[dict[Address, PlannedOperation], list[Diagnostic], list[Diagnostic]]:
     """Plan every entry in scope that is not `unplanned`.
 
     Returns the operations, the refusals of omitted entries, and warnings about declared values. Raises
     `ReconcilerError` for wrong values, with all refusals.
     """
-    planner = Planner(
-        workspace.registry.resolve,
-        workspace.state.build_fingerprinter(),
-        workspace.settings.compare_secrets,
-        select_secrets(workspace.settings.resend, inputs.entries),
-        checks_values=not workspace.settings.sandbox,  # the values of a sandbox are made up
-    )
     live = {GROUP: view.listing.groups, DESTINATION: view.details.found}
     operations = {}
     for desired in inputs.entries:
@@ -424,6 +451,11 @@ def _build_plan(
             *(() if workspace.state.exists else warn_without_state(groups.values(), changes)),
             *warn_lookalikes(operations.values(), [groups[group.id] for group in unmanaged]),
             *inputs.scope.warnings,
+            *warn_of_facts(
+                [operations[address] for address in sorted(operations, key=get_entry_sort_key)],
+                deletion_plan.deletions,
+                inputs.records,
+            ),
             *warn_unfinished(specs.destinations, inputs.records, inputs.scope),
             *_find_late_duplicates(specs, inputs.records, view),
             *_warn_quota(workspace, operations, deletion_plan),

@@ -11,7 +11,8 @@ from reconciler.model.diagnostic import Diagnostic, Severity
 from reconciler.model.plan import Action, Change
 from reconciler.model.record import Record
 from reconciler.model.resource import Desired, Observed
-from reconciler.planning.planner import PlannedOperation, has_outstanding_tests
+from reconciler.planning.facts import has_outstanding_tests
+from reconciler.planning.planner import PlannedOperation
 from reconciler.planning.targets import Scope
 
 _CREATING = (Action.CREATE, Action.REPLACE)

@@ -26,7 +26,7 @@ from reconciler.kinds.registry import KINDS
 from reconciler.kinds.visibility import Masking
 from reconciler.model.address import DESTINATION, Address
 from reconciler.model.diagnostic import Diagnostic, Severity, select_errors
-from reconciler.model.plan import Action, Change, Reason, Risk, SecretComparison
+from reconciler.model.plan import Action, Change, ChangeFacts, FieldValue, Reason, Risk, SecretComparison
 from reconciler.model.record import HIDDEN_LITERAL, NO_FINGERPRINT, Record
 from reconciler.model.record_transitions import (
     RecordUpdate,
@@ -35,7 +35,7 @@ from reconciler.model.record_transitions import (
     update_literal_fingerprint,
     update_secret_fingerprints,
 )
-from reconciler.model.resource import Desired, Observed, OnFailure
+from reconciler.model.resource import Desired, Observed
 from reconciler.model.value import (
     ExternalKey,
     FieldPath,
@@ -49,6 +49,11 @@ from reconciler.model.value import (
     is_secret,
 )
 from reconciler.planning.diff import Comparison, compare
+from reconciler.planning.facts import (
+    build_answers,
+    find_undeclared_fields,
+    has_outstanding_tests,
+)
 from reconciler.planning.fields import (
     build_changed_fields,
     build_computed_fields,
@@ -61,6 +66,7 @@ from reconciler.planning.fields import (
     list_conflicting_applied_values,
     list_lost_values,
     list_unchanged_values,
+    list_unkept_values,
 )
 from reconciler.planning.last_applied import LastApplied
 from reconciler.secrets.base import SecretUnavailable, ValueShape
@@ -68,6 +74,7 @@ from reconciler.secrets.fingerprint import Fingerprinter
 
 Resolve = Callable[[Reference, ValueShape], Any]
 
+_NO_FIELDS: Fields = {}
 _SHAPES = {FieldType.STRINGS: ValueShape.LIST, FieldType.OBJECT: ValueShape.OBJECT}
 _SECRET_SHAPES = {**_SHAPES, FieldType.INTEGER: ValueShape.NUMBER, FieldType.BOOLEAN: ValueShape.BOOLEAN}
 """Shapes of secrets. A public number or boolean is checked as if the spec had it, with a better message."""
@@ -79,7 +86,8 @@ class PlannedOperation:
 
     `values` are the sent values; `declared` are all values that will be in effect then, in normal form and without
     secrets. `record_update` is the content of the record once the change is in effect. `carried` are fields that an
-    update sends unchanged, with None for a live value that is read right before the request.
+    update sends unchanged, with None for a live value that is read right before the request. `unkept` are fields that
+    Fivetran did not keep, with their live values as they may be shown.
     """
 
     desired: Desired
@@ -88,6 +96,7 @@ class PlannedOperation:
     declared: Fields
     record_update: RecordUpdate
     carried: Fields = field(default_factory=dict)
+    unkept: tuple[FieldValue, ...] = ()
 
     def get_hashable_value(self, path: FieldPath) -> Any:
         """Return a sent value for a hash: a hidden literal as the specs spell it."""
@@ -104,11 +113,21 @@ class _SentSecrets:
     resent: frozenset[FieldPath]
 
 
+def _protects_nothing(key: str) -> bool:
+    return False
+
+
+def _echoes_nothing(live: Any) -> bool:
+    return False
+
+
 @dataclass(slots=True)
 class Planner:
     """Planner of one resource after the other; collects all refusals.
 
     `fingerprinter` is None without a key. `resend` are secrets that are sent even if their fingerprints match.
+    `is_protected` is about keys that the project file protects. `moved` has the former addresses of moved records.
+    `just_sent` are the fields that this run has sent, by address. `echoes_secret` is about live values.
     `checks_values` is false for made-up values. `warnings` stop nothing.
     """
 
@@ -117,6 +136,10 @@ class Planner:
     compares_secrets: bool = True
     resend: Collection[tuple[Address, FieldPath]] = ()
     diagnostics: list[Diagnostic] = field(default_factory=list)
+    is_protected: Callable[[str], bool] = _protects_nothing
+    moved: Mapping[Address, Address] = field(default_factory=dict)
+    just_sent: Mapping[Address, Collection[FieldPath]] = field(default_factory=dict)
+    echoes_secret: Callable[[Any], bool] = _echoes_nothing
     checks_values: bool = True
     warnings: list[Diagnostic] = field(default_factory=list)
 
@@ -143,6 +166,7 @@ class Planner:
             depends_on=desired.depends_on,
             span=desired.span,
             applied=list_applied_values(kind, record, desired) if record is not None and record.id else (),
+            facts=ChangeFacts(moved_from=self.moved.get(desired.address)),
         )
         return self._build_operation(desired, masking, change, declared=declared, values=values, record=None)
 
@@ -155,7 +179,13 @@ class Planner:
         declared = self._resolve_comparable_fields(kind, desired, service)
         self._check_destination(desired, declared, is_new=False)
         compared = {path: value for path, value in declared.items() if path not in desired.ignore_changes}
-        comparison = compare(kind, compared, observed.fields, LastApplied.of(record, self.fingerprinter))
+        comparison = compare(
+            kind,
+            compared,
+            observed.fields,
+            LastApplied.of(record, self.fingerprinter),
+            self.just_sent.get(desired.address, ()),
+        )
         masking = _build_masking(desired, declared.get(SERVICE, service))
         live_masking = _build_masking(desired, service)
         immutable = [path for path in comparison.changed if _is_immutable(kind, path, service)]
@@ -173,8 +203,8 @@ class Planner:
         stored = record.fingerprints if record else {}
         change = Change(
             address=desired.address,
-            action=_choose_action(desired, values, record),
-            reasons=_collect_reasons(desired, comparison, secrets.values, record),
+            action=_choose_action(desired, values, record, observed.status),
+            reasons=_collect_reasons(desired, comparison, secrets.values, record, observed.status),
             fields=fields,
             id=observed.id,
             depends_on=desired.depends_on,
@@ -188,13 +218,27 @@ class Planner:
             ),
             secrets=self._classify_secrets(desired, comparison, secrets, stored),
             applied=list_conflicting_applied_values(kind, record, desired, fields),
+            facts=ChangeFacts(
+                moved_from=self.moved.get(desired.address),
+                undeclared=find_undeclared_fields(record, kind.normalize(declared), desired),
+                unkept=tuple(comparison.unkept),
+                setup_status=observed.status,
+            ),
         )
         operation = self._build_operation(
-            desired, masking, change, declared=declared, values=values, record=record
+            desired,
+            masking,
+            change,
+            declared=declared,
+            values=values,
+            record=record,
+            unkept=comparison.unkept,
         )
-        if not values:
-            return operation
-        return replace(operation, carried=_list_carried(kind, desired, observed, operation))
+        return replace(
+            operation,
+            carried=_list_carried(kind, desired, observed, operation) if values else {},
+            unkept=list_unkept_values(comparison.unkept, operation.record_update.answers.public),
+        )
 
     def _resolve_comparable_fields(
         self, kind: Kind, desired: Desired, service: str | None
@@ -243,8 +287,10 @@ class Planner:
         declared: Fields,
         values: Fields,
         record: Record | None,
+        unkept: Fields = _NO_FIELDS,
     ) -> PlannedOperation:
-        """Build the operation of a change, with the update of its record.
+        """Build the operation of a change, with the update of its record. `unkept` are the live values of fields that
+        Fivetran did not keep.
 
         Hidden literals are sent as secrets, so that they stay hidden in answers of the API too.
         """
@@ -261,6 +307,13 @@ class Planner:
             )
             for path, literal in literals.items()
         }
+        answers = build_answers(
+            {path: live for path, live in unkept.items() if path not in values},
+            desired,
+            lambda path, live: masking.hides(path) or self.echoes_secret(live),
+            record,
+            self.fingerprinter,
+        )
         return PlannedOperation(
             desired,
             replace(change, other_values=list_unchanged_values(desired, masking, declared, change)),
@@ -271,9 +324,14 @@ class Planner:
                     path: value for path, value in _strip_secrets(declared).items() if path not in literals
                 },
                 fingerprints=fingerprints,
-                protected=keeps_protection(record, is_declared=desired.protected, sends_values=bool(values)),
+                protected=keeps_protection(
+                    record,
+                    is_declared=desired.protected or self.is_protected(desired.address.key),
+                    sends_values=bool(values),
+                ),
                 sent=frozenset(values),
                 has_tests=desired.setup_tests.run,
+                answers=answers,
             ),
         )
 
@@ -480,6 +538,7 @@ class Planner:
             lost=list_lost_values(
                 live_masking, observed, record, {**dict.fromkeys(comparison.changed), **values}
             ),
+            facts=ChangeFacts(moved_from=self.moved.get(desired.address), setup_status=observed.status),
         )
         # No record: fingerprints and protection of the deleted destination do not hold for the new destination.
         return self._build_operation(desired, masking, change, declared=declared, values=values, record=None)
@@ -563,23 +622,23 @@ def _list_carried(
     return {path: value for path, value in carried.items() if path not in operation.values}
 
 
-def _choose_action(desired: Desired, values: Fields, record: Record | None) -> Action:
+def _choose_action(desired: Desired, values: Fields, record: Record | None, status: str) -> Action:
     if values:
         return Action.UPDATE
-    if has_outstanding_tests(desired, record):
+    if has_outstanding_tests(desired, record, status):
         return Action.VERIFY
     return Action.NO_OP if record is not None and record.id is not None else Action.ADOPT
 
 
 def _collect_reasons(
-    desired: Desired, comparison: Comparison, secrets: Fields, record: Record | None
+    desired: Desired, comparison: Comparison, secrets: Fields, record: Record | None, status: str
 ) -> tuple[Reason, ...]:
     reasons = {
         Reason.FIELDS_DIFFER: bool(comparison.changed),
         Reason.SECRETS_SENT: bool(secrets),
         Reason.NOT_REMEMBERED: record is None,
         Reason.INTERRUPTED: record is not None and record.intent is not None,
-        Reason.TESTS_OUTSTANDING: has_outstanding_tests(desired, record),
+        Reason.TESTS_OUTSTANDING: has_outstanding_tests(desired, record, status),
     }
     return tuple(reason for reason, holds in reasons.items() if holds)
 
@@ -587,12 +646,6 @@ def _collect_reasons(
 def _assess_risk(desired: Desired, observed: Observed, values: Fields) -> Risk:
     is_disruptive = bool(values) and desired.setup_tests.run and observed.status == HEALTHY_STATUS
     return Risk.INTERRUPTS_SYNCS if is_disruptive else Risk.IN_PLACE
-
-
-def has_outstanding_tests(desired: Desired, record: Record | None) -> bool:
-    """Return whether a resource that an earlier run wrote has not passed its required setup tests yet."""
-    tests = desired.setup_tests
-    return record is not None and record.unverified and tests.run and tests.on_failure is OnFailure.FAIL
 
 
 def _strip_secrets(fields: Fields) -> dict[FieldPath, Any]:

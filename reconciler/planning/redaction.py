@@ -60,8 +60,9 @@ def _redact_change(change: Change, redactor: Redactor) -> Change:
     fields = tuple(_redact_field(field, redactor) for field in change.fields)
     live = change.live and _redact_live(change.live, redactor)
     lost = tuple(_redact_value(value, redactor) for value in change.lost)
-    is_unchanged = (fields, live, lost) == (change.fields, change.live, change.lost)
-    return change if is_unchanged else replace(change, fields=fields, live=live, lost=lost)
+    facts = replace(change.facts, setup_status=redactor.redact(change.facts.setup_status))
+    is_unchanged = (fields, live, lost, facts) == (change.fields, change.live, change.lost, change.facts)
+    return change if is_unchanged else replace(change, fields=fields, live=live, lost=lost, facts=facts)
 
 
 def _redact_field(field: FieldChange, redactor: Redactor) -> FieldChange:

@@ -12,7 +12,15 @@ from reconciler import __version__
 from reconciler.api.errors import ApiError
 from reconciler.model.address import DESTINATION, GROUP, Address
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
-from reconciler.model.plan import ACTIONS_WITHOUT_REQUESTS, Action, Change, FieldChange, Reason, Visibility
+from reconciler.model.plan import (
+    ACTIONS_WITHOUT_REQUESTS,
+    Action,
+    Change,
+    FieldChange,
+    ProtectionChange,
+    Reason,
+    Visibility,
+)
 from reconciler.model.removal import Extent
 from reconciler.model.value import format_path
 from reconciler.planning.deletions import list_removed_addresses
@@ -46,7 +54,7 @@ def build_saved_plan(
 ) -> SavedPlan:
     """Build the saved form of a plan. Holds no secret: a fingerprint shows whether a secret is still the same."""
     now = workspace.settings.clock.now()
-    touched = {change.address for change in planned.plan.changes if change.action in _REVIEWED_ACTIONS}
+    touched = {change.address for change in planned.plan.changes if _is_reviewed(change)}
     removed = {change.address.key for change in planned.plan.changes if change.action in _REMOVING_ACTIONS}
     # A removal is in scope as a whole, even if only its group is left.
     scope = touched | {Address(GROUP, address.key) for address in touched}
@@ -129,9 +137,27 @@ def _restrict_to_reviewed(workspace: Workspace, planned: PlanResult, saved: Save
         raise ReconcilerError(
             _explain_staleness(staleness, saved.plan.changes, changes) for staleness in comparison.stale
         )
+    _refuse_unreviewed_loss(planned, saved)
     if saved.expected and not comparison.pending:
         raise _build_error("plan-applied", "everything in this plan is in effect already", DONE_HELP)
     return _restrict(planned, comparison.pending)
+
+
+def _refuse_unreviewed_loss(planned: PlanResult, saved: SavedPlan) -> None:
+    """Raise `ReconcilerError` for protection that ends with this apply, and did not end with the reviewed plan."""
+    spans = {change.address: change.span for change in planned.plan.changes}
+    unreviewed = [address for address in planned.plan.unprotected if address not in saved.plan.unprotected]
+    if unreviewed:
+        raise ReconcilerError(
+            Diagnostic(
+                "plan-spec-changed",
+                f"{address} is not as it was reviewed: its protection ends now",
+                span=spans[address],
+                address=address,
+                help=NEW_PLAN_HELP,
+            )
+            for address in unreviewed
+        )
 
 
 def _hash_specs(workspace: Workspace) -> tuple[dict[str, Mapping[str, str]], dict[str, str]]:
@@ -260,7 +286,12 @@ def _format_value(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-_REVIEWED_ACTIONS = frozenset(Action) - {Action.NO_OP}
+def _is_reviewed(change: Change) -> bool:
+    """Return whether an apply of the saved plan has to do something for an entry, at least in the state."""
+    is_recorded = change.facts.moved_from is not None or change.facts.protection is ProtectionChange.LOST
+    return change.action is not Action.NO_OP or is_recorded
+
+
 _REMOVING_ACTIONS = frozenset({Action.DELETE, Action.FORGET})
 
 
@@ -290,7 +321,7 @@ def load_approved_plan(workspace: Workspace, digest: str) -> tuple[PlanResult, A
     refusals = [finding for finding in planned.plan.omissions if not finding.code_facts.hides_resource]
     if refusals:
         raise ReconcilerError(refusals)
-    if not planned.plan.effective and not planned.plan.omissions:
+    if not planned.plan.needs_approval and not planned.plan.omissions:
         raise _build_error(
             "plan-applied", "nothing is left to do: the approved plan is in effect already", DONE_HELP
         )

@@ -20,8 +20,9 @@ from reconciler.model.record import Record
 from reconciler.model.resource import Desired
 from reconciler.model.suggestions import did_you_mean
 from reconciler.model.value import FieldPath, format_path, is_external_secret, is_secret
+from reconciler.planning.facts import has_outstanding_tests
 from reconciler.planning.fields import is_resolved_locally
-from reconciler.planning.planner import PlannedOperation, has_outstanding_tests
+from reconciler.planning.planner import PlannedOperation
 from reconciler.workspace.baseline import Baseline, refuse_merge_conflicts, warn_if_behind
 from reconciler.workspace.settings import Settings
 from reconciler.workspace.specs import Specs

@@ -9,7 +9,7 @@ from typing import Any
 from rich.text import Text
 
 from reconciler.model.address import Address
-from reconciler.model.diagnostic import Diagnostic
+from reconciler.model.diagnostic import Diagnostic, select_errors
 from reconciler.model.instant import format_utc
 from reconciler.model.json_parts import serialize_connection, serialize_held_until, serialize_live_object
 from reconciler.model.outcome import ApplyResult, Check, CheckStatus, Outcome, Status
@@ -299,5 +299,5 @@ def render_apply_markdown(applied: ApplyResult, limit: int) -> str:
         render_summary(applied).plain,
     ]
     lines = [line for text in texts for line in text.split("\n")]
-    headline = "Not everything was applied" if is_incomplete or applied.problems else "Applied"
+    headline = "Not everything was applied" if is_incomplete or select_errors(applied.problems) else "Applied"
     return truncate_page([make_paragraph(f"## {headline}"), make_code_block(lines)], limit)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from reconciler.model.json_parts import serialize_live_object, serialize_unsettled
+from reconciler.model.json_parts import serialize_facts, serialize_live_object, serialize_unsettled
 from reconciler.model.plan import (
     ACTIONS_WITHOUT_REQUESTS,
     Action,
@@ -52,11 +52,21 @@ def serialize_plan(plan: Plan) -> dict[str, Any]:
             for change in plan.effective
         ],
         "adopted": [
-            {"address": str(change.address), "id": change.id, "secrets": _serialize_secrets(change.secrets)}
+            {
+                "address": str(change.address),
+                "id": change.id,
+                "secrets": _serialize_secrets(change.secrets),
+                **serialize_facts(change),
+            }
             for change in plan.adopted
         ],
         "forgotten": [
-            {"address": str(change.address), "id": change.id, "live": serialize_live_object(change.live)}
+            {
+                "address": str(change.address),
+                "id": change.id,
+                "live": serialize_live_object(change.live),
+                **serialize_facts(change),
+            }
             for change in plan.forgotten
         ],
         "unplanned": serialize_unplanned(plan),
@@ -68,6 +78,7 @@ def serialize_plan(plan: Plan) -> dict[str, Any]:
                 "id": change.id,
                 "uncomparable": _serialize_paths(change.uncomparable),
                 "secrets": _serialize_secrets(change.secrets),
+                **serialize_facts(change),
             }
             for change in plan.changes
             if change.action is Action.NO_OP
@@ -137,6 +148,7 @@ def serialize_change(change: Change) -> dict[str, Any]:
         "depends_on": [str(address) for address in (*change.depends_on, *change.waits_for)],
         "risk": str(change.risk),
         **serialize_unsettled(change),
+        **serialize_facts(change),
         "live": serialize_live_object(change.live),
         "lost": [
             {"path": list(value.path), "value": value.value, "shown": str(value.shown)}

@@ -24,6 +24,7 @@ from reconciler.report.markdown import (
     make_paragraph,
     truncate_page,
 )
+from reconciler.report.plan_facts import Note, list_notes
 from reconciler.report.plan_summary import (
     RISK_TEXTS,
     UNTESTED,
@@ -36,7 +37,6 @@ from reconciler.report.plan_summary import (
 )
 from reconciler.report.renderer import DocumentRenderer, ExitStatus, Parts, PlanReport, make_verbatim
 from reconciler.report.style import format_count
-from reconciler.report.uncomparable_secrets import format_uncomparable_secrets
 from reconciler.report.values import (
     render_before_and_after,
     render_change,
@@ -68,7 +68,7 @@ def render_plan_markdown(
     details = [f"Account {format_code(format_account(plan))} · {format_coverage(plan)}"]
     details += ["", " · ".join(list_remarks(plan))] if list_remarks(plan) else []
     approval = (
-        f"Digest {format_code(plan.digest)}" if plan.effective else "Nothing would be sent to Fivetran."
+        f"Digest {format_code(plan.digest)}" if plan.needs_approval else "Nothing would be sent to Fivetran."
     )
     sections = [*_render_alerts(plan, read_line), *_render_changes(plan), *_render_untouched(plan)]
     return _fit_limit(make_paragraph(title, "", *details), make_paragraph(approval), sections, limit)
@@ -246,12 +246,16 @@ def _render_untouched(plan: Plan) -> Iterator[Section]:
         yield _render_list("found at Fivetran as declared; apply adopts them and sends nothing", plan.adopted)
     if plan.forgotten:
         yield _render_list("not managed any more; apply forgets them and sends nothing", plan.forgotten)
+    if notes := list_notes(plan):
+        rows = tuple(f"- {format_code(note.subject)}: {_format_note(note)}" for note in notes)
+        yield make_details(format_count(len(rows), "note"), Section(rows))
     if plan.unmanaged:
         names = tuple(f"- {format_code(group.name)} ({format_code(group.id)})" for group in plan.unmanaged)
         yield make_details(f"{format_count(len(names), 'group')} not managed, left alone", Section(names))
-    if plan.uncomparable_secrets:
-        summary = f"{format_count(len(plan.uncomparable_secrets), 'secret')} cannot be compared with Fivetran"
-        yield make_details(summary, make_code_block(format_uncomparable_secrets(plan)))
+
+
+def _format_note(note: Note) -> str:
+    return " ".join([*([", ".join(map(format_code, note.fields))] if note.fields else []), note.text])
 
 
 def _render_list(title: str, changes: Iterable[Change]) -> Section:

@@ -12,6 +12,7 @@ from reconciler.model.plan import Action, Change, FieldChange, Plan, Risk, Unman
 from reconciler.model.sanitize import escape
 from reconciler.model.value import FieldPath, format_path
 from reconciler.report.live_objects import format_identified_object, format_live_object, list_live_rows
+from reconciler.report.plan_facts import Note, limit_notes, list_notes
 from reconciler.report.plan_summary import (
     RISK_TEXTS,
     SHORT_DIGEST_LENGTH,
@@ -24,7 +25,6 @@ from reconciler.report.plan_summary import (
     list_remarks,
 )
 from reconciler.report.style import ACTION_STYLES, BAD, QUIET, STRONG, SYMBOLS, WARN, format_count, join_lines
-from reconciler.report.uncomparable_secrets import format_uncomparable_secrets
 from reconciler.report.values import format_value, render_change, render_lost_value, render_new_value
 
 _LOCATION_COLUMN = 60
@@ -55,10 +55,10 @@ def render_plan_text(plan: Plan, detail: Detail = Detail.CHANGES, width: int | N
         blocks.append(_render_adopted(plan.adopted))
     if plan.forgotten:
         blocks.append(_render_forgotten(plan.forgotten))
+    if notes := list_notes(plan):
+        blocks.append(_render_notes(notes, detail))
     if plan.unmanaged:
         blocks.append(_render_unmanaged(plan.unmanaged))
-    if plan.uncomparable_secrets:
-        blocks.append(join_lines([Text(line, QUIET) for line in format_uncomparable_secrets(plan)]))
     if plan.unplanned:
         blocks.append(Text(format_unplanned(plan), BAD))
     blocks.append(_render_summary(plan))
@@ -138,19 +138,21 @@ def _render_unchanged(plan: Plan) -> list[Text]:
     address_width = max(len(str(change.address)) for change in unchanged)
     id_width = max(len(escape(change.id or "")) for change in unchanged)
     rows = (
-        f"  {change.address!s:<{address_width}}  {escape(change.id or ''):<{id_width}}  {_describe_secrets(change)}"
+        f"  {change.address!s:<{address_width}}  {escape(change.id or ''):<{id_width}}  {_describe_unchanged(change)}"
         for change in unchanged
     )
     return [join_lines([Text("Unchanged:"), *(Text(row.rstrip(), QUIET) for row in rows)])]
 
 
-def _describe_secrets(change: Change) -> str:
+def _describe_unchanged(change: Change) -> str:
     labels = {"secret unchanged": change.secrets.unchanged, "cannot be compared": change.uncomparable}
-    return " · ".join(
+    parts = [
         f"{label}: {', '.join(escape(format_path(path)) for path in paths)}"
         for label, paths in labels.items()
         if paths
-    )
+    ]
+    status = escape(change.facts.setup_status)
+    return " · ".join([*([status] if status else []), *parts])
 
 
 def _render_adopted(adopted: Sequence[Change]) -> Text:
@@ -181,6 +183,15 @@ def _render_forgotten(forgotten: Sequence[Change]) -> Text:
     return join_lines([Text("Not managed any more; apply forgets them and sends nothing:"), *parts])
 
 
+def _render_notes(notes: Sequence[Note], detail: Detail) -> Text:
+    """Render the facts that need no request, each on a line."""
+    shown, left_out = (notes, 0) if detail is Detail.EVERYTHING else limit_notes(notes)
+    width = max(len(note.subject) for note in shown)
+    rows = [Text(f"  {note.subject:<{width}}  {note.format()}") for note in shown]
+    more = [Text(f"  and {left_out:,} more; `--verbose` names all", QUIET)] if left_out else []
+    return join_lines([Text("Notes:"), *rows, *more])
+
+
 def _render_unmanaged(unmanaged: Sequence[UnmanagedGroup]) -> Text:
     names = ", ".join(f'"{escape(group.name)}"' for group in unmanaged[:_MAX_NAMES])
     more = len(unmanaged) - _MAX_NAMES
@@ -190,8 +201,8 @@ def _render_unmanaged(unmanaged: Sequence[UnmanagedGroup]) -> Text:
 
 def _render_summary(plan: Plan) -> Text:
     remarks = list_remarks(plan)
-    # A plan without changes has nothing to approve.
-    remarks += [f"digest {plan.digest[:SHORT_DIGEST_LENGTH]}…"] if plan.digest and plan.effective else []
+    # A plan without changes has nothing to approve, unless it ends the protection of an entry.
+    remarks += [f"digest {plan.digest[:SHORT_DIGEST_LENGTH]}…"] if plan.digest and plan.needs_approval else []
     parts = [Text(format_counts(plan), STRONG)]
     if plan.blockers:  # the blockers follow on stderr, which a log may not show
         codes = ", ".join(sorted({blocker.code for blocker in plan.blockers}))

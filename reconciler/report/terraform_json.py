@@ -14,13 +14,14 @@ from typing import Any
 from reconciler import __version__
 from reconciler.model.address import DESTINATION, GROUP, Address
 from reconciler.model.diagnostic import Diagnostic
-from reconciler.model.json_parts import serialize_unsettled
+from reconciler.model.json_parts import serialize_facts, serialize_unsettled
 from reconciler.model.plan import Action, Change, FieldValue, Plan, Visibility
 from reconciler.model.policy import PolicyResult, PolicyStatus
 from reconciler.model.sanitize import to_one_line
 from reconciler.model.value import format_path
 from reconciler.report.diagnostics import serialize_diagnostics
 from reconciler.report.json_document import dump_document
+from reconciler.report.plan_facts import has_facts
 from reconciler.report.plan_json import (
     serialize_change,
     serialize_policy_results,
@@ -79,7 +80,7 @@ def build_terraform_plan(plan: Plan, at: datetime, extra: Mapping[str, Any]) -> 
     ids = {change.address: change.id for change in plan.changes}
     views = [(change, view_before(change), view_after(change, ids)) for change in plan.changes]
     drifted = [_build_drift(change) for change in plan.drifted]
-    is_applyable = bool(plan.effective or plan.adopted or plan.forgotten)
+    is_applyable = bool(plan.effective or plan.adopted or plan.forgotten or plan.moves)
     return {
         "format_version": FORMAT_VERSION,
         "terraform_version": TERRAFORM_VERSION,
@@ -169,8 +170,10 @@ def _build_resource_change(
     if is_imported(change):
         body["importing"] = {"id": change.id}
     reason = _REASONS.get(change.action)
+    former = change.facts.moved_from
     return {
         **_identify_resource(change.address),
+        **({"previous_address": to_terraform_address(former)} if former is not None else {}),
         "provider_name": PROVIDER,
         "change": body,
         **({"action_reason": reason} if reason else {}),
@@ -249,7 +252,7 @@ def _build_extension(plan: Plan) -> dict[str, Any]:
         "changes": {
             to_terraform_address(change.address): _build_change_details(change)
             for change in plan.changes
-            if change.action is not Action.NO_OP
+            if change.action is not Action.NO_OP or has_facts(change)
         },
     }
 
@@ -275,6 +278,7 @@ def _build_change_details(change: Change) -> dict[str, Any]:
             )
         },
         **serialize_unsettled(change),
+        **serialize_facts(change),
         "origins": {
             format_path(field.path): str(field.origin)
             for field in change.fields

@@ -18,6 +18,7 @@ from reconciler.model.plan import Action, Change, Plan
 from reconciler.model.sanitize import escape, to_one_line
 from reconciler.report.apply import render_summary
 from reconciler.report.live_objects import format_connections, format_identified_object
+from reconciler.report.plan_facts import list_notes
 from reconciler.report.plan_summary import (
     RISK_TEXTS,
     UNTESTED,
@@ -39,7 +40,6 @@ from reconciler.report.terraform_values import (
     view_before,
     view_last_applied,
 )
-from reconciler.report.uncomparable_secrets import format_uncomparable_secrets
 from reconciler.report.values import format_value
 
 NO_CHANGES = "No changes. Your infrastructure matches the configuration."
@@ -98,7 +98,7 @@ _IN_EFFECT = frozenset({Status.DONE, Status.AWAITING_APPROVAL})
 def render_terraform_plan(plan: Plan) -> str:
     """Render the plan: changes made outside the specs, each change with its fields, the counts, and remarks."""
     ids = {change.address: change.id for change in plan.changes}
-    shown = [change for change in plan.changes if change.action in _ACTION_PHRASES]
+    shown = [change for change in plan.changes if _describe_action(change) is not None]
     parts = [*_render_outside_changes(plan.drifted)]
     if shown:
         parts += [
@@ -143,7 +143,7 @@ def _render_legend(changes: Iterable[Change]) -> str:
 
 def _format_counts(plan: Plan) -> str:
     """Format the counts. An object that is only recorded counts as imported, as in Terraform."""
-    if not (plan.effective or plan.adopted or plan.forgotten or plan.omissions):
+    if not (plan.effective or plan.adopted or plan.forgotten or plan.moves or plan.omissions):
         return NO_CHANGES
     add, change, destroy = count_changes(plan)
     imported = sum(map(is_imported, plan.changes))
@@ -161,6 +161,8 @@ def _render_remarks(plan: Plan) -> Iterator[str]:
         elif RISK_TEXTS[change.risk]:
             suffix = f": {format_identified_object(change)}" if change.live is not None else ""
             yield f"  {escape(str(change.address))}: {RISK_TEXTS[change.risk]}{suffix}"
+    for note in list_notes(plan):
+        yield f"  {note.subject}: {note.format()}"
     if plan.unmanaged:
         yield f"  {format_count(len(plan.unmanaged), 'group')} not managed, left alone"
     if plan.blockers:
@@ -169,9 +171,7 @@ def _render_remarks(plan: Plan) -> Iterator[str]:
         yield f"  {format_unplanned(plan)}"
     for remark in list_remarks(plan):
         yield f"  {remark}"
-    for line in format_uncomparable_secrets(plan):
-        yield f"  {line}"
-    if plan.digest and plan.effective:
+    if plan.digest and plan.needs_approval:
         yield f"  digest {escape(plan.digest)}"
 
 
@@ -194,8 +194,11 @@ def _render_drift(change: Change) -> Iterator[str]:
 
 
 def _render_change(change: Change, ids: Mapping[Address, str | None]) -> Iterator[str]:
-    yield f"  # {_format_address(change)} {_ACTION_PHRASES[change.action]}"
-    if is_imported(change) and change.action is not Action.ADOPT:
+    yield f"  # {_describe_action(change)}"
+    former = change.facts.moved_from
+    if former is not None and change.action in _ACTION_PHRASES:
+        yield f"  # (moved from {escape(to_terraform_address(former))})"
+    if is_imported(change) and change.action is Action.UPDATE:
         yield f"  # (imported from {format_value(change.id)})"
     if change.action is Action.DELETE:
         yield f"  # (because {_format_address(change)} is not in configuration)"
@@ -208,10 +211,21 @@ def _render_change(change: Change, ids: Mapping[Address, str | None]) -> Iterato
     if change.action is Action.FORGET:
         after_view = before_view
     yield from _render_resource(
-        _SYMBOLS[change.action],
+        _SYMBOLS.get(change.action, ""),
         change.address,
         _AttributeDiff(before_view, after_view, sent_paths, replace_paths, resent_paths),
     )
+
+
+def _describe_action(change: Change) -> str | None:
+    """Describe the action as Terraform does; None for a change without an action at Terraform."""
+    address, former = _format_address(change), change.facts.moved_from
+    phrase = _ACTION_PHRASES.get(change.action)
+    if phrase is not None:
+        return f"{address} {phrase}"
+    if is_imported(change):
+        return f"{address} {_ACTION_PHRASES[Action.ADOPT]}"
+    return f"{escape(to_terraform_address(former))} has moved to {address}" if former is not None else None
 
 
 def _format_address(change: Change) -> str:

@@ -46,7 +46,7 @@ def to_terraform_address(address: Address) -> str:
 def is_imported(change: Change) -> bool:
     """Return whether a live object is recorded for the first time, changed or not."""
     return change.action is Action.ADOPT or (
-        change.action is Action.UPDATE and Reason.NOT_REMEMBERED in change.reasons
+        change.action in {Action.UPDATE, Action.VERIFY} and Reason.NOT_REMEMBERED in change.reasons
     )
 
 

@@ -33,6 +33,9 @@ from reconciler.model.value import FieldPath
 FORMAT: Final = 2
 """Format 1 has no removals, and no times of requests. It is still read. A release that only knows format 1
 reports a state of format 2 as newer, and not as damaged."""
+EXTENDED_FORMAT: Final = 3
+"""Format 3 has the keys of `_LEFT_OUT_IF_EMPTY`. A snapshot without any of these keys is written in format 2, so that
+releases that only know format 2 can read it."""
 
 JournalValue: TypeAlias = Record | CompletedRemoval | None
 """The new record of an address; the removal that dropped the record; or None for a record that was dropped without a
@@ -93,7 +96,7 @@ def _prepare_record(data: Any) -> Any:
     if not isinstance(data, dict):
         return data
     prepared = dict(data)
-    for name in ("applied", "fingerprints"):
+    for name in _NESTED:
         if isinstance(data.get(name), dict):
             prepared[name] = _flatten(data[name])
     if "intent" in data:
@@ -114,11 +117,15 @@ def _prepare_intent(data: Any) -> Any:
 
 
 def _nest_record(record: Record, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-    return {
-        **dump(replace(record, applied={}, fingerprints={})),
-        "applied": _nest(record.applied),
-        "fingerprints": _nest(record.fingerprints),
-    }
+    empty: dict[str, Any] = {name: {} for name in _NESTED}
+    nested = {name: _nest(getattr(record, name)) for name in _NESTED}
+    data: dict[str, Any] = {**dump(replace(record, **empty)), **nested}
+    return {name: value for name, value in data.items() if value or name not in _LEFT_OUT_IF_EMPTY}
+
+
+_NESTED = ("applied", "fingerprints", "answers", "answer_fingerprints")
+_LEFT_OUT_IF_EMPTY = frozenset({"answers", "answer_fingerprints", "settled_status", "awaited_approvals"})
+"""Keys that an earlier release of this format does not read. It reads a record without them."""
 
 
 def _nest(fields: Mapping[FieldPath, Any]) -> dict[str, Any]:
@@ -141,7 +148,7 @@ def _flatten(nested: Mapping[str, Any]) -> dict[FieldPath, Any]:
     return flat
 
 
-_Format: TypeAlias = Literal[1, 2]
+_Format: TypeAlias = Literal[1, 2, 3]
 _Time: TypeAlias = Annotated[AwareDatetime, AfterValidator(_check_time)]
 _StoredRecord: TypeAlias = Annotated[
     Record,
@@ -191,7 +198,11 @@ class HeadDocument(_StrictDocument):
 
 def encode_state(state: State) -> bytes:
     """Encode a snapshot as canonical JSON: sorted keys, two spaces, a final newline."""
+    is_extended = any(
+        getattr(record, name) for record in state.records.values() for name in _LEFT_OUT_IF_EMPTY
+    )
     document = StateDocument(
+        format=EXTENDED_FORMAT if is_extended else FORMAT,
         lineage=state.lineage,
         serial=state.serial,
         account_id=state.account_id,
@@ -208,8 +219,8 @@ def encode_state(state: State) -> bytes:
 def decode_state(content: bytes) -> State:
     """Decode a snapshot. Raises DamagedStateError, NewerStateError."""
     data = _parse_json(content)
-    if isinstance(data, dict) and isinstance(data.get("format"), int) and data["format"] > FORMAT:
-        raise NewerStateError(f"its format is {data['format']}, this version knows {FORMAT}")
+    if isinstance(data, dict) and isinstance(data.get("format"), int) and data["format"] > EXTENDED_FORMAT:
+        raise NewerStateError(f"its format is {data['format']}, this version knows {EXTENDED_FORMAT}")
     document = _validate(StateDocument, data)
     fields = {name: value for name, value in document if name not in ("format", "records")}
     records = {parse_address(text): record for text, record in document.records.items()}

@@ -71,7 +71,8 @@ class StateCleaner:
         service = self._find_service(address, record)
         masking = Masking(address.kind, service, declared.unchecked if declared is not None else ())
         for path, value in record.applied.items():
-            if value is None or not masking.hides(path):
+            is_empty = value is None and record.answers.get(path) is None
+            if is_empty or not masking.hides(path):
                 continue
             if declared is not None:
                 is_name = is_external_secret(declared.fields.get(path))

@@ -214,6 +214,16 @@ def mixed(example: PlanExample) -> None:
     )
 
 
+def facts(example: PlanExample) -> None:
+    """Facts without a change: a move, a deleted line, lost protection, a broken destination, a field not kept."""
+    example.server.app.behaviour = Behaviour(unkept_fields="config.role=PUBLIC")
+    example.write_specs(ORDERS + "      lifecycle: {protected: true}\n" + EVENTS)
+    example.apply_all()
+    example.dashboard.change_destination(example.find_id("events_prod"), setup_status="broken")
+    moved = ORDERS.replace("  orders_prod:\n", "  shop_orders:\n    was: orders_prod\n")
+    example.write_specs(moved.replace("        port: 443\n", "") + EVENTS)
+
+
 EXAMPLES: dict[str, Callable[[PlanExample], None]] = {
     prepare.__name__.replace("_", "-"): prepare
     for prepare in (
@@ -232,6 +242,7 @@ EXAMPLES: dict[str, Callable[[PlanExample], None]] = {
         gone,
         hidden,
         mixed,
+        facts,
     )
 }
 
@@ -291,5 +302,6 @@ def test_tfcmt_reads_every_accepted_plan(name: str) -> None:
     assert {fate: len(found) for fate, found in words.resources.items()} == {
         fate: counts[action] for action, fate in FATES.items()
     }
-    assert bool(words.diff) is (sum(counts[each] for each in (*FATES, "forget")) > 0)
+    moves = sum("moved_from" in entry for part in ("changes", "unchanged") for entry in document[part])
+    assert bool(words.diff) is (sum(counts[each] for each in (*FATES, "forget")) + moves > 0)
     assert bool(words.drift) is (name in {"drift", "conflict", "gone", "mixed"})

@@ -85,7 +85,9 @@ def test_a_change_cannot_lift_the_protection_of_an_entry_it_deletes(
 ) -> None:
     settings_project.write_settings("")
     settings_project.declare(KEYS[1:], removed=KEYS[:1])
-    assert settings_project.run_with_own_settings().exit == 0
+    own = settings_project.run_with_own_settings()
+    assert (own.exit, "error[protected]" in own.stderr) == (3, True), "the state knows the protection too"
+    assert "are those of" not in own.stderr
     note = "the protected keys are those of `specs/reconciler.yaml@base`"
     check_refused(settings_project.run_with_base_settings(), "protected", note)
     before = len(settings_project.server.writes)

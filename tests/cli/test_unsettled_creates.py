@@ -202,7 +202,10 @@ def test_an_operator_can_resend_the_create(unsettled_project: UnsettledProject) 
     # The first request has no effect any more, and no run searches for it.
     unsettled_project.project.advance_time()
     plan = unsettled_project.run("plan", "--detailed-exitcode")
-    assert (plan.exit, plan.stderr) == (0, "")
+    warning = (
+        "warning[not-connected]: destination.orders is `incomplete` at Fivetran"  # its spec wants no tests
+    )
+    assert (plan.exit, plan.stderr.startswith(warning), "\n1 warning\n" in plan.stderr) == (0, True, True)
 
 
 def test_a_late_effect_is_reported_with_both_ids(unsettled_project: UnsettledProject) -> None:

@@ -217,11 +217,14 @@ PROBES: dict[str, Probe] = {
     "networking_and_connection_type": probe_create(
         "managed_data_lake", {**LAKE, "connection_type": "PrivateLink"}, "networking_method"
     ),
+    "unkept_fields": probe_create("snowflake", {**SNOWFLAKE, "role": "LOADER"}, "config.role"),
+    "status_after_tests": probe_create("snowflake", SNOWFLAKE, "setup_status", run_setup_tests=True),
 }
 SAMPLES: dict[str, tuple[Any, ...]] = {
     "private_link_seconds": (0.0, 60.0),
     "date_skew": (0.0, -90.0),
     "visible_groups": ("all", "mine_*"),
+    "unkept_fields": ("none", "config.role", "config.role=PUBLIC"),
     "echo": ("off", "quoted"),
     "echo_places": ("all", *ECHO_PLACES, "names,keys"),
 }

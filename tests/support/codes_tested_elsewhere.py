@@ -63,7 +63,12 @@ CODES_TESTED_ELSEWHERE = {
     "no-merge-base": "tests/cli/test_branch_behind.py::test_unrelated_histories_have_no_merge_base",
     "no-state": "tests/cli/test_state.py::test_a_missing_state_is_reported_and_not_created",
     "no-terminal": "tests/cli/test_terminal.py::test_an_invisible_plan_is_refused_without_a_prompt",
+    "not-connected": (
+        "tests/cli/test_unhealthy_destinations.py"
+        "::test_an_unhealthy_destination_without_tests_is_adopted_with_a_warning"
+    ),
     "not-found": "tests/cli/test_api_errors.py::test_a_failed_deletion_reports_its_cause",
+    "not-kept": "tests/cli/test_unkept_fields.py::test_a_field_that_is_not_kept_is_named_and_no_drift",
     "not-remembered": (
         "tests/cli/test_api_errors.py::test_a_full_disk_during_apply_is_reported_beside_the_results"
     ),
@@ -108,6 +113,7 @@ CODES_TESTED_ELSEWHERE = {
     "policy-failed": "tests/unit/policy/test_evaluate.py::test_a_failing_rule_refuses_at_every_level",
     "port-unavailable": "tests/cli/test_emulate.py::test_a_port_in_use_is_one_error",
     "protected": "tests/cli/test_removal.py::test_a_protected_entry_is_not_deleted",
+    "protection-lost": "tests/cli/test_plan_facts.py::test_gained_and_lost_protection_are_shown_once",
     "rate-limited": "tests/cli/test_api_errors.py::test_plan_reports_an_api_error_with_its_code",
     "redirected": "tests/cli/test_api_errors.py::test_a_failed_deletion_reports_its_cause",
     "removal-done": "tests/cli/test_removal.py::test_a_removal_deletes_the_destination_then_its_group",

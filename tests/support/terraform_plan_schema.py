@@ -82,7 +82,10 @@ _CHANGE = _build_object(
 )
 _RESOURCE_CHANGE = _build_object(
     {**_PROVIDER_RESOURCE, "change": _CHANGE},
-    {"action_reason": {"enum": [f"{word}_{why}" for word, whys in _REASONS.items() for why in whys]}},
+    {
+        "action_reason": {"enum": [f"{word}_{why}" for word, whys in _REASONS.items() for why in whys]},
+        "previous_address": _RESOURCE_NAME["address"],
+    },
 )
 _RESOURCE = _build_object(
     {

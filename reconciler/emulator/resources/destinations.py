@@ -35,6 +35,7 @@ def list_all(account: Account, request: ApiRequest) -> Reply:
 
 def create(account: Account, request: ApiRequest) -> Reply:
     """Create a destination in a group that has none, and run its setup tests unless the request declines."""
+    request = replace(request, body=request_parsing.drop_unkept_fields(request.body, account.behaviour))
     group_id = request_parsing.require_text(request.body, "group_id")
     service = _require_creatable(request_parsing.require_text(request.body, "service"), account.behaviour)
     request_parsing.require_text(request.body, "time_zone_offset")
@@ -70,6 +71,7 @@ def update(account: Account, request: ApiRequest) -> Reply:
                 raise invalid_input(f"Field '{name}' is immutable")
     if account.behaviour.patch_without_time_zone == "refused":
         request_parsing.require_text(request.body, "time_zone_offset")
+    request = replace(request, body=request_parsing.drop_unkept_fields(request.body, account.behaviour))
     settings = request_parsing.parse_settings(request.body, account.behaviour)
     config = request_parsing.merge_config(
         request.body,

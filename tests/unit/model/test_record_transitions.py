@@ -13,7 +13,7 @@ from reconciler.model.address import DESTINATION, GROUP, Address
 from reconciler.model.instant import Instant
 from reconciler.model.outcome import Status
 from reconciler.model.plan import Action
-from reconciler.model.record import HIDDEN_LITERAL, NO_FINGERPRINT, Intent, Record
+from reconciler.model.record import HIDDEN_LITERAL, NO_FINGERPRINT, Answers, Intent, Record
 from reconciler.model.record_transitions import (
     RecordUpdate,
     adopt,
@@ -22,6 +22,7 @@ from reconciler.model.record_transitions import (
     complete_change,
     complete_tests,
     conclude_run,
+    fail_tests,
     hide_values,
     hides_open_request,
     is_adopted,
@@ -31,6 +32,7 @@ from reconciler.model.record_transitions import (
     mark_intent_sent,
     prepare_change,
     prepare_create,
+    record_answers,
     update_literal_fingerprint,
     update_secret_fingerprints,
 )
@@ -295,6 +297,66 @@ TABLE = [
         "after passed tests",
         complete_tests(start_create(OPEN), "decent_dropsy", UPDATE, AT),
         replace(IN_EFFECT, earlier=(OPEN_CREATE,)),
+    ),
+    Transition(
+        "after passed tests",
+        complete_tests(
+            replace(KNOWN, settled_status="broken", awaited_approvals=("certificate",)),
+            "decent_dropsy",
+            UPDATE,
+            AT,
+            "incomplete",
+        ),
+        replace(IN_EFFECT, settled_status="incomplete"),
+        "the status stayed",
+    ),
+    Transition(
+        "after failed tests",
+        fail_tests(KNOWN, "decent_dropsy", UPDATE, AT, ("certificate",)),
+        replace(IN_EFFECT, unverified=True, awaited_approvals=("certificate",)),
+        "approval awaited",
+    ),
+    Transition(
+        "after failed tests",
+        fail_tests(replace(KNOWN, awaited_approvals=("certificate",)), "decent_dropsy", UPDATE, AT),
+        replace(IN_EFFECT, unverified=True),
+        "approved meanwhile",
+    ),
+    Transition(
+        "after a success",
+        complete_change(
+            replace(KNOWN, settled_status="incomplete", awaited_approvals=("certificate",)),
+            "decent_dropsy",
+            replace(UNTESTED, answers=Answers({PORT: 1})),
+            AT,
+        ),
+        replace(
+            IN_EFFECT,
+            settled_status="incomplete",
+            awaited_approvals=("certificate",),
+            answers={PORT: 1},
+        ),
+        "results of earlier tests, a field not kept",
+    ),
+    Transition(
+        "before an update, a test",
+        start_change(Action.UPDATE, replace(KNOWN, answers={HOST: "other", PORT: 1})),
+        replace(
+            KNOWN,
+            applied={PORT: 5432},
+            fingerprints={TOKEN: "k:token"},
+            unverified=True,
+            intent=make_intent(Action.UPDATE),
+            answers={PORT: 1},
+        ),
+        "fields not kept",
+    ),
+    Transition(
+        "after the check",
+        record_answers(
+            replace(KNOWN, answers={HOST: "other"}), replace(UPDATE, answers=Answers({PORT: None}))
+        ),
+        replace(KNOWN, answers={PORT: None}),
     ),
     Transition(
         "after failed tests",

@@ -195,3 +195,40 @@ def test_the_last_applied_value_replaces_a_value_that_no_response_shows(
     service: str, path: FieldPath, declared: Any, live: Any, *, applied: Any, expected: Any
 ) -> None:
     assert compare_field(service, path, declared, live, applied) == expected
+
+
+ROLE = config_path("role")
+
+
+@pytest.mark.parametrize(
+    ("declared", "live", "answer", "changed", "unkept"),
+    [
+        ("LOADER", "PUBLIC", "PUBLIC", None, {ROLE: "PUBLIC"}),
+        ("LOADER", ABSENT, None, None, {ROLE: None}),
+        ("LOADER", "LOADER", "PUBLIC", None, {}),
+        ("PUBLIC", "PUBLIC", "PUBLIC", None, {}),
+        ("LOADER", "OTHER", "PUBLIC", FieldDifference("OTHER", "LOADER", Origin.DRIFT), {}),
+        ("LOADER", "PUBLIC", ABSENT, FieldDifference("PUBLIC", "LOADER", Origin.DRIFT), {}),
+        ("SYSADMIN", "PUBLIC", "PUBLIC", FieldDifference("LOADER", "SYSADMIN", Origin.SPEC), {}),
+        ("SYSADMIN", "OTHER", "PUBLIC", FieldDifference("OTHER", "SYSADMIN", Origin.CONFLICT), {}),
+    ],
+)
+def test_an_answer_in_place_of_the_sent_value_is_no_drift(
+    declared: Any, live: Any, answer: Any, changed: FieldDifference | None, unkept: Any
+) -> None:
+    """The last applied role is LOADER, and `answer` followed its write."""
+
+    def side(value: Any) -> dict[FieldPath, Any]:
+        return {SERVICE: "snowflake"} | ({} if value is ABSENT else {ROLE: value})
+
+    answers = {} if answer is ABSENT else {ROLE: answer}
+    known = LastApplied(side("LOADER"), answers=answers)
+    comparison = compare(DestinationKind(), side(declared), side(live), known)
+    assert (comparison.changed.get(ROLE), comparison.unkept) == (changed, unkept)
+
+
+def test_another_live_value_of_a_field_that_was_just_sent_is_its_answer() -> None:
+    declared = {SERVICE: "snowflake", ROLE: "LOADER"}
+    live = {SERVICE: "snowflake", ROLE: "PUBLIC"}
+    comparison = compare(DestinationKind(), declared, live, LastApplied(declared), {ROLE})
+    assert (comparison.changed, comparison.unkept) == ({}, {ROLE: "PUBLIC"})

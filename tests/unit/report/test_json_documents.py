@@ -43,6 +43,7 @@ def test_a_plan_document_has_every_fact_of_the_text() -> None:
         "address": "destination.old",
         "id": "old_mole",
         "uncomparable": [["config", "password"], ["config", "server_host_name"]],
+        "rewritten": [["config", "server_host_name"]],
         "secrets": {
             "changed": [],
             "unchanged": [["config", "passphrase"]],

@@ -209,3 +209,20 @@ def test_an_invalid_address_key_is_named() -> None:
     data["records"] = {"orders": {}}
     with pytest.raises(DamagedStateError, match="a key of its records is no address"):
         decode_state(json.dumps(data).encode())
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        replace(RECORD, answers={("config", "role"): "PUBLIC", ("region",): None}),
+        replace(RECORD, answer_fingerprints={("config", "brand_new"): "k:answer"}),
+        replace(RECORD, settled_status="incomplete"),
+        replace(RECORD, awaited_approvals=("certificate",)),
+    ],
+    ids=["answers", "answer_fingerprints", "settled_status", "awaited_approvals"],
+)
+def test_a_key_that_an_earlier_release_lacks_makes_the_state_newer_and_not_damaged(record: Record) -> None:
+    content = encode_state(replace(STATE, records={GROUP: record}))
+    assert json.loads(content)["format"] == 3
+    assert decode_state(content).records == {GROUP: record}
+    assert decode_entry(encode_entry(GROUP, record)) == (GROUP, record)

@@ -1,0 +1,127 @@
+"""Warn of facts that a reader of a plan must not miss: unhealthy destinations, lost protection, fields not kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from reconciler.kinds.destination import BROKEN_STATUS, is_unhealthy
+from reconciler.model.address import Address
+from reconciler.model.diagnostic import Diagnostic, Severity
+from reconciler.model.plan import Action, Change, FieldValue, ProtectionChange, Visibility
+from reconciler.model.record import Record
+from reconciler.model.resource import Desired, OnFailure
+from reconciler.model.source import Span
+from reconciler.model.value import format_path
+from reconciler.planning.deletions import PlannedDeletion
+from reconciler.planning.planner import PlannedOperation
+
+_TESTED_NOW = frozenset({Action.CREATE, Action.REPLACE, Action.VERIFY})
+
+
+def warn_of_facts(
+    operations: Iterable[PlannedOperation],
+    deletions: Iterable[PlannedDeletion],
+    records: Mapping[Address, Record],
+) -> Iterator[Diagnostic]:
+    """Warn of the facts of all entries, in the order of the plan."""
+    for operation in operations:
+        change, record = operation.change, records.get(operation.change.address)
+        if change.facts.protection is ProtectionChange.LOST:
+            yield _explain_lost_protection(operation)
+        if is_unhealthy(change.facts.setup_status) and change.action not in _TESTED_NOW:
+            yield _explain_unhealthy(operation, record)
+        yield from warn_unkept([operation])
+    for deletion in deletions:
+        if deletion.change.facts.protection is ProtectionChange.LOST:
+            yield _explain_forgotten_protection(deletion.change)
+
+
+def warn_unkept(operations: Iterable[PlannedOperation]) -> Iterator[Diagnostic]:
+    """Warn of the fields that Fivetran did not keep."""
+    for operation in operations:
+        yield from (_explain_unkept(operation.desired, unkept) for unkept in operation.unkept)
+
+
+def _explain_lost_protection(operation: PlannedOperation) -> Diagnostic:
+    desired = operation.desired
+    return Diagnostic(
+        "protection-lost",
+        f"{desired.address} loses its protection from deletion with this apply",
+        span=desired.span,
+        severity=Severity.WARNING,
+        address=desired.address,
+        help="to keep it, write `lifecycle: {protected: true}`, or its key below `protected:` of the project file",
+    )
+
+
+def _explain_forgotten_protection(change: Change) -> Diagnostic:
+    return Diagnostic(
+        "protection-lost",
+        f"{change.address} is protected, and loses its protection with `forget: true`",
+        span=change.span,
+        severity=Severity.WARNING,
+        address=change.address,
+        help="this deletes nothing; to keep the protection, keep the entry in the specs",
+    )
+
+
+def _explain_unhealthy(operation: PlannedOperation, record: Record | None) -> Diagnostic:
+    desired, status = operation.desired, operation.change.facts.setup_status
+    if record is not None and not record.unverified and record.settled_status == status:
+        return explain_settled_status(desired.address, desired.span, status)
+    return Diagnostic(
+        "not-connected",
+        f"{desired.address} is `{status}` at Fivetran: "
+        + (
+            "a later check of its connection has failed"
+            if status == BROKEN_STATUS
+            else "its setup tests have not passed"
+        ),
+        span=desired.span,
+        severity=Severity.WARNING,
+        address=desired.address,
+        help=_advise_unhealthy(desired, operation, record),
+    )
+
+
+def _advise_unhealthy(desired: Desired, operation: PlannedOperation, record: Record | None) -> str:
+    """Advise on the reason why this plan does not run the setup tests alone."""
+    if not desired.setup_tests.run:
+        return "`setup_tests: {run: false}` keeps apply from testing it; `run: true` tests it once"
+    if operation.change.action is Action.UPDATE:
+        return "its setup tests run after the update"
+    if record is not None and record.unverified and desired.setup_tests.on_failure is not OnFailure.FAIL:
+        return (
+            f"`on_failure: {desired.setup_tests.on_failure}` accepts its failed setup tests; "
+            "`on_failure: fail` runs them again"
+        )
+    return "correct the cause, and run its setup tests in Fivetran; an update of its spec runs them too"
+
+
+def explain_settled_status(address: Address, span: Span | None, status: str) -> Diagnostic:
+    """Explain an unhealthy status that stays although all setup tests have passed."""
+    return Diagnostic(
+        "not-connected",
+        f"{address} has passed its setup tests, and Fivetran still shows it as `{status}`",
+        span=span,
+        severity=Severity.WARNING,
+        address=address,
+        help="look at its setup tests in Fivetran; no plan repeats them before its spec changes",
+    )
+
+
+def _explain_unkept(desired: Desired, unkept: FieldValue) -> Diagnostic:
+    if unkept.shown is not Visibility.CLEAR:
+        answer = "it answers another value"
+    elif unkept.value is None:
+        answer = "its answers do not have it"
+    else:
+        answer = f"it answers `{unkept.value}`"
+    return Diagnostic(
+        "not-kept",
+        f"`{format_path(unkept.path)}` of {desired.address} was sent, and Fivetran did not keep it: {answer}",
+        span=desired.spans.get(unkept.path, desired.span),
+        severity=Severity.WARNING,
+        address=desired.address,
+        help="it is not sent again before its spec changes; delete it from the spec if Fivetran is right",
+    )

@@ -1,0 +1,60 @@
+"""Test the notes of a plan: which fields they name, and names that must not be read as markup."""
+
+from __future__ import annotations
+
+from reconciler.model.address import DESTINATION, Address
+from reconciler.model.plan import (
+    Action,
+    Change,
+    ChangeFacts,
+    FieldChange,
+    FieldValue,
+    Plan,
+    SecretComparison,
+    Visibility,
+)
+from reconciler.report.plan_facts import list_notes
+from reconciler.report.plan_markdown import render_plan_markdown
+
+ORDERS = Address(DESTINATION, "orders")
+PASSWORD, KEY = ("config", "password"), ("config", "private_key")
+
+
+def build_plan(change: Change) -> Plan:
+    return Plan("an_account", "", (change,))
+
+
+def list_texts(change: Change) -> list[str]:
+    return [note.format() for note in list_notes(build_plan(change))]
+
+
+def test_a_secret_of_a_secrets_manager_gets_no_advice_to_send_it() -> None:
+    change = Change(
+        ORDERS,
+        Action.NO_OP,
+        secrets=SecretComparison(uncomparable=(PASSWORD, KEY)),
+        uncomparable=(PASSWORD, KEY),
+        other_values=(FieldValue(PASSWORD, "name-in-vault"), FieldValue(KEY, "env:KEY", Visibility.SECRET)),
+    )
+    assert list_texts(change) == [
+        "`config.private_key` cannot be compared; `--resend-secret destination.orders` sends it",
+        "`config.password` cannot be compared: Fivetran does not show names in a secrets manager",
+    ]
+
+
+def test_a_secret_that_the_change_sends_needs_no_note() -> None:
+    change = Change(
+        ORDERS,
+        Action.UPDATE,
+        fields=(FieldChange(KEY, None, "env:KEY", Visibility.SECRET),),
+        secrets=SecretComparison(uncomparable=(KEY,)),
+    )
+    assert list_texts(change) == []
+
+
+def test_a_name_in_a_note_of_a_comment_is_code() -> None:
+    name = "a` <img src=x> **b** `c"
+    change = Change(ORDERS, Action.NO_OP, facts=ChangeFacts(undeclared=(("config", name),)))
+    comment = render_plan_markdown(build_plan(change), "reconciler.yaml", lambda path, line: None)
+    [row] = [line for line in comment.splitlines() if "no longer declared" in line]
+    assert f"``config.{name}``" in row
