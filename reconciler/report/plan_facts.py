@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -41,7 +41,8 @@ class Note:
 
 def list_notes(plan: Plan) -> tuple[Note, ...]:
     """List the notes of a plan, kind by kind, in the order of its changes."""
-    notes = [note for change in plan.changes for note in _list_change_notes(change)]
+    resendable = frozenset(plan.uncomparable_secrets)
+    notes = [note for change in plan.changes for note in _list_change_notes(change, resendable)]
     return tuple(note for kind in NoteKind for note in notes if note.kind is kind)
 
 
@@ -65,7 +66,7 @@ def has_facts(change: Change) -> bool:
     return bool(facts.moved_from or facts.protection or facts.undeclared or facts.unkept or change.unreadable)
 
 
-def _list_change_notes(change: Change) -> Iterator[Note]:
+def _list_change_notes(change: Change, resendable: Collection[str]) -> Iterator[Note]:
     facts, address = change.facts, str(change.address)
     if facts.moved_from is not None:
         move = f"{facts.moved_from} -> {address}"
@@ -81,17 +82,17 @@ def _list_change_notes(change: Change) -> Iterator[Note]:
     if change.unreadable:
         text = "cannot be compared: Fivetran shows another value or none"
         yield Note(NoteKind.REWRITTEN, address, text, _name_fields(change.unreadable))
-    yield from _list_secret_notes(change)
+    yield from _list_secret_notes(change, resendable)
 
 
-def _list_secret_notes(change: Change) -> Iterator[Note]:
-    """List the secrets that cannot be compared and that the change does not send. A secret that Fivetran fetches from a
-    secrets manager is shown by its name, and cannot be sent again."""
+def _list_secret_notes(change: Change, resendable: Collection[str]) -> Iterator[Note]:
+    """List the secrets that cannot be compared and that the change does not send; none if the run compares no secrets.
+    A secret that Fivetran fetches from a secrets manager is shown by its name, and cannot be sent again."""
     address, sent = str(change.address), {field.path for field in change.fields}
     left = [path for path in change.secrets.uncomparable if path not in sent]
     named = {value.path for value in change.other_values if value.shown is Visibility.CLEAR}
     fetched = [path for path in left if path in named]
-    stored = [path for path in left if path not in named]
+    stored = [path for path in left if f"{address}:{format_path(path)}" in resendable]
     if stored:
         advice = f"`--resend-secret {address}` sends {'it' if len(stored) == 1 else 'them'}"
         yield Note(NoteKind.SECRET, address, f"cannot be compared; {advice}", _name_fields(stored))

@@ -85,7 +85,9 @@ UNCHANGED_DESTINATION = Change(
 )
 
 
-def build_plan(*changes: Change, unmanaged: tuple[UnmanagedGroup, ...] = ()) -> Plan:
+def build_plan(
+    *changes: Change, unmanaged: tuple[UnmanagedGroup, ...] = (), uncomparable_secrets: tuple[str, ...] = ()
+) -> Plan:
     return Plan(
         account_id="intently_yarn",
         account_name="Acme",
@@ -94,6 +96,7 @@ def build_plan(*changes: Change, unmanaged: tuple[UnmanagedGroup, ...] = ()) -> 
         files=4,
         requests=14,
         seconds=3.14,
+        uncomparable_secrets=uncomparable_secrets,
     )
 
 
@@ -105,6 +108,7 @@ FULL_PLAN = build_plan(
     UNTESTED_DESTINATION,
     UNCHANGED_DESTINATION,
     unmanaged=(UnmanagedGroup("loose_end", "hackathon"),),
+    uncomparable_secrets=("destination.old:config.password",),
 )
 
 CREATED = Outcome(
