@@ -65,15 +65,26 @@ def pytest_xdist_auto_num_workers() -> int:
 
 @pytest.hookimpl(tryfirst=True)  # ahead of the selection by `-m`
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep one case in `every` of a `sampled` test in the usual run, and mark the other cases as long."""
+    """Leave a share of each `sampled` module and test to the long run.
+
+    The usual run keeps one test function in `tests` of a module, and one case in `every` of a test.
+    """
+    functions: dict[str, dict[str, int]] = {}
     cases = Counter[str]()
     for item in items:
         sampled = item.get_closest_marker("sampled")
         if sampled and not item.get_closest_marker("long"):
             test = item.nodeid.partition("[")[0]
-            if cases[test] % sampled.kwargs["every"]:
+            module = functions.setdefault(test.partition("::")[0], {})
+            position = module.setdefault(test, len(module))
+            if cases[test] % sampled.kwargs["every"] or position % _find_share_of_tests(item):
                 item.add_marker(pytest.mark.long)
             cases[test] += 1
+
+
+def _find_share_of_tests(item: pytest.Item) -> int:
+    """Find `tests` among the `sampled` markers of a test and its module; 1 for all tests."""
+    return next((each.kwargs["tests"] for each in item.iter_markers("sampled") if "tests" in each.kwargs), 1)
 
 
 @pytest.fixture(autouse=True)

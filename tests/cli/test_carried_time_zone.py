@@ -11,6 +11,8 @@ from cli_harness import EmulatedFivetran, Project
 from reconciler.emulator.destination import Destination
 from reconciler.emulator.switches import Behaviour
 
+pytestmark = pytest.mark.sampled(every=6, tests=2)
+
 ENTRY = """\
   lake:
     destination:

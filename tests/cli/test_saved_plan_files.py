@@ -21,6 +21,8 @@ from saved_plans import (
     prepare_project,
 )
 
+pytestmark = pytest.mark.sampled(every=6, tests=2)
+
 KEY = ("--signature-key", "env:PLAN_KEY")
 
 

@@ -11,6 +11,8 @@ from cli_harness import EmulatedFivetran, Project, serve_fivetran
 
 from reconciler.emulator.switches import Behaviour
 
+pytestmark = pytest.mark.sampled(every=6, tests=2)
+
 
 @pytest.fixture(params=["allowed", "conflict"])
 def server(request: pytest.FixtureRequest) -> Iterator[EmulatedFivetran]:

@@ -12,6 +12,8 @@ from remote_backends import BRANCH, BareRepository
 
 from reconciler.emulator.switches import Behaviour
 
+pytestmark = pytest.mark.sampled(every=6, tests=2)
+
 ORDERS = """\
   orders:
     destination:

@@ -17,7 +17,7 @@ from command_line import PROCESS_TIMEOUT, TerminalProcess
 from reconciler.emulator.setup_tests import SetupTest
 from reconciler.emulator.switches import Behaviour
 
-pytestmark = pytest.mark.sampled(every=6)
+pytestmark = pytest.mark.sampled(every=6, tests=2)
 
 PAIR = """\
   orders:

@@ -20,7 +20,7 @@ from reconciler.state import scratch_repository
 from reconciler.state.backend import BackendError, ConflictError, UnusableBackendError
 from reconciler.state.git import GitBackend
 
-pytestmark = pytest.mark.sampled(every=6)
+pytestmark = pytest.mark.sampled(every=6, tests=2)
 
 
 @pytest.fixture

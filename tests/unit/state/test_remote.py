@@ -32,7 +32,7 @@ from reconciler.state.remote import build_remote_store
 from reconciler.state.store import Store
 from reconciler.state.watch import POLL_INTERVAL
 
-pytestmark = pytest.mark.sampled(every=6)
+pytestmark = pytest.mark.sampled(every=6, tests=2)
 
 OTHER = replace(HOLDER, pid=12, host="runner-8")
 EMPTY = State("a-lineage", 0, "an_account")
