@@ -203,7 +203,7 @@ def test_changes_of_the_base_alone_are_reported_and_not_planned(
     branch_project: BranchProject, case: str, is_applied: bool
 ) -> None:
     edit, keys = CHANGES_OF_THE_BASE[case]
-    let_go = ["stock"] if "let go" in case else []
+    unmanaged = ["stock"] if case == "a forgotten entry" else []
     branch_project.merge_into_main(edit, apply=is_applied)
     branch_project.commit_to_branch(OURS)
     document = branch_project.plan_since()
@@ -211,7 +211,7 @@ def test_changes_of_the_base_alone_are_reported_and_not_planned(
     assert [each["address"] for each in document["changes"]] == ["destination.orders"]
     assert [each["address"] for each in document["unchanged"]] == ["group.orders"]
     assert document["adopted"] == document["forgotten"] == []
-    assert [each["name"] for each in document["unmanaged"]] == let_go
+    assert [each["name"] for each in document["unmanaged"]] == unmanaged
     assert "removed" not in json.dumps(document["warnings"])
     account, records, before = (
         branch_project.read_account(),
