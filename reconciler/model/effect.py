@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from reconciler.model.plan import Action, Change, FieldChange
@@ -88,8 +88,14 @@ def hash_lost_values(change: Change) -> dict[str, str]:
 
 
 def hash_requests(change: Change) -> tuple[str, ...]:
-    """Hash each announced request, in the order of the apply."""
-    return tuple(hash_value(asdict(request)) for request in change.requests)
+    """Hash each announced request, in the order of the apply. The order of its fields does not count: it follows the
+    order of the keys in the specs."""
+    return tuple(
+        hash_value(
+            [request.method, request.object, sorted(request.fields), sorted(request.carried), request.may]
+        )
+        for request in change.requests
+    )
 
 
 def _to_list(planned: FieldChange) -> list[Any]:

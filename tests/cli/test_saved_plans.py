@@ -139,7 +139,11 @@ def _(saved_project: SavedPlanProject, _: pytest.MonkeyPatch) -> None:
     assert saved_project.apply().exit == 0
 
 
-@register_case("incomplete", "plan-incomplete", "this plan was made without some of its objects")
+@register_case(
+    "incomplete",
+    "plan-incomplete",
+    "this plan was made without some of its entries, which could not be planned",
+)
 def _(saved_project: SavedPlanProject, _: pytest.MonkeyPatch) -> None:
     saved_project.forge_plan(lambda content: content.update(complete=False))
 
