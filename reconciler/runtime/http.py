@@ -193,8 +193,24 @@ class _DeadlineResponse(http.client.HTTPResponse):
 class _DeadlineConnection(HTTPConnection):
     """Connection that obeys the deadline of the current call, with or without TLS."""
 
-    response_class = _DeadlineResponse
     _is_connecting = False
+    _opened_response: _DeadlineResponse | None = None
+
+    def response_class(self, *arguments: Any, **keywords: Any) -> _DeadlineResponse:  # type: ignore[override]
+        """Open a response, for `http.client`."""
+        self._opened_response = _DeadlineResponse(*arguments, **keywords)
+        return self._opened_response
+
+    def getresponse(self) -> Any:
+        """Read the headers of the answer. A response with refused headers is closed: urllib3 drops it open."""
+        try:
+            return super().getresponse()
+        except BaseException:
+            if self._opened_response is not None:
+                self._opened_response.close()
+            raise
+        finally:
+            self._opened_response = None
 
     def connect(self) -> None:
         self._is_connecting = True
