@@ -11,7 +11,7 @@ from cli_harness import EmulatedFivetran, Project
 from reconciler.emulator.destination import Destination
 from reconciler.emulator.switches import Behaviour
 
-pytestmark = pytest.mark.sampled(every=6, tests=2)
+pytestmark = pytest.mark.sampled(every=6, tests=3)
 
 ENTRY = """\
   lake:

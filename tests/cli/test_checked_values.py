@@ -6,7 +6,7 @@ import pytest
 from applied_project import PAIR, AppliedProject, get_error_code
 from secret_leak_detector import allow_values
 
-pytestmark = pytest.mark.sampled(every=4, tests=2)
+pytestmark = pytest.mark.sampled(every=4, tests=3)
 
 REFERRED = """\
   orders:

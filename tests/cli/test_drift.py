@@ -8,7 +8,7 @@ from cli_harness import CommandResult, EmulatedFivetran, Project
 
 from reconciler.report.formats import Document, list_formats
 
-pytestmark = pytest.mark.sampled(every=6, tests=2)
+pytestmark = pytest.mark.sampled(every=6, tests=3)
 
 PAIR = """\
   {key}:

@@ -16,7 +16,7 @@ import pytest
 from cli_harness import ROOT
 from command_line import COMMAND, PROCESS_TIMEOUT, build_environment, run
 
-pytestmark = pytest.mark.sampled(every=6, tests=2)
+pytestmark = pytest.mark.sampled(every=6, tests=3)
 
 
 @contextmanager

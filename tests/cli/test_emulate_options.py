@@ -10,7 +10,7 @@ import pytest
 from cli_harness import Project
 from command_line import run
 
-pytestmark = pytest.mark.sampled(every=6, tests=2)
+pytestmark = pytest.mark.sampled(every=6, tests=3)
 
 SEED = """\
 version: 1

@@ -23,7 +23,7 @@ from git_repo import run_git, set_variables, trust, write_distrusting_git
 from reconciler.emulator.fault_text import parse_fault
 from reconciler.emulator.setup_tests import SetupTest
 
-pytestmark = pytest.mark.sampled(every=6, tests=2)
+pytestmark = pytest.mark.sampled(every=6, tests=3)
 
 PAIR = """\
   orders:

@@ -14,7 +14,7 @@ from reconciler.cli.output import OutputOptions
 from reconciler.emulator.setup_tests import SetupTest
 from reconciler.report.github import MAX_SUMMARY_BYTES
 
-pytestmark = pytest.mark.sampled(every=6, tests=2)
+pytestmark = pytest.mark.sampled(every=6, tests=3)
 
 ENTRY = """\
   orders:

@@ -13,7 +13,7 @@ from reconciler import __version__
 from reconciler.cli.commands import SUMMARIES
 from reconciler.model.codes import load_explanations
 
-pytestmark = pytest.mark.sampled(every=6, tests=2)
+pytestmark = pytest.mark.sampled(every=6, tests=3)
 
 HEAVY = {"requests", "rich", "deepdiff", "pydantic", "ruamel", "werkzeug", "cryptography"}
 

@@ -10,7 +10,7 @@ from applied_project import PAIR
 from cli_harness import CommandResult, EmulatedFivetran, Project
 from git_repo import commit
 
-pytestmark = pytest.mark.sampled(every=6, tests=2)
+pytestmark = pytest.mark.sampled(every=6, tests=3)
 
 PROJECT = "envs/prod/reconciler.yaml"
 SHARED = "shared/specs/teams.yaml"

@@ -6,7 +6,7 @@ import pytest
 from applied_project import PAIR, AppliedProject, get_error_code
 from cli_harness import EmulatedFivetran, Project
 
-pytestmark = pytest.mark.sampled(every=6, tests=2)
+pytestmark = pytest.mark.sampled(every=6, tests=3)
 
 SECRET_PAIR = """\
   hooks:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from applied_project import PAIR, AppliedProject, get_error_code
 
-pytestmark = pytest.mark.sampled(every=6, tests=2)
+pytestmark = pytest.mark.sampled(every=6, tests=3)
 
 PROTECTED = "      lifecycle: {protected: true}\n"
 SECRET_PAIR = PAIR.replace("US}}", 'US, secret_key: {{secret: "env:SALES_KEY"}}}}')

@@ -16,7 +16,7 @@ from git_repo import commit
 
 from reconciler.workspace.plan_project import PathStart, PlanProject, find_other_project, record_project
 
-pytestmark = pytest.mark.sampled(every=6, tests=2)
+pytestmark = pytest.mark.sampled(every=6, tests=3)
 
 PROJECTS = ("envs/dev.yaml", "envs/my prod; echo $HOME.yaml")
 

@@ -11,7 +11,7 @@ import pytest
 from applied_project import AppliedProject, apply_pairs
 from cli_harness import CommandResult, EmulatedFivetran, Project
 
-pytestmark = pytest.mark.sampled(every=3, tests=2)
+pytestmark = pytest.mark.sampled(every=3, tests=3)
 
 SERVICE = "fivetran_log"
 

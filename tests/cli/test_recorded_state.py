@@ -13,7 +13,7 @@ from reconciler.emulator.fault_text import parse_fault
 from reconciler.emulator.setup_tests import SetupTest
 from reconciler.emulator.switches import Behaviour
 
-pytestmark = pytest.mark.sampled(every=6, tests=2)
+pytestmark = pytest.mark.sampled(every=6, tests=3)
 
 PAIR = """\
   orders:

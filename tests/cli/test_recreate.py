@@ -13,7 +13,7 @@ from saved_plans import seal_content
 from reconciler.emulator.store import Kind
 from reconciler.emulator.switches import Behaviour
 
-pytestmark = pytest.mark.sampled(every=6, tests=2)
+pytestmark = pytest.mark.sampled(every=6, tests=3)
 
 PAIRS = PAIR.format(key="orders") + PAIR.format(key="sales")
 GROUP = "group.orders"

@@ -13,7 +13,7 @@ import pytest
 from applied_project import AppliedProject, apply_pairs
 from cli_harness import EmulatedFivetran, Project
 
-pytestmark = pytest.mark.sampled(every=6, tests=2)
+pytestmark = pytest.mark.sampled(every=6, tests=3)
 
 LAKE = """\
   lake:

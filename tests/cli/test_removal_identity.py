@@ -12,7 +12,7 @@ from cli_harness import CommandResult, EmulatedFivetran, Project
 
 from reconciler.emulator.store import Kind
 
-pytestmark = pytest.mark.sampled(every=6, tests=2)
+pytestmark = pytest.mark.sampled(every=6, tests=3)
 
 EXTENTS = pytest.mark.parametrize("extent", ["", ", only: destination", ", forget: true"])
 

@@ -7,7 +7,7 @@ import json
 import pytest
 from cli_harness import CommandResult, EmulatedFivetran, Project
 
-pytestmark = pytest.mark.sampled(every=6, tests=2)
+pytestmark = pytest.mark.sampled(every=6, tests=3)
 
 LAKE = """\
   lake:

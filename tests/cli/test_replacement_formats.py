@@ -12,7 +12,7 @@ from applied_project import AppliedProject
 from cli_harness import EmulatedFivetran, Project
 from saved_plans import seal_content
 
-pytestmark = pytest.mark.sampled(every=4, tests=2)
+pytestmark = pytest.mark.sampled(every=4, tests=3)
 
 ENVIRON = {"OLD_PASSWORD": "old-password-1", "NEW_PASSWORD": "new-password-1"}
 POSTGRES = """\

@@ -21,7 +21,7 @@ from saved_plans import (
     prepare_project,
 )
 
-pytestmark = pytest.mark.sampled(every=6, tests=2)
+pytestmark = pytest.mark.sampled(every=6, tests=3)
 
 KEY = ("--signature-key", "env:PLAN_KEY")
 

@@ -17,7 +17,7 @@ from reconciler.operations.schema import build_schema
 from reconciler.spec.nodes import to_plain
 from reconciler.spec.source import parse
 
-pytestmark = pytest.mark.sampled(every=6, tests=2)
+pytestmark = pytest.mark.sampled(every=6, tests=3)
 
 SPEC = Draft202012Validator(build_schema("spec"))
 PROJECT = Draft202012Validator(build_schema("project"))

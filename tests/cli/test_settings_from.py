@@ -11,7 +11,7 @@ from git_repo import commit, set_variables, trust, write_distrusting_git
 
 from reconciler.spec.project import read_project, with_settings_of
 
-pytestmark = pytest.mark.sampled(every=6, tests=2)
+pytestmark = pytest.mark.sampled(every=6, tests=3)
 
 PAIR = """\
   {key}:

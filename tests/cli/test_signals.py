@@ -17,7 +17,7 @@ from command_line import COMMAND, ProcessResult
 
 from reconciler.workspace.audit import EventLog
 
-pytestmark = pytest.mark.sampled(every=6, tests=2)
+pytestmark = pytest.mark.sampled(every=6, tests=3)
 
 SIGNALS = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
 APPLY = ("apply", "--auto-approve")

@@ -10,7 +10,7 @@ from cli_harness import CommandResult, EmulatedFivetran, Project
 from command_line import TerminalProcess
 from filelock import FileLock
 
-pytestmark = pytest.mark.sampled(every=6, tests=2)
+pytestmark = pytest.mark.sampled(every=6, tests=3)
 
 SECRET = {"ORDERS_KEY": "a-key-that-nobody-sees"}
 PAIR = """\

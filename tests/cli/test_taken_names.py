@@ -11,7 +11,7 @@ from cli_harness import EmulatedFivetran, Project, serve_fivetran
 
 from reconciler.emulator.switches import Behaviour
 
-pytestmark = pytest.mark.sampled(every=6, tests=2)
+pytestmark = pytest.mark.sampled(every=6, tests=3)
 
 
 @pytest.fixture(params=["allowed", "conflict"])

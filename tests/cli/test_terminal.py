@@ -16,7 +16,7 @@ from command_line import COMMAND, PROCESS_TIMEOUT, TerminalProcess, run
 
 from reconciler.emulator.serve import serve_in_thread
 
-pytestmark = pytest.mark.sampled(every=6, tests=2)
+pytestmark = pytest.mark.sampled(every=6, tests=3)
 
 QUESTION = 'Only "yes" is accepted: '
 PROJECT = "version: 1\nspecs: ['groups/*.yaml']\n"

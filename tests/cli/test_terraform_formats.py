@@ -17,7 +17,7 @@ from terraform_plan_schema import find_violations, get_own_data
 from reconciler.emulator.fault_text import parse_fault
 from reconciler.report.formats import Document, list_formats
 
-pytestmark = pytest.mark.sampled(every=6, tests=2)
+pytestmark = pytest.mark.sampled(every=6, tests=3)
 
 ENTRY = """\
   orders:

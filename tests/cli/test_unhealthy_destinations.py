@@ -13,7 +13,7 @@ from cli_harness import EmulatedFivetran, Project, serve_fivetran
 from reconciler.emulator.setup_tests import SetupTest
 from reconciler.emulator.switches import Behaviour
 
-pytestmark = pytest.mark.sampled(every=6, tests=2)
+pytestmark = pytest.mark.sampled(every=6, tests=3)
 
 FAILED = SetupTest("Permission Test", "FAILED", "no access to acme")
 PASSED = SetupTest("Permission Test", "PASSED")

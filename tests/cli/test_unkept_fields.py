@@ -12,7 +12,7 @@ from remote_backends import BRANCH, BareRepository
 
 from reconciler.emulator.switches import Behaviour
 
-pytestmark = pytest.mark.sampled(every=6, tests=2)
+pytestmark = pytest.mark.sampled(every=6, tests=3)
 
 ORDERS = """\
   orders:

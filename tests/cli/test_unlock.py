@@ -21,7 +21,7 @@ from filelock import FileLock
 
 from reconciler.model.lock_info import LockInfo
 
-pytestmark = pytest.mark.sampled(every=6, tests=2)
+pytestmark = pytest.mark.sampled(every=6, tests=3)
 
 THIS_HOST = platform.node()
 HOLD_PROGRAM = """\

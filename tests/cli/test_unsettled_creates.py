@@ -14,7 +14,7 @@ from cli_harness import CommandResult, EmulatedFivetran, Project
 from fake_clock import HastyClock
 from git_repo import commit
 
-pytestmark = pytest.mark.sampled(every=6, tests=2)
+pytestmark = pytest.mark.sampled(every=6, tests=3)
 
 PAIR = """\
   {0}:

@@ -131,7 +131,7 @@ def test_the_matrix_covers_at_least_200_creates() -> None:
     assert len(LOST) * len(PATHS) * len(STALE_READS) * len(KEYS) >= 200
 
 
-@pytest.mark.sampled(every=7)
+@pytest.mark.sampled(every=11)
 @pytest.mark.parametrize("kind", PATHS)
 @pytest.mark.parametrize("lost", LOST)
 def test_a_create_with_a_lost_answer_is_recovered_and_not_repeated(lost: str, kind: str) -> None:
@@ -154,7 +154,7 @@ def test_a_create_with_a_lost_answer_is_recovered_and_not_repeated(lost: str, ki
             check_settled(account)
 
 
-@pytest.mark.sampled(every=5)
+@pytest.mark.sampled(every=11)
 @pytest.mark.parametrize("kind", PATHS)
 @pytest.mark.parametrize("never", NEVER_DONE)
 def test_a_create_without_effect_is_repeated_after_the_settle_time(never: str, kind: str) -> None:
@@ -279,7 +279,7 @@ def test_several_candidates_for_a_lost_create_are_refused_as_ambiguous() -> None
         assert account.apply() == []
 
 
-@pytest.mark.sampled(every=5)
+@pytest.mark.sampled(every=11)
 @pytest.mark.parametrize("reads", range(6))
 @pytest.mark.parametrize(
     "path", ("/v1/groups", "/v1/groups/*", "/v1/destinations", "/v1/destinations/*", "*")

@@ -27,7 +27,7 @@ from command_line import COMMAND, PROCESS_TIMEOUT, build_environment, run
 from reconciler.emulator.serve import serve_in_thread
 from reconciler.emulator.setup_tests import SetupTest
 
-pytestmark = pytest.mark.sampled(every=6, tests=2)
+pytestmark = pytest.mark.sampled(every=6, tests=3)
 
 NO_BYTECODE = {"PYTHONDONTWRITEBYTECODE": "1"}
 """Keeps the file size limit from leaving truncated bytecode beside the sources for later processes."""

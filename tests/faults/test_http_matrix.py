@@ -425,7 +425,7 @@ def check_settled(runs: list[ApplyRun]) -> None:
     assert get_shared_project().project.plan().plan.effective == ()
 
 
-@pytest.mark.sampled(every=11)
+@pytest.mark.sampled(every=17)
 @pytest.mark.parametrize("cell", list(mark_long_cells()))
 def test_a_fault_breaks_no_invariant_and_the_account_converges(cell: Cell) -> None:
     runs = apply_with_faults(cell.fault, is_false_refusal=cell.variant.is_false_refusal)

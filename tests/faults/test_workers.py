@@ -28,7 +28,7 @@ from reconciler.model.plan import Action
 from reconciler.report.apply import render_summary
 from reconciler.report.plan_json import serialize_plan
 
-pytestmark = pytest.mark.sampled(every=6, tests=2)
+pytestmark = pytest.mark.sampled(every=6, tests=3)
 
 WORKERS = (1, 2, 4, 8)
 ALL_WORKER_COUNTS = pytest.mark.parametrize("workers", WORKERS)
