@@ -14,6 +14,7 @@ import pytest
 from echoed_encodings import ENCODINGS, LINE_ENCODINGS
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis_settings import fixed_examples
 
 from reconciler.model.redaction import MIN_LENGTH, MIN_RUN, Redactor
 from reconciler.model.value import MASKED_IN_OUTPUT
@@ -183,6 +184,7 @@ def test_a_redactor_shows_no_secret() -> None:
 ALPHABET = string.ascii_letters + string.digits + " !\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~äß€😀"
 
 
+@fixed_examples(200)
 @given(
     secret=st.text(ALPHABET, min_size=MIN_LENGTH, max_size=80),
     encoding=st.sampled_from(sorted(ENCODINGS)),
