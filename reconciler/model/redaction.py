@@ -23,9 +23,10 @@ import sys
 import threading
 from base64 import b64encode
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import compress, count
+from functools import reduce
+from itertools import combinations, compress, count
 from typing import Any, NamedTuple, TypeAlias
 from urllib.parse import unquote
 
@@ -194,6 +195,7 @@ class Redactor:
         self._pending: list[tuple[str, bool]] = []
         self._plain = _Index()
         self._unbroken = _Index()
+        self._kept_escapes: tuple[str, ...] = ("",)
         self._public: list[Callable[[], Iterable[str]]] = []
         self._public_text: str | None = None
         self._is_public: dict[str, bool] = {}
@@ -257,21 +259,25 @@ class Redactor:
         return any(True for _ in self._find_spans(unique_lines))
 
     def _find_spans(self, text: str) -> Iterator[_Span]:
-        """Find the places of secrets in a text, in each round of decoding its escapes."""
+        """Find the places of secrets in a text, in each round of decoding its escapes.
+
+        A secret may hold escapes itself, such as `%00`. Decoded with the escapes around it, it would be another text,
+        so the text is also decoded without the kinds of escapes that secrets hold.
+        """
+        yield from self._find_in_view(text)
+        for kept in self._kept_escapes:
+            yield from self._find_in_decoded(text, kept)
+
+    def _find_in_decoded(self, text: str, kept: str) -> Iterator[_Span]:
         decoded, rounds = text, list[_Decoding]()
-        while True:
-            for start, end in self._find_in_view(decoded):
-                span = (start, end)
-                for decoding in reversed(rounds):
-                    span = decoding.to_source(span)
-                yield span
-            if len(rounds) == _MAX_ROUNDS:
-                return
-            decoding = _decode_escapes(decoded)
+        for _ in range(_MAX_ROUNDS):
+            decoding = _decode_escapes(decoded, kept)
             if not decoding.escapes:
                 return
             decoded = decoding.text
             rounds.append(decoding)
+            for span in self._find_in_view(decoded):
+                yield reduce(lambda place, each: each.to_source(place), reversed(rounds), span)
 
     def _find_in_view(self, view: str) -> Iterator[_Span]:
         folded = _fold(view)
@@ -312,6 +318,8 @@ class Redactor:
 
     def _index(self, secret: str, is_credential: bool) -> None:
         raw, encoded = _Needle(False, is_credential), _Needle(True, is_credential)
+        kinds = {*self._kept_escapes[-1], *(match[0][0] for match in _ESCAPE.finditer(secret))}
+        self._kept_escapes = tuple(_list_subsets(sorted(kinds)))
         # Of a document, only its secret members are redacted line by line and in part.
         has_lines = "\n" in secret.strip() and _parse_document(secret) is None
         parts = [secret, secret.strip(), _decode_fully(secret)]
@@ -462,15 +470,21 @@ class _Decoding:
         return source_end + place - end + at_end
 
 
-def _decode_escapes(text: str) -> _Decoding:
-    """Decode all escapes of a text, one round."""
+def _list_subsets(kinds: Sequence[str]) -> Iterator[str]:
+    """List the subsets of kinds of escapes, from none to all."""
+    for size in range(len(kinds) + 1):
+        yield from map("".join, combinations(kinds, size))
+
+
+def _decode_escapes(text: str, kept: str = "") -> _Decoding:
+    """Decode the escapes of a text, one round. Escapes that begin with a character of `kept` stay."""
     parts: list[str] = []
     escapes: list[tuple[int, int, int, int]] = []
     source_end = length = 0
     if "\\" in text or "%" in text or "&" in text:
         for match in _ESCAPE.finditer(text):
             decoded = _decode_escape(match[0])
-            if not decoded or decoded == match[0]:
+            if not decoded or decoded == match[0] or match[0][0] in kept:
                 continue
             parts += (text[source_end : match.start()], decoded)
             length += match.start() - source_end

@@ -37,6 +37,9 @@ SECRETS = {
     "other alphabets": "пароль-密码-ÿÿ",
     "beyond 16 bits": "key😀of🔑mine",
     "escapes": "100%25 &amp; \\n\\u0041",
+    "an escape of a form": "000ß%00",
+    "an escape of XML": "a&lt;ßb",
+    "an escape of JSON": "1\\u0041ß",
     "a token": "hvs.CAESIJ7dkq2Xy0b3ZpQmAAAAAbcdefgh123456789",
     "a Basic header": base64.b64encode(b"the-api-key:the-api-secret").decode(),
     "a key": KEY,
@@ -181,12 +184,14 @@ def test_a_redactor_shows_no_secret() -> None:
     assert "tr0ub4dor" not in repr(make_redactor("tr0ub4dor&3"))
 
 
+ESCAPES = ("%00", "%C3", "&lt;", "&#65;", "\\n", "\\u0041", "\\x41")
+"""Texts inside secrets that a decoder takes for escapes."""
 ALPHABET = string.ascii_letters + string.digits + " !\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~äß€😀"
 
 
 @fixed_examples(200)
 @given(
-    secret=st.text(ALPHABET, min_size=MIN_LENGTH, max_size=80),
+    secret=st.lists(st.sampled_from((*ALPHABET, *ESCAPES)), min_size=MIN_LENGTH, max_size=80).map("".join),
     encoding=st.sampled_from(sorted(ENCODINGS)),
     before=st.text(ALPHABET, max_size=9),
     after=st.text(ALPHABET, max_size=9),
