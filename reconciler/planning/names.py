@@ -57,11 +57,14 @@ def resolve_names(operations: Mapping[Address, PlannedOperation], facts: NameFac
     taking = {
         address: operation for address, operation in sorted(operations.items()) if _takes_name(operation)
     }
+    holders = _index_holders(facts.live)
     problems: list[Diagnostic] = []
     waits: dict[Address, tuple[Address, ...]] = {}
     for address, operation in taking.items():
         freed: list[Address] = []
-        for holder in _find_holders(operation, facts.live):
+        for holder in holders.get(operation.desired.name, ()):
+            if holder.id == operation.change.id:
+                continue
             owner = facts.owners.get(holder.id)
             if owner is not None and owner.address in taking:
                 freed.append(owner.address)
@@ -90,10 +93,12 @@ def _takes_name(operation: PlannedOperation) -> bool:
     return change.action is Action.CREATE or (change.action is Action.UPDATE and NAME in operation.values)
 
 
-def _find_holders(operation: PlannedOperation, live: Mapping[str, Observed]) -> list[Observed]:
-    """Find the other live groups of the name that an operation gives."""
-    name, own_id = operation.desired.name, operation.change.id
-    return [group for id, group in sorted(live.items()) if group.name == name and id != own_id]
+def _index_holders(live: Mapping[str, Observed]) -> dict[str, list[Observed]]:
+    """Index the live groups by name, each list sorted by id."""
+    holders: dict[str, list[Observed]] = {}
+    for _, group in sorted(live.items()):
+        holders.setdefault(group.name, []).append(group)
+    return holders
 
 
 def _have_ids(*entries: Desired | None) -> bool:

@@ -40,7 +40,13 @@ from dataclasses import dataclass, field, replace
 
 from reconciler.api.errors import ApiError
 from reconciler.model.address import DESTINATION, GROUP, Address, get_entry_sort_key
-from reconciler.model.diagnostic import Diagnostic, ReconcilerError, select_errors, sort_diagnostics
+from reconciler.model.diagnostic import (
+    Diagnostic,
+    ReconcilerError,
+    Severity,
+    select_errors,
+    sort_diagnostics,
+)
 from reconciler.model.plan import Action, Plan
 from reconciler.model.record import Record
 from reconciler.model.record_transitions import apply_moves
@@ -392,7 +398,7 @@ def _plan_operations(
     return (
         {address: operation for address, operation in operations.items() if address not in refused},
         refusals,
-        [finding for finding in findings if finding not in refusals],
+        [finding for finding in findings if finding.severity is not Severity.ERROR],
     )
 
 
