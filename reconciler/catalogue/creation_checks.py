@@ -29,23 +29,20 @@ def check_missing_fields(destination: DeclaredDestination) -> Iterator[Problem]:
     missing: set[FieldPath] = set()
     checks = (_check_needs, _check_required, _check_required_companions)
     for check in checks:
-        for problem, paths in check(destination, missing):
-            missing.update(paths)
+        for problem in check(destination, missing):
+            missing.update(problem.missing)
             yield problem
     yield from _check_secrets_manager(destination)
 
 
-_Finding = tuple[Problem, Sequence[FieldPath]]
-
-
-def _check_needs(destination: DeclaredDestination, missing: set[FieldPath]) -> Iterator[_Finding]:
+def _check_needs(destination: DeclaredDestination, missing: set[FieldPath]) -> Iterator[Problem]:
     """Check the needs of a new destination of this service."""
     if destination.service is None or not destination.is_new:
         return
     for need in _merge_needs(destination.service.creation):
         paths = [path for path in _find_unmet(destination, need) if path not in missing]
         if paths:
-            yield _diagnose_missing(destination, need, paths), paths
+            yield _diagnose_missing(destination, need, paths)
 
 
 def find_unmet_needs(destination: DeclaredDestination) -> list[FieldPath]:
@@ -126,17 +123,18 @@ def _diagnose_missing(destination: DeclaredDestination, need: Need, paths: list[
         if need.grade.is_certain
         else (f"no source says so for certain; it follows from {need.source}",),
         severity=Severity.ERROR if need.grade.is_certain else Severity.WARNING,
+        missing=tuple(paths),
     )
 
 
-def _check_required(destination: DeclaredDestination, missing: set[FieldPath]) -> Iterator[_Finding]:
+def _check_required(destination: DeclaredDestination, missing: set[FieldPath]) -> Iterator[Problem]:
     """Check the fields that the API definition requires, always or because of another setting."""
     for path, field in destination.iter_fields():
         if not (field.required or field.required_when) or path in missing or _is_kept(destination, path):
             continue
         problem = _check_required_field(destination, path, field)
         if problem and not _is_misspelled(destination, path):
-            yield problem, (path,)
+            yield problem
 
 
 def _is_kept(destination: DeclaredDestination, path: FieldPath) -> bool:
@@ -158,6 +156,7 @@ def _check_required_field(destination: DeclaredDestination, path: FieldPath, fie
             f"{owner} needs `{format_path(path)}`",
             path=path,
             help=_advise_addition(path, field),
+            missing=(path,),
         )
     if field.required_when is None or not destination.satisfies(field.required_when):
         return None
@@ -168,6 +167,7 @@ def _check_required_field(destination: DeclaredDestination, path: FieldPath, fie
         path=selector[0] if selector else path,
         help=_advise_addition(path, field),
         label=f"needs `{path[-1]}`" if selector else "",
+        missing=(path,),
     )
 
 
@@ -198,7 +198,7 @@ def _describe_setting(destination: DeclaredDestination, name: str, allowed: tupl
 
 def _check_required_companions(
     destination: DeclaredDestination, missing: set[FieldPath]
-) -> Iterator[_Finding]:
+) -> Iterator[Problem]:
     """Check for the fields that go with the networking method."""
     facts = load_destination_facts()
     method = normalize_value(
@@ -213,14 +213,14 @@ def _check_required_companions(
             and path not in missing
             and not _is_kept(destination, path)
         ):
-            problem = Problem(
+            yield Problem(
                 "missing-field",
                 f"`{format_path(path)}` is needed while `networking_method` is `{method}`",
                 path=NETWORKING_METHOD,
                 help=_advise_addition(path, field),
                 label=f"needs `{format_path(path)}`",
+                missing=(path,),
             )
-            yield problem, (path,)
 
 
 def _check_secrets_manager(destination: DeclaredDestination) -> Iterator[Problem]:
@@ -246,6 +246,7 @@ def _check_secrets_manager(destination: DeclaredDestination) -> Iterator[Problem
             path=external_paths[0],
             help=_advise_addition(SECRETS_MANAGER, field),
             label="fetched by Fivetran itself",
+            missing=(SECRETS_MANAGER,),
         )
 
 

@@ -15,11 +15,12 @@ class Problem(Diagnostic):
     """Diagnostic about a field, without a place in a file.
 
     `path` is the field to point at: at its value, or with `on_key` at the name before it. A missing field points at
-    the setting that requires it, if there is such a setting.
+    the setting that requires it, if there is such a setting. `missing` are the missing fields.
     """
 
     path: FieldPath = ()
     on_key: bool = False
+    missing: tuple[FieldPath, ...] = ()
 
     def locate(self, span: Span, address: Address | None) -> Diagnostic:
         """Build the diagnostic about a place in a file."""

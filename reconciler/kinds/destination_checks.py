@@ -7,7 +7,6 @@ the additional findings.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -31,7 +30,6 @@ from reconciler.model.value import (
 )
 
 _MAX_SHOWN = 80
-_QUOTED = re.compile(r"`([^`]+)`")
 _NOT_DECLARED = "fields that the spec does not declare have their values in Fivetran"
 _UNKNOWN_YET = "an error once a plan has to create this destination"
 
@@ -208,10 +206,5 @@ def _is_old_name(service: Any, path: FieldPath) -> bool:
 
 def _is_about_hidden(destination: DeclaredDestination, problem: Problem) -> bool:
     """Return whether a finding misses a field that answers may hide: a secret, or one that answers leave out."""
-    named = set(_QUOTED.findall(problem.message))
-    return any(
-        format_path(path) in named
-        and not destination.has_value(path)
-        and (field.sensitive or field.may_be_omitted)
-        for path, field in destination.iter_fields()
-    )
+    fields = map(destination.find_field, problem.missing)
+    return any(field is not None and (field.sensitive or field.may_be_omitted) for field in fields)
