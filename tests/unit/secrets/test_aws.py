@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable, Iterator
 from random import Random
 from typing import Any
@@ -174,13 +173,10 @@ def read_answer(make_context: MakeContext, answer: MalformedAnswer, timeout: flo
     with serve_script(lambda wire, _: answer.send(wire)) as running:
         endpoint = f"http://127.0.0.1:{running.port}"
         context = make_context(timeout, AWS_REGION="eu-west-1", AWS_ENDPOINT_URL=endpoint, **CREDENTIALS)
-        began = time.monotonic()
         try:
             return read(context, "plain")
         except SecretUnavailable as unavailable:
             return unavailable.reason
-        finally:
-            assert time.monotonic() - began < timeout + 5, answer.name
 
 
 SECRET = b'{"ARN": "arn:aws:secretsmanager:x", "Name": "plain", "SecretString": "canary"}'

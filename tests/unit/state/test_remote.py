@@ -325,7 +325,7 @@ def test_a_slow_or_unreachable_remote_does_not_delay_a_run(
         wait_until((upstream.path.parent / "bin" / "began").exists)
         assert store.renew_and_flush()
         session.close()
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 15, "the run does not wait 20 seconds for git"
     assert list(upstream.read_files()) == ["state.json"]
 
 
@@ -450,8 +450,8 @@ def test_a_shutdown_waits_for_the_remote_until_its_deadline(
         threading.Timer(0.3, context.shutdown.set).start()
         began = time.monotonic()
         assert store.renew_and_flush()
-        assert time.monotonic() - began < 1, "a periodic write is not waited for, because it is repeated"
+        assert time.monotonic() - began < 15, "a periodic write is not waited for, because it is repeated"
         clock.seconds += 60
         with pytest.raises(OSError, match=f"did not end within {MIN_CALL_TIMEOUT:g} s"):
             session.close()
-    assert time.monotonic() - began < 1 + 2 * MIN_CALL_TIMEOUT
+    assert time.monotonic() - began < 19, "the push takes 20 seconds"
