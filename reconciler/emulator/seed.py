@@ -3,22 +3,40 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Annotated, Any, Literal
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal, Protocol, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from reconciler.emulator import setup_tests, targets
 from reconciler.emulator.account import Account, Identity
 from reconciler.emulator.destination import Destination, DestinationSettings
 from reconciler.emulator.masking import mask_secrets
-from reconciler.emulator.resources import connections, groups, read_only
+from reconciler.emulator.resources import (
+    connections,
+    groups,
+    hybrid_agents,
+    private_links,
+    proxy_agents,
+    read_only,
+)
+from reconciler.emulator.resources.hybrid_agents import Environment
+from reconciler.emulator.resources.private_links import LinkService, LinkState
 from reconciler.emulator.setup_tests import SetupTest
 from reconciler.emulator.store import Kind
 
 _DEFAULT_NAMES = ("Ada", "Lovelace")
 _ALWAYS_WRITTEN = frozenset({"service", "region", "time_zone_offset"})
 _Text = Annotated[str, Field(min_length=1)]
+
+
+class _Identified(Protocol):
+    @property
+    def id(self) -> str | None: ...
+
+
+_Item = TypeVar("_Item", bound=_Identified)
 
 
 class _SeedModel(BaseModel):
@@ -67,6 +85,37 @@ class SeedGroup(_SeedModel):
     users: list[SeedMember] = []
 
 
+class SeedPrivateLink(_SeedModel):
+    """A private link. Work in progress takes the time of the switch `private_link_seconds`."""
+
+    id: _Text | None = None
+    name: _Text
+    region: _Text
+    service: LinkService
+    config: dict[str, Any] = {}
+    state: LinkState = "OK"
+    created_at: _Text | None = None
+
+
+class SeedHybridAgent(_SeedModel):
+    """A hybrid deployment agent, of a group with an id in the seed or of no group."""
+
+    id: _Text | None = None
+    display_name: _Text
+    group_id: _Text | None = None
+    deployment_type: Environment = "DOCKER"
+    registered_at: _Text | None = None
+
+
+class SeedProxyAgent(_SeedModel):
+    """A proxy agent."""
+
+    id: _Text | None = None
+    display_name: _Text
+    region: _Text = "GCP_US_EAST4"
+    registered_at: _Text | None = None
+
+
 class SeedScript(_SeedModel):
     """Results of coming setup tests: of one group by name, or else of any destination."""
 
@@ -83,19 +132,38 @@ class Seed(_SeedModel):
     users: list[SeedUser] = []
     groups: list[SeedGroup] = []
     setup_tests: list[SeedScript] = []
+    private_links: list[SeedPrivateLink] = []
+    hybrid_agents: list[SeedHybridAgent] = []
+    proxy_agents: list[SeedProxyAgent] = []
 
-    @field_validator("groups")
+    @field_validator("groups", "private_links", "hybrid_agents", "proxy_agents")
     @classmethod
-    def _check_unique_ids(cls, groups: list[SeedGroup]) -> list[SeedGroup]:
-        ids = Counter(group.id for group in groups if group.id is not None)
+    def _check_unique_ids(cls, items: list[_Item], info: ValidationInfo) -> list[_Item]:
+        ids = Counter(item.id for item in items if item.id is not None)
         duplicates = [identifier for identifier, number in ids.items() if number > 1]
         if duplicates:
+            noun = str(info.field_name).removesuffix("s").replace("_", " ")
             raise PydanticCustomError(
                 "invalid-seed",
-                "two groups have the id `{id}`",
-                {"id": duplicates[0], "help": "give each group an id of its own, or none"},
+                "two {noun}s have the id `{id}`",
+                {"noun": noun, "id": duplicates[0], "help": f"give each {noun} an id of its own, or none"},
             )
-        return groups
+        return items
+
+    @field_validator("hybrid_agents")
+    @classmethod
+    def _check_groups_of_agents(
+        cls, agents: list[SeedHybridAgent], info: ValidationInfo
+    ) -> list[SeedHybridAgent]:
+        known = {group.id for group in info.data.get("groups", ())} | {None}
+        missing = [agent.group_id for agent in agents if agent.group_id not in known]
+        if missing and "groups" in info.data:
+            raise PydanticCustomError(
+                "invalid-seed",
+                "no group has the id `{id}` of a hybrid agent",
+                {"id": missing[0], "help": "give the group of the agent this id below `groups:`"},
+            )
+        return agents
 
 
 def load_seed(account: Account, seed: Seed) -> None:
@@ -112,6 +180,7 @@ def load_seed(account: Account, seed: Seed) -> None:
             )
         for group in seed.groups:
             _load_group(account, group)
+        _load_companions(account, seed)
         for script in seed.setup_tests:
             target = targets.build_target(group_name=script.group or None)
             setup_tests.script_runs(account, target, script.runs, finally_always=script.finally_always)
@@ -141,6 +210,38 @@ def _load_group(account: Account, group: SeedGroup) -> None:
         groups.add_member(account, identifier, user_id, member.role)
 
 
+def _load_companions(account: Account, seed: Seed) -> None:
+    """Load the private links and agents that destinations can refer to."""
+    for link in seed.private_links:
+        private_links.add(
+            account,
+            link.name,
+            link.region,
+            link.service,
+            link.config,
+            identifier=link.id,
+            state=link.state,
+            created_at=link.created_at,
+        )
+    for hybrid_agent in seed.hybrid_agents:
+        hybrid_agents.add(
+            account,
+            hybrid_agent.group_id,
+            hybrid_agent.display_name,
+            hybrid_agent.deployment_type,
+            identifier=hybrid_agent.id,
+            registered_at=hybrid_agent.registered_at,
+        )
+    for proxy_agent in seed.proxy_agents:
+        proxy_agents.add(
+            account,
+            proxy_agent.display_name,
+            proxy_agent.region,
+            identifier=proxy_agent.id,
+            registered_at=proxy_agent.registered_at,
+        )
+
+
 def dump(account: Account, *, show_secrets: bool = False) -> dict[str, Any]:
     """Dump the account in the form of a seed. Secrets are masked unless `show_secrets`."""
     with account.store.transaction():
@@ -154,6 +255,9 @@ def dump(account: Account, *, show_secrets: bool = False) -> dict[str, Any]:
             if user["id"] != account.identity.user_id
         ]
         seed["groups"] = [_dump_group(account, group) for group in account.store.list_documents(Kind.GROUP)]
+        seed["private_links"] = _select(SeedPrivateLink, private_links.list_current(account))
+        seed["hybrid_agents"] = _select(SeedHybridAgent, account.store.list_documents(Kind.HYBRID_AGENT))
+        seed["proxy_agents"] = _select(SeedProxyAgent, account.store.list_documents(Kind.PROXY_AGENT))
     content = {name: value for name, value in seed.items() if value != []}
     return content if show_secrets else {**content, "groups": mask_secrets(content.get("groups", []))}
 
@@ -177,6 +281,14 @@ def _dump_group(account: Account, group: dict[str, Any]) -> dict[str, Any]:
         if membership["user"] != account.identity.user_id
     ]
     return {**content, "users": members} if members else content
+
+
+def _select(model: type[_SeedModel], documents: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Select from documents the keys that a seed can say. Unset values are left out."""
+    return [
+        {name: document[name] for name in model.model_fields if document[name] is not None}
+        for document in documents
+    ]
 
 
 def _select_settings(document: dict[str, Any]) -> dict[str, Any]:

@@ -121,6 +121,9 @@ class Behaviour(BaseModel):
     """References of a destination to agents, links and managers: a checked reference to a missing object is a 404."""
     private_link_seconds: float = Field(60.0, ge=0, le=86_400)
     """Seconds that the creation, update and removal of a private link take."""
+    private_link_names: Literal["word", "identifier"] = "word"
+    """Names of private links, 23 characters at most. `word`: letters, digits and underscores, as in Fivetran's own
+    tests; `identifier`: no digit first, as documented."""
 
     # Values that responses show in another form than the request
     private_link_host: Literal["rewritten", "echoed"] = "rewritten"

@@ -150,6 +150,10 @@ def _probe_link_state(account: EmulatedAccount) -> Any:
     return account.get("/v1/private-links").data["items"][0]["state"]
 
 
+def _probe_link_name(account: EmulatedAccount) -> Any:
+    return account.post("/v1/private-links", {**LINK, "name": "1st"}).status
+
+
 def _probe_agent_after_patch(account: EmulatedAccount) -> Any:
     return probe_patch(
         "snowflake", SNOWFLAKE, {}, "hybrid_deployment_agent_id", hybrid_deployment_agent_id="agent"
@@ -206,6 +210,7 @@ PROBES: dict[str, Probe] = {
     "repeated_approval": _probe_approval,
     "companion_references": probe_create("snowflake", SNOWFLAKE, private_link_id="no_such"),
     "private_link_seconds": _probe_link_state,
+    "private_link_names": _probe_link_name,
     "private_link_host": probe_create("databricks", DATABRICKS, "config.server_host_name", **PRIVATE),
     "cloud_provider": probe_create("databricks", DATABRICKS, "config.cloud_provider"),
     "cluster_id_after_update": probe_patch("redshift", REDSHIFT, {}, "config.cluster_id"),

@@ -55,9 +55,9 @@ def test_the_cloud_follows_the_service(account: EmulatedAccount) -> None:
         assert account.post(LINKS, {**BODY, "service": service}).data["cloud_provider"] == cloud
 
 
-def test_the_config_is_in_details_only(account: EmulatedAccount) -> None:
+def test_the_config_is_in_details_and_in_the_list(account: EmulatedAccount) -> None:
     assert account.get(_create_link(account)).data["config"] == BODY["config"]
-    assert "config" not in account.get(LINKS).data["items"][0]
+    assert account.get(LINKS).data["items"][0]["config"] == BODY["config"]
 
 
 def test_a_change_takes_time(account: EmulatedAccount) -> None:
@@ -104,9 +104,17 @@ def test_the_dashboard_can_finish_a_link(account: EmulatedAccount, state: str) -
     assert (data["host"] is not None) == (state == "OK")
 
 
-@pytest.mark.parametrize("name", ["1st", "a-b", "a" * 24, "", "ä"])
-def test_names_are_short_identifiers(account: EmulatedAccount, name: str) -> None:
+@pytest.mark.parametrize("name", ["a-b", "a" * 24, "", "ä"])
+def test_names_are_short_words(account: EmulatedAccount, name: str) -> None:
     assert account.post(LINKS, {**BODY, "name": name}).error == (400, "InvalidInput")
+
+
+def test_a_name_may_begin_with_a_digit_by_default(account_with: Make) -> None:
+    body = {**BODY, "name": "1st"}
+    assert account_with().post(LINKS, body).data["name"] == "1st"
+    strict = account_with(private_link_names="identifier")
+    assert strict.post(LINKS, body).error == (400, "InvalidInput")
+    assert strict.post(LINKS, BODY).status == 201
 
 
 @pytest.mark.parametrize(

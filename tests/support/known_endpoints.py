@@ -270,6 +270,15 @@ ENDPOINTS = (
         "Hybrid deployment agent re-authentication successful",
         AGENT_KEYS | {"files", "token"},
         {"auth_type": "AUTO"},
+        doubt="the method: documented as PATCH, sent as POST by clients of Fivetran",
+    ),
+    Endpoint(
+        "POST",
+        "/v1/hybrid-deployment-agents/{agent}/re-auth",
+        "Hybrid deployment agent re-authentication successful",
+        AGENT_KEYS | {"files", "token"},
+        {"auth_type": "AUTO"},
+        doubt="the method: documented as PATCH, sent as POST by clients of Fivetran",
     ),
     Endpoint(
         "POST",
@@ -301,7 +310,7 @@ ENDPOINTS = (
         SECRET_KEYS,
     ),
     # Private links
-    _build_list_endpoint("/v1/private-links", "Private links retrieved successfully", LINK_KEYS),
+    _build_list_endpoint("/v1/private-links", "Private links retrieved successfully", LINK_KEYS | {"config"}),
     Endpoint(
         "POST",
         "/v1/private-links",

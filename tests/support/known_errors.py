@@ -334,6 +334,7 @@ ERRORS = (
             ("GET", ""),
             ("DELETE", ""),
             ("PATCH", "/re-auth"),
+            ("POST", "/re-auth"),
             ("POST", "/reset-credentials"),
         )
     ),

@@ -248,7 +248,7 @@ class ProxyConnection(Shape):
 
 class PrivateLink(Shape):
     id: Text
-    name: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,22}$")]
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{1,23}$")]
     region: Text
     service: Text
     state: Literal["CREATING", "UPDATING", "DESTROYING", "OK", "FAIL"]
@@ -350,6 +350,7 @@ ENDPOINT_SHAPES = (
     EndpointShape("GET", "/v1/hybrid-deployment-agents/{id}", Agent),
     EndpointShape("DELETE", "/v1/hybrid-deployment-agents/{id}", None),
     EndpointShape("PATCH", "/v1/hybrid-deployment-agents/{id}/re-auth", NewAgent),
+    EndpointShape("POST", "/v1/hybrid-deployment-agents/{id}/re-auth", NewAgent),
     EndpointShape("POST", "/v1/hybrid-deployment-agents/{id}/reset-credentials", AgentCredentials),
     EndpointShape("GET", "/v1/proxy", Page[ListedProxy]),
     EndpointShape("POST", "/v1/proxy", ProxySecrets, _CREATED),

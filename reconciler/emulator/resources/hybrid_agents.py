@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from typing import Any
+from typing import Any, Literal, TypeAlias, get_args
 
 from reconciler.emulator.account import Account
 from reconciler.emulator.api_request import ApiRequest
@@ -19,7 +19,9 @@ from reconciler.emulator.store import Kind
 
 REFERENCE = "hybrid_deployment_agent_id"
 
-_ENVIRONMENTS = frozenset({"DOCKER", "PODMAN", "KUBERNETES", "SNOWPARK"})
+Environment: TypeAlias = Literal["DOCKER", "PODMAN", "KUBERNETES", "SNOWPARK"]
+
+_ENVIRONMENTS = frozenset(get_args(Environment))
 _AUTHENTICATIONS = frozenset({"AUTO", "MANUAL"})
 
 
@@ -93,12 +95,19 @@ def require(account: Account, identifier: str) -> dict[str, Any]:
     return agent
 
 
-def add(account: Account, group_id: str | None, display_name: str, environment: str) -> dict[str, Any]:
+def add(
+    account: Account,
+    group_id: str | None,
+    display_name: str,
+    environment: str,
+    *,
+    identifier: str | None = None,
+    registered_at: str | None = None,
+) -> dict[str, Any]:
     """Add an agent to the account, for a group or for no group."""
-    identifier = account.new_id(Kind.HYBRID_AGENT)
-    now = account.now()
+    now = registered_at or account.now()
     agent: dict[str, Any] = {
-        "id": identifier,
+        "id": identifier or account.new_id(Kind.HYBRID_AGENT),
         "version": None,  # reported by the agent in its first call
         "enabled": True,
         "online": False,
@@ -110,8 +119,8 @@ def add(account: Account, group_id: str | None, display_name: str, environment: 
         "updated_at": now,
         "last_used_at": None,
     }
-    account.store.add(Kind.HYBRID_AGENT, identifier, agent, parent=group_id or "")
-    account.record_effect("created", Kind.HYBRID_AGENT, identifier)
+    account.store.add(Kind.HYBRID_AGENT, agent["id"], agent, parent=group_id or "")
+    account.record_effect("created", Kind.HYBRID_AGENT, agent["id"])
     return agent
 
 
@@ -138,6 +147,8 @@ ROUTES = (
     Route("POST", "/v1/hybrid-deployment-agents", create),
     Route("GET", "/v1/hybrid-deployment-agents/<id>", show),
     Route("DELETE", "/v1/hybrid-deployment-agents/<id>", delete),
+    # The definition of the API has PATCH, clients of Fivetran send POST.
     Route("PATCH", "/v1/hybrid-deployment-agents/<id>/re-auth", reauthenticate),
+    Route("POST", "/v1/hybrid-deployment-agents/<id>/re-auth", reauthenticate),
     Route("POST", "/v1/hybrid-deployment-agents/<id>/reset-credentials", reset_credentials),
 )

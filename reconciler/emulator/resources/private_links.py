@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, Literal, TypeAlias, get_args
 
 from reconciler.catalogue.load import load_destination_facts
 from reconciler.emulator.account import Account
@@ -22,13 +22,28 @@ from reconciler.emulator.response_bodies import build_link_host
 from reconciler.emulator.routes import Route
 from reconciler.emulator.store import Kind
 
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,22}")
-_SERVICES = frozenset(
-    {"DATABRICKS_AWS", "SNOWFLAKE_AWS", "REDSHIFT_AWS", "SOURCE_AWS"}
-    | {"DATABRICKS_AZURE", "SNOWFLAKE_AZURE", "ONELAKE_AZURE", "POSTGRES_WAREHOUSE_AZURE"}
-    | {"SQL_DATA_WAREHOUSE_AZURE", "SOURCE_AZURE"}
-    | {"SNOWFLAKE_GCP", "SOURCE_GCP", "DATABRICKS_GCP"}
-)
+_WORD = re.compile(r"[A-Za-z0-9_]{1,23}")
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,22}")
+
+LinkService: TypeAlias = Literal[
+    "DATABRICKS_AWS",
+    "SNOWFLAKE_AWS",
+    "REDSHIFT_AWS",
+    "SOURCE_AWS",
+    "DATABRICKS_AZURE",
+    "SNOWFLAKE_AZURE",
+    "ONELAKE_AZURE",
+    "POSTGRES_WAREHOUSE_AZURE",
+    "SQL_DATA_WAREHOUSE_AZURE",
+    "SOURCE_AZURE",
+    "SNOWFLAKE_GCP",
+    "SOURCE_GCP",
+    "DATABRICKS_GCP",
+]
+LinkState: TypeAlias = Literal["CREATING", "UPDATING", "DESTROYING", "OK", "FAIL"]
+
+_SERVICES = frozenset(get_args(LinkService))
+_FINAL_STATES = frozenset({"OK", "FAIL"})
 _SUMMARIES = {
     "CREATING": "The private link is being created",
     "UPDATING": "The private link is being updated",
@@ -39,12 +54,10 @@ _SUMMARIES = {
 
 
 def list_all(account: Account, request: ApiRequest) -> Reply:
-    """List all links, without their config."""
+    """List all links."""
     _finish_due(account)
     links, next_cursor = list_page(account, request, Kind.PRIVATE_LINK)
-    items = [
-        {name: value for name, value in _render_link(link).items() if name != "config"} for link in links
-    ]
+    items = list(map(_render_link, links))
     return Reply(200, "Private links retrieved successfully", {"items": items, **next_cursor})
 
 
@@ -53,7 +66,8 @@ def create(account: Account, request: ApiRequest) -> Reply:
     name = require_text(request.body, "name")
     region = require_text(request.body, "region")
     service = require_text(request.body, "service")
-    if not _NAME.fullmatch(name):
+    pattern = _WORD if account.behaviour.private_link_names == "word" else _IDENTIFIER
+    if not pattern.fullmatch(name):
         raise invalid_input(f"Private link name '{name}' is invalid")
     if region not in load_destination_facts().regions:
         raise invalid_field("region")
@@ -79,7 +93,7 @@ def update(account: Account, request: ApiRequest) -> Reply:
         raise error_reply(
             409, "IllegalState", f"Private link with id '{request.id}' is in state {link['state']}"
         )
-    link |= {"config": {**link["config"], **config}, **_start_transition(account, "UPDATING")}
+    link |= {"config": {**link["config"], **config}, **_enter_state(account, "UPDATING")}
     account.store.replace(Kind.PRIVATE_LINK, request.id, link)
     account.record_effect("updated", Kind.PRIVATE_LINK, request.id)
     return Reply(200, "Private link has been updated", _render_link(link))
@@ -89,7 +103,7 @@ def delete(account: Account, request: ApiRequest) -> Reply:
     """Start the removal of a link in any state."""
     link = require(account, request.id)
     if link["state"] != "DESTROYING":
-        link |= _start_transition(account, "DESTROYING")
+        link |= _enter_state(account, "DESTROYING")
         account.store.replace(Kind.PRIVATE_LINK, request.id, link)
         account.record_effect("deleted", Kind.PRIVATE_LINK, request.id)
     return Reply(200, f"Private link with id '{request.id}' is marked for deletion")
@@ -104,24 +118,39 @@ def require(account: Account, identifier: str) -> dict[str, Any]:
     return link
 
 
-def add(account: Account, name: str, region: str, service: str, config: dict[str, Any]) -> dict[str, Any]:
-    """Add a link to the account, in creation."""
-    identifier = account.new_id(Kind.PRIVATE_LINK)
+def add(
+    account: Account,
+    name: str,
+    region: str,
+    service: str,
+    config: dict[str, Any],
+    *,
+    identifier: str | None = None,
+    state: LinkState = "CREATING",
+    created_at: str | None = None,
+) -> dict[str, Any]:
+    """Add a link to the account, in creation by default."""
     link: dict[str, Any] = {
-        "id": identifier,
+        "id": identifier or account.new_id(Kind.PRIVATE_LINK),
         "name": name,
         "region": region,
         "service": service,
         "account_id": account.identity.account_id,
         "cloud_provider": service.rpartition("_")[2],
-        "created_at": account.now(),
+        "created_at": created_at or account.now(),
         "created_by": account.identity.user_id,
         "config": config,
-        **_start_transition(account, "CREATING"),
+        **_enter_state(account, state),
     }
-    account.store.add(Kind.PRIVATE_LINK, identifier, link)
-    account.record_effect("created", Kind.PRIVATE_LINK, identifier)
+    account.store.add(Kind.PRIVATE_LINK, link["id"], link)
+    account.record_effect("created", Kind.PRIVATE_LINK, link["id"])
     return link
+
+
+def list_current(account: Account) -> list[dict[str, Any]]:
+    """List all links in their present states, oldest first."""
+    _finish_due(account)
+    return account.store.list_documents(Kind.PRIVATE_LINK)
 
 
 def finish(account: Account, identifier: str, state: str) -> None:
@@ -130,8 +159,13 @@ def finish(account: Account, identifier: str, state: str) -> None:
     account.store.replace(Kind.PRIVATE_LINK, identifier, {**link, "state": state, "until": None})
 
 
-def _start_transition(account: Account, state: str) -> dict[str, Any]:
-    return {"state": state, "until": account.now(after=account.behaviour.private_link_seconds)}
+def _enter_state(account: Account, state: LinkState) -> dict[str, Any]:
+    """Build the fields of a state. A state of work in progress has an end."""
+    is_final = state in _FINAL_STATES
+    return {
+        "state": state,
+        "until": None if is_final else account.now(after=account.behaviour.private_link_seconds),
+    }
 
 
 def _finish_due(account: Account) -> None:

@@ -88,13 +88,20 @@ def require(account: Account, identifier: str) -> dict[str, Any]:
     return agent
 
 
-def add(account: Account, display_name: str, region: str) -> str:
+def add(
+    account: Account,
+    display_name: str,
+    region: str,
+    *,
+    identifier: str | None = None,
+    registered_at: str | None = None,
+) -> str:
     """Add an agent to the account and return its id."""
-    identifier = account.new_id(Kind.PROXY_AGENT)
+    identifier = identifier or account.new_id(Kind.PROXY_AGENT)
     agent = {
         "id": identifier,
         "account_id": account.identity.account_id,
-        "registered_at": account.now(),
+        "registered_at": registered_at or account.now(),
         "region": region,
         "created_by": account.identity.user_id,
         "display_name": display_name,
