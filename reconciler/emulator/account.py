@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -27,30 +27,23 @@ class Identity:
     user_id: str
 
 
-def build_user(
-    identifier: str,
-    *,
-    created_at: str,
-    email: str | None = None,
-    names: tuple[str, str] | None = None,
-    role: str | None = ADMINISTRATOR,
-    active: bool = True,
-) -> dict[str, Any]:
-    """Build a user in the form of the API. Without `email` and `names`, both follow the id."""
-    given, family = names or tuple(word.title() for word in identifier.split("_", 1))
+def build_user(identifier: str, *, created_at: str, **fields: Any) -> dict[str, Any]:
+    """Build a user in the form of the API: an active administrator, whose names follow the id, except for `fields`."""
+    given, _, family = identifier.partition("_")
     return {
         "id": identifier,
-        "email": email or f"{given}.{family}@acme.example".lower(),
-        "given_name": given,
-        "family_name": family,
+        "email": f"{identifier.replace('_', '.')}@acme.example",
+        "given_name": given.title(),
+        "family_name": family.title(),
         "verified": True,
         "invited": False,
         "picture": None,
         "phone": None,
-        "role": role,
+        "role": ADMINISTRATOR,
         "logged_in_at": created_at,
         "created_at": created_at,
-        "active": active,
+        "active": True,
+        **fields,
     }
 
 
@@ -86,8 +79,14 @@ class Account:
             identity = Identity(**stored)
             if self.store.find(Kind.USER, identity.user_id) is None:
                 owner = build_user(identity.user_id, created_at=self.now())
-                self.store.add(Kind.USER, identity.user_id, owner, label=owner["email"])
+                self.store.add(Kind.USER, identity.user_id, owner, label=owner["email"].lower())
         return identity
+
+    def set_owner(self, owner: dict[str, Any]) -> None:
+        """Give the API key to another user, in place of the present owner."""
+        self.store.remove(Kind.USER, self.identity.user_id)
+        self.store.add(Kind.USER, owner["id"], owner, label=owner["email"].lower())
+        self.set_identity(replace(self.identity, user_id=owner["id"]))
 
     def set_identity(self, identity: Identity) -> None:
         """Give the account another identity. Its content stays."""

@@ -1,4 +1,7 @@
-"""Approve and revoke certificates and fingerprints of SSH host keys of a destination."""
+"""Approve and revoke certificates and fingerprints of SSH host keys, of a destination or a connection.
+
+The owner of an approval is the id of a destination, or the key of a connection.
+"""
 
 from __future__ import annotations
 
@@ -29,14 +32,19 @@ def build_fingerprint(key: HostKey, given_hash: str | None = None) -> dict[str, 
     return {"hash": given_hash or key.hash, "public_key": key.public_key}
 
 
-def approve(account: Account, kind: Kind, destination_id: str, document: Mapping[str, Any]) -> dict[str, Any]:
+def build_connection_key(connection_id: str) -> str:
+    """Build the key of a connection as an owner. Its id may be the id of a destination, too."""
+    return f"connection/{connection_id}"
+
+
+def approve(account: Account, kind: Kind, owner: str, document: Mapping[str, Any]) -> dict[str, Any]:
     """Approve a certificate or fingerprint and return the approval.
 
     A hash that is already approved keeps its earlier approval; the switch `repeated_approval` may ask for a
     409.
     """
     identifier = _encode_hash(document["hash"])
-    existing = find(account, kind, destination_id, identifier)
+    existing = find(account, kind, owner, identifier)
     if existing is not None:
         if account.behaviour.repeated_approval == "conflict":
             raise conflict(f"Hash '{document['hash']}' has already been approved")
@@ -47,36 +55,36 @@ def approve(account: Account, kind: Kind, destination_id: str, document: Mapping
         "validated_date": account.now(),
         "validated_by": _format_approver(account),
     }
-    key = _build_key(destination_id, document["hash"])
-    account.store.add(kind, key, approval, parent=destination_id, label=identifier)
+    key = _build_key(owner, document["hash"])
+    account.store.add(kind, key, approval, parent=owner, label=identifier)
     account.record_effect("approved", kind, key)
     return approval
 
 
-def find(account: Account, kind: Kind, destination_id: str, name: str) -> dict[str, Any] | None:
+def find(account: Account, kind: Kind, owner: str, name: str) -> dict[str, Any] | None:
     """Find an approval by its hash, or by its id, the base64url form of the hash. None if the hash is not approved."""
-    by_hash = account.store.find(kind, _build_key(destination_id, name))
+    by_hash = account.store.find(kind, _build_key(owner, name))
     if by_hash is not None:
         return by_hash
-    approvals = account.store.list_documents(kind, limit=1, parent=destination_id, label=name.rstrip("="))
+    approvals = account.store.list_documents(kind, limit=1, parent=owner, label=name.rstrip("="))
     return approvals[0] if approvals else None
 
 
-def revoke(account: Account, kind: Kind, destination_id: str, approved_hash: str) -> None:
+def revoke(account: Account, kind: Kind, owner: str, approved_hash: str) -> None:
     """Revoke the approval of a hash."""
-    key = _build_key(destination_id, approved_hash)
+    key = _build_key(owner, approved_hash)
     account.store.remove(kind, key)
     account.record_effect("revoked", kind, key)
 
 
-def remove_all(account: Account, destination_id: str) -> None:
-    """Remove the approvals of a destination that is deleted."""
+def remove_all(account: Account, owner: str) -> None:
+    """Remove the approvals of a destination or connection that is deleted."""
     for kind in (Kind.CERTIFICATE, Kind.FINGERPRINT):
-        account.store.remove_children(kind, destination_id)
+        account.store.remove_documents(kind, parent=owner)
 
 
-def _build_key(destination_id: str, approved_hash: str) -> str:
-    return f"{destination_id}/{approved_hash}"
+def _build_key(owner: str, approved_hash: str) -> str:
+    return f"{owner}/{approved_hash}"
 
 
 def _encode_hash(approved_hash: str) -> str:

@@ -14,7 +14,9 @@ from reconciler.emulator.resources import (
     destinations,
     groups,
     private_links,
-    read_only,
+    teams,
+    users,
+    webhooks,
 )
 from reconciler.emulator.store import Kind
 
@@ -66,17 +68,21 @@ class Dashboard:
         Without a role, only groups admit the user.
         """
         with self._account.store.transaction():
-            return read_only.add_user(self._account, email, names, role, active)
+            given_name, family_name = names
+            user = users.add_user(
+                self._account, email, given_name=given_name, family_name=family_name, role=role, active=active
+            )
+            return str(user["id"])
 
     def add_team(self, name: str, description: str = "", role: str = ADMINISTRATOR) -> str:
         """Add a team and return its id."""
         with self._account.store.transaction():
-            return read_only.add_team(self._account, name, description, role)
+            return str(teams.add_team(self._account, name, description, role)["id"])
 
     def add_webhook(self, url: str, events: Sequence[str] = (), group_id: str | None = None) -> str:
         """Add a webhook of one group, or of the whole account, and return its id."""
         with self._account.store.transaction():
-            return read_only.add_webhook(self._account, url, events, group_id)
+            return str(webhooks.add_webhook(self._account, url, events, group_id)["id"])
 
     def finish_private_link(self, identifier: str, state: str = "OK") -> None:
         """Finish the work of Fivetran on a private link at once, with success or with `FAIL`."""

@@ -7,18 +7,24 @@ from reconciler.emulator.resources import (
     approvals,
     connections,
     destinations,
+    empty_lists,
     groups,
     hybrid_agents,
     members,
     private_links,
     proxy_agents,
-    read_only,
+    roles,
     secrets_managers,
+    teams,
+    users,
+    webhooks,
 )
 
 ROUTES = (
     *account.ROUTES,
-    *read_only.ROUTES,
+    *users.ROUTES,
+    *teams.ROUTES,
+    *webhooks.ROUTES,
     *groups.ROUTES,
     *members.ROUTES,
     *connections.ROUTES,
@@ -28,4 +34,6 @@ ROUTES = (
     *proxy_agents.ROUTES,
     *private_links.ROUTES,
     *secrets_managers.ROUTES,
+    *roles.ROUTES,
+    *empty_lists.ROUTES,
 )

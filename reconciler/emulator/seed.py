@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from pydantic_core import PydanticCustomError
 
 from reconciler.emulator import setup_tests, targets
-from reconciler.emulator.account import Account, Identity
+from reconciler.emulator.account import ADMINISTRATOR, Account, Identity, build_user
+from reconciler.emulator.connection import SetupState
 from reconciler.emulator.destination import Destination, DestinationSettings
 from reconciler.emulator.masking import mask_secrets
 from reconciler.emulator.resources import (
@@ -19,14 +20,13 @@ from reconciler.emulator.resources import (
     hybrid_agents,
     private_links,
     proxy_agents,
-    read_only,
+    users,
 )
 from reconciler.emulator.resources.hybrid_agents import Environment
 from reconciler.emulator.resources.private_links import LinkService, LinkState
 from reconciler.emulator.setup_tests import SetupTest
 from reconciler.emulator.store import Kind
 
-_DEFAULT_NAMES = ("Ada", "Lovelace")
 _ALWAYS_WRITTEN = frozenset({"service", "region", "time_zone_offset"})
 _Text = Annotated[str, Field(min_length=1)]
 
@@ -51,13 +51,27 @@ class SeedAccount(_SeedModel):
 
 
 class SeedUser(_SeedModel):
-    """A user beside the owner of the account."""
+    """A user beside the owner of the account. Without a `role`, only groups admit the user."""
 
+    id: _Text | None = None
     email: _Text
     given_name: str = "Ada"
     family_name: str = "Lovelace"
+    phone: str | None = None
+    picture: str | None = None
     role: str | None = None
     active: bool = True
+    verified: bool = True
+    invited: bool = False
+    logged_in_at: _Text | None = None
+    created_at: _Text | None = None
+
+
+class SeedOwner(SeedUser):
+    """The user of the API key."""
+
+    id: _Text
+    role: str | None = ADMINISTRATOR
 
 
 class SeedMember(_SeedModel):
@@ -70,8 +84,13 @@ class SeedMember(_SeedModel):
 class SeedConnection(_SeedModel):
     """A connection of a group. The platform connection of Fivetran has the service `fivetran_log`."""
 
+    id: _Text | None = None
     service: _Text
     schema_name: Annotated[_Text, Field(alias="schema")]
+    setup_state: SetupState = "incomplete"
+    paused: bool = False
+    config: dict[str, Any] = {}
+    created_at: _Text | None = None
 
 
 class SeedGroup(_SeedModel):
@@ -129,6 +148,7 @@ class Seed(_SeedModel):
 
     version: Literal[1]
     account: SeedAccount | None = None
+    owner: SeedOwner | None = None
     users: list[SeedUser] = []
     groups: list[SeedGroup] = []
     setup_tests: list[SeedScript] = []
@@ -136,7 +156,7 @@ class Seed(_SeedModel):
     hybrid_agents: list[SeedHybridAgent] = []
     proxy_agents: list[SeedProxyAgent] = []
 
-    @field_validator("groups", "private_links", "hybrid_agents", "proxy_agents")
+    @field_validator("users", "groups", "private_links", "hybrid_agents", "proxy_agents")
     @classmethod
     def _check_unique_ids(cls, items: list[_Item], info: ValidationInfo) -> list[_Item]:
         ids = Counter(item.id for item in items if item.id is not None)
@@ -174,10 +194,7 @@ def load_seed(account: Account, seed: Seed) -> None:
             account.set_identity(
                 Identity(seed.account.id, seed.account.name or seed.account.id, identity.user_id)
             )
-        for user in seed.users:
-            read_only.add_user(
-                account, user.email, (user.given_name, user.family_name), user.role, user.active
-            )
+        _load_users(account, seed)
         for group in seed.groups:
             _load_group(account, group)
         _load_companions(account, seed)
@@ -186,6 +203,25 @@ def load_seed(account: Account, seed: Seed) -> None:
             setup_tests.script_runs(account, target, script.runs, finally_always=script.finally_always)
         # A seed is no request: its effects must not appear in the history of the next request.
         account.take_effects()
+
+
+def _load_users(account: Account, seed: Seed) -> None:
+    if seed.owner is not None:
+        account.set_owner(build_user(seed.owner.id, **_build_user_fields(account, seed.owner)))
+    for user in seed.users:
+        _add_user(account, user)
+
+
+def _add_user(account: Account, user: SeedUser) -> dict[str, Any]:
+    return users.add_user(account, identifier=user.id, **_build_user_fields(account, user))
+
+
+def _build_user_fields(account: Account, user: SeedUser) -> dict[str, Any]:
+    """Build all fields but the id. Without a time of the last login, only an invited user has never logged in."""
+    created_at = user.created_at or account.now()
+    logged_in_at = user.logged_in_at or (None if user.invited else created_at)
+    times = {"created_at": created_at, "logged_in_at": logged_in_at}
+    return {**user.model_dump(exclude={"id"}), **times}
 
 
 def _load_group(account: Account, group: SeedGroup) -> None:
@@ -201,13 +237,12 @@ def _load_group(account: Account, group: SeedGroup) -> None:
         destination = Destination(id=identifier, **settings, connected_once=was_healthy)
         account.store.add(Kind.DESTINATION, identifier, destination.to_document(), parent=identifier)
     for connection in group.connections:
-        connections.add(account, identifier, connection.service, connection.schema_name)
+        fields = connection.model_dump(by_alias=True, exclude={"id", "created_at"})
+        created_at = connection.created_at or account.now()
+        connections.add(account, identifier, identifier=connection.id, created_at=created_at, **fields)
     for member in group.users:
-        user = read_only.find_user(account, member.email)
-        user_id = (
-            user["id"] if user else read_only.add_user(account, member.email, _DEFAULT_NAMES, None, True)
-        )
-        groups.add_member(account, identifier, user_id, member.role)
+        user = users.find_user(account, member.email) or _add_user(account, SeedUser(email=member.email))
+        groups.add_member(account, identifier, user["id"], member.role)
 
 
 def _load_companions(account: Account, seed: Seed) -> None:
@@ -249,11 +284,7 @@ def dump(account: Account, *, show_secrets: bool = False) -> dict[str, Any]:
             "version": 1,
             "account": {"id": account.identity.account_id, "name": account.identity.account_name},
         }
-        seed["users"] = [
-            {name: user[name] for name in ("email", "given_name", "family_name", "role", "active")}
-            for user in account.store.list_documents(Kind.USER)
-            if user["id"] != account.identity.user_id
-        ]
+        seed |= _dump_users(account)
         seed["groups"] = [_dump_group(account, group) for group in account.store.list_documents(Kind.GROUP)]
         seed["private_links"] = _select(SeedPrivateLink, private_links.list_current(account))
         seed["hybrid_agents"] = _select(SeedHybridAgent, account.store.list_documents(Kind.HYBRID_AGENT))
@@ -267,14 +298,12 @@ def _dump_group(account: Account, group: dict[str, Any]) -> dict[str, Any]:
     document = account.store.find(Kind.DESTINATION, group["id"])
     if document is not None:
         content["destination"] = _select_settings(document)
-    stored_connections = account.store.list_documents(Kind.CONNECTION, parent=group["id"])
-    if stored_connections:
-        content["connections"] = [
-            {name: connection[name] for name in ("service", "schema")} for connection in stored_connections
-        ]
+    connections_of_group = account.store.list_documents(Kind.CONNECTION, parent=group["id"])
+    if connections_of_group:
+        content["connections"] = _select(SeedConnection, map(_flatten_status, connections_of_group))
     members = [
         {
-            "email": read_only.USERS.require(account, membership["user"])["email"],
+            "email": users.require(account, membership["user"])["email"],
             "role": membership["role"],
         }
         for membership in account.store.list_documents(Kind.MEMBERSHIP, parent=group["id"])
@@ -283,10 +312,22 @@ def _dump_group(account: Account, group: dict[str, Any]) -> dict[str, Any]:
     return {**content, "users": members} if members else content
 
 
+def _dump_users(account: Account) -> dict[str, Any]:
+    owner_id = account.identity.user_id
+    others = [user for user in account.store.list_documents(Kind.USER) if user["id"] != owner_id]
+    (owner,) = _select(SeedOwner, [account.owner])
+    return {"owner": owner, "users": _select(SeedUser, others)}
+
+
+def _flatten_status(connection: dict[str, Any]) -> dict[str, Any]:
+    return {**connection, "setup_state": connection["status"]["setup_state"]}
+
+
 def _select(model: type[_SeedModel], documents: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Select from documents the keys that a seed can say. Unset values are left out."""
+    """Select from documents the values that a seed has to say, since they differ from the defaults."""
+    defaults = {field.alias or name: field.default for name, field in model.model_fields.items()}
     return [
-        {name: document[name] for name in model.model_fields if document[name] is not None}
+        {name: document[name] for name, default in defaults.items() if document.get(name, default) != default}
         for document in documents
     ]
 

@@ -199,13 +199,15 @@ class Store:
             )
             return cursor.rowcount > 0
 
-    def remove_children(self, kind: Kind, parent: str) -> None:
-        """Delete all documents of a kind that belong to a parent."""
+    def remove_documents(self, kind: Kind, *, parent: str | None = None, label: str | None = None) -> None:
+        """Delete all documents of a kind with this parent and this label."""
+        where, values = _build_where(kind, parent, label)
         with self._lock:
-            children = self._database.execute(
-                "SELECT id FROM documents WHERE kind = ? AND parent = ?", (kind, parent)
+            found = self._database.execute(
+                f"SELECT id FROM documents WHERE {where}",  # noqa: S608
+                values,
             ).fetchall()
-            for (identifier,) in children:
+            for (identifier,) in found:
                 self.remove(kind, identifier)
 
     def _record_previous(self, kind: Kind, identifier: str) -> None:

@@ -51,6 +51,8 @@ class Behaviour(BaseModel):
     """Response of `POST …/test`. The partial response omits ids and shows `connection_type` as `Directly`."""
     created_code: Literal["Success", "Created"] = "Success"
     """Code of a 201."""
+    service_account_project: str = Field("fivetran-production", pattern=r"^[a-z][a-z0-9-]{4,28}[a-z0-9]$")
+    """Google Cloud project in the service accounts of groups. Each environment of Fivetran has its own project."""
 
     # Permissions of the key
     key_kind: Literal["user", "system"] = "user"
@@ -95,6 +97,10 @@ class Behaviour(BaseModel):
     Fivetran's Terraform provider."""
     clearing_ids: Literal["null-or-empty", "null", "empty"] = "null-or-empty"
     """Value that removes an agent, a private link or a networking method. Another form changes nothing."""
+    missing_user: Literal["plain-code", "user-code"] = "plain-code"
+    """Code of a missing user: `NotFound`, or `NotFound_User` by the pattern of other objects."""
+    duplicate_schema: Literal["conflict", "bad-request"] = "conflict"
+    """A connection with a schema that another connection of its group has."""
 
     # Actions of the server
     platform_connection: Literal["none", "created"] = "none"

@@ -8,7 +8,20 @@ from urllib.parse import quote
 from emulated_account import EmulatedAccount
 from hypothesis import strategies as st
 from hypothesis_settings import check_examples
-from known_endpoints import AGENT, CERTIFICATE, FINGERPRINT, LINK, MANAGER, PROXY, prepare_account
+from known_endpoints import (
+    AGENT,
+    CERTIFICATE,
+    CONNECTION,
+    FINGERPRINT,
+    INVITED,
+    LINK,
+    MANAGER,
+    PROXY,
+    TEAM,
+    WEBHOOK,
+    fill_placeholders,
+    prepare_account,
+)
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8),
@@ -27,6 +40,15 @@ SENSIBLE = {
     "/v1/external-secrets-managers": {**MANAGER, "is_hybrid_deployment": False},
     "/v1/external-secrets-managers/{manager}": {"config": {}},
     "/v1/groups/{group}/users": {"email": "{email}", "role": "Reviewer"},
+    "/v1/users": {**INVITED, "picture": "", "role": ""},
+    "/v1/users/{member}": {"given_name": "", "role": "", "phone": ""},
+    "/v1/teams": TEAM,
+    "/v1/teams/{team}": TEAM,
+    "/v1/webhooks/account": {**WEBHOOK, "active": True},
+    "/v1/webhooks/{webhook}": WEBHOOK,
+    "/v1/connections": {**CONNECTION, "auth": {}, "sync_frequency": 60, "proxy_agent_id": "{proxy}"},
+    "/v1/connections/{connection}": {"config": {}, "paused": True, "networking_method": "Directly"},
+    "/v1/connections/{connection}/certificates": CERTIFICATE,
 }
 
 
@@ -35,9 +57,11 @@ def test_any_body_gets_an_envelope(data: st.DataObject) -> None:
     account = EmulatedAccount()
     path = data.draw(st.sampled_from(sorted(SENSIBLE)))
     changed = data.draw(st.dictionaries(st.sampled_from(sorted(SENSIBLE[path])), values))
-    body: Any = data.draw(st.just({**SENSIBLE[path], **changed}) | values)
+    names = prepare_account(account)
+    sensible = fill_placeholders(SENSIBLE[path], names)
+    body: Any = data.draw(st.just({**sensible, **changed}) | values)
     method = data.draw(st.sampled_from(("POST", "PATCH")))
-    answer = account.send(method, path.format_map(prepare_account(account)), body)
+    answer = account.send(method, path.format_map(names), body)
     assert answer.status < 500, account.list_failures()
     account.emulator.close()
 

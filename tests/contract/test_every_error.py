@@ -48,5 +48,6 @@ def test_all_documented_statuses_are_covered() -> None:
 
 def read_lists(account: EmulatedAccount) -> list[object]:
     """Read all lists of the account."""
-    lists = ("groups", "destinations", "hybrid-deployment-agents", "proxy", "private-links")
+    lists = ("groups", "destinations", "connections", "users", "teams", "webhooks")
+    lists += ("hybrid-deployment-agents", "proxy", "private-links")
     return [account.get(f"/v1/{each}?limit=1000").json for each in lists]

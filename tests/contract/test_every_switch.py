@@ -13,7 +13,7 @@ from typing import Any, get_args
 
 import pytest
 from emulated_account import BIG_QUERY, LAKE, POSTGRES, SNOWFLAKE, EmulatedAccount
-from known_endpoints import CERTIFICATE, LINK
+from known_endpoints import CERTIFICATE, CONNECTION, LINK
 
 from reconciler.emulator.quota import parse_quota
 from reconciler.emulator.setup_tests import SetupTest
@@ -113,6 +113,20 @@ def _probe_second_destination(account: EmulatedAccount) -> Any:
     ).status
 
 
+def _probe_service_account(account: EmulatedAccount) -> Any:
+    path = f"/v1/groups/{account.create_group()}/service-account"
+    return account.get(path).data["service_account"].partition("@")[2]
+
+
+def _probe_missing_user(account: EmulatedAccount) -> Any:
+    return account.get("/v1/users/no_such").error
+
+
+def _probe_duplicate_schema(account: EmulatedAccount) -> Any:
+    body = {**CONNECTION, "group_id": account.create_group()}
+    return [account.post("/v1/connections", body).status for _ in range(2)]
+
+
 def _probe_group_deletion(account: EmulatedAccount) -> Any:
     return account.delete(f"/v1/groups/{account.must_create('snowflake', SNOWFLAKE)}").status
 
@@ -180,6 +194,7 @@ PROBES: dict[str, Probe] = {
     "tests_not_run": probe_create("snowflake", SNOWFLAKE, "setup_tests"),
     "test_answer": _probe_test_answer,
     "created_code": probe_create("snowflake", SNOWFLAKE),
+    "service_account_project": _probe_service_account,
     "key_kind": _probe_key_kind,
     "visible_groups": _probe_hidden_groups,
     "hidden_answer": _probe_hidden_groups,
@@ -200,6 +215,8 @@ PROBES: dict[str, Probe] = {
     "patch_without_time_zone": probe_patch("snowflake", SNOWFLAKE, {"region": "AWS_US_EAST_1"}),
     "unclearable_null": probe_patch("snowflake", SNOWFLAKE, {"config": {"port": None}}, "config.port"),
     "clearing_ids": _probe_clearing,
+    "missing_user": _probe_missing_user,
+    "duplicate_schema": _probe_duplicate_schema,
     "platform_connection": _probe_platform_connection,
     "warnings_count_as": _probe_warning,
     "retry_after": _probe_retry_after,
@@ -228,6 +245,7 @@ PROBES: dict[str, Probe] = {
 SAMPLES: dict[str, tuple[Any, ...]] = {
     "private_link_seconds": (0.0, 60.0),
     "date_skew": (0.0, -90.0),
+    "service_account_project": ("fivetran-production", "fivetran-staging"),
     "visible_groups": ("all", "mine_*"),
     "unkept_fields": ("none", "config.role", "config.role=PUBLIC"),
     "echo": ("off", "quoted"),

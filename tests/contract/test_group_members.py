@@ -82,10 +82,33 @@ def test_the_members_of_a_missing_group_are_404(account: EmulatedAccount, tail: 
 def test_a_missing_user_is_404(account: EmulatedAccount) -> None:
     path = f"/v1/groups/{account.create_group()}/users"
     body = {"email": "unknown@acme.example", "role": REVIEWER}
-    assert account.post(path, body).error == (404, "NotFound_User")
+    assert account.post(path, body).error == (404, "NotFound")
     assert account.post("/v1/groups/no_such/users", body).error == (404, "NotFound_Group")
     outsider = account.dashboard.add_user("out@acme.example")
-    assert account.delete(f"{path}/{outsider}").error == (404, "NotFound_User")
+    assert account.delete(f"{path}/{outsider}").error == (404, "NotFound")
+
+
+def test_users_with_a_role_in_the_account_belong_to_every_group(account: EmulatedAccount) -> None:
+    path = f"/v1/groups/{account.create_group()}/users"
+    reviewer = account.dashboard.add_user("ada@acme.example", role="Account Reviewer")
+    account.dashboard.add_user("out@acme.example")
+    roles = {user["email"]: user["role"] for user in account.get(path).data["items"]}
+    assert roles.pop("ada@acme.example") == ""
+    assert list(roles.values()) == ["Account Administrator"]  # the creator
+    account.post(path, {"email": "ada@acme.example", "role": REVIEWER})
+    assert [user["role"] for user in account.get(path).data["items"]][1:] == [REVIEWER]
+    for _ in range(2):
+        assert account.delete(f"{path}/{reviewer}").status == 200
+        assert [user["role"] for user in account.get(path).data["items"]][1:] == [""]
+
+
+def test_a_creator_without_a_membership_has_no_role_in_the_group(account: EmulatedAccount) -> None:
+    path = f"/v1/groups/{account.create_group()}/users"
+    owner = account.get("/v1/account/info").data["user_id"]
+    assert account.delete(f"{path}/{owner}").status == 200
+    assert [(user["id"], user["role"]) for user in account.get(path).data["items"]] == [(owner, "")]
+    account.delete(f"/v1/users/{owner}/role")
+    assert account.get(path).data["items"] == []
 
 
 @pytest.mark.parametrize("missing", ["email", "role"])

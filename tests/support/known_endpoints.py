@@ -26,6 +26,14 @@ LINK = {
     "service": "REDSHIFT_AWS",
     "config": {"connection_service_name": "com.amazonaws.vpce.us-east-1.vpce-svc-1"},
 }
+CONNECTION = {
+    "group_id": "{free_group}",
+    "service": "postgres",
+    "config": {"schema_prefix": "shop", "host": "db.acme.example", "password": "correct horse"},
+}
+INVITED = {"email": "new@acme.example", "given_name": "Grace", "family_name": "Hopper", "phone": "+123"}
+TEAM = {"name": "finance", "description": "Those who count", "role": "Account Reviewer"}
+WEBHOOK = {"url": "https://hook.acme.example", "events": ["sync_end"], "secret": "correct horse"}
 MANAGER = {"type": "HASHICORP_VAULT", "name": "vault", "config": {"vault_address": "https://vault.example"}}
 
 GROUP_KEYS = frozenset({"id", "name", "created_at"})
@@ -37,6 +45,12 @@ DESTINATION_KEYS = frozenset(
     {"id", "service", "region", "group_id", "time_zone_offset", "setup_status", "networking_method"}
     | {"daylight_saving_time_enabled"}
 )
+CONNECTION_KEYS = frozenset(
+    {"id", "group_id", "service", "service_version", "schema", "connected_by", "created_at", "paused"}
+    | {"pause_after_trial", "sync_frequency", "schedule_type", "data_delay_sensitivity", "status"}
+)
+TEAM_KEYS = frozenset({"id", "name", "description", "role"})
+WEBHOOK_KEYS = frozenset({"id", "type", "url", "events", "active", "secret", "created_at", "created_by"})
 CERTIFICATE_KEYS = frozenset(
     {"id", "name", "hash", "type", "sha1", "sha256", "public_key", "validated_date", "validated_by"}
 )
@@ -99,7 +113,7 @@ ENDPOINTS = (
     _build_list_endpoint(
         "/v1/groups/{busy_group}/connections",
         "Group connections retrieved successfully",
-        frozenset({"id", "group_id", "service", "schema", "status"}),
+        CONNECTION_KEYS,
     ),
     Endpoint(
         "GET",
@@ -114,6 +128,8 @@ ENDPOINTS = (
         "/v1/groups/{group}/service-account",
         "Group service account retrieved successfully",
         frozenset({"service_account"}),
+        doubt="the project in the address",
+        switch="service_account_project",
     ),
     _build_list_endpoint("/v1/groups/{group}/users", "Group users retrieved successfully", USER_KEYS),
     Endpoint(
@@ -128,6 +144,143 @@ ENDPOINTS = (
         "/v1/groups/{group}/users/{member}",
         "User with id '{member}' has been removed from the group",
         None,
+    ),
+    # Users, teams, webhooks and roles
+    _build_list_endpoint("/v1/users", "Users list retrieved successfully", USER_KEYS),
+    Endpoint("POST", "/v1/users", "User has been created", USER_KEYS, INVITED, 201),
+    Endpoint("GET", "/v1/users/{member}", "User details retrieved successfully", USER_KEYS),
+    Endpoint("PATCH", "/v1/users/{member}", "User has been updated", USER_KEYS, {"given_name": "G"}),
+    Endpoint("DELETE", "/v1/users/{member}", "User with id '{member}' has been deleted", None),
+    Endpoint("DELETE", "/v1/users/{member}/role", "User role in account has been removed", None),
+    _build_list_endpoint("/v1/teams", "Teams retrieved successfully", TEAM_KEYS),
+    Endpoint("POST", "/v1/teams", "Team has been created", TEAM_KEYS, TEAM, 201),
+    Endpoint("GET", "/v1/teams/{team}", "Team details retrieved successfully", TEAM_KEYS),
+    Endpoint("PATCH", "/v1/teams/{team}", "Team has been updated", TEAM_KEYS, {"name": "sales"}),
+    Endpoint("DELETE", "/v1/teams/{team}", "Team has been deleted", None),
+    Endpoint("DELETE", "/v1/teams/{team}/role", "Team role in account has been removed", None),
+    _build_list_endpoint("/v1/webhooks", "Webhooks retrieved successfully", WEBHOOK_KEYS),
+    Endpoint("POST", "/v1/webhooks/account", "Account webhook has been created", WEBHOOK_KEYS, WEBHOOK),
+    Endpoint(
+        "POST",
+        "/v1/webhooks/group/{group}",
+        "Group webhook has been created",
+        WEBHOOK_KEYS | {"group_id"},
+        WEBHOOK,
+    ),
+    Endpoint("GET", "/v1/webhooks/{webhook}", "Webhook details retrieved successfully", WEBHOOK_KEYS),
+    Endpoint("PATCH", "/v1/webhooks/{webhook}", "Webhook has been updated", WEBHOOK_KEYS, {"active": False}),
+    Endpoint("DELETE", "/v1/webhooks/{webhook}", "Webhook with id '{webhook}' has been deleted", None),
+    Endpoint(
+        "POST",
+        "/v1/webhooks/{webhook}/test",
+        "Webhook test completed successfully",
+        frozenset({"succeed", "status", "message"}),
+        {"event": "sync_end"},
+    ),
+    _build_list_endpoint(
+        "/v1/roles",
+        "Roles list retrieved successfully",
+        frozenset({"name", "description", "scope", "is_custom", "is_deprecated"}),
+    ),
+    # Connections
+    _build_list_endpoint("/v1/connections", "Connections list retrieved successfully", CONNECTION_KEYS),
+    Endpoint(
+        "POST",
+        "/v1/connections",
+        "Connection has been created",
+        CONNECTION_KEYS | {"config", "setup_tests"},
+        CONNECTION,
+        201,
+        doubt="whether setup tests run by default",
+    ),
+    Endpoint(
+        "GET",
+        "/v1/connections/{connection}",
+        "Connection details retrieved successfully",
+        CONNECTION_KEYS | {"config"},
+    ),
+    Endpoint(
+        "PATCH",
+        "/v1/connections/{connection}",
+        "Connection has been updated",
+        CONNECTION_KEYS | {"config", "setup_tests"},
+        {"paused": True},
+    ),
+    Endpoint(
+        "DELETE",
+        "/v1/connections/{connection}",
+        "Connection with id '{connection}' has been deleted",
+        None,
+    ),
+    Endpoint(
+        "POST",
+        "/v1/connections/{connection}/test",
+        "Setup tests have been completed",
+        CONNECTION_KEYS | {"config", "setup_tests"},
+    ),
+    _build_list_endpoint(
+        "/v1/connections/{connection}/certificates",
+        "Connection certificates retrieved successfully",
+        CERTIFICATE_KEYS,
+    ),
+    Endpoint(
+        "POST",
+        "/v1/connections/{free_connection}/certificates",
+        "The certificate has been approved.",
+        CERTIFICATE_KEYS,
+        CERTIFICATE,
+        201,
+        doubt="documented as 200; a client that insists on 201 works",
+        switch="approval_status",
+    ),
+    Endpoint(
+        "GET",
+        "/v1/connections/{connection}/certificates/{certificate}",
+        "Connection certificate details retrieved successfully",
+        CERTIFICATE_KEYS,
+    ),
+    Endpoint(
+        "DELETE",
+        "/v1/connections/{connection}/certificates/{certificate}",
+        "Certificate '{certificate_hash}' has been revoked for connection '{connection}'",
+        None,
+    ),
+    _build_list_endpoint(
+        "/v1/connections/{connection}/fingerprints",
+        "Connection fingerprints retrieved successfully",
+        FINGERPRINT_KEYS,
+    ),
+    Endpoint(
+        "POST",
+        "/v1/connections/{free_connection}/fingerprints",
+        "The fingerprint has been approved.",
+        FINGERPRINT_KEYS,
+        FINGERPRINT,
+        201,
+        doubt="documented as 200 and as 201",
+        switch="approval_status",
+    ),
+    Endpoint(
+        "GET",
+        "/v1/connections/{connection}/fingerprints/{fingerprint}",
+        "Connection fingerprint details retrieved successfully",
+        FINGERPRINT_KEYS,
+    ),
+    Endpoint(
+        "DELETE",
+        "/v1/connections/{connection}/fingerprints/{fingerprint}",
+        "Fingerprint with hash '{fingerprint_hash}' has been revoked for connection with id '{connection}'",
+        None,
+    ),
+    # Lists of objects that the emulator does not keep
+    *(
+        _build_list_endpoint(path, message, frozenset({"id"}), may_be_empty=True)
+        for path, message in (
+            ("/v1/external-logging", "External logging services retrieved successfully"),
+            ("/v1/system-keys", "System keys retrieved successfully"),
+            ("/v1/transformations", "Transformations list retrieved successfully"),
+            ("/v1/transformation-projects", "Transformation projects retrieved successfully"),
+        )
     ),
     # Destinations
     _build_list_endpoint("/v1/destinations", "Destinations list retrieved successfully", DESTINATION_KEYS),
@@ -380,8 +533,8 @@ def prepare_account(account: EmulatedAccount) -> dict[str, str]:
         for name in ("warehouse", "busy_warehouse", "free_warehouse")
     )
     busy_group = account.create_group("busy")
-    account.dashboard.add_connection(busy_group, "salesforce", "crm")
-    account.dashboard.add_connection(busy_destination, "postgres", "shop")
+    connection = account.dashboard.add_connection(busy_group, "salesforce", "crm")
+    free_connection = account.dashboard.add_connection(busy_destination, "postgres", "shop")
     account.dashboard.add_user("ada@acme.example")
     member = account.dashboard.add_user("grace@acme.example")
     names = {
@@ -391,6 +544,10 @@ def prepare_account(account: EmulatedAccount) -> dict[str, str]:
         "free_group": account.create_group("free"),
         "free_destination": free_destination,
         "email": "ada@acme.example",
+        "connection": connection,
+        "free_connection": free_connection,
+        "team": account.dashboard.add_team("finance"),
+        "webhook": account.dashboard.add_webhook("https://hook.acme.example", ["sync_end"]),
         "member": member,
         "certificate_hash": CERTIFICATE_HASH,
         "fingerprint_hash": FINGERPRINT_HASH,
@@ -399,6 +556,8 @@ def prepare_account(account: EmulatedAccount) -> dict[str, str]:
         (f"/v1/groups/{group}/users", {"email": "grace@acme.example", "role": "Destination Reviewer"}),
         (f"/v1/destinations/{group}/certificates", CERTIFICATE),
         (f"/v1/destinations/{group}/fingerprints", FINGERPRINT),
+        (f"/v1/connections/{connection}/certificates", CERTIFICATE),
+        (f"/v1/connections/{connection}/fingerprints", FINGERPRINT),
         ("/v1/hybrid-deployment-agents", AGENT),
         ("/v1/proxy", PROXY),
         ("/v1/private-links", {**LINK, "name": "ready"}),

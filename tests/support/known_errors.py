@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from emulated_account import SNOWFLAKE
-from known_endpoints import AGENT, CERTIFICATE, LINK, MANAGER, PROXY
+from known_endpoints import AGENT, CERTIFICATE, CONNECTION, INVITED, LINK, MANAGER, PROXY, TEAM, WEBHOOK
 
 INVALID = "InvalidInput"
 NEW_DESTINATION = {
@@ -65,6 +65,7 @@ def _build_not_found(
 
 _DOUBTFUL_MESSAGE = "the message, by the pattern of others"
 _DOUBTFUL_CODE = "the code"
+_SAME_SCHEMA = {**CONNECTION, "group_id": "{busy_group}", "config": {"schema": "crm"}}
 _SECOND_DESTINATION = {**NEW_DESTINATION, "group_id": "{group}"}
 
 ERRORS = (
@@ -230,6 +231,106 @@ ERRORS = (
             ("a group renamed to one", "PATCH", "/v1/groups/{group}"),
         )
     ),
+    # 400: users, teams, webhooks and connections
+    *(
+        KnownError(
+            f"{what} without {name}",
+            "POST",
+            path,
+            400,
+            INVALID,
+            f"Field '{name}' is required",
+            _omit(name, body),
+            doubt="the message, by that of other fields",
+        )
+        for what, path, body, names in (
+            ("a user", "/v1/users", INVITED, ("email", "given_name", "family_name")),
+            ("a team", "/v1/teams", TEAM, ("name", "role")),
+            ("a webhook", "/v1/webhooks/account", WEBHOOK, ("url", "events")),
+            ("a connection", "/v1/connections", CONNECTION, ("group_id", "service")),
+        )
+        for name in names
+    ),
+    KnownError(
+        "a connection without a schema",
+        "POST",
+        "/v1/connections",
+        400,
+        INVALID,
+        "Field 'schema' is required",
+        {**CONNECTION, "config": {"host": "db.acme.example"}},
+    ),
+    *(
+        KnownError(
+            f"{what} with {name} {value!r}", method, path, 400, INVALID, message, body, doubt="the message"
+        )
+        for name, value, message in (
+            ("config", "x", "Invalid 'config' object"),
+            ("auth", "x", "Invalid 'auth' object"),
+            ("sync_frequency", 7, None),
+            ("schedule_type", "weekly", None),
+            ("networking_method", "directly", None),
+            ("data_delay_sensitivity", "low", None),
+            ("data_delay_threshold", "much", None),
+            ("paused", "perhaps", None),
+        )
+        for what, method, path, body in (
+            ("a connection", "POST", "/v1/connections", {**CONNECTION, name: value}),
+            ("a patch of a connection", "PATCH", "/v1/connections/{connection}", {name: value}),
+        )
+    ),
+    KnownError(
+        "a connection of a service that cannot exist",
+        "POST",
+        "/v1/connections",
+        400,
+        INVALID,
+        "Unsupported service 'My Service'",
+        {**CONNECTION, "service": "My Service"},
+        doubt="the message, by that of destinations",
+    ),
+    KnownError(
+        "a second connection with a schema",
+        "POST",
+        "/v1/connections",
+        400,
+        INVALID,
+        None,
+        _SAME_SCHEMA,
+        given={"duplicate_schema": "bad-request"},
+        doubt="400 or 409",
+        switch="duplicate_schema",
+    ),
+    KnownError(
+        "a second connection with a schema in conflict",
+        "POST",
+        "/v1/connections",
+        409,
+        "Conflict",
+        None,
+        _SAME_SCHEMA,
+        doubt="400 or 409",
+        switch="duplicate_schema",
+    ),
+    KnownError(
+        "a user with a known email",
+        "POST",
+        "/v1/users",
+        400,
+        INVALID,
+        None,
+        {**INVITED, "email": "{email}"},
+        doubt="code and message",
+    ),
+    KnownError(
+        "a list of active users in other words",
+        "GET",
+        "/v1/users?active=perhaps",
+        400,
+        INVALID,
+        None,
+        doubt=_DOUBTFUL_CODE,
+    ),
     # 401, 403
     *(
         KnownError(
@@ -312,14 +413,73 @@ ERRORS = (
     ),
     *(
         _build_not_found(
-            f"{method} of a missing connection",
+            f"{method} of a missing connection {suffix}".strip(),
             method,
-            "/v1/connections/no_such",
+            f"/v1/connections/no_such{suffix}",
             "NotFound_Connection",
             None,
+            body={**CERTIFICATE, "public_key": "k"},
             doubt="older answers say `NotFound_Connector` or `NotFound_Integration`",
         )
-        for method in ("GET", "DELETE")
+        for method, suffix in (
+            ("GET", ""),
+            ("PATCH", ""),
+            ("DELETE", ""),
+            ("POST", "/test"),
+            *(
+                (each, f"/{kind}{deeper}")
+                for kind in ("certificates", "fingerprints")
+                for each, deeper in (("GET", ""), ("POST", ""), ("GET", "/hash"), ("DELETE", "/hash"))
+            ),
+        )
+    ),
+    _build_not_found(
+        "a new connection in a missing group",
+        "POST",
+        "/v1/connections",
+        "NotFound_Group",
+        None,
+        body={**CONNECTION, "group_id": "no_such"},
+        doubt=_DOUBTFUL_CODE,
+    ),
+    *(
+        _build_not_found(
+            f"{method} of a missing {name} {suffix}".strip(),
+            method,
+            f"/v1/{name}s/no_such{suffix}",
+            code,
+            None,
+            body={"event": "sync_end"},
+            doubt=doubt,
+            switch=switch,
+        )
+        for name, code, suffixes, doubt, switch in (
+            ("user", "NotFound", ("", "/role"), "a client knows `NotFound_User` too", "missing_user"),
+            ("team", "NotFound_Team", ("", "/role"), "", ""),
+            ("webhook", "NotFound", ("", "/test"), "", ""),
+        )
+        for suffix in suffixes
+        for method in (
+            ("GET", "PATCH", "DELETE") if not suffix else ("POST",) if "test" in suffix else ("DELETE",)
+        )
+    ),
+    _build_not_found(
+        "a webhook of a missing group",
+        "POST",
+        "/v1/webhooks/group/no_such",
+        "NotFound_Group",
+        None,
+        body=WEBHOOK,
+    ),
+    _build_not_found(
+        "a missing user with a code of its own",
+        "GET",
+        "/v1/users/no_such",
+        "NotFound_User",
+        "Cannot find entity 'User' with id 'no_such'",
+        given={"missing_user": "user-code"},
+        doubt=_DOUBTFUL_MESSAGE,
+        switch="missing_user",
     ),
     *(
         _build_not_found(
@@ -351,12 +511,12 @@ ERRORS = (
         "a user that the account does not have",
         "POST",
         "/v1/groups/{group}/users",
-        "NotFound_User",
+        "NotFound",
         None,
         body={"email": "unknown@acme.example", "role": "Destination Reviewer"},
     ),
     _build_not_found(
-        "a user who is no member", "DELETE", "/v1/groups/{group}/users/no_such", "NotFound_User", None
+        "a user who is no member", "DELETE", "/v1/groups/{group}/users/no_such", "NotFound", None
     ),
     *(
         _build_not_found(
@@ -410,6 +570,14 @@ ERRORS = (
     ),
     # 405, 406, 415
     KnownError("a method that is not there", "DELETE", "/v1/groups", 405, None, doubt=_DOUBTFUL_CODE),
+    KnownError(
+        "an object that the emulator does not keep",
+        "POST",
+        "/v1/transformations",
+        405,
+        None,
+        body={"type": "x"},
+    ),
     KnownError(
         "an answer in another language",
         "GET",

@@ -53,9 +53,7 @@ class PublicKey(Shape):
 
 
 class ServiceAccount(Shape):
-    service_account: Annotated[
-        str, Field(pattern=r"^g-[a-z-]+@fivetran-production\.iam\.gserviceaccount\.com$")
-    ]
+    service_account: Annotated[str, Field(pattern=r"^g-[a-z-]+@[a-z0-9-]+\.iam\.gserviceaccount\.com$")]
 
 
 class User(Shape):
@@ -101,6 +99,44 @@ class Connection(Shape):
     failed_at: str | None
     sync_frequency: int
     status: ConnectionStatus
+
+
+class ConnectionDetails(Connection):
+    config: dict[str, Any]
+
+
+class AccountTeam(Shape):
+    id: Text
+    name: Text
+    description: str | None = None
+    role: str | None
+
+
+class Webhook(Shape):
+    id: Text
+    type: Literal["account", "group"]
+    url: Text
+    events: list[str]
+    active: bool
+    secret: Literal["******"]
+    created_at: Timestamp
+    created_by: Text
+    group_id: Text | None = None
+
+
+class WebhookTest(Shape):
+    succeed: bool
+    status: int
+    message: str | None = None
+
+
+class Role(Shape):
+    name: Text
+    description: Text
+    scope: list[Literal["ACCOUNT", "DESTINATION", "CONNECTOR", "TEAM"]]
+    is_custom: bool
+    is_deprecated: bool | None
+    replacement_role_name: str | None
 
 
 class SetupTest(Shape):
@@ -329,6 +365,44 @@ ENDPOINT_SHAPES = (
     EndpointShape("GET", "/v1/groups/{id}/users", Page[User]),
     EndpointShape("POST", "/v1/groups/{id}/users", None),
     EndpointShape("DELETE", "/v1/groups/{id}/users/{user}", None),
+    EndpointShape("GET", "/v1/users", Page[User]),
+    EndpointShape("POST", "/v1/users", User, _CREATED),
+    EndpointShape("GET", "/v1/users/{id}", User),
+    EndpointShape("PATCH", "/v1/users/{id}", User),
+    EndpointShape("DELETE", "/v1/users/{id}", None),
+    EndpointShape("DELETE", "/v1/users/{id}/role", None),
+    EndpointShape("GET", "/v1/teams", Page[AccountTeam]),
+    EndpointShape("POST", "/v1/teams", AccountTeam, _CREATED),
+    EndpointShape("GET", "/v1/teams/{id}", AccountTeam),
+    EndpointShape("PATCH", "/v1/teams/{id}", AccountTeam),
+    EndpointShape("DELETE", "/v1/teams/{id}", None),
+    EndpointShape("DELETE", "/v1/teams/{id}/role", None),
+    EndpointShape("GET", "/v1/webhooks", Page[Webhook]),
+    EndpointShape("POST", "/v1/webhooks/account", Webhook),
+    EndpointShape("POST", "/v1/webhooks/group/{id}", Webhook),
+    EndpointShape("GET", "/v1/webhooks/{id}", Webhook),
+    EndpointShape("PATCH", "/v1/webhooks/{id}", Webhook),
+    EndpointShape("DELETE", "/v1/webhooks/{id}", None),
+    EndpointShape("POST", "/v1/webhooks/{id}/test", WebhookTest),
+    EndpointShape("GET", "/v1/roles", Page[Role]),
+    EndpointShape("GET", "/v1/connections", Page[Connection]),
+    EndpointShape("POST", "/v1/connections", ConnectionDetails, _CREATED),
+    EndpointShape("GET", "/v1/connections/{id}", ConnectionDetails),
+    EndpointShape("PATCH", "/v1/connections/{id}", ConnectionDetails),
+    EndpointShape("DELETE", "/v1/connections/{id}", None),
+    EndpointShape("POST", "/v1/connections/{id}/test", ConnectionDetails),
+    EndpointShape("GET", "/v1/connections/{id}/certificates", Page[Certificate]),
+    EndpointShape("POST", "/v1/connections/{id}/certificates", Certificate, _APPROVED),
+    EndpointShape("GET", "/v1/connections/{id}/certificates/{hash}", Certificate),
+    EndpointShape("DELETE", "/v1/connections/{id}/certificates/{hash}", None),
+    EndpointShape("GET", "/v1/connections/{id}/fingerprints", Page[Fingerprint]),
+    EndpointShape("POST", "/v1/connections/{id}/fingerprints", Fingerprint, _APPROVED),
+    EndpointShape("GET", "/v1/connections/{id}/fingerprints/{hash}", Fingerprint),
+    EndpointShape("DELETE", "/v1/connections/{id}/fingerprints/{hash}", None),
+    EndpointShape("GET", "/v1/external-logging", Page[dict[str, Any]]),
+    EndpointShape("GET", "/v1/system-keys", Page[dict[str, Any]]),
+    EndpointShape("GET", "/v1/transformations", Page[dict[str, Any]]),
+    EndpointShape("GET", "/v1/transformation-projects", Page[dict[str, Any]]),
     EndpointShape("GET", "/v1/destinations", Page[ListedDestination]),
     EndpointShape("POST", "/v1/destinations", WrittenDestination, _CREATED),
     EndpointShape("GET", "/v1/destinations/{id}", ReadDestination),

@@ -1,9 +1,9 @@
-"""Handle `/v1/destinations/…/certificates` and `/fingerprints`: approved servers of a destination."""
+"""Handle `…/certificates` and `…/fingerprints`: approved servers of a destination or a connection."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from reconciler.emulator import approvals
@@ -20,38 +20,41 @@ from reconciler.emulator.store import Kind
 
 @dataclass(frozen=True, slots=True)
 class ApprovalResource:
-    """Endpoints of one kind of approvals.
+    """Endpoints of one kind of approvals, for destinations by default.
 
     `field` is the key of the certificate or host key in a request. `build_document` builds an approval from its
-    value and the hash beside it. `revoked` is the message of a revocation, with `{hash}` and `{id}`.
+    value and the hash beside it. `revoked` is the message of a revocation, with `{hash}` and `{id}`. `owner` is the
+    kind of object that the approvals belong to. `require_owner` raises the 404 of such an object.
     """
 
     kind: Kind
     field: str
     build_document: Callable[[str, str], dict[str, Any]]
     revoked: str
+    owner: Kind = Kind.DESTINATION
+    require_owner: Callable[[Account, str], Any] = destinations.require
 
     def build_routes(self) -> tuple[Route, ...]:
-        """Build the routes: list, approve, show, revoke, and approve in the old form."""
-        approvals_path = f"/v1/destinations/<id>/{self.kind}s"
+        """Build the routes: list, approve, show and revoke."""
+        approvals_path = f"/v1/{self.owner}s/<id>/{self.kind}s"
         return (
-            Route("GET", approvals_path, self.list_of_destination),
+            Route("GET", approvals_path, self.list_of_owner),
             Route("POST", approvals_path, self.approve),
             Route("GET", f"{approvals_path}/<anything:hash>", self.show),
             Route("DELETE", f"{approvals_path}/<anything:hash>", self.revoke),
-            Route("POST", f"/v1/{self.kind}s", self.approve_anywhere),
         )
 
-    def list_of_destination(self, account: Account, call: ApiRequest) -> Reply:
-        """List all approvals of a destination."""
-        destinations.require(account, call.id)
-        items, onward = list_page(account, call, self.kind, parent=call.id)
-        return Reply(200, f"Destination {self.kind}s retrieved successfully", {"items": items, **onward})
+    def list_of_owner(self, account: Account, call: ApiRequest) -> Reply:
+        """List all approvals of a destination or connection."""
+        self.require_owner(account, call.id)
+        items, onward = list_page(account, call, self.kind, parent=self._get_owner_key(call))
+        message = f"{self.owner.title()} {self.kind}s retrieved successfully"
+        return Reply(200, message, {"items": items, **onward})
 
     def approve(self, account: Account, call: ApiRequest) -> Reply:
         """Approve a certificate or a host key. Neither its form nor its hash is checked."""
-        destinations.require(account, call.id)
-        approval = approvals.approve(account, self.kind, call.id, self._read(call))
+        self.require_owner(account, call.id)
+        approval = approvals.approve(account, self.kind, self._get_owner_key(call), self._read(call))
         message = f"The {self.kind} has been approved."
         # Clients of Fivetran require 201, its documentation has 200.
         if account.behaviour.approval_status == "created":
@@ -61,40 +64,37 @@ class ApprovalResource:
     def approve_anywhere(self, account: Account, call: ApiRequest) -> Reply:
         """Approve in the old form, for a destination or a connection. The response has no data."""
         document = self._read(call)
-        destination_id = _find_destination(account, call)
-        if destination_id is not None:
-            approvals.approve(account, self.kind, destination_id, document)
+        approvals.approve(account, self.kind, _require_named_owner(account, call), document)
         return Reply(200, f"The {self.kind} has been approved")
 
     def show(self, account: Account, call: ApiRequest) -> Reply:
         """Show an approval."""
         approval = self._require(account, call)
-        return Reply(200, f"Destination {self.kind} details retrieved successfully", approval)
+        return Reply(200, f"{self.owner.title()} {self.kind} details retrieved successfully", approval)
 
     def revoke(self, account: Account, call: ApiRequest) -> Reply:
         """Revoke an approval."""
         approved_hash = self._require(account, call)["hash"]
-        approvals.revoke(account, self.kind, call.id, approved_hash)
+        approvals.revoke(account, self.kind, self._get_owner_key(call), approved_hash)
         return Reply(200, self.revoked.format(hash=approved_hash, id=call.id))
+
+    def _get_owner_key(self, call: ApiRequest) -> str:
+        return approvals.build_connection_key(call.id) if self.owner is Kind.CONNECTION else call.id
 
     def _read(self, call: ApiRequest) -> dict[str, Any]:
         given_hash = require_text(call.body, "hash")
         return self.build_document(require_text(call.body, self.field), given_hash)
 
     def _require(self, account: Account, call: ApiRequest) -> dict[str, Any]:
-        destinations.require(account, call.id)
-        approval = approvals.find(account, self.kind, call.id, call.arguments["hash"])
+        self.require_owner(account, call.id)
+        approval = approvals.find(account, self.kind, self._get_owner_key(call), call.arguments["hash"])
         if approval is None:
             raise not_found(self.kind.title(), call.arguments["hash"])
         return approval
 
 
-def _find_destination(account: Account, call: ApiRequest) -> str | None:
-    """Find the destination of a request in the old form. Raises a 404 if it does not exist.
-
-    None if the request names a connection: the emulator tests no connections, so it stores no approvals of
-    them.
-    """
+def _require_named_owner(account: Account, call: ApiRequest) -> str:
+    """Get the owner in a request of the old form, a destination or a connection. Raises a 404 if it does not exist."""
     destination_id = parse_text(call.body, "destination_id")
     if destination_id:
         destinations.require(account, destination_id)
@@ -103,7 +103,7 @@ def _find_destination(account: Account, call: ApiRequest) -> str | None:
     if not connection_id:
         raise missing_field("destination_id")
     connections.require(account, connection_id)
-    return None
+    return approvals.build_connection_key(connection_id)
 
 
 CERTIFICATES = ApprovalResource(
@@ -120,5 +120,24 @@ FINGERPRINTS = ApprovalResource(
     build_document=lambda line, given_hash: approvals.build_fingerprint(HostKey(line), given_hash),
     revoked="Fingerprint with hash = '{hash}' has been revoked for destination id = '{id}'",
 )
+CONNECTION_CERTIFICATES = replace(
+    CERTIFICATES,
+    revoked="Certificate '{hash}' has been revoked for connection '{id}'",
+    owner=Kind.CONNECTION,
+    require_owner=connections.require,
+)
+CONNECTION_FINGERPRINTS = replace(
+    FINGERPRINTS,
+    revoked="Fingerprint with hash '{hash}' has been revoked for connection with id '{id}'",
+    owner=Kind.CONNECTION,
+    require_owner=connections.require,
+)
 
-ROUTES = (*CERTIFICATES.build_routes(), *FINGERPRINTS.build_routes())
+ROUTES = (
+    *CERTIFICATES.build_routes(),
+    *FINGERPRINTS.build_routes(),
+    *CONNECTION_CERTIFICATES.build_routes(),
+    *CONNECTION_FINGERPRINTS.build_routes(),
+    Route("POST", "/v1/certificates", CERTIFICATES.approve_anywhere),
+    Route("POST", "/v1/fingerprints", FINGERPRINTS.approve_anywhere),
+)

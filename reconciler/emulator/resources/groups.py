@@ -63,8 +63,8 @@ def delete(account: Account, request: ApiRequest) -> Reply:
             raise conflict("Group has a destination")
         account.delete(Kind.DESTINATION, request.id)
         approvals.remove_all(account, request.id)
-    for kind in (Kind.MEMBERSHIP, Kind.HYBRID_AGENT, Kind.VISIBILITY):
-        account.store.remove_children(kind, request.id)
+    for kind in (Kind.MEMBERSHIP, Kind.HYBRID_AGENT, Kind.WEBHOOK, Kind.VISIBILITY):
+        account.store.remove_documents(kind, parent=request.id)
     account.delete(Kind.GROUP, request.id)
     return Reply(200, f"Group with id '{request.id}' has been deleted")
 
@@ -80,7 +80,8 @@ def show_public_key(account: Account, request: ApiRequest) -> Reply:
 def show_service_account(account: Account, request: ApiRequest) -> Reply:
     """Show the Google service account of the group."""
     require(account, request.id)
-    address = f"g-{request.id.replace('_', '-')}@fivetran-production.iam.gserviceaccount.com"
+    project = account.behaviour.service_account_project
+    address = f"g-{request.id.replace('_', '-')}@{project}.iam.gserviceaccount.com"
     return Reply(200, "Group service account retrieved successfully", {"service_account": address})
 
 
@@ -98,9 +99,9 @@ def add_member(account: Account, group_id: str, user_id: str, role: str) -> None
     identifier = build_membership_id(group_id, user_id)
     membership = {"user": user_id, "role": role}
     if account.store.find(Kind.MEMBERSHIP, identifier) is None:
-        account.store.add(Kind.MEMBERSHIP, identifier, membership, parent=group_id)
+        account.store.add(Kind.MEMBERSHIP, identifier, membership, parent=group_id, label=user_id)
     else:
-        account.store.replace(Kind.MEMBERSHIP, identifier, membership)
+        account.store.replace(Kind.MEMBERSHIP, identifier, membership, label=user_id)
 
 
 def build_membership_id(group_id: str, user_id: str) -> str:

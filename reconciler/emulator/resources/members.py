@@ -1,4 +1,4 @@
-"""Handle `/v1/groups/…/users`: members of a group."""
+"""Handle `/v1/groups/…/users`: users of a group, by a membership or by a role in the whole account."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from typing import Any
 
 from reconciler.emulator.account import Account
 from reconciler.emulator.api_request import ApiRequest
-from reconciler.emulator.envelope import Reply, invalid_input, not_found
+from reconciler.emulator.envelope import Reply
 from reconciler.emulator.paging import slice_page
 from reconciler.emulator.request_parsing import require_text
-from reconciler.emulator.resources import groups, read_only
+from reconciler.emulator.resources import groups, users
 from reconciler.emulator.routes import Route
 from reconciler.emulator.store import Kind, Order
 
 
 def list_for_group(account: Account, request: ApiRequest) -> Reply:
-    """List the members of a group with their roles. The query `active` filters by activity."""
+    """List the users of a group with their roles in it. The query `active` filters by activity."""
     groups.require(account, request.id)
-    active = _parse_active(request)
-    members = [member for member in _list_members(account, request.id) if active in (None, member["active"])]
-    items, next_cursor = slice_page(account, request, members)
+    active = users.parse_active(request)
+    shown = [user for user in _list_users(account, request.id) if active in (None, user["active"])]
+    items, next_cursor = slice_page(account, request, shown)
     return Reply(200, "Group users retrieved successfully", {"items": items, **next_cursor})
 
 
@@ -28,38 +28,35 @@ def add(account: Account, request: ApiRequest) -> Reply:
     groups.require(account, request.id)
     email = require_text(request.body, "email")
     role = require_text(request.body, "role")
-    user = read_only.find_user(account, email)
+    user = users.find_user(account, email)
     if user is None:
-        raise not_found("User", email)
+        raise users.build_missing_error(account, email)
     groups.add_member(account, request.id, user["id"], role)
     return Reply(200, "User has been added to the group")
 
 
 def remove(account: Account, request: ApiRequest) -> Reply:
-    """Remove a member from a group. The user stays in the account."""
+    """Remove the membership of a user. A user with an account-wide role stays listed in the group."""
     groups.require(account, request.id)
     user_id = request.arguments["user"]
     membership = groups.build_membership_id(request.id, user_id)
-    if account.store.find(Kind.MEMBERSHIP, membership) is None:
-        raise not_found("User", user_id)
-    account.delete(Kind.MEMBERSHIP, membership)
+    if account.store.find(Kind.MEMBERSHIP, membership) is not None:
+        account.delete(Kind.MEMBERSHIP, membership)
+    elif not users.require(account, user_id)["role"]:
+        raise users.build_missing_error(account, user_id)
     return Reply(200, f"User with id '{user_id}' has been removed from the group")
 
 
-def _list_members(account: Account, group_id: str) -> list[dict[str, Any]]:
+def _list_users(account: Account, group_id: str) -> list[dict[str, Any]]:
+    """List members, and users with an account-wide role. Without a membership, the role is an empty text."""
+    memberships = account.store.list_documents(Kind.MEMBERSHIP, parent=group_id)
+    roles = {membership["user"]: membership["role"] for membership in memberships}
     order = Order(account.behaviour.list_order)
-    memberships = account.store.list_documents(Kind.MEMBERSHIP, parent=group_id, order=order)
-    users_and_roles = (
-        (account.store.find(Kind.USER, membership["user"]), membership["role"]) for membership in memberships
-    )
-    return [user | {"role": role} for user, role in users_and_roles if user is not None]
-
-
-def _parse_active(request: ApiRequest) -> bool | None:
-    text = request.query.get("active", "").lower()
-    if text not in {"", "true", "false"}:
-        raise invalid_input("Query parameter 'active' must be true or false")
-    return text == "true" if text else None
+    return [
+        user | {"role": roles.get(user["id"], "")}
+        for user in account.store.list_documents(Kind.USER, order=order)
+        if user["id"] in roles or user["role"]
+    ]
 
 
 ROUTES = (

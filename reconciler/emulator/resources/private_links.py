@@ -93,7 +93,7 @@ def update(account: Account, request: ApiRequest) -> Reply:
         raise error_reply(
             409, "IllegalState", f"Private link with id '{request.id}' is in state {link['state']}"
         )
-    link |= {"config": {**link["config"], **config}, **_enter_state(account, "UPDATING")}
+    link |= {"config": {**link["config"], **config}, **_start_transition(account, "UPDATING")}
     account.store.replace(Kind.PRIVATE_LINK, request.id, link)
     account.record_effect("updated", Kind.PRIVATE_LINK, request.id)
     return Reply(200, "Private link has been updated", _render_link(link))
@@ -103,7 +103,7 @@ def delete(account: Account, request: ApiRequest) -> Reply:
     """Start the removal of a link in any state."""
     link = require(account, request.id)
     if link["state"] != "DESTROYING":
-        link |= _enter_state(account, "DESTROYING")
+        link |= _start_transition(account, "DESTROYING")
         account.store.replace(Kind.PRIVATE_LINK, request.id, link)
         account.record_effect("deleted", Kind.PRIVATE_LINK, request.id)
     return Reply(200, f"Private link with id '{request.id}' is marked for deletion")
@@ -140,8 +140,8 @@ def add(
         "created_at": created_at or account.now(),
         "created_by": account.identity.user_id,
         "config": config,
-        **_enter_state(account, state),
     }
+    link |= {"state": state, "until": None} if state in _FINAL_STATES else _start_transition(account, state)
     account.store.add(Kind.PRIVATE_LINK, link["id"], link)
     account.record_effect("created", Kind.PRIVATE_LINK, link["id"])
     return link
@@ -159,13 +159,8 @@ def finish(account: Account, identifier: str, state: str) -> None:
     account.store.replace(Kind.PRIVATE_LINK, identifier, {**link, "state": state, "until": None})
 
 
-def _enter_state(account: Account, state: LinkState) -> dict[str, Any]:
-    """Build the fields of a state. A state of work in progress has an end."""
-    is_final = state in _FINAL_STATES
-    return {
-        "state": state,
-        "until": None if is_final else account.now(after=account.behaviour.private_link_seconds),
-    }
+def _start_transition(account: Account, state: str) -> dict[str, Any]:
+    return {"state": state, "until": account.now(after=account.behaviour.private_link_seconds)}
 
 
 def _finish_due(account: Account) -> None:

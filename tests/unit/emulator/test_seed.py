@@ -5,15 +5,58 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from emulated_account import EmulatedAccount
+from emulated_account import SNOWFLAKE, EmulatedAccount
+from known_endpoints import AGENT, CONNECTION, INVITED, LINK, PROXY
 from pydantic import ValidationError
 
-from reconciler.emulator.seed import Seed
+from reconciler.emulator.seed import (
+    Seed,
+    SeedConnection,
+    SeedGroup,
+    SeedHybridAgent,
+    SeedMember,
+    SeedOwner,
+    SeedPrivateLink,
+    SeedProxyAgent,
+    SeedUser,
+)
 
 MOMENT = "2026-01-02T03:04:05.678901Z"
 EVERYTHING: dict[str, Any] = {
     "version": 1,
     "account": {"id": "intently_yarn", "name": "Acme"},
+    "owner": {
+        "id": "patient_gardener",
+        "email": "grace@acme.example",
+        "given_name": "Grace",
+        "family_name": "Hopper",
+        "phone": "+1234567890",
+        "picture": "https://acme.example/grace.png",
+        "role": "Account Analyst",
+        "logged_in_at": "2026-01-03T00:00:00.000000Z",
+        "created_at": MOMENT,
+    },
+    "users": [
+        {
+            "id": "quiet_reader",
+            "email": "alan@acme.example",
+            "given_name": "Alan",
+            "family_name": "Turing",
+            "role": "Account Reviewer",
+            "active": False,
+            "verified": False,
+            "logged_in_at": MOMENT,
+            "created_at": MOMENT,
+        },
+        {
+            "id": "late_guest",
+            "phone": "+4912",
+            "picture": "https://acme.example/ada.png",
+            "email": "ada@acme.example",
+            "invited": True,
+            "created_at": MOMENT,
+        },
+    ],
     "groups": [
         {
             "id": "decent_dropsy",
@@ -27,7 +70,26 @@ EVERYTHING: dict[str, Any] = {
                 "private_link_id": "quiet_bridge",
                 "config": {"host": "acme.snowflakecomputing.com", "password": "canary"},
             },
+            "connections": [
+                {
+                    "id": "iodize_impressive",
+                    "service": "postgres",
+                    "schema": "shop",
+                    "setup_state": "broken",
+                    "paused": True,
+                    "config": {"host": "db.acme.example", "password": "canary"},
+                    "created_at": MOMENT,
+                },
+                {
+                    "id": "concerning_batch",
+                    "service": "fivetran_log",
+                    "schema": "fivetran_metadata",
+                    "created_at": MOMENT,
+                },
+            ],
+            "users": [{"email": "ada@acme.example", "role": "Destination Reviewer"}],
         },
+        {"id": "bare_willow", "name": "bare", "created_at": MOMENT},
     ],
     "private_links": [
         {
@@ -62,8 +124,104 @@ def load(seed: dict[str, Any]) -> EmulatedAccount:
     return account
 
 
+def list_members_of_groups(account: EmulatedAccount) -> dict[str, list[tuple[str, str]]]:
+    """List email and role of the users of every group."""
+    groups = account.get("/v1/groups").data["items"]
+    return {
+        group["name"]: [
+            (user["email"], user["role"])
+            for user in account.get(f"/v1/groups/{group['id']}/users").data["items"]
+        ]
+        for group in groups
+    }
+
+
 def test_a_dump_of_a_seed_is_the_seed() -> None:
     assert load(EVERYTHING).emulator.dump(show_secrets=True) == EVERYTHING
+
+
+def test_the_dumped_seed_says_everything_that_a_seed_can_say() -> None:
+    group = EVERYTHING["groups"][0]
+    said = {
+        SeedOwner: [EVERYTHING["owner"]],
+        SeedUser: EVERYTHING["users"],
+        SeedGroup: EVERYTHING["groups"],
+        SeedConnection: group["connections"],
+        SeedMember: group["users"],
+        SeedPrivateLink: EVERYTHING["private_links"],
+        SeedHybridAgent: EVERYTHING["hybrid_agents"],
+        SeedProxyAgent: EVERYTHING["proxy_agents"],
+    }
+    unsaid = {
+        (model.__name__, key)
+        for model, items in said.items()
+        for key in {field.alias or name for name, field in model.model_fields.items()}.difference(*items)
+    }
+    # The flags of the owner are the flags of other users.
+    assert unsaid == {("SeedOwner", key) for key in ("active", "invited", "verified")}
+    assert Seed.model_fields.keys() - EVERYTHING.keys() == {"setup_tests"}  # no content of the account
+
+
+def test_a_dump_masks_secrets_of_connections_and_destinations() -> None:
+    assert "canary" not in str(load(EVERYTHING).emulator.dump())
+
+
+def test_the_owner_of_a_seed_has_the_key() -> None:
+    account = load(EVERYTHING)
+    assert account.get("/v1/account/info").data["user_id"] == "patient_gardener"
+    owner = account.get("/v1/users").data["items"][0]
+    assert {name: owner[name] for name in EVERYTHING["owner"]} == EVERYTHING["owner"]
+    assert account.get("/v1/connections/iodize_impressive").data["connected_by"] == "patient_gardener"
+    assert len(account.get("/v1/users").data["items"]) == 3  # the generated owner is gone
+    assert list_members_of_groups(account) == {
+        "finance_prod": [
+            ("grace@acme.example", "Account Administrator"),
+            ("alan@acme.example", ""),
+            ("ada@acme.example", "Destination Reviewer"),
+        ],
+        "bare": [("grace@acme.example", "Account Administrator"), ("alan@acme.example", "")],
+    }
+
+
+def test_an_owner_needs_little_more_than_an_id() -> None:
+    account = load({"version": 1, "owner": {"id": "solo", "email": "solo@acme.example"}})
+    (owner,) = account.get("/v1/users").data["items"]
+    assert (owner["role"], owner["verified"], owner["invited"]) == ("Account Administrator", True, False)
+    assert owner["logged_in_at"] == owner["created_at"]
+
+
+def test_an_invited_user_has_not_logged_in() -> None:
+    users = {user["id"]: user for user in load(EVERYTHING).get("/v1/users").data["items"]}
+    assert users["late_guest"]["logged_in_at"] is None
+    assert users["quiet_reader"]["logged_in_at"] == MOMENT
+
+
+def test_an_account_made_over_the_api_survives_a_dump() -> None:
+    account = EmulatedAccount(private_link_seconds=0)
+    group = account.must_create("snowflake", SNOWFLAKE, setup_status="connected")
+    for path, body in (
+        ("/v1/connections", {**CONNECTION, "group_id": group, "paused": True}),
+        ("/v1/users", INVITED),
+        (f"/v1/groups/{group}/users", {"email": INVITED["email"], "role": "Destination Reviewer"}),
+        ("/v1/private-links", LINK),
+        ("/v1/hybrid-deployment-agents", {**AGENT, "group_id": group}),
+        ("/v1/proxy", PROXY),
+    ):
+        assert account.post(path, body).status in {200, 201}, path
+    dump = account.emulator.dump(show_secrets=True)
+    copy = load(dump)
+    assert copy.emulator.dump(show_secrets=True) == dump
+    for path in (
+        "/v1/account/info",
+        "/v1/groups",
+        f"/v1/destinations/{group}",
+        "/v1/connections",
+        "/v1/users",
+        f"/v1/groups/{group}/users",
+        "/v1/private-links",
+        "/v1/proxy",
+    ):
+        assert copy.get(path).json == account.get(path).json, path
 
 
 def test_links_and_agents_of_a_seed_answer_to_the_api() -> None:
@@ -80,10 +238,11 @@ def test_a_link_in_creation_is_ready_later() -> None:
     account = load({"version": 1, "private_links": [{**EVERYTHING["private_links"][0], "state": "CREATING"}]})
     assert account.get("/v1/private-links/quiet_bridge").data["state"] == "CREATING"
     account.emulator.dashboard.finish_private_link("quiet_bridge")
-    assert account.emulator.dump()["private_links"][0]["state"] == "OK"
+    assert account.get("/v1/private-links/quiet_bridge").data["state"] == "OK"
+    assert "state" not in account.emulator.dump()["private_links"][0]  # the default
 
 
-@pytest.mark.parametrize("kind", ["groups", "private_links", "hybrid_agents", "proxy_agents"])
+@pytest.mark.parametrize("kind", ["users", "groups", "private_links", "hybrid_agents", "proxy_agents"])
 def test_an_id_cannot_be_given_twice(kind: str) -> None:
     with pytest.raises(ValidationError, match=f"two {kind.replace('_', ' ')} have the id"):
         Seed.model_validate({**EVERYTHING, kind: EVERYTHING[kind] * 2})
