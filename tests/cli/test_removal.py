@@ -102,6 +102,24 @@ def test_connections_of_users_block_a_removal(applied_project: AppliedProject) -
     assert applied_project.server.writes[before:] == []
 
 
+def test_a_connection_of_another_client_blocks_and_the_platform_connection_does_not(
+    applied_project: AppliedProject,
+) -> None:
+    id, server = applied_project.find_id("orders"), applied_project.server
+    removed = f"  - {{group: orders, id: {id}, with_platform_connection: true}}\n"
+    applied_project.declare("sales", removed=removed)
+    body = {"group_id": id, "run_setup_tests": False}
+    platform = server.post(
+        "/connections", {**body, "service": "fivetran_log", "config": {"schema": "fivetran_metadata"}}
+    )
+    assert f"fivetran_log {platform['id']} (deleted first)" in applied_project.plan().stdout
+    shop = {**body, "service": "postgres", "config": {"schema_prefix": "shop"}}
+    server.post("/connections", shop)
+    plan = applied_project.plan()
+    assert (plan.exit, get_error_code(plan)) == (3, "has-connections")
+    assert "postgres" in plan.stderr
+
+
 def test_the_platform_connection_is_deleted_only_if_the_removal_permits_it(
     applied_project: AppliedProject,
 ) -> None:

@@ -72,11 +72,21 @@ class EmulatedFivetran:
 
     def get(self, path: str) -> Any:
         """Return the data that a GET of this path answers."""
+        return self._send("GET", path)
+
+    def post(self, path: str, body: Any) -> Any:
+        """Send a POST, as another client of the account. Returns the data of the answer."""
+        return self._send("POST", path, json.dumps(body).encode())
+
+    def _send(self, method: str, path: str, body: bytes | None = None) -> Any:
         request = urllib.request.Request(
             self.url + path,
+            data=body,
+            method=method,
             headers={
                 "Authorization": "Basic " + b64encode(f"{KEY}:{SECRET}".encode()).decode(),
                 "Accept": "application/json;version=2",
+                "Content-Type": "application/json",
             },
         )
         with urllib.request.urlopen(request, timeout=30) as response:

@@ -83,6 +83,7 @@ def update(account: Account, request: ApiRequest) -> Reply:
     connection |= {**settings, "config": config}
     connection["status"]["sync_state"] = "paused" if connection["paused"] else "scheduled"
     _save(account, connection)
+    account.record_effect("updated", Kind.CONNECTION, request.id)
     results = _run_tests(account, connection) if runs_tests else {}
     return Reply(200, "Connection has been updated", {**_render_details(connection), **results})
 
@@ -159,7 +160,6 @@ def _run_tests(account: Account, connection: dict[str, Any]) -> dict[str, Any]:
 
 def _save(account: Account, connection: dict[str, Any]) -> None:
     account.store.replace(Kind.CONNECTION, connection["id"], connection, label=connection["schema"])
-    account.record_effect("updated", Kind.CONNECTION, connection["id"])
 
 
 def _render_details(connection: Mapping[str, Any]) -> dict[str, Any]:
