@@ -14,6 +14,7 @@ from reconciler.emulator.account import ADMINISTRATOR, Account, Identity, build_
 from reconciler.emulator.connection import SetupState
 from reconciler.emulator.destination import Destination, DestinationSettings
 from reconciler.emulator.masking import mask_secrets
+from reconciler.emulator.memberships import USERS_IN_GROUPS
 from reconciler.emulator.resources import (
     connections,
     groups,
@@ -242,7 +243,7 @@ def _load_group(account: Account, group: SeedGroup) -> None:
         connections.add(account, identifier, identifier=connection.id, created_at=created_at, **fields)
     for member in group.users:
         user = users.find_user(account, member.email) or _add_user(account, SeedUser(email=member.email))
-        groups.add_member(account, identifier, user["id"], member.role)
+        USERS_IN_GROUPS.put(account, user["id"], identifier, member.role)
 
 
 def _load_companions(account: Account, seed: Seed) -> None:

@@ -95,3 +95,40 @@ def test_a_webhook_never_shows_its_secret(account: EmulatedAccount) -> None:
     assert account.post(f"{path}/test", {"event": "sync_end"}).data["succeed"] is False
     account.delete(f"/v1/groups/{group}")
     assert account.get("/v1/webhooks").data["items"] == []
+
+
+def test_a_membership_of_a_user_in_a_group_is_the_same_from_both_sides(account: EmulatedAccount) -> None:
+    user, group = account.post(USERS, INVITED).data["id"], account.create_group()
+    memberships = f"{USERS}/{user}/groups"
+    created = account.post(memberships, {"id": group, "role": "Destination Reviewer"}).data
+    assert (created["id"], created["role"]) == (group, "Destination Reviewer")
+    members = account.get(f"/v1/groups/{group}/users").data["items"]
+    assert [member["role"] for member in members if member["id"] == user] == ["Destination Reviewer"]
+    assert account.patch(f"{memberships}/{group}", {"role": "Destination Analyst"}).data["role"] == (
+        "Destination Analyst"
+    )
+    account.delete(f"/v1/groups/{group}/users/{user}")
+    assert account.get(memberships).data["items"] == []
+
+
+@pytest.mark.parametrize("deleted", ["team", "user", "group", "connection"])
+def test_memberships_end_with_either_object(account: EmulatedAccount, deleted: str) -> None:
+    group = account.create_group()
+    ids = {
+        "user": account.post(USERS, INVITED).data["id"],
+        "team": account.post("/v1/teams", TEAM).data["id"],
+        "group": account.create_group(),
+        "connection": account.dashboard.add_connection(group, "postgres", "shop"),
+    }
+    pairs = [("team", "user"), ("team", "group"), ("team", "connection")]
+    pairs += [("user", "group"), ("user", "connection")]
+    for above, below in pairs:
+        body = {"user_id" if below == "user" else "id": ids[below], "role": "r"}
+        assert account.post(f"/v1/{above}s/{ids[above]}/{below}s", body).status == 201
+    assert account.delete(f"/v1/{deleted}s/{ids[deleted]}").status == 200
+    for above, below in pairs:
+        listed = account.get(f"/v1/{above}s/{ids[above]}/{below}s")
+        if above == deleted:
+            assert listed.status == 404
+        else:
+            assert len(listed.data["items"]) == (below != deleted), (above, below)

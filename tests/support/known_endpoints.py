@@ -96,6 +96,21 @@ def _build_list_endpoint(path: str, message: str, keys: frozenset[str], **option
     return Endpoint("GET", path, message, keys, paged=True, **options)
 
 
+def _build_membership_endpoints(
+    path: str, known: str, other: str, key: str, messages: tuple[str, str, str, str, str]
+) -> tuple[Endpoint, ...]:
+    """Build the endpoints of memberships below `path`: of the object `known`, and a new one of the object `other`."""
+    keys = frozenset({key, "role", "created_at"})
+    listed, created, shown, updated, removed = messages
+    return (
+        _build_list_endpoint(path, listed, keys),
+        Endpoint("POST", path, created, keys, {key: other, "role": "r"}, 201),
+        Endpoint("GET", f"{path}/{known}", shown, keys),
+        Endpoint("PATCH", f"{path}/{known}", updated, keys, {"role": "other"}),
+        Endpoint("DELETE", f"{path}/{known}", removed, None, doubt="whether the answer has data"),
+    )
+
+
 ENDPOINTS = (
     Endpoint(
         "GET",
@@ -181,6 +196,42 @@ ENDPOINTS = (
         "/v1/roles",
         "Roles list retrieved successfully",
         frozenset({"name", "description", "scope", "is_custom", "is_deprecated"}),
+    ),
+    # Memberships of users and teams
+    *(
+        endpoint
+        for holder, target, listed, shown in (
+            ("team", "group", "Team group memberships", "Team group membership"),
+            ("team", "connection", "Team connection memberships", "Team connection membership"),
+            ("user", "group", "User memberships in groups", "User membership in group"),
+            ("user", "connection", "User memberships in connections", "User membership in connection"),
+        )
+        for endpoint in _build_membership_endpoints(
+            f"/v1/{holder}s/{{{'member' if holder == 'user' else holder}}}/{target}s",
+            f"{{{target}}}",
+            f"{{free_{target}}}",
+            "id",
+            (
+                f"{listed} retrieved successfully",
+                f"{target.title()} membership has been created",
+                f"{shown} retrieved successfully",
+                f"{target.title()} membership has been updated",
+                f"{target.title()} membership has been deleted",
+            ),
+        )
+    ),
+    *_build_membership_endpoints(
+        "/v1/teams/{team}/users",
+        "{member}",
+        "{guest}",
+        "user_id",
+        (
+            "Team users retrieved successfully",
+            "User has been added to the team",
+            "Team user details retrieved successfully",
+            "User role has been updated",
+            "User has been removed from the team",
+        ),
     ),
     # Connections
     _build_list_endpoint("/v1/connections", "Connections list retrieved successfully", CONNECTION_KEYS),
@@ -535,7 +586,7 @@ def prepare_account(account: EmulatedAccount) -> dict[str, str]:
     busy_group = account.create_group("busy")
     connection = account.dashboard.add_connection(busy_group, "salesforce", "crm")
     free_connection = account.dashboard.add_connection(busy_destination, "postgres", "shop")
-    account.dashboard.add_user("ada@acme.example")
+    guest = account.dashboard.add_user("ada@acme.example")
     member = account.dashboard.add_user("grace@acme.example")
     names = {
         "group": group,
@@ -544,6 +595,7 @@ def prepare_account(account: EmulatedAccount) -> dict[str, str]:
         "free_group": account.create_group("free"),
         "free_destination": free_destination,
         "email": "ada@acme.example",
+        "guest": guest,
         "connection": connection,
         "free_connection": free_connection,
         "team": account.dashboard.add_team("finance"),
@@ -556,6 +608,10 @@ def prepare_account(account: EmulatedAccount) -> dict[str, str]:
         (f"/v1/groups/{group}/users", {"email": "grace@acme.example", "role": "Destination Reviewer"}),
         (f"/v1/destinations/{group}/certificates", CERTIFICATE),
         (f"/v1/destinations/{group}/fingerprints", FINGERPRINT),
+        (f"/v1/users/{member}/connections", {"id": connection, "role": "Connector Reviewer"}),
+        (f"/v1/teams/{names['team']}/users", {"user_id": member, "role": "Team Member"}),
+        (f"/v1/teams/{names['team']}/groups", {"id": group, "role": "Destination Reviewer"}),
+        (f"/v1/teams/{names['team']}/connections", {"id": connection, "role": "Connector Reviewer"}),
         (f"/v1/connections/{connection}/certificates", CERTIFICATE),
         (f"/v1/connections/{connection}/fingerprints", FINGERPRINT),
         ("/v1/hybrid-deployment-agents", AGENT),

@@ -463,6 +463,56 @@ ERRORS = (
             ("GET", "PATCH", "DELETE") if not suffix else ("POST",) if "test" in suffix else ("DELETE",)
         )
     ),
+    *(
+        _build_not_found(
+            f"{method} of {path}",
+            method,
+            f"/v1/{path}",
+            code,
+            None,
+            body={"id": "no_such", "role": "r"},
+            doubt=doubt,
+        )
+        for method, path, code, doubt in (
+            ("GET", "teams/no_such/users", "NotFound_Team", ""),
+            ("GET", "teams/no_such/groups", "NotFound_Team", ""),
+            ("GET", "users/no_such/groups", "NotFound", ""),
+            ("POST", "teams/{team}/groups", "NotFound_Group", _DOUBTFUL_CODE),
+            ("POST", "users/{member}/connections", "NotFound_Connection", _DOUBTFUL_CODE),
+            *(
+                (method, f"teams/{{team}}/{others}/no_such", "NotFound", _DOUBTFUL_CODE)
+                for others in ("users", "groups", "connections")
+                for method in ("GET", "PATCH", "DELETE")
+            ),
+        )
+    ),
+    *(
+        KnownError(
+            f"a membership of {path} without {name}",
+            "POST",
+            f"/v1/{path}",
+            400,
+            INVALID,
+            f"Field '{name}' is required",
+            _omit(name, body),
+            doubt="the message, by that of other fields",
+        )
+        for path, body in (
+            ("users/{member}/groups", {"id": "{free_group}", "role": "r"}),
+            ("teams/{team}/users", {"user_id": "{guest}", "role": "r"}),
+        )
+        for name in body
+    ),
+    KnownError(
+        "a second role in a group",
+        "POST",
+        "/v1/users/{member}/groups",
+        409,
+        "Conflict",
+        None,
+        {"id": "{group}", "role": "r"},
+        doubt="the code",
+    ),
     _build_not_found(
         "a webhook of a missing group",
         "POST",

@@ -130,6 +130,15 @@ class WebhookTest(Shape):
     message: str | None = None
 
 
+class Membership(Shape):
+    """Role in the object `id`, or of the user `user_id`."""
+
+    id: Text | None = None
+    user_id: Text | None = None
+    role: Text
+    created_at: Timestamp
+
+
 class Role(Shape):
     name: Text
     description: Text
@@ -348,6 +357,7 @@ class EndpointShape:
         self._adapter.validate_python(data)
 
 
+_OK = frozenset({200})
 _CREATED = frozenset({201})
 _APPROVED = frozenset({200, 201})
 
@@ -385,6 +395,21 @@ ENDPOINT_SHAPES = (
     EndpointShape("DELETE", "/v1/webhooks/{id}", None),
     EndpointShape("POST", "/v1/webhooks/{id}/test", WebhookTest),
     EndpointShape("GET", "/v1/roles", Page[Role]),
+    *(
+        EndpointShape(method, path, data, statuses)
+        for holder, targets in (
+            ("users", ("groups", "connections")),
+            ("teams", ("users", "groups", "connections")),
+        )
+        for target in targets
+        for method, path, data, statuses in (
+            ("GET", f"/v1/{holder}/{{id}}/{target}", Page[Membership], _OK),
+            ("POST", f"/v1/{holder}/{{id}}/{target}", Membership, _CREATED),
+            ("GET", f"/v1/{holder}/{{id}}/{target}/{{other}}", Membership, _OK),
+            ("PATCH", f"/v1/{holder}/{{id}}/{target}/{{other}}", Membership, _OK),
+            ("DELETE", f"/v1/{holder}/{{id}}/{target}/{{other}}", None, _OK),
+        )
+    ),
     EndpointShape("GET", "/v1/connections", Page[Connection]),
     EndpointShape("POST", "/v1/connections", ConnectionDetails, _CREATED),
     EndpointShape("GET", "/v1/connections/{id}", ConnectionDetails),

@@ -22,6 +22,7 @@ from reconciler.emulator.envelope import (
     not_found,
 )
 from reconciler.emulator.masking import mask_secrets
+from reconciler.emulator.memberships import remove_memberships
 from reconciler.emulator.paging import list_page
 from reconciler.emulator.request_parsing import parse_flag, require_text
 from reconciler.emulator.resources import groups
@@ -99,6 +100,7 @@ def delete(account: Account, request: ApiRequest) -> Reply:
     """Delete a connection. Its loaded data stay in the destination."""
     require(account, request.id)
     account.delete(Kind.CONNECTION, request.id)
+    remove_memberships(account, Kind.CONNECTION, request.id)
     approvals.remove_all(account, approvals.build_connection_key(request.id))
     return Reply(200, f"Connection with id '{request.id}' has been deleted")
 

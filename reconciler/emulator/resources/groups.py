@@ -18,6 +18,7 @@ from reconciler.emulator.envelope import (
     not_found,
 )
 from reconciler.emulator.key_material import generate_group_public_key
+from reconciler.emulator.memberships import USERS_IN_GROUPS, remove_memberships
 from reconciler.emulator.paging import list_page
 from reconciler.emulator.routes import Route
 from reconciler.emulator.store import Kind
@@ -63,8 +64,9 @@ def delete(account: Account, request: ApiRequest) -> Reply:
             raise conflict("Group has a destination")
         account.delete(Kind.DESTINATION, request.id)
         approvals.remove_all(account, request.id)
-    for kind in (Kind.MEMBERSHIP, Kind.HYBRID_AGENT, Kind.WEBHOOK, Kind.VISIBILITY):
+    for kind in (Kind.HYBRID_AGENT, Kind.WEBHOOK, Kind.VISIBILITY):
         account.store.remove_documents(kind, parent=request.id)
+    remove_memberships(account, Kind.GROUP, request.id)
     account.delete(Kind.GROUP, request.id)
     return Reply(200, f"Group with id '{request.id}' has been deleted")
 
@@ -90,23 +92,8 @@ def add(account: Account, name: str, identifier: str | None = None) -> dict[str,
     group = {"id": identifier or account.new_id(Kind.GROUP), "name": name, "created_at": account.now()}
     account.store.add(Kind.GROUP, group["id"], group, label=name)
     account.record_effect("created", Kind.GROUP, group["id"])
-    add_member(account, group["id"], account.identity.user_id, ADMINISTRATOR)
+    USERS_IN_GROUPS.put(account, account.identity.user_id, group["id"], ADMINISTRATOR)
     return group
-
-
-def add_member(account: Account, group_id: str, user_id: str, role: str) -> None:
-    """Add a user to a group, or change the role of a member."""
-    identifier = build_membership_id(group_id, user_id)
-    membership = {"user": user_id, "role": role}
-    if account.store.find(Kind.MEMBERSHIP, identifier) is None:
-        account.store.add(Kind.MEMBERSHIP, identifier, membership, parent=group_id, label=user_id)
-    else:
-        account.store.replace(Kind.MEMBERSHIP, identifier, membership, label=user_id)
-
-
-def build_membership_id(group_id: str, user_id: str) -> str:
-    """Build the key of a membership. A user has one membership per group."""
-    return f"{group_id}/{user_id}"
 
 
 def require(account: Account, identifier: str) -> dict[str, Any]:

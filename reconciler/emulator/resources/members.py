@@ -7,6 +7,7 @@ from typing import Any
 from reconciler.emulator.account import Account
 from reconciler.emulator.api_request import ApiRequest
 from reconciler.emulator.envelope import Reply
+from reconciler.emulator.memberships import USERS_IN_GROUPS
 from reconciler.emulator.paging import slice_page
 from reconciler.emulator.request_parsing import require_text
 from reconciler.emulator.resources import groups, users
@@ -31,7 +32,7 @@ def add(account: Account, request: ApiRequest) -> Reply:
     user = users.find_user(account, email)
     if user is None:
         raise users.build_missing_error(account, email)
-    groups.add_member(account, request.id, user["id"], role)
+    USERS_IN_GROUPS.put(account, user["id"], request.id, role)
     return Reply(200, "User has been added to the group")
 
 
@@ -39,9 +40,8 @@ def remove(account: Account, request: ApiRequest) -> Reply:
     """Remove the membership of a user. A user with an account-wide role stays listed in the group."""
     groups.require(account, request.id)
     user_id = request.arguments["user"]
-    membership = groups.build_membership_id(request.id, user_id)
-    if account.store.find(Kind.MEMBERSHIP, membership) is not None:
-        account.delete(Kind.MEMBERSHIP, membership)
+    if USERS_IN_GROUPS.find(account, user_id, request.id) is not None:
+        USERS_IN_GROUPS.remove(account, user_id, request.id)
     elif not users.require(account, user_id)["role"]:
         raise users.build_missing_error(account, user_id)
     return Reply(200, f"User with id '{user_id}' has been removed from the group")

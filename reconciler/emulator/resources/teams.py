@@ -7,6 +7,7 @@ from typing import Any
 from reconciler.emulator.account import Account
 from reconciler.emulator.api_request import ApiRequest
 from reconciler.emulator.envelope import ErrorReply, Reply, not_found
+from reconciler.emulator.memberships import remove_memberships
 from reconciler.emulator.request_parsing import parse_text, require_text
 from reconciler.emulator.resources.collection import Collection
 from reconciler.emulator.routes import Route
@@ -47,8 +48,9 @@ def remove_role(account: Account, request: ApiRequest) -> Reply:
 
 
 def delete(account: Account, request: ApiRequest) -> Reply:
-    """Delete a team."""
+    """Delete a team, with all memberships."""
     require(account, request.id)
+    remove_memberships(account, Kind.TEAM, request.id)
     account.delete(Kind.TEAM, request.id)
     return Reply(200, "Team has been deleted")
 

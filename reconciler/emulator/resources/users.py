@@ -7,6 +7,7 @@ from typing import Any
 from reconciler.emulator.account import Account, build_user
 from reconciler.emulator.api_request import ApiRequest
 from reconciler.emulator.envelope import ErrorReply, Reply, error_reply, invalid_input, not_found
+from reconciler.emulator.memberships import remove_memberships
 from reconciler.emulator.paging import slice_page
 from reconciler.emulator.request_parsing import parse_text, require_text
 from reconciler.emulator.resources.collection import Collection
@@ -67,7 +68,7 @@ def remove_role(account: Account, request: ApiRequest) -> Reply:
 def delete(account: Account, request: ApiRequest) -> Reply:
     """Delete a user, with all memberships."""
     require(account, request.id)
-    account.store.remove_documents(Kind.MEMBERSHIP, label=request.id)
+    remove_memberships(account, Kind.USER, request.id)
     account.delete(Kind.USER, request.id)
     return Reply(200, f"User with id '{request.id}' has been deleted")
 
