@@ -45,8 +45,7 @@ from reconciler.emulator.latency import Latency, LatencyRules
 from reconciler.emulator.quota import UNLIMITED, Quota, QuotaProfile
 from reconciler.emulator.response_faults import corrupt, replace_response
 from reconciler.emulator.routes import Router
-from reconciler.emulator.seed import Seed, dump, load_seed
-from reconciler.emulator.store import Kind as StoredKind
+from reconciler.emulator.seed import Seed, dump, has_content, load_seed
 from reconciler.emulator.store import Store
 from reconciler.emulator.switches import AS_DOCUMENTED, Behaviour
 from reconciler.emulator.visibility import refuse_hidden
@@ -197,10 +196,10 @@ class Emulator:
         return self._history.list_since(since)
 
     @property
-    def has_groups(self) -> bool:
-        """Return whether the account has any group."""
+    def has_content(self) -> bool:
+        """Return whether the account has anything that a seed can describe, beside its owner."""
         self._execute_due()
-        return self._store.has(StoredKind.GROUP)
+        return has_content(self._account)
 
     def load_seed(self, seed: Seed) -> None:
         """Load a seed into the account. The history gets no entry."""

@@ -29,6 +29,7 @@ from reconciler.emulator.setup_tests import SetupTest
 from reconciler.emulator.store import Kind
 
 _ALWAYS_WRITTEN = frozenset({"service", "region", "time_zone_offset"})
+_CONTENT_KINDS = (Kind.GROUP, Kind.PRIVATE_LINK, Kind.HYBRID_AGENT, Kind.PROXY_AGENT)
 _Text = Annotated[str, Field(min_length=1)]
 
 
@@ -144,6 +145,24 @@ class SeedScript(_SeedModel):
     finally_always: list[SetupTest] | None = None
 
 
+def _refuse_duplicates(nouns: str, key: str, values: Iterable[str | None]) -> None:
+    """Refuse a value that two objects have. Raises PydanticCustomError."""
+    counts = Counter(value for value in values if value is not None)
+    duplicates = [value for value, number in counts.items() if number > 1]
+    if duplicates:
+        raise PydanticCustomError(
+            "invalid-seed",
+            "two {nouns} have the {key} `{value}`",
+            {
+                "nouns": nouns,
+                "key": key,
+                "value": duplicates[0],
+                "help": f"give each of the {nouns} an {key} of its own"
+                + (", or none" if key == "id" else ""),
+            },
+        )
+
+
 class Seed(_SeedModel):
     """An account as a document."""
 
@@ -157,19 +176,26 @@ class Seed(_SeedModel):
     hybrid_agents: list[SeedHybridAgent] = []
     proxy_agents: list[SeedProxyAgent] = []
 
-    @field_validator("users", "groups", "private_links", "hybrid_agents", "proxy_agents")
+    @field_validator("groups", "private_links", "hybrid_agents", "proxy_agents")
     @classmethod
     def _check_unique_ids(cls, items: list[_Item], info: ValidationInfo) -> list[_Item]:
-        ids = Counter(item.id for item in items if item.id is not None)
-        duplicates = [identifier for identifier, number in ids.items() if number > 1]
-        if duplicates:
-            noun = str(info.field_name).removesuffix("s").replace("_", " ")
-            raise PydanticCustomError(
-                "invalid-seed",
-                "two {noun}s have the id `{id}`",
-                {"noun": noun, "id": duplicates[0], "help": f"give each {noun} an id of its own, or none"},
-            )
+        _refuse_duplicates(str(info.field_name).replace("_", " "), "id", (item.id for item in items))
         return items
+
+    @field_validator("users")
+    @classmethod
+    def _check_unique_users(cls, others: list[SeedUser], info: ValidationInfo) -> list[SeedUser]:
+        everyone = [*others, *filter(None, [info.data.get("owner")])]
+        _refuse_duplicates("users", "id", (user.id for user in everyone))
+        _refuse_duplicates("users", "email", (user.email.lower() for user in everyone))
+        return others
+
+    @field_validator("groups")
+    @classmethod
+    def _check_unique_connections(cls, groups: list[SeedGroup]) -> list[SeedGroup]:
+        ids = (connection.id for group in groups for connection in group.connections)
+        _refuse_duplicates("connections", "id", ids)
+        return groups
 
     @field_validator("hybrid_agents")
     @classmethod
@@ -185,6 +211,12 @@ class Seed(_SeedModel):
                 {"id": missing[0], "help": "give the group of the agent this id below `groups:`"},
             )
         return agents
+
+
+def has_content(account: Account) -> bool:
+    """Check whether the account has anything that a seed can describe, beside its owner."""
+    has_objects = any(map(account.store.has, _CONTENT_KINDS))
+    return has_objects or len(account.store.list_documents(Kind.USER, limit=2)) > 1
 
 
 def load_seed(account: Account, seed: Seed) -> None:
@@ -303,12 +335,10 @@ def _dump_group(account: Account, group: dict[str, Any]) -> dict[str, Any]:
     if connections_of_group:
         content["connections"] = _select(SeedConnection, map(_flatten_status, connections_of_group))
     members = [
-        {
-            "email": users.require(account, membership["user"])["email"],
-            "role": membership["role"],
-        }
+        {"email": user["email"], "role": membership["role"]}
         for membership in account.store.list_documents(Kind.MEMBERSHIP, parent=group["id"])
         if membership["user"] != account.identity.user_id
+        and (user := account.store.find(Kind.USER, membership["user"])) is not None
     ]
     return {**content, "users": members} if members else content
 

@@ -51,7 +51,7 @@ class EmulationOptions:
 class RunningEmulation:
     """A running account.
 
-    `is_seeded` is False if the seed was skipped, because the account already had groups.
+    `is_seeded` is False if the seed was skipped, because the account already had content.
     """
 
     app: Emulator
@@ -85,7 +85,7 @@ def open_emulation(emulation: EmulationOptions, clock: Clock) -> RunningEmulatio
     except UnusableDatabaseError as error:
         raise ReconcilerError([_explain_unusable(error)]) from error
     # An account from an earlier run keeps its content: a seed is for new accounts only.
-    is_seeded = seed is not None and not app.has_groups
+    is_seeded = seed is not None and not app.has_content
     if is_seeded and seed is not None:
         app.load_seed(seed)
     return RunningEmulation(app, is_seeded)

@@ -22,6 +22,7 @@ from reconciler.emulator.seed import (
 )
 
 MOMENT = "2026-01-02T03:04:05.678901Z"
+CONNECTION_OF_SEED = {"id": "iodize_impressive", "service": "postgres", "schema": "shop"}
 EVERYTHING: dict[str, Any] = {
     "version": 1,
     "account": {"id": "intently_yarn", "name": "Acme"},
@@ -248,6 +249,31 @@ def test_an_id_cannot_be_given_twice(kind: str) -> None:
         Seed.model_validate({**EVERYTHING, kind: EVERYTHING[kind] * 2})
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"owner": {**EVERYTHING["owner"], "id": "quiet_reader"}}, "two users have the id `quiet_reader`"),
+        (
+            {"owner": {**EVERYTHING["owner"], "email": "ALAN@acme.example"}},
+            "two users have the email `alan@acme.example`",
+        ),
+        (
+            {"groups": [{"name": name, "connections": [CONNECTION_OF_SEED]} for name in ("a", "b")]},
+            "two connections have the id `iodize_impressive`",
+        ),
+    ],
+)
+def test_users_and_connections_are_unique_in_the_account(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        Seed.model_validate({**EVERYTHING, "hybrid_agents": [], **changes})
+
+
 def test_an_agent_needs_its_group() -> None:
     with pytest.raises(ValidationError, match="no group has the id `decent_dropsy` of a hybrid agent"):
         Seed.model_validate({**EVERYTHING, "groups": []})
+
+
+@pytest.mark.parametrize("kind", ["users", "groups", "private_links", "proxy_agents"])
+def test_an_account_with_any_object_has_content(kind: str) -> None:
+    assert not load({"version": 1, "owner": EVERYTHING["owner"]}).emulator.has_content
+    assert load({"version": 1, kind: EVERYTHING[kind]}).emulator.has_content
