@@ -102,6 +102,24 @@ def test_an_account_file_can_be_listed_and_overrides_a_seed(project: Project) ->
             "known here are `title`, `status`, `message`, `details`",
         ),
         (SEED + "setup_tests: [{runs: [[Login]]}]\n", "wrong-shape", "12:24", "write `runs: {}`"),
+        (
+            SEED + "hybrid_agents: [{display_name: basement, group_id: no_such}]\n",
+            "invalid-seed",
+            "12:16",
+            "give the group of the agent this id",
+        ),
+        (
+            SEED + "private_links: [{name: bridge, region: AWS_US_EAST_1, service: REDSHIFT}]\n",
+            "wrong-shape",
+            "12:64",
+            "`REDSHIFT_AWS`",
+        ),
+        (
+            SEED + "owner: {id: a, email: ada@acme.example}\nusers: [{email: Ada@acme.example}]\n",
+            "invalid-seed",
+            "13:8",
+            "an email of its own",
+        ),
     ],
 )
 def test_an_error_in_a_seed_is_shown_with_its_location(
