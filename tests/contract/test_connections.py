@@ -136,6 +136,16 @@ def test_a_connection_counts_as_a_user_of_its_proxy(account: EmulatedAccount) ->
     assert account.delete(f"/v1/proxy/{proxy}").status == 200
 
 
+def test_another_networking_method_ends_the_use_of_a_proxy(account: EmulatedAccount) -> None:
+    method = {"networking_method": "ProxyAgent", "proxy_agent_id": "gate"}
+    path = f"{CONNECTIONS}/{create(account, account.create_group(), **method)['id']}"
+    assert account.patch(path, {"networking_method": "ProxyAgent"}).data["proxy_agent_id"] == "gate"
+    assert account.patch(path, {"paused": True}).data["proxy_agent_id"] == "gate"
+    patched = account.patch(path, {"networking_method": "SshTunnel"}).data
+    assert patched["networking_method"] == "SshTunnel"
+    assert "proxy_agent_id" not in patched
+
+
 def test_approvals_belong_to_one_connection(account: EmulatedAccount) -> None:
     """The connection has the id of a destination, and its own approvals all the same."""
     group = account.must_create("snowflake", SNOWFLAKE)

@@ -81,7 +81,9 @@ def update(account: Account, request: ApiRequest) -> Reply:
     settings = parse_settings(request.body)
     runs_tests = parse_flag(request.body, "run_setup_tests", True)
     config = {**connection.get("config", {}), **settings.get("config", {})}
-    connection |= {**settings, "config": config}
+    # Another networking method ends the use of a proxy: clients of Fivetran send no empty id then.
+    leaves_proxy = settings.get("networking_method") not in {None, "ProxyAgent"}
+    connection |= {**({"proxy_agent_id": None} if leaves_proxy else {}), **settings, "config": config}
     connection["status"]["sync_state"] = "paused" if connection["paused"] else "scheduled"
     _save(account, connection)
     account.record_effect("updated", Kind.CONNECTION, request.id)
