@@ -81,10 +81,7 @@ class Behaviour(BaseModel):
     """`setup_tests` in the response of a create or patch that runs no setup tests."""
     test_answer: Annotated[
         Literal["partial", "full"],
-        Evidence(
-            Grade.LIVE,
-            "users of the Terraform provider, issues 403 and 482, by its changelog also version 1.9.27",
-        ),
+        Evidence(Grade.LIVE, "users of the Terraform provider, issues 403 and 482"),
     ] = "partial"
     """Response of `POST …/test`. The partial response omits ids and shows `connection_type` as `Directly`."""
     created_code: Annotated[
@@ -138,10 +135,7 @@ class Behaviour(BaseModel):
     """Deletion of a group that still has its destination."""
     outdated_services: Annotated[
         Literal["creatable", "refused"],
-        Evidence(
-            Grade.TERRAFORM,
-            "the provider has the fields of these services, the definition of July 2026 lacks them",
-        ),
+        Evidence(Grade.DOCS, "the documented request to create a destination names `adls`"),
     ] = "creatable"
     """Whether legacy and retired services take new destinations."""
     unknown_region: Annotated[
