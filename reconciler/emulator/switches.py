@@ -310,15 +310,18 @@ def list_switches() -> tuple[Switch, ...]:
             get_args(field.annotation),
             str(field.default),
             " ".join((field.description or "").split()),
-            _get_evidence(field),
+            get_evidence(name, field),
         )
         for name, field in Behaviour.model_fields.items()
     )
 
 
-def _get_evidence(field: FieldInfo) -> Evidence:
-    [evidence] = (item for item in field.metadata if isinstance(item, Evidence))
-    return evidence
+def get_evidence(name: str, field: FieldInfo) -> Evidence:
+    """Get the evidence of a switch. Raises TypeError if its annotation has none."""
+    for item in field.metadata:
+        if isinstance(item, Evidence):
+            return item
+    raise TypeError(f"the annotation of switch `{name}` needs an `Evidence`")
 
 
 def change_switches(behaviour: Behaviour, changes: Mapping[str, Any]) -> Behaviour:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from pydantic.fields import FieldInfo
 
 from reconciler.catalogue.model import Grade
 from reconciler.emulator.switches import (
@@ -10,6 +11,7 @@ from reconciler.emulator.switches import (
     Behaviour,
     BehaviourError,
     change_switches,
+    get_evidence,
     list_switches,
 )
 
@@ -27,6 +29,11 @@ def test_every_switch_names_the_evidence_for_its_default() -> None:
         assert switch.evidence.source, switch.name
         is_unknown = switch.evidence.grade is Grade.UNKNOWN
         assert is_unknown == (switch.evidence.source == "undocumented"), switch.name
+
+
+def test_a_switch_without_evidence_is_a_bug() -> None:
+    with pytest.raises(TypeError, match="switch `colour` needs an `Evidence`"):
+        get_evidence("colour", FieldInfo(annotation=str))
 
 
 def test_a_switch_can_be_set_and_the_others_stay() -> None:
