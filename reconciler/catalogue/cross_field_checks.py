@@ -31,6 +31,7 @@ def check_cross_fields(destination: DeclaredDestination) -> Iterator[Problem]:
     for path, field in destination.iter_fields():
         refusals = list(_check_allowed(destination, path, field))
         yield from refusals or _check_meaning(destination, path, field)
+        yield from _check_forced(destination, path, field)
         yield from _check_deprecated(destination, path, field)
         yield from _check_mirror(destination, path, field)
     yield from _check_networking(destination)
@@ -77,6 +78,27 @@ def _check_meaning(destination: DeclaredDestination, path: FieldPath, field: Fie
         secret=field.sensitive,
         severity=Severity.ERROR if is_certain else Severity.WARNING,
     )
+
+
+def _check_forced(destination: DeclaredDestination, path: FieldPath, field: Field) -> Iterator[Problem]:
+    """Check for a value that Fivetran replaces by another value."""
+    value = normalize_value(field, destination.fields.get(path))
+    if field.forced_value is None or value is not (not field.forced_value):
+        return
+    met = [each for each in field.forced_when if destination.satisfies(each)]
+    if field.forced_when and not met:
+        return
+    reason = f" while {_render_condition(met[0])}" if met else f" for service `{_get_name(destination)}`"
+    yield Problem(
+        "conflicting-fields",
+        f"`{format_path(path)}` is always {render_value(field.forced_value)}{reason}",
+        path=path,
+        help=f"remove `{path[-1]}`" + (", or change the other setting" if met else ""),
+    )
+
+
+def _get_name(destination: DeclaredDestination) -> str:
+    return destination.service.name if destination.service else ""
 
 
 def _render_condition(condition: Condition) -> str:

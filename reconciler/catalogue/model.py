@@ -50,11 +50,12 @@ class Grade(StrEnum):
     TERRAFORM = "tf"
     THIRD_PARTY = "3p"
     INFERRED = "inferred"  # no source says it; it follows from what the sources say about similar services
+    UNKNOWN = "unknown"  # no source says anything about it
 
     @property
     def is_certain(self) -> bool:
         """Return whether a spec that contradicts the fact is wrong for certain."""
-        return self is not Grade.INFERRED
+        return self not in (Grade.INFERRED, Grade.UNKNOWN)
 
 
 def _to_tuple(value: Any) -> Any:
@@ -87,11 +88,13 @@ class Field:
     values, each with a wrong value that responses have been seen to show instead. `only_when`: the API refuses the
     field under other settings. `meant_for`: the settings that give the field a meaning; under other settings the spec
     contradicts itself, and `contradiction` grades the evidence. `mask`: the text that a response shows instead of a
-    sensitive value. `minimum` and `maximum` bound an INTEGER. `mirrors`: the equivalent top-level field, so that a
-    condition holds with either field; `mirrored_as` maps values to other words of the top-level field, and
-    `may_differ_because` is the reason to accept two different values. `fields`: the known members of an OBJECT.
-    `not_secret_because`: the reason to show a field whose name sounds secret. `is_aws_region`: the text is a region in
-    the spelling of AWS.
+    sensitive value. `answered_in_clear`: responses probably show the sensitive value, since the definition of the API
+    does not mark it. `forced_value`: the value that the API keeps, whatever was sent, while one of the conditions
+    `forced_when` holds; without conditions always. `minimum` and `maximum` bound an INTEGER. `mirrors`: the equivalent
+    top-level field, so that a condition holds with either field; `mirrored_as` maps values to other words of the
+    top-level field, and `may_differ_because` is the reason to accept two different values. `fields`: the known members
+    of an OBJECT. `not_secret_because`: the reason to show a field whose name sounds secret. `is_aws_region`: the text
+    is a region in the spelling of AWS.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT_TABLE
@@ -127,6 +130,9 @@ class Field:
     mirrored_as: Mapping[str, str] = field(default_factory=dict)
     may_differ_because: str = ""
     is_aws_region: bool = False
+    answered_in_clear: bool = False
+    forced_value: bool | None = None
+    forced_when: tuple[Condition, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

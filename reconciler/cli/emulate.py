@@ -189,7 +189,8 @@ def _list_switches() -> ExitCode:
 
     return print_text(
         render_switches(
-            (switch.name, switch.values, switch.default, switch.meaning) for switch in list_switches()
+            (switch.name, switch.values, switch.default, switch.meaning, str(switch.evidence))
+            for switch in list_switches()
         )
     )
 

@@ -46,6 +46,16 @@ def is_met(service: Service, condition: Mapping[str, tuple[Any, ...]], config: M
     return all(_get_setting(service, setting, config) in allowed for setting, allowed in condition.items())
 
 
+def list_forced_values(service: Service, config: Mapping[str, Any]) -> dict[str, Any]:
+    """List the values that the server keeps under these settings, whatever was sent."""
+    return {
+        name: field.forced_value
+        for name, field in service.fields.items()
+        if field.forced_value is not None
+        and (not field.forced_when or any(is_met(service, each, config) for each in field.forced_when))
+    }
+
+
 def _get_setting(service: Service, name: str, config: Mapping[str, Any]) -> Any:
     value = config.get(name)
     if value is None and name in service.fields:

@@ -42,12 +42,13 @@ class Destination(DestinationSettings):
     """Destination of the account. Its id is the id of its group.
 
     `connected_once` distinguishes `broken` from `incomplete`; `patched` is for switches about values that a patch
-    loses.
+    loses; `region_sent` distinguishes a chosen region from the default.
     """
 
     id: str
     connected_once: bool = False
     patched: bool = False
+    region_sent: bool = True
 
     @property
     def is_tunnelled(self) -> bool:

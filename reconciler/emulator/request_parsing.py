@@ -48,13 +48,13 @@ def require_text(body: Mapping[str, Any], name: str) -> str:
 
 
 def parse_settings(body: Mapping[str, Any], behaviour: Behaviour) -> dict[str, Any]:
-    """Parse the fields beside `config`, by their names in `Destination`. Unknown keys are ignored.
+    """Parse the settings beside `config`, by their names in `Destination`. Unknown keys are ignored.
 
     Raises a 400 for a value that the API does not accept.
     """
     parsed: dict[str, Any] = {}
     if (region := parse_text(body, "region")) is not None:
-        parsed["region"] = _parse_region(region, behaviour)
+        parsed |= {"region": _parse_region(region, behaviour), "region_sent": True}
     if (offset := parse_text(body, "time_zone_offset")) is not None:
         if offset not in load_destination_facts().time_zone_offsets:
             raise invalid_field("time_zone_offset")

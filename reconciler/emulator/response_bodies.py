@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from reconciler.catalogue.model import Field, FieldType, Service, WireForm
-from reconciler.emulator.conditions import is_applicable
+from reconciler.emulator.conditions import is_applicable, list_forced_values
 from reconciler.emulator.destination import Destination
 from reconciler.emulator.ids import digest
 from reconciler.emulator.key_material import generate_group_public_key
@@ -113,8 +113,8 @@ def _render_base(destination: Destination, behaviour: Behaviour) -> dict[str, An
     for name in _OPTIONAL_IDS:
         if ids[name] is not None or behaviour.optional_ids == "null":
             body[name] = ids[name]
-    if destination.hybrid_deployment_agent_id is not None:
-        del body["region"]  # a hybrid deployment runs in the network of its agent
+    if destination.hybrid_deployment_agent_id is not None and not destination.region_sent:
+        del body["region"]  # a hybrid deployment has no default region: it runs in the network of its agent
     return body
 
 
@@ -123,6 +123,9 @@ def render_config(
 ) -> dict[str, Any]:
     """Render the `config` of a response from stored values and from values that the server adds."""
     config: dict[str, Any] = {}
+    if service is not None:
+        forced_values = list_forced_values(service, destination.config)
+        destination = replace(destination, config={**destination.config, **forced_values})
     for name, value in destination.config.items():
         if behaviour.empty_config == "omitted" and value in ("", []):
             continue
@@ -131,7 +134,7 @@ def render_config(
             config[name] = _MASK if value and _SECRET_NAME.search(name) else value
         else:
             rewritten = _rewrite_value(field, value, destination, behaviour)
-            config |= _map_names(field, _format_value(field, rewritten), behaviour)
+            config |= _map_names(field, _format_value(field, rewritten, behaviour), behaviour)
     if service is not None:
         for name, field in service.fields.items():
             if name not in destination.config:
@@ -144,23 +147,22 @@ def render_config(
 
 def _rewrite_value(field: Field, value: Any, destination: Destination, behaviour: Behaviour) -> Any:
     """Rewrite a sent value as the server does for a few fields."""
-    if field.rewritten and field.name == "server_host_name":
-        link = destination.private_link_id
-        if link and destination.is_behind_private_link and behaviour.private_link_host == "rewritten":
+    if field.rewritten and destination.is_behind_private_link and (link := destination.private_link_id):
+        if field.name == "server_host_name" and behaviour.private_link_host == "rewritten":
             return build_link_host(link)
-    if field.rewritten and field.name == "cloud_provider" and behaviour.cloud_provider == "always-aws":
-        return "AWS"
+        if field.name == "cloud_provider" and behaviour.cloud_provider == "aws-behind-link":
+            return "AWS"
     if field.may_be_omitted and field.name == "cluster_id" and behaviour.cluster_id_after_update == "null":
         return None if destination.patched and destination.config.get("auth_type") == "IAM" else value
     return value
 
 
-def _format_value(field: Field, value: Any) -> Any:
+def _format_value(field: Field, value: Any, behaviour: Behaviour) -> Any:
     """Format a stored value in the spelling of responses."""
     if value is None or value == "":
         return value
     if field.sensitive:
-        return field.mask
+        return value if field.answered_in_clear and behaviour.unmarked_secrets == "clear" else field.mask
     match field.answers:
         case WireForm.STRING if isinstance(value, bool):
             return "true" if value else "false"
@@ -187,7 +189,7 @@ def _render_unset(
         value = _compute_read_only(name, field, destination)
         return {} if value is None else {name: value}
     if field.default is not None and is_applicable(service, name, destination.config):
-        return _map_names(field, _format_value(field, field.default), behaviour)
+        return _map_names(field, _format_value(field, field.default, behaviour), behaviour)
     if field.type is FieldType.STRING and not field.enum and not field.sensitive:
         if behaviour.unset_config == "null":
             return _map_names(field, None, behaviour)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar
 
@@ -16,6 +16,7 @@ from reconciler.emulator.store import Kind
 from reconciler.emulator.trust import TestStatus, TrustFlags
 
 _PASSING_STATUSES = frozenset({"PASSED", "SKIPPED"})
+_STORAGES = {"AWS": "AWS", "ADLS": "Azure", "GCS": "GCP"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +103,9 @@ def build_passing_run(service: Service | None, destination: Destination) -> list
     if destination.is_tunnelled:
         titles.append("Connecting to SSH tunnel")
     if "snapshot_retention_period" in fields:
-        titles += [
-            "Input fields validation test",
-            _build_storage_title(destination),
-            "Fivetran Catalog Access Test",
-        ]
+        titles += ["Input fields validation test", _build_storage_title(fields, destination)]
+        if "polaris_catalog_configuration" in fields:
+            titles.append("Fivetran Catalog Access Test")
     elif "host" in fields or "server_host_name" in fields:
         titles += ["Host Connection", "Database Connection", "Permission Test"]
     elif "bootstrap_servers" in fields:
@@ -116,9 +115,10 @@ def build_passing_run(service: Service | None, destination: Destination) -> list
     return [SetupTest(title) for title in titles]
 
 
-def _build_storage_title(destination: Destination) -> str:
-    storage = {"ADLS": "Azure", "GCS": "GCS"}.get(str(destination.config.get("storage_provider")), "AWS")
-    return f"{storage} Read and write access test"
+def _build_storage_title(fields: Collection[str], destination: Destination) -> str:
+    """Build the title of the storage test. A lake without a bucket is on Azure."""
+    provider = destination.config.get("storage_provider") or ("AWS" if "bucket" in fields else "ADLS")
+    return f"{_STORAGES.get(provider, 'AWS')} Read and write access test"
 
 
 def _take_scripted_run(account: Account, destination: Destination) -> list[dict[str, Any]] | None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from itertools import chain
+from typing import Any, TypeAlias
 
 from reconciler.model.sanitize import escape
 from reconciler.report.style import format_count
 
 _WIDTH = 96
+_INDENT = "    "
 _COLUMNS = ("id", "group", "service", "region", "status", "connections")
 
 
@@ -46,20 +48,41 @@ def _align_columns(rows: Sequence[Sequence[str]]) -> list[str]:
     ]
 
 
-def render_switches(switches: Iterable[tuple[str, Sequence[str], str, str]]) -> str:
-    """Render each switch with its values (the default first) and its meaning: (name, values, default, meaning)."""
+SwitchFacts: TypeAlias = tuple[str, Sequence[str], str, str, str]
+"""Name, values, default, meaning and evidence of a switch."""
+
+
+def render_switches(switches: Iterable[SwitchFacts]) -> str:
+    """Render each switch with its values (the default first), its meaning, and the evidence for the default."""
     return "\n\n".join(_render_switch(*switch) for switch in switches)
 
 
-def _render_switch(name: str, values: Sequence[str], default: str, meaning: str) -> str:
-    other_values = [value for value in values if value != default]
-    choices = " | ".join([f"{default} (default)", *other_values])
+def _render_switch(name: str, values: Sequence[str], default: str, meaning: str, evidence: str) -> str:
+    choices = " | ".join([f"{default} (default)", *_list_others(values, default)])
+    paragraphs = (meaning, f"Evidence: {evidence}.")
+    lines = [
+        textwrap.wrap(text, _WIDTH, initial_indent=_INDENT, subsequent_indent=_INDENT) for text in paragraphs
+    ]
+    return "\n".join([f"{name}: {choices}", *chain.from_iterable(lines)])
+
+
+def render_switch_table(switches: Iterable[SwitchFacts]) -> str:
+    """Render the switches as a Markdown table for the guide."""
+    rows = [
+        f"| `{name}` | {_format_choices(values, default)} | {evidence} |"
+        for name, values, default, _, evidence in switches
+    ]
     return "\n".join(
-        [
-            f"{name}: {choices}",
-            *textwrap.wrap(meaning, _WIDTH, initial_indent="    ", subsequent_indent="    "),
-        ]
+        ["| switch | values, the default first | evidence for the default |", "|--|--|--|", *rows]
     )
+
+
+def _format_choices(values: Sequence[str], default: str) -> str:
+    return ", ".join(f"`{value}`" for value in (default, *_list_others(values, default)))
+
+
+def _list_others(values: Sequence[str], default: str) -> list[str]:
+    return [value for value in values if value != default]
 
 
 def render_faults(

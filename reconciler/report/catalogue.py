@@ -101,6 +101,7 @@ def _render_field(field: Field) -> Iterator[str]:
         [f"Means something only while {_format_condition(field.meant_for)}."] if field.meant_for else []
     )
     paragraphs += [f"Default: {_format_value(field.default)}."] if field.default is not None else []
+    paragraphs += [_format_forced_value(field)] if field.forced_value is not None else []
     paragraphs += [f"An old name of `{field.deprecated_for}`."] if field.deprecated_for else []
     paragraphs += [f"Example: {_format_value(field.example)}"] if field.example is not None else []
     for paragraph in paragraphs:
@@ -112,6 +113,11 @@ def _render_field(field: Field) -> Iterator[str]:
             break_on_hyphens=False,
             break_long_words=False,
         )
+
+
+def _format_forced_value(field: Field) -> str:
+    conditions = " or ".join(map(_format_condition, field.forced_when))
+    return f"Always {_format_value(field.forced_value)}{f' while {conditions}' if conditions else ''}."
 
 
 def _list_attributes(field: Field) -> Iterator[str]:
@@ -192,6 +198,8 @@ def _serialize_field(field: Field) -> dict[str, Any]:
         "enum": list(field.enum),
         "deprecated_for": field.deprecated_for,
         "example": field.example,
+        "forced_value": field.forced_value,
+        "forced_when": [_serialize_condition(condition) for condition in field.forced_when],
     }
 
 

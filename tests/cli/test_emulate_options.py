@@ -181,6 +181,8 @@ def test_every_switch_is_listed_with_values_and_meaning(project: Project) -> Non
     for switch in list_switches():
         assert switch.meaning, switch.name
         assert f"{switch.name}: {switch.default} (default)" in result.stdout
+    text = " ".join(result.stdout.split())
+    assert [str(each.evidence) for each in list_switches() if f"Evidence: {each.evidence}." not in text] == []
     assert "last_page: missing (default) | null\n    `next_cursor` on the last page." in result.stdout
 
 

@@ -390,7 +390,7 @@ def test_an_intent_is_on_disk_before_the_first_write(orders: Project, server: Em
         {"tunnel_networking": "directly"},
         {"agent_id_after_update": "null"},
         {"cluster_id_after_update": "null"},
-        {"cloud_provider": "always-aws"},
+        {"cloud_provider": "aws-behind-link"},
         {"private_link_host": "rewritten"},
         {"unchosen_networking": "left-out"},
         {"networking_and_connection_type": "aligned"},

@@ -126,13 +126,27 @@ def test_set_ids_are_answered(account: EmulatedAccount) -> None:
 
 
 @pytest.mark.parametrize("name", ["hybrid_deployment_agent_id", "local_processing_agent_id"])
-def test_hybrid_destinations_have_no_region(account: EmulatedAccount, name: str) -> None:
-    data = account.create_destination(
-        "snowflake", SNOWFLAKE, region="AWS_US_EAST_1", **{name: "agent_1"}
-    ).data
+def test_a_hybrid_destination_has_no_region_until_one_is_sent(account: EmulatedAccount, name: str) -> None:
+    data = account.create_destination("snowflake", SNOWFLAKE, **{name: "agent_1"}).data
     assert data["hybrid_deployment_agent_id"] == data["local_processing_agent_id"] == "agent_1"
-    assert "region" not in data
-    assert "region" not in account.get("/v1/destinations").data["items"][0]
+    path = f"/v1/destinations/{data['id']}"
+    patched = account.patch(path, {"time_zone_offset": "+1"}).data
+    listed = account.get("/v1/destinations").data["items"][0]
+    assert not any("region" in shown for shown in (data, patched, listed, account.get(path).data))
+    patched = account.patch(path, {"region": "AWS_US_EAST_1"}).data
+    listed = account.get("/v1/destinations").data["items"][0]
+    shown = [each["region"] for each in (patched, listed, account.get(path).data)]
+    assert shown == ["AWS_US_EAST_1"] * 3
+
+
+@pytest.mark.parametrize("region", ["AWS_US_EAST_1", "GCP_US_EAST4"])
+def test_a_hybrid_destination_keeps_the_sent_region(account: EmulatedAccount, region: str) -> None:
+    agent = {"hybrid_deployment_agent_id": "agent_1"}
+    data = account.create_destination("snowflake", SNOWFLAKE, region=region, **agent).data
+    path = f"/v1/destinations/{data['id']}"
+    patched = account.patch(path, {"hybrid_deployment_agent_id": "agent_2"}).data
+    listed = account.get("/v1/destinations").data["items"][0]
+    assert [each["region"] for each in (data, patched, listed, account.get(path).data)] == [region] * 4
 
 
 def test_a_networking_method_may_be_unset(account_with: Make) -> None:
@@ -362,8 +376,9 @@ def test_a_partner_service_accepts_any_config_and_masks_secret_names(account_wit
 
 def test_a_missing_group_is_404_with_either_code(account_with: Make) -> None:
     body = {"group_id": "no_such", "service": "snowflake", "time_zone_offset": "0", "config": SNOWFLAKE}
-    assert account_with().post("/v1/destinations", body).error == (404, "NotFound_Group")
-    documented = account_with(missing_group="plain-code").post("/v1/destinations", body)
+    own_code = account_with(missing_group="group-code").post("/v1/destinations", body)
+    assert own_code.error == (404, "NotFound_Group")
+    documented = account_with().post("/v1/destinations", body)
     assert documented.error == (404, "NotFound")
     assert documented.json["message"] == "Destination with id no_such not found"
 

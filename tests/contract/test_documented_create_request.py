@@ -53,6 +53,7 @@ CONFIG_FIELDS = {
 RESPONSE_FIELDS = {
     "id",
     "service",
+    "region",
     "networking_method",
     "setup_status",
     "daylight_saving_time_enabled",
@@ -113,7 +114,7 @@ def test_the_request_carries_every_documented_field(apply_adls_entry: EmulatedFi
 def test_the_answer_is_parsed_with_every_documented_field(apply_adls_entry: EmulatedFivetran) -> None:
     group_id = _adls_request(apply_adls_entry)["group_id"]
     destination = responses.Destination.model_validate(apply_adls_entry.get(f"/destinations/{group_id}"))
-    # Destinations with a hybrid agent have no `region`; only the answers of create and test have `setup_tests`.
+    # Only the answers of create and test have `setup_tests`.
     assert set(destination.raw) >= RESPONSE_FIELDS
     assert destination.id == destination.group_id == group_id
     assert destination.setup_status == "connected"
@@ -134,7 +135,6 @@ TEST_FIELDS = {"title", "status", "message"}
 def test_the_answer_to_the_documented_request_is_parsed_completely(
     apply_adls_entry: EmulatedFivetran, hybrid: bool
 ) -> None:
-    """No destination shows every field: with a hybrid agent Fivetran answers without a region."""
     documented = _adls_request(apply_adls_entry)
     body = {key: value for key, value in documented.items() if hybrid or key not in AGENT}
     environ = build_credentials(apply_adls_entry.url)
@@ -145,11 +145,10 @@ def test_the_answer_to_the_documented_request_is_parsed_completely(
         answer = client.create_destination({**body, "group_id": group.id, "run_setup_tests": True})
 
     expected = RESPONSE_FIELDS | {"setup_tests"}
-    assert set(answer.raw) >= (expected if hybrid else expected - AGENT | {"region"})
-    assert ("region" in answer.raw) is not hybrid
+    assert set(answer.raw) >= (expected if hybrid else expected - AGENT)
     assert (answer.id, answer.group_id, answer.service) == (group.id, group.id, "adls")
     assert answer.setup_status == "connected"
-    assert [set(test.model_dump(exclude_none=True)) for test in answer.setup_tests] == [TEST_FIELDS] * 3
+    assert [set(test.model_dump(exclude_none=True)) for test in answer.setup_tests] == [TEST_FIELDS] * 2
     for field in set(answer.raw) - {"config", "setup_tests", "id", "group_id", "setup_status", "external_id"}:
         assert answer.raw[field] == body[field], field
     for field, kind in CONFIG_FIELDS.items():

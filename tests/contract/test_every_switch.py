@@ -22,6 +22,7 @@ from reconciler.emulator.switches import ECHO_PLACES, Behaviour
 Probe = Callable[[EmulatedAccount], Any]
 
 DATABRICKS = {"server_host_name": "acme.cloud.databricks.com", "cloud_provider": "AZURE"}
+STAGED = {**SNOWFLAKE, "storage_account_key": "canary-4711"}
 REDSHIFT = {"host": "db", "auth_type": "IAM", "cluster_id": "c-1", "cluster_region": "us-east-1"}
 TUNNEL = {"networking_method": "SshTunnel"}
 PRIVATE = {"networking_method": "PrivateLink", "private_link_id": "decent_dropsy"}
@@ -195,6 +196,7 @@ PROBES: dict[str, Probe] = {
     "test_answer": _probe_test_answer,
     "created_code": probe_create("snowflake", SNOWFLAKE),
     "service_account_project": _probe_service_account,
+    "unmarked_secrets": probe_create("snowflake", STAGED, "config.storage_account_key"),
     "key_kind": _probe_key_kind,
     "visible_groups": _probe_hidden_groups,
     "hidden_answer": _probe_hidden_groups,
@@ -229,7 +231,7 @@ PROBES: dict[str, Probe] = {
     "private_link_seconds": _probe_link_state,
     "private_link_names": _probe_link_name,
     "private_link_host": probe_create("databricks", DATABRICKS, "config.server_host_name", **PRIVATE),
-    "cloud_provider": probe_create("databricks", DATABRICKS, "config.cloud_provider"),
+    "cloud_provider": probe_create("databricks", DATABRICKS, "config.cloud_provider", **PRIVATE),
     "cluster_id_after_update": probe_patch("redshift", REDSHIFT, {}, "config.cluster_id"),
     "agent_id_after_update": _probe_agent_after_patch,
     "unchosen_networking": probe_create("snowflake", SNOWFLAKE, "networking_method"),

@@ -312,7 +312,8 @@ def test_destination_details_managed_data_lake(account_with: Make) -> None:
     check_exchange(account, "GET", f"/v1/destinations/{identifier}", status=200, like=like)
 
 
-def test_destination_list(account: EmulatedAccount) -> None:
+def test_destination_list(account_with: Make) -> None:
+    account = account_with(listed_daylight_saving="true-to-state")  # the sample is of a mock
     links = {name: f"{name}_1" for name in ("private_link_id", "proxy_agent_id")}
     linked = account.must_create(
         "snowflake",

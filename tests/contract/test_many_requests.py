@@ -136,7 +136,7 @@ class RequestMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.account = EmulatedAccount()
+        self.account = EmulatedAccount(listed_daylight_saving="true-to-state", test_answer="full")
         self.groups: dict[str, dict[str, Any]] = {}
         self.destinations: dict[str, dict[str, Any]] = {}
         self.deleted: list[str] = []

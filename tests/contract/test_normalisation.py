@@ -138,9 +138,8 @@ def test_authentication_methods_have_a_default(
         if field.sensitive and field.type == "string" and not field.read_only
     ],
 )
-def test_a_secret_is_masked_if_set_and_absent_if_unset(
-    account: EmulatedAccount, service: str, field: str
-) -> None:
+def test_a_secret_is_masked_if_set_and_absent_if_unset(account_with: Make, service: str, field: str) -> None:
+    account = account_with(unmarked_secrets="masked")
     described = load_service(service)
     assert described is not None
     settings = {name: allowed[0] for name, allowed in (described.fields[field].only_when or {}).items()}
@@ -148,6 +147,19 @@ def test_a_secret_is_masked_if_set_and_absent_if_unset(
     assert set(config[field]) == {"*"}
     assert len(config[field]) == 6
     assert field not in create_and_read_config(account, service, settings)
+
+
+def test_a_secret_without_a_mark_in_the_definition_is_shown(account: EmulatedAccount) -> None:
+    for service in ("snowflake", "azure_sql_data_warehouse"):
+        config = create_and_read_config(account, service, {"host": "h", "storage_account_key": "canary-4711"})
+        assert config["storage_account_key"] == "canary-4711"
+    key = {"private_key": "canary-4712"}
+    config = create_and_read_config(
+        account, "snowflake", {"host": "h", "gcs_service_account_credentials": key}
+    )
+    assert config["gcs_service_account_credentials"] == key
+    config = create_and_read_config(account, "databricks", {"storage_account_key": "canary-4713"})
+    assert config["storage_account_key"] == "******"
 
 
 def test_a_sent_mask_becomes_the_secret(account: EmulatedAccount) -> None:

@@ -59,7 +59,7 @@ def test_null_for_the_whole_config_changes_nothing(account: EmulatedAccount) -> 
 def test_null_for_a_field_that_cannot_be_emptied_is_refused_or_ignored(
     account_with: Make, field: str
 ) -> None:
-    strict, lenient = account_with(), account_with(unclearable_null="ignored")
+    strict, lenient = account_with(unclearable_null="refused"), account_with()
     refused = strict.patch(
         f"/v1/destinations/{strict.must_create('snowflake', SNOWFLAKE)}", {"config": {field: None}}
     )
@@ -169,7 +169,13 @@ def test_region_and_time_zone_cannot_be_cleared(account: EmulatedAccount) -> Non
     assert (data["region"], data["time_zone_offset"]) == ("AWS_US_EAST_1", "+3")
 
 
-def test_a_patched_agent_removes_and_restores_the_region(account: EmulatedAccount) -> None:
-    identifier = account.must_create("snowflake", SNOWFLAKE, region="AWS_US_EAST_1")
+def test_a_patched_agent_hides_and_restores_the_default_region(account: EmulatedAccount) -> None:
+    identifier = account.must_create("snowflake", SNOWFLAKE)
     assert "region" not in patch(account, identifier, {"hybrid_deployment_agent_id": "agent"})
+    assert patch(account, identifier, {"hybrid_deployment_agent_id": None})["region"] == "GCP_US_EAST4"
+
+
+def test_a_patched_agent_keeps_the_sent_region(account: EmulatedAccount) -> None:
+    identifier = account.must_create("snowflake", SNOWFLAKE, region="AWS_US_EAST_1")
+    assert patch(account, identifier, {"hybrid_deployment_agent_id": "agent"})["region"] == "AWS_US_EAST_1"
     assert patch(account, identifier, {"hybrid_deployment_agent_id": None})["region"] == "AWS_US_EAST_1"

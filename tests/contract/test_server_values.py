@@ -56,11 +56,13 @@ def test_the_rewritten_host_is_the_host_of_the_link(account: EmulatedAccount) ->
     assert _read(account, identifier)["config"]["server_host_name"] == host
 
 
-@pytest.mark.parametrize(("switch", "cloud"), [("echoed", "AZURE"), ("always-aws", "AWS")])
-def test_databricks_may_be_answered_as_aws(account_with: Make, switch: str, cloud: str) -> None:
+@pytest.mark.parametrize(("switch", "cloud"), [("echoed", "AZURE"), ("aws-behind-link", "AWS")])
+def test_databricks_behind_a_link_may_be_answered_as_aws(account_with: Make, switch: str, cloud: str) -> None:
     account = account_with(cloud_provider=switch)
-    identifier = account.must_create("databricks", DATABRICKS)
-    assert _read(account, identifier)["config"]["cloud_provider"] == cloud
+    linked = account.must_create("databricks", DATABRICKS, **LINKED)
+    assert _read(account, linked)["config"]["cloud_provider"] == cloud
+    direct = account.must_create("databricks", DATABRICKS)
+    assert _read(account, direct)["config"]["cloud_provider"] == "AZURE"
 
 
 @pytest.mark.parametrize(("switch", "cluster"), [("null", None), ("kept", "c-1")])
@@ -85,7 +87,7 @@ def test_a_patch_may_hide_the_agent(account_with: Make, switch: str, ids: str) -
     account = account_with(agent_id_after_update=switch, optional_ids=ids)
     identifier = account.must_create("snowflake", SNOWFLAKE, hybrid_deployment_agent_id="agent")
     assert _read(account, identifier)["hybrid_deployment_agent_id"] == "agent"
-    data = _patch_region(account, identifier)
+    data = account.patch(f"/v1/destinations/{identifier}", {"time_zone_offset": "+1"}).data
     shown = "agent" if switch == "kept" else None
     assert data.get("hybrid_deployment_agent_id") == data.get("local_processing_agent_id") == shown
     assert "region" not in data
@@ -131,3 +133,34 @@ def test_networking_method_and_connection_type_may_agree(account_with: Make) -> 
     assert account.get("/v1/destinations").data["items"][0]["networking_method"] == "PrivateLink"
     data = account.create_destination("snowflake", SNOWFLAKE, networking_method="PrivateLink").data
     assert (data["networking_method"], data["config"]["connection_type"]) == ("PrivateLink", "PrivateLink")
+
+
+UNITY, ONE_LAKE = "should_maintain_tables_in_databricks", "should_maintain_tables_in_one_lake"
+
+
+@pytest.mark.parametrize(
+    ("config", "shown"),
+    [
+        ({}, False),
+        ({"should_write_delta": True}, True),
+        ({"should_write_delta": False, UNITY: False}, False),
+        ({"should_write_delta": False, UNITY: True}, True),
+        ({ONE_LAKE: True}, True),
+    ],
+)
+def test_a_managed_lake_with_a_delta_catalogue_writes_delta(
+    account: EmulatedAccount, config: dict[str, bool], shown: bool
+) -> None:
+    identifier = account.must_create("managed_data_lake", {**LAKE, **config})
+    assert _read(account, identifier)["config"]["should_write_delta"] is shown
+
+
+def test_a_lake_stops_writing_delta_when_its_catalogue_goes(account: EmulatedAccount) -> None:
+    identifier = account.must_create("managed_data_lake", {**LAKE, UNITY: True})
+    data = account.patch(f"/v1/destinations/{identifier}", {"config": {UNITY: False}}).data
+    assert data["config"]["should_write_delta"] is False
+
+
+def test_databricks_through_a_lake_always_writes_delta(account: EmulatedAccount) -> None:
+    identifier = account.must_create("databricks_via_managed_data_lake", {"should_write_delta": False})
+    assert _read(account, identifier)["config"]["should_write_delta"] is True

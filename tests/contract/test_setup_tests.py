@@ -46,8 +46,9 @@ def test_declined_tests_leave_no_key_or_an_empty_list(account_with: Make) -> Non
 
 @pytest.mark.parametrize("body", [None, {}, {"trust_certificates": True, "trust_fingerprints": "True"}])
 def test_a_test_run_answers_the_destination_with_its_tests(
-    account: EmulatedAccount, body: dict[str, object] | None
+    account_with: Make, body: dict[str, object] | None
 ) -> None:
+    account = account_with(test_answer="full")
     identifier = account.must_create("snowflake", SNOWFLAKE)
     answer = account.post(f"/v1/destinations/{identifier}/test", body)
     assert (answer.status, answer.json["code"]) == (200, "Success")
@@ -185,6 +186,16 @@ def test_titles_depend_on_the_kind_of_service(account: EmulatedAccount) -> None:
         "AWS Read and write access test",
         "Fivetran Catalog Access Test",
     ]
+    for service, config, storage in (
+        ("managed_data_lake", {"storage_provider": "ADLS"}, "Azure"),
+        ("managed_data_lake", {"storage_provider": "GCS"}, "GCP"),
+        ("databricks_via_managed_data_lake", {}, "AWS"),
+        ("new_s3_datalake", {}, "AWS"),
+        ("adls", {}, "Azure"),
+        ("onelake", {}, "Azure"),
+    ):
+        assert list_titles(service, config)[1] == f"{storage} Read and write access test", service
+    assert "Fivetran Catalog Access Test" not in list_titles("adls", {})
     tunnelled = list_titles("postgres_warehouse", POSTGRES, networking_method="SshTunnel")
     assert tunnelled[0] == "Connecting to SSH tunnel"
     assert list_titles("big_query", {}) != list_titles("snowflake", SNOWFLAKE)

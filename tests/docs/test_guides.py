@@ -17,8 +17,10 @@ from markdown_it import MarkdownIt
 from reconciler.cli.commands import SUMMARIES
 from reconciler.cli.exit import ExitCode
 from reconciler.cli.main import reconciler
+from reconciler.emulator.switches import list_switches
 from reconciler.model.extras import Extra, describe_installation
 from reconciler.operations.guides import list_guide_topics, read_guide_summaries
+from reconciler.report.account_text import render_switch_table
 
 README = ROOT / "README.md"
 GUIDES = sorted((ROOT / "reconciler" / "guides").glob("*.md"))
@@ -154,6 +156,15 @@ def test_the_guide_to_exit_codes_is_complete() -> None:
     assert [(int(code), reason) for code, reason, _ in rows] == [
         (int(code), code.reason) for code in ExitCode
     ]
+
+
+def test_the_guide_to_the_emulator_has_every_switch_with_its_evidence() -> None:
+    table = render_switch_table(
+        (switch.name, switch.values, switch.default, switch.meaning, str(switch.evidence))
+        for switch in list_switches()
+    )
+    guide = (ROOT / "reconciler/guides/emulator.md").read_text()
+    assert guide.partition("## Switches\n")[2].rstrip().endswith(f"\n\n{table}"), table
 
 
 def test_the_readme_has_the_two_commands_verbatim() -> None:

@@ -211,6 +211,8 @@ def _complete(draw: Draw, service: Service, values: dict[FieldPath, Any]) -> dic
                 and subject.satisfies(field_def.meant_for) is not True
             ):
                 del values[path]
+            if values.get(path) is not None and _is_forced(subject, field_def):
+                values[path] = field_def.forced_value
             is_required = field_def.required or (
                 field_def.required_when and subject.satisfies(field_def.required_when) is not False
             )
@@ -251,6 +253,13 @@ def _list_needed(service: Service, values: Mapping[FieldPath, Any]) -> list[str]
         for name in need.fields
         if not has(name) and subject.satisfies(service.fields[name].only_when or {}) is not False
     ]
+
+
+def _is_forced(subject: DeclaredDestination, field_def: Field) -> bool:
+    conditions = field_def.forced_when
+    return field_def.forced_value is not None and (
+        not conditions or any(subject.satisfies(each) is not False for each in conditions)
+    )
 
 
 def _is_allowed(subject: DeclaredDestination, field_def: Field) -> bool:

@@ -391,12 +391,13 @@ ERRORS = (
         )
     ),
     _build_not_found(
-        "a new destination in a missing group",
+        "a new destination in a missing group, with a code of its own",
         "POST",
         "/v1/destinations",
         "NotFound_Group",
         None,
         body={**NEW_DESTINATION, "group_id": "no_such"},
+        given={"missing_group": "group-code"},
         doubt="documented as plain `NotFound`, others of its kind have a code of their own",
         switch="missing_group",
     ),
@@ -407,7 +408,6 @@ ERRORS = (
         "NotFound",
         "Destination with id no_such not found",
         body={**NEW_DESTINATION, "group_id": "no_such"},
-        given={"missing_group": "plain-code"},
         doubt="see above",
         switch="missing_group",
     ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from reconciler.catalogue.load import load_destination_facts, load_service, load_service_names
+from reconciler.catalogue.load import load_service, load_service_names
 from reconciler.catalogue.model import Service, ServiceStage
 from reconciler.emulator import approvals, request_parsing, response_bodies, setup_tests
 from reconciler.emulator.account import Account
@@ -46,8 +46,9 @@ def create(account: Account, request: ApiRequest) -> Reply:
     companions.check_references(account, settings)
     if account.behaviour.unchosen_networking == "left-out":
         settings.setdefault("networking_method", None)
-    region = settings.pop("region", load_destination_facts().fields["region"].default)
-    destination = Destination(id=group_id, service=service.name, region=region, config=config, **settings)
+    destination = Destination(
+        id=group_id, service=service.name, config=config, **{"region_sent": False} | settings
+    )
     add(account, destination)
     destination, results, seconds = _run_if_requested(trust_flags, account, destination, service)
     body = response_bodies.render_details(destination, service, account.behaviour, request.version, results)

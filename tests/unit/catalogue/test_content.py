@@ -9,6 +9,7 @@ from importlib.resources import files
 
 import pytest
 
+from reconciler.catalogue.example import render_example
 from reconciler.catalogue.load import load_destination_facts, load_service, load_service_names
 from reconciler.catalogue.model import Field, FieldType, Service, ServiceStage
 from reconciler.catalogue.normalize import is_mask, normalize_value
@@ -143,6 +144,70 @@ def test_what_a_creation_needs_are_fields_with_a_source_or_a_doubt(service: Serv
 def test_every_field_that_the_definition_requires_is_among_the_needs(service: Service) -> None:
     needed = {name for need in service.creation for name in need.fields}
     assert {field.name for field in service.fields.values() if field.required} <= needed
+
+
+@each_service
+def test_a_forced_value_has_conditions_about_fields_that_exist(service: Service) -> None:
+    for field in service.fields.values():
+        assert field.forced_value is not None or not field.forced_when
+        for condition in field.forced_when:
+            for name, wanted in condition.items():
+                assert set(wanted) <= set(service.fields[name].enum or (True, False)), field.name
+
+
+def test_only_secrets_without_a_mark_are_answered_in_clear() -> None:
+    found = {
+        (service.name, field.name)
+        for service in SERVICES
+        for field in service.fields.values()
+        if field.answered_in_clear
+    }
+    assert found == {
+        ("snowflake", "storage_account_key"),
+        ("snowflake", "gcs_service_account_credentials"),
+        ("azure_sql_data_warehouse", "storage_account_key"),
+    }
+    assert all(load_service(service).fields[name].sensitive for service, name in found)  # type: ignore[union-attr]
+
+
+def test_databricks_has_client_credentials_for_its_azure_container() -> None:
+    databricks = load_service("databricks")
+    assert databricks is not None
+    names = ["azure_tenant_id", "azure_client_id", "azure_client_secret"]
+    assert [databricks.fields[name].sensitive for name in names] == [False, False, True]
+
+
+CLOUD_WORDS = {
+    "AWS": re.compile(r"^s3:|^arn:aws|\.amazonaws\.|cloud\.databricks\.com"),
+    "AZURE": re.compile(r"azure|^abfss?:"),
+    "GCP": re.compile(r"^gs:|gcp\.databricks\.com"),
+}
+
+
+@each_service
+def test_an_example_stays_in_its_cloud(service: Service) -> None:
+    example = render_example(service)
+    providers = {"ADLS": "AZURE", "GCS": "GCP"}
+    [chosen] = re.findall(r"^ +(?:cloud|storage)_provider: (\w+)$", example, re.M) or [None]
+    if service.name in {"adls", "onelake"}:
+        chosen = "AZURE"
+    values = re.findall(r'^ +#? *[a-z_0-9]+: "?([^"#{]+?)"?(?: #.*)?$', example, re.M)
+    for cloud, words in CLOUD_WORDS.items():
+        found = [value for value in values if words.search(value)]
+        assert chosen is None or cloud == providers.get(chosen, chosen) or found == [], cloud
+
+
+def test_a_kafka_service_has_its_own_registry_in_its_example() -> None:
+    shown = {
+        name: re.findall(r"schema_registry: (\w+)", render_example(service))
+        for name in load_service_names()
+        if (service := load_service(name)) and "schema_registry" in service.fields
+    }
+    assert shown == {
+        "aiven_kafka_wh": ["AIVEN_KARAPACE"],
+        "aws_msk_wh": ["AWS_GLUE"],
+        "confluent_cloud_wh": ["CONFLUENT_CLOUD"],
+    }
 
 
 @each_service

@@ -474,3 +474,34 @@ def test_all_findings_are_reported_together() -> None:
         "field-not-allowed",
         "missing-field",
     }
+
+
+UNITY, ONE_LAKE = "should_maintain_tables_in_databricks", "should_maintain_tables_in_one_lake"
+
+
+def list_forced(service: str, **config: Any) -> list[str]:
+    """List the messages about `should_write_delta`."""
+    return [
+        each.message for each in subset_problems(service, **config) if "should_write_delta" in each.message
+    ]
+
+
+@pytest.mark.parametrize("selector", [UNITY, ONE_LAKE])
+def test_a_lake_with_a_delta_catalogue_cannot_do_without_delta(selector: str) -> None:
+    lake = {"storage_provider": "ADLS", selector: True}
+    assert list_forced("managed_data_lake", **lake, should_write_delta=False) == [
+        f"`config.should_write_delta` is always `true` while `config.{selector}` is `true`"
+    ]
+    assert list_forced("managed_data_lake", **lake, should_write_delta="false") != []
+    assert list_forced("managed_data_lake", **lake, should_write_delta=True) == []
+    assert list_forced("managed_data_lake", **{**lake, selector: False}, should_write_delta=False) == []
+    assert list_forced("managed_data_lake", storage_provider="ADLS", should_write_delta=False) == []
+
+
+def test_databricks_through_a_lake_always_writes_delta() -> None:
+    service = "databricks_via_managed_data_lake"
+    assert list_forced(service, should_write_delta=False) == [
+        f"`config.should_write_delta` is always `true` for service `{service}`"
+    ]
+    assert list_forced(service, should_write_delta=True) == []
+    assert list_forced(service, should_write_delta=Reference("env", "DELTA")) == []

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from pydantic.fields import FieldInfo
 
+from reconciler.catalogue.model import Grade
 from reconciler.emulator.switches import (
     AS_DOCUMENTED,
     Behaviour,
     BehaviourError,
     change_switches,
+    get_evidence,
     list_switches,
 )
 
@@ -18,6 +21,19 @@ def test_every_switch_has_a_meaning_and_a_valid_default() -> None:
     for switch in list_switches():
         assert len(switch.meaning.split()) >= 3, switch.name
         assert not switch.values or switch.default in switch.values
+
+
+def test_every_switch_names_the_evidence_for_its_default() -> None:
+    for switch in list_switches():
+        assert isinstance(switch.evidence.grade, Grade), switch.name
+        assert switch.evidence.source, switch.name
+        is_unknown = switch.evidence.grade is Grade.UNKNOWN
+        assert is_unknown == (switch.evidence.source == "undocumented"), switch.name
+
+
+def test_a_switch_without_evidence_is_a_bug() -> None:
+    with pytest.raises(TypeError, match="switch `colour` needs an `Evidence`"):
+        get_evidence("colour", FieldInfo(annotation=str))
 
 
 def test_a_switch_can_be_set_and_the_others_stay() -> None:

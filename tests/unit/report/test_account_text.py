@@ -17,5 +17,7 @@ def test_names_in_an_account_cannot_move_the_cursor() -> None:
 
 
 def test_a_switch_is_rendered_with_its_default_first() -> None:
-    text = render_switches([("last_page", ("missing", "null"), "null", "What ends a list.")])
-    assert text == "last_page: null (default) | missing\n    What ends a list."
+    text = render_switches([("last_page", ("missing", "null"), "null", "What ends a list.", "docs (a page)")])
+    assert text == (
+        "last_page: null (default) | missing\n    What ends a list.\n    Evidence: docs (a page)."
+    )
