@@ -1,22 +1,61 @@
-"""Change an account outside the REST API. Tests seed, disturb and inspect accounts with the dashboard."""
+"""Change an account outside the REST API, as Fivetran and its users do.
+
+The control endpoints change accounts with the dashboard, and tests seed, disturb and inspect accounts with it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
-from reconciler.emulator import approvals, key_material, network, setup_tests, targets
+from reconciler.emulator import (
+    approvals,
+    destination_changes,
+    key_material,
+    network,
+    private_link_work,
+    setup_tests,
+    targets,
+    trust,
+)
 from reconciler.emulator.account import ADMINISTRATOR, Account, Identity
-from reconciler.emulator.destination import Destination
+from reconciler.emulator.api_request import ApiRequest
+from reconciler.emulator.dashboard_errors import DashboardError, build_unknown_error, to_dashboard_error
+from reconciler.emulator.destination import Destination, DestinationSettings
+from reconciler.emulator.destination_changes import DestinationChange
+from reconciler.emulator.envelope import ErrorReply
+from reconciler.emulator.key_material import Certificate, HostKey
+from reconciler.emulator.network import NetworkSettings
+from reconciler.emulator.private_link_work import PrivateLinkWork
 from reconciler.emulator.resources import (
     connections,
     destinations,
     groups,
+    hybrid_agents,
     private_links,
+    proxy_agents,
     read_only,
 )
+from reconciler.emulator.setup_tests import SetupTestScript
 from reconciler.emulator.store import Kind
+
+_DELETIONS = {
+    Kind.GROUP: groups.delete,
+    Kind.DESTINATION: destinations.delete,
+    Kind.CONNECTION: connections.delete,
+}
+_APPROVALS = (Kind.CERTIFICATE, Kind.FINGERPRINT)
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingApproval:
+    """A certificate or a host key that waits for an approval: its kind, its hash, and its name for people."""
+
+    kind: Kind
+    hash: str
+    name: str
 
 
 class Dashboard:
@@ -83,6 +122,62 @@ class Dashboard:
         with self._account.store.transaction():
             private_links.finish(self._account, identifier, state)
 
+    def plan_private_link_work(self, work: PrivateLinkWork) -> list[str]:
+        """Plan the duration and the end of the work on private links. Returns the ids of links in work.
+
+        The plan concerns the current work too: it lasts `seconds` from now.
+        """
+        with self._change():
+            private_link_work.plan_work(self._account, work)
+            return private_links.reschedule(self._account, work)
+
+    def set_agent_online(self, name: str, online: bool) -> str:
+        """Let a hybrid or proxy agent, by id or display name, go online or offline. Returns its id."""
+        with self._change():
+            agents = {
+                kind: self._account.store.list_documents(kind)
+                for kind in (Kind.HYBRID_AGENT, Kind.PROXY_AGENT)
+            }
+            for kind, found in agents.items():
+                for agent in found:
+                    if name in (agent["id"], agent["display_name"]):
+                        resource = hybrid_agents if kind is Kind.HYBRID_AGENT else proxy_agents
+                        resource.set_online(self._account, agent["id"], online)
+                        return str(agent["id"])
+            names = [agent["display_name"] for found in agents.values() for agent in found]
+            raise build_unknown_error("agent", name, names)
+
+    def create_destination(self, group_id: str, settings: DestinationSettings) -> None:
+        """Add a destination to a group, with the checks of the dashboard. No setup tests run.
+
+        Raises DashboardError for an unknown service, field or value, or if the group has a destination.
+        """
+        service = destination_changes.require_service(settings.service)
+        with self._change():
+            if self._account.store.find(Kind.DESTINATION, group_id) is not None:
+                raise DashboardError(409, "the group has a destination")
+            # The values are checked as changes of a destination without values.
+            bare = Destination(id=group_id, service=settings.service)
+            changes = DestinationChange(config=settings.config)
+            config = destination_changes.change(bare, service, changes, self._account.behaviour).config
+            document = settings.to_document()
+            destination_changes.check_fields(document)
+            was_healthy = settings.setup_status != "incomplete"
+            destinations.add(
+                self._account,
+                Destination(**{**document, "id": group_id, "config": config, "connected_once": was_healthy}),
+            )
+
+    def edit_destination(self, identifier: str, changes: DestinationChange) -> None:
+        """Change a destination, with the checks of the dashboard. No setup tests run.
+
+        Raises DashboardError for an unknown field or value.
+        """
+        with self._change():
+            destination, service = destinations.require(self._account, identifier)
+            changed = destination_changes.change(destination, service, changes, self._account.behaviour)
+            self._account.store.replace(Kind.DESTINATION, identifier, changed.to_document())
+
     def change_destination(
         self, identifier: str, *, config: Mapping[str, Any] | None = None, **fields: Any
     ) -> None:
@@ -98,10 +193,98 @@ class Dashboard:
             self._account.store.replace(Kind.DESTINATION, identifier, changed.to_document())
 
     def rename_group(self, identifier: str, name: str) -> None:
-        """Create drift: rename a group."""
-        with self._account.store.transaction():
+        """Create drift: rename a group. Raises DashboardError if there is no such group."""
+        with self._change():
             group = groups.require(self._account, identifier)
             self._account.store.replace(Kind.GROUP, identifier, {**group, "name": name}, label=name)
+
+    def delete(self, kind: Kind, identifier: str) -> None:
+        """Delete a group, a destination or a connection. Raises DashboardError if other objects depend on it."""
+        with self._change():
+            _DELETIONS[kind](self._account, ApiRequest({"id": identifier}, {}, {}, 1))
+
+    def list_waiting(self, destination_id: str) -> list[WaitingApproval]:
+        """List the certificates and host keys of a destination that wait for an approval."""
+        with self._change():
+            return [
+                _describe_waiting(kind, presented) for kind, presented in self._find_waiting(destination_id)
+            ]
+
+    def list_approved(self, kind: Kind, destination_id: str) -> list[dict[str, Any]]:
+        """List the approved certificates or fingerprints of a destination, in the form of the API."""
+        return self._account.store.list_documents(kind, parent=destination_id)
+
+    def approve(self, destination_id: str, presented_hash: str | None = None) -> list[str]:
+        """Approve a waiting certificate or host key, by default everything that waits. Returns the approved hashes.
+
+        Raises DashboardError if nothing of this hash waits.
+        """
+        with self._change():
+            waiting = self._find_waiting(destination_id)
+            chosen = [
+                (kind, presented) for kind, presented in waiting if presented_hash in (None, presented.hash)
+            ]
+            if presented_hash is not None and not chosen:
+                known = [presented.hash for _, presented in waiting]
+                raise build_unknown_error("waiting approval", presented_hash, known)
+            for kind, presented in chosen:
+                document = (
+                    approvals.build_certificate(presented)
+                    if isinstance(presented, Certificate)
+                    else approvals.build_fingerprint(presented)
+                )
+                approvals.approve(self._account, kind, destination_id, document)
+            return [presented.hash for _, presented in chosen]
+
+    def revoke(self, destination_id: str, approved_hash: str | None = None) -> list[str]:
+        """Revoke an approval, by default all approvals of a destination. Returns the revoked hashes.
+
+        Raises DashboardError if the hash is not approved.
+        """
+        with self._change():
+            destinations.require(self._account, destination_id)
+            approved = {
+                approval["hash"]: kind
+                for kind in _APPROVALS
+                for approval in self.list_approved(kind, destination_id)
+            }
+            if approved_hash is not None and approved_hash not in approved:
+                raise build_unknown_error("approval", approved_hash, approved)
+            revoked = [approved_hash] if approved_hash else list(approved)
+            for each in revoked:
+                approvals.revoke(self._account, approved[each], destination_id, each)
+            return revoked
+
+    def find_group(self, name: str) -> str:
+        """Find the id of a group by its id or name. Raises DashboardError if there is none, or more than one."""
+        if self._account.store.find(Kind.GROUP, name) is not None:
+            return name
+        found = self.find_group_ids(name)
+        if len(found) > 1:
+            raise DashboardError(409, f"{len(found)} groups have the name `{name}`: {', '.join(found)}")
+        if not found:
+            known = (group["name"] for group in self._account.store.list_documents(Kind.GROUP))
+            raise build_unknown_error("group", name, known)
+        return found[0]
+
+    def find_destination(self, name: str) -> str:
+        """Find the id of a destination by its id, or by the name of its group. Raises DashboardError."""
+        identifier = self.find_group(name)
+        if self._account.store.find(Kind.DESTINATION, identifier) is None:
+            raise DashboardError(404, f"the group `{name}` has no destination")
+        return identifier
+
+    def find_connection(self, name: str) -> str:
+        """Find the id of a connection by its id or schema. Raises DashboardError if there is none, or more than one."""
+        found = self._account.store.list_documents(Kind.CONNECTION)
+        named = [connection["id"] for connection in found if name in (connection["id"], connection["schema"])]
+        if len(named) > 1:
+            raise DashboardError(
+                409, f"{len(named)} connections have the schema `{name}`: {', '.join(named)}"
+            )
+        if not named:
+            raise build_unknown_error("connection", name, (connection["schema"] for connection in found))
+        return str(named[0])
 
     def remove(self, kind: Kind, identifier: str) -> None:
         """Remove an object, with no regard to dependent objects."""
@@ -120,6 +303,18 @@ class Dashboard:
     def find_group_ids(self, name: str) -> list[str]:
         """Find the ids of all groups of a name, oldest first."""
         return [group["id"] for group in self._account.store.list_documents(Kind.GROUP, label=name)]
+
+    def change_network(self, settings: NetworkSettings) -> None:
+        """Change the network behind destinations: certificates, host keys, the duration of setup tests."""
+        with self._change():
+            network.apply_settings(self._account, settings)
+
+    def script(self, script: SetupTestScript) -> None:
+        """Script the results of coming setup tests."""
+        with self._change():
+            setup_tests.script_runs(
+                self._account, script.key, script.runs, finally_always=script.finally_always
+            )
 
     def script_setup_tests(
         self,
@@ -159,10 +354,7 @@ class Dashboard:
         """
         target = targets.build_target(destination, group_name)
         with self._account.store.transaction():
-            presented = chain or key_material.generate_chain(
-                target, self._account.store.increment(f"chain/{target}")
-            )
-            network.set_facts(self._account, target, chain=presented)
+            presented = network.present_certificate(self._account, target, chain or network.Identity.ROTATED)
         return tuple(key_material.read_certificate(encoded).hash for encoded in presented)
 
     def present_host_key(
@@ -175,16 +367,35 @@ class Dashboard:
         """
         target = targets.build_target(destination, group_name)
         with self._account.store.transaction():
-            number = self._account.store.increment(f"host-key/{target}")
-            key = (
-                key_material.generate_host_key(target, number)
-                if public_key is None
-                else key_material.HostKey(public_key)
-            )
-            network.set_facts(self._account, target, host_key=key.public_key)
-        return key.hash
+            key = network.present_host_key(self._account, target, public_key or network.Identity.ROTATED)
+        return key.hash if key else ""
+
+    @contextmanager
+    def _change(self) -> Iterator[None]:
+        """Run a change in a transaction, without effects: effects belong to requests.
+
+        Raises DashboardError for a refusal of the API.
+        """
+        try:
+            with self._account.store.transaction():
+                try:
+                    yield
+                finally:
+                    self._account.take_effects()
+        except ErrorReply as error:
+            raise to_dashboard_error(error) from error
+
+    def _find_waiting(self, destination_id: str) -> list[tuple[Kind, Certificate | HostKey]]:
+        destination, _ = destinations.require(self._account, destination_id)
+        facts = network.resolve_facts(self._account, destination)
+        return list(trust.list_waiting(self._account, destination, facts))
 
     def _discard_effects(self, identifier: str) -> str:
         """Discard recorded effects: effects belong to requests, and the dashboard makes no requests."""
         self._account.take_effects()
         return identifier
+
+
+def _describe_waiting(kind: Kind, presented: Certificate | HostKey) -> WaitingApproval:
+    details = presented.to_details()
+    return WaitingApproval(kind, presented.hash, str(details["name"]))

@@ -121,6 +121,8 @@ class Behaviour(BaseModel):
     """References of a destination to agents, links and managers: a checked reference to a missing object is a 404."""
     private_link_seconds: float = Field(60.0, ge=0, le=86_400)
     """Seconds that the creation, update and removal of a private link take."""
+    offline_agent: Literal["tests-fail", "tests-pass"] = "tests-fail"
+    """Setup tests of a destination whose hybrid or proxy agent has gone offline. Their failure is not documented."""
 
     # Values that responses show in another form than the request
     private_link_host: Literal["rewritten", "echoed"] = "rewritten"

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias
 from reconciler.emulator import approvals
 from reconciler.emulator.account import Account
 from reconciler.emulator.destination import Destination
+from reconciler.emulator.key_material import Certificate, HostKey
 from reconciler.emulator.network import NetworkFacts
 from reconciler.emulator.store import Kind
 
@@ -56,6 +57,25 @@ def run_checks(
             yield "Validate Certificate", "FAILED", "No trust anchors for this connection", details
             return
         yield "Validate Certificate", "PASSED", "", None
+
+
+def list_waiting(
+    account: Account, destination: Destination, facts: NetworkFacts
+) -> Iterator[tuple[Kind, Certificate | HostKey]]:
+    """List the presented host key and certificates that wait for an approval.
+
+    An approval of one certificate of a chain is enough, so each of them waits or none.
+    """
+    key = facts.host_key
+    if (
+        key is not None
+        and destination.is_tunnelled
+        and not _is_approved(account, Kind.FINGERPRINT, destination, key.hash)
+    ):
+        yield Kind.FINGERPRINT, key
+    hashes = [certificate.hash for certificate in facts.chain]
+    if not any(_is_approved(account, Kind.CERTIFICATE, destination, each) for each in hashes):
+        yield from ((Kind.CERTIFICATE, certificate) for certificate in facts.chain)
 
 
 def _is_approved(account: Account, kind: Kind, destination: Destination, presented_hash: str) -> bool:
