@@ -26,10 +26,14 @@ def find_outage(account: Account, destination: Destination) -> str | None:
     return None
 
 
+def is_online(agent: dict[str, Any]) -> bool:
+    """Return whether an agent is online. A hybrid agent has a flag, a proxy agent a status."""
+    return bool(agent["online"]) if "online" in agent else agent["status"] == "CONNECTED"
+
+
 def _is_offline(agent: dict[str, Any]) -> bool:
     """Check whether an agent that was online has gone offline.
 
     A new agent is offline too, but nobody could start it for the emulator: its destinations are tested as if it ran.
     """
-    is_online = agent["online"] if "online" in agent else agent["status"] == "CONNECTED"
-    return agent["version"] is not None and not is_online
+    return agent["version"] is not None and not is_online(agent)

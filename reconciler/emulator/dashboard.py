@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from reconciler.emulator import (
+    agent_outages,
     approvals,
     destination_changes,
     key_material,
@@ -46,6 +47,7 @@ _DELETIONS = {
     Kind.DESTINATION: destinations.delete,
     Kind.CONNECTION: connections.delete,
 }
+_AGENTS = {Kind.HYBRID_AGENT: hybrid_agents.set_online, Kind.PROXY_AGENT: proxy_agents.set_online}
 _APPROVALS = (Kind.CERTIFICATE, Kind.FINGERPRINT)
 
 
@@ -131,21 +133,31 @@ class Dashboard:
             private_link_work.plan_work(self._account, work)
             return private_links.reschedule(self._account, work)
 
+    def list_agents(self) -> list[dict[str, Any]]:
+        """List hybrid and proxy agents: kind, id, name, and whether the agent is online."""
+        return [
+            {
+                "kind": str(kind),
+                "id": agent["id"],
+                "name": agent["display_name"],
+                "online": agent_outages.is_online(agent),
+            }
+            for kind in _AGENTS
+            for agent in self._account.store.list_documents(kind)
+        ]
+
     def set_agent_online(self, name: str, online: bool) -> str:
         """Let a hybrid or proxy agent, by id or display name, go online or offline. Returns its id."""
         with self._change():
-            agents = {
-                kind: self._account.store.list_documents(kind)
-                for kind in (Kind.HYBRID_AGENT, Kind.PROXY_AGENT)
-            }
-            for kind, found in agents.items():
-                for agent in found:
-                    if name in (agent["id"], agent["display_name"]):
-                        resource = hybrid_agents if kind is Kind.HYBRID_AGENT else proxy_agents
-                        resource.set_online(self._account, agent["id"], online)
-                        return str(agent["id"])
-            names = [agent["display_name"] for found in agents.values() for agent in found]
-            raise build_unknown_error("agent", name, names)
+            agents = self.list_agents()
+            named = [agent for agent in agents if name in (agent["id"], agent["name"])]
+            if not named:
+                raise build_unknown_error("agent", name, (agent["name"] for agent in agents))
+            if len(named) > 1:
+                ids = ", ".join(agent["id"] for agent in named)
+                raise DashboardError(409, f"{len(named)} agents have the name `{name}`: {ids}")
+            _AGENTS[Kind(named[0]["kind"])](self._account, named[0]["id"], online)
+            return str(named[0]["id"])
 
     def create_destination(self, group_id: str, settings: DestinationSettings) -> None:
         """Add a destination to a group, with the checks of the dashboard. No setup tests run.

@@ -81,7 +81,7 @@ def _convert(
     if service is None or (name not in service.fields and service.free_form):
         return value
     if name not in service.fields:
-        raise build_unknown_error(f"config field of {service.name}", name, service.fields, 400)
+        raise build_unknown_error(f"{service.name} field", name, service.fields, 400)
     try:
         merged = request_parsing.merge_config(
             {"config": {name: value}}, destination, service, behaviour, _CURRENT_VERSION

@@ -8,12 +8,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic_core import PydanticCustomError
 
-from reconciler.emulator import setup_tests, targets
 from reconciler.emulator.account import Account, Identity
 from reconciler.emulator.destination import Destination, DestinationSettings
 from reconciler.emulator.masking import mask_secrets
 from reconciler.emulator.resources import connections, groups, read_only
-from reconciler.emulator.setup_tests import SetupTest
+from reconciler.emulator.scenario import Scenario, dump_scenario, load_scenario
 from reconciler.emulator.store import Kind
 
 _DEFAULT_NAMES = ("Ada", "Lovelace")
@@ -67,22 +66,13 @@ class SeedGroup(_SeedModel):
     users: list[SeedMember] = []
 
 
-class SeedScript(_SeedModel):
-    """Results of coming setup tests: of one group by name, or else of any destination."""
-
-    group: _Text | None = None
-    runs: list[list[SetupTest]] = []
-    finally_always: list[SetupTest] | None = None
-
-
-class Seed(_SeedModel):
+class Seed(Scenario, _SeedModel):
     """An account as a document."""
 
     version: Literal[1]
     account: SeedAccount | None = None
     users: list[SeedUser] = []
     groups: list[SeedGroup] = []
-    setup_tests: list[SeedScript] = []
 
     @field_validator("groups")
     @classmethod
@@ -112,9 +102,7 @@ def load_seed(account: Account, seed: Seed) -> None:
             )
         for group in seed.groups:
             _load_group(account, group)
-        for script in seed.setup_tests:
-            target = targets.build_target(group_name=script.group or None)
-            setup_tests.script_runs(account, target, script.runs, finally_always=script.finally_always)
+        load_scenario(account, seed)
         # A seed is no request: its effects must not appear in the history of the next request.
         account.take_effects()
 
@@ -154,6 +142,7 @@ def dump(account: Account, *, show_secrets: bool = False) -> dict[str, Any]:
             if user["id"] != account.identity.user_id
         ]
         seed["groups"] = [_dump_group(account, group) for group in account.store.list_documents(Kind.GROUP)]
+        seed |= dump_scenario(account)
     content = {name: value for name, value in seed.items() if value != []}
     return content if show_secrets else {**content, "groups": mask_secrets(content.get("groups", []))}
 

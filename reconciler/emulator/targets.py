@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from reconciler.emulator.account import Account
@@ -19,12 +19,15 @@ _BY_NAME = "name:"
 class Target(BaseModel):
     """Selected destinations: of a group by name, one by its id, or else any destination.
 
-    A group may be named before it exists.
+    A group may be named before it exists. `*` is any group.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    group: Annotated[str, Field(min_length=1)] | None = None
+    group: Annotated[
+        Annotated[str, Field(min_length=1)] | None,
+        BeforeValidator(lambda name: None if name == "*" else name),
+    ] = None
     destination: Annotated[str, Field(min_length=1)] | None = None
 
     @model_validator(mode="after")

@@ -29,6 +29,8 @@ _EXPECTATIONS = {
     "bool_type": "`true` or `false`",
     "bool_parsing": "`true` or `false`",
     "int_type": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
 }
 _KEY_EXAMPLES = {
     "specs": 'write for example `specs: ["groups/*.yaml"]`',

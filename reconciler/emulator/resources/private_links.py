@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from reconciler.catalogue.load import load_destination_facts
@@ -143,6 +143,13 @@ def reschedule(account: Account, work: PrivateLinkWork) -> list[str]:
             )
             rescheduled.append(link["id"])
     return rescheduled
+
+
+def list_states(account: Account) -> Iterator[dict[str, Any]]:
+    """List all links with their states."""
+    _finish_due(account)
+    for link in account.store.list_documents(Kind.PRIVATE_LINK):
+        yield {name: link[name] for name in ("id", "name", "state")}
 
 
 def _start_transition(account: Account, link: Mapping[str, Any], state: str) -> dict[str, Any]:
