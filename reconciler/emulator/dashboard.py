@@ -25,7 +25,6 @@ from reconciler.emulator.account import ADMINISTRATOR, Account, Identity
 from reconciler.emulator.api_request import ApiRequest
 from reconciler.emulator.dashboard_errors import DashboardError, build_unknown_error, to_dashboard_error
 from reconciler.emulator.destination import Destination, DestinationSettings
-from reconciler.emulator.destination_changes import DestinationChange
 from reconciler.emulator.envelope import ErrorReply
 from reconciler.emulator.key_material import Certificate, HostKey
 from reconciler.emulator.network import NetworkSettings
@@ -168,22 +167,17 @@ class Dashboard:
         with self._change():
             if self._account.store.find(Kind.DESTINATION, group_id) is not None:
                 raise DashboardError(409, "the group has a destination")
-            # The values are checked as changes of a destination without values.
+            # The settings are checked as changes of a destination without settings.
             bare = Destination(id=group_id, service=settings.service)
-            changes = DestinationChange(config=settings.config)
-            config = destination_changes.change(bare, service, changes, self._account.behaviour).config
-            document = settings.to_document()
-            destination_changes.check_fields(document)
+            changes = {name: value for name, value in settings.to_document().items() if name != "service"}
+            destination = destination_changes.change(bare, service, changes, self._account.behaviour)
             was_healthy = settings.setup_status != "incomplete"
-            destinations.add(
-                self._account,
-                Destination(**{**document, "id": group_id, "config": config, "connected_once": was_healthy}),
-            )
+            destinations.add(self._account, replace(destination, connected_once=was_healthy))
 
-    def edit_destination(self, identifier: str, changes: DestinationChange) -> None:
+    def edit_destination(self, identifier: str, changes: Mapping[str, Any]) -> None:
         """Change a destination, with the checks of the dashboard. No setup tests run.
 
-        Raises DashboardError for an unknown field or value.
+        A key of `config` with the value None is removed. Raises DashboardError for an unknown field or value.
         """
         with self._change():
             destination, service = destinations.require(self._account, identifier)
@@ -366,7 +360,9 @@ class Dashboard:
         """
         target = targets.build_target(destination, group_name)
         with self._account.store.transaction():
-            presented = network.present_certificate(self._account, target, chain or network.Identity.ROTATED)
+            presented = network.present_certificate(
+                self._account, target, chain or network.ServerIdentity.ROTATED
+            )
         return tuple(key_material.read_certificate(encoded).hash for encoded in presented)
 
     def present_host_key(
@@ -379,7 +375,9 @@ class Dashboard:
         """
         target = targets.build_target(destination, group_name)
         with self._account.store.transaction():
-            key = network.present_host_key(self._account, target, public_key or network.Identity.ROTATED)
+            key = network.present_host_key(
+                self._account, target, public_key or network.ServerIdentity.ROTATED
+            )
         return key.hash if key else ""
 
     @contextmanager

@@ -3,75 +3,68 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
-from typing import Annotated, Any
+from dataclasses import fields, replace
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import TypeAdapter, ValidationError
 
 from reconciler.catalogue.load import load_destination_facts, load_service, load_service_names
 from reconciler.catalogue.model import Service
 from reconciler.emulator import request_parsing
 from reconciler.emulator.dashboard_errors import DashboardError, build_unknown_error
-from reconciler.emulator.destination import Destination, SetupStatus
+from reconciler.emulator.destination import Destination, DestinationSettings
 from reconciler.emulator.envelope import ErrorReply
 from reconciler.emulator.switches import Behaviour
 
-_Text = Annotated[str, Field(min_length=1)]
+_EDITABLE = tuple(setting.name for setting in fields(DestinationSettings) if setting.name != "service")
 _CURRENT_VERSION = 2
-
-
-class DestinationChange(BaseModel):
-    """Changed fields of a destination. A key of `config` with the value None is removed."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    region: _Text | None = None
-    time_zone_offset: _Text | None = None
-    daylight_saving_time_enabled: bool | None = None
-    networking_method: str | None = None
-    private_link_id: str | None = None
-    hybrid_deployment_agent_id: str | None = None
-    proxy_agent_id: str | None = None
-    external_secrets_manager_id: str | None = None
-    setup_status: SetupStatus | None = None
-    config: dict[str, Any] = {}
 
 
 def require_service(name: str) -> Service:
     """Get a service of the catalogue. Raises a DashboardError that suggests the nearest name."""
-    if name not in load_service_names():
+    service = load_service(name) if name in load_service_names() else None
+    if service is None:
         raise build_unknown_error("service", name, load_service_names(), 400)
-    service = load_service(name)
-    assert service is not None  # noqa: S101 - the name is known
     return service
 
 
 def change(
-    destination: Destination, service: Service | None, changes: DestinationChange, behaviour: Behaviour
+    destination: Destination, service: Service | None, changes: Mapping[str, Any], behaviour: Behaviour
 ) -> Destination:
-    """Change a destination as its edit form does. Raises DashboardError for the first wrong value."""
-    fields = {name: getattr(changes, name) for name in changes.model_fields_set if name != "config"}
-    check_fields(fields)
+    """Change a destination as its edit form does. A key of `config` with the value None is removed.
+
+    `service` is None for a service that the catalogue lacks. Raises DashboardError for the first wrong name or value.
+    """
+    for name in changes:
+        if name not in _EDITABLE:
+            raise build_unknown_error("field of destinations", name, _EDITABLE, 400)
+    settings = {name: getattr(destination, name) for name in _EDITABLE} | {"service": destination.service}
+    try:
+        checked = TypeAdapter(DestinationSettings).validate_python({**settings, **changes}).to_document()
+    except ValidationError as error:
+        name = str(error.errors(include_input=False)[0]["loc"][0])
+        raise DashboardError(400, f"`{name}` cannot have this value") from None
+    _check_known_values({name: checked[name] for name in changes})
     config = dict(destination.config)
-    for name, value in changes.config.items():
+    for name, value in changes.get("config", {}).items():
         if value is None:
             config.pop(name, None)
         else:
             config[name] = _convert(name, value, destination, service, behaviour)
-    return replace(destination, config=config, **fields)
+    return replace(destination, **{**checked, "config": config})
 
 
-def check_fields(fields: Mapping[str, Any]) -> None:
-    """Check the fields that have a known set of values. Raises DashboardError."""
+def _check_known_values(settings: Mapping[str, Any]) -> None:
+    """Check the settings that have a known set of values. Raises DashboardError."""
     facts = load_destination_facts()
     for name, known in (
         ("region", facts.regions),
         ("time_zone_offset", facts.time_zone_offsets),
         ("networking_method", facts.networking_methods),
     ):
-        value = fields.get(name)
+        value = settings.get(name)
         if value is not None and value not in known:
-            raise build_unknown_error(name.replace("_", " "), value, known, 400)
+            raise build_unknown_error(name, value, known, 400)
 
 
 def _convert(
@@ -83,9 +76,8 @@ def _convert(
     if name not in service.fields:
         raise build_unknown_error(f"{service.name} field", name, service.fields, 400)
     try:
-        merged = request_parsing.merge_config(
-            {"config": {name: value}}, destination, service, behaviour, _CURRENT_VERSION
-        )
+        body = {"config": {name: value}}
+        merged = request_parsing.merge_config(body, destination, service, behaviour, _CURRENT_VERSION)
     except ErrorReply as error:
         # The API names no field.
         raise DashboardError(400, f"`config.{name}` cannot have this value: {error.reply.message}") from error

@@ -24,8 +24,8 @@ from reconciler.model.suggestions import did_you_mean
 MAX_SETUP_TEST_SECONDS = 3_600.0
 
 
-class Identity(StrEnum):
-    """Identity of a server that is described in one word."""
+class ServerIdentity(StrEnum):
+    """ServerIdentity of a server that is described in one word."""
 
     GENERATED = "generated"
     ROTATED = "rotated"
@@ -35,20 +35,20 @@ class Identity(StrEnum):
 class NetworkSettings(Target):
     """Network behind destinations, as a seed, an option or a control request describes it.
 
-    `certificate` is one of `Identity`, or the text of one or more certificates; `host_key` likewise is a line of
+    `certificate` is one of `ServerIdentity`, or the text of one or more certificates; `host_key` likewise is a line of
     `authorized_keys`. A generated identity stays the same, a rotated identity is another one each time. None leaves a
     fact as it is.
     """
 
-    certificate: Identity | tuple[str, ...] | None = None
-    host_key: Identity | str | None = None
+    certificate: ServerIdentity | tuple[str, ...] | None = None
+    host_key: ServerIdentity | str | None = None
     setup_test_seconds: Annotated[float, Field(ge=0, le=MAX_SETUP_TEST_SECONDS)] | None = None
 
     @field_validator("certificate", mode="plain")
     @classmethod
-    def _parse_certificate(cls, value: Any) -> Identity | tuple[str, ...] | None:
-        if value is None or value in set(Identity):
-            return value and Identity(value)
+    def _parse_certificate(cls, value: Any) -> ServerIdentity | tuple[str, ...] | None:
+        if value is None or value in set(ServerIdentity):
+            return value and ServerIdentity(value)
         texts = value if isinstance(value, list | tuple) else [value]
         if not texts or not all(isinstance(text, str) for text in texts):
             raise _build_identity_error("certificate", value)
@@ -59,9 +59,9 @@ class NetworkSettings(Target):
 
     @field_validator("host_key", mode="plain")
     @classmethod
-    def _parse_host_key(cls, value: Any) -> Identity | str | None:
-        if value is None or value in set(Identity):
-            return value and Identity(value)
+    def _parse_host_key(cls, value: Any) -> ServerIdentity | str | None:
+        if value is None or value in set(ServerIdentity):
+            return value and ServerIdentity(value)
         if not isinstance(value, str):
             raise _build_identity_error("host_key", value)
         try:
@@ -72,9 +72,9 @@ class NetworkSettings(Target):
 
 def _build_identity_error(name: str, value: Any, reason: str = "") -> PydanticCustomError:
     """Build the error of an identity that is neither a word nor a text of the right form."""
-    words = ", ".join(f"`{word}`" for word in Identity)
+    words = ", ".join(f"`{word}`" for word in ServerIdentity)
     form = "a text in PEM form" if name == "certificate" else "a line of `authorized_keys`"
-    advice = did_you_mean(value, Identity) if isinstance(value, str) else ""
+    advice = did_you_mean(value, ServerIdentity) if isinstance(value, str) else ""
     return PydanticCustomError(
         "invalid-seed",
         "`{name}` is wrong: {reason}",
@@ -112,7 +112,7 @@ def apply_settings(account: Account, settings: NetworkSettings) -> None:
 
 
 def present_certificate(
-    account: Account, target: str, certificate: Identity | tuple[str, ...]
+    account: Account, target: str, certificate: ServerIdentity | tuple[str, ...]
 ) -> tuple[str, ...]:
     """Present certificates from the database behind a target. Returns them as base64 of DER."""
     if isinstance(certificate, tuple):
@@ -124,9 +124,9 @@ def present_certificate(
     return chain
 
 
-def present_host_key(account: Account, target: str, host_key: Identity | str) -> HostKey | None:
+def present_host_key(account: Account, target: str, host_key: ServerIdentity | str) -> HostKey | None:
     """Present a key from the SSH host behind a target. Returns the key, None for a trusted host."""
-    if isinstance(host_key, Identity):
+    if isinstance(host_key, ServerIdentity):
         number = _choose_number(account, target, "host_key_number", host_key)
         key = key_material.generate_host_key(target, number) if number else None
     else:
@@ -135,12 +135,12 @@ def present_host_key(account: Account, target: str, host_key: Identity | str) ->
     return key
 
 
-def _choose_number(account: Account, target: str, counter: str, identity: Identity) -> int:
+def _choose_number(account: Account, target: str, counter: str, identity: ServerIdentity) -> int:
     """Choose the number of a generated identity, 0 for a trusted server. Keeps the number for the next choice."""
-    if identity is Identity.TRUSTED:
+    if identity is ServerIdentity.TRUSTED:
         return 0
     last = int((account.store.find(Kind.NETWORK, target) or {}).get(counter, 0))
-    number = last + 1 if identity is Identity.ROTATED else max(last, 1)
+    number = last + 1 if identity is ServerIdentity.ROTATED else max(last, 1)
     set_facts(account, target, **{counter: number})
     return number
 
@@ -167,9 +167,9 @@ def dump_facts(account: Account) -> Iterator[dict[str, Any]]:
     for stored in account.store.list_documents(Kind.NETWORK):
         settings: dict[str, Any] = targets.describe_target(stored["target"])
         if "chain" in stored:
-            settings["certificate"] = stored["chain"] or str(Identity.TRUSTED)
+            settings["certificate"] = stored["chain"] or str(ServerIdentity.TRUSTED)
         if "host_key" in stored:
-            settings["host_key"] = stored["host_key"] or str(Identity.TRUSTED)
+            settings["host_key"] = stored["host_key"] or str(ServerIdentity.TRUSTED)
         if "seconds" in stored:
             settings["setup_test_seconds"] = stored["seconds"]
         yield settings

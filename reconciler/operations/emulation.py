@@ -145,10 +145,10 @@ def _build_scenario(emulation: EmulationOptions) -> Scenario:
 
 def _read_identity(name: str, group: str, file: str, directory: Path) -> NetworkSettings:
     """Read a certificate or a host key from a file, or choose a generated identity. Raises ReconcilerError."""
-    from reconciler.emulator.network import Identity, NetworkSettings
+    from reconciler.emulator.network import NetworkSettings, ServerIdentity
 
     if not file:
-        return NetworkSettings.model_validate({"group": group, name: Identity.GENERATED})
+        return NetworkSettings.model_validate({"group": group, name: ServerIdentity.GENERATED})
     shown = display_path(directory / file, directory)
     text = read_text(directory / file, shown)
     try:

@@ -15,7 +15,6 @@ from reconciler.emulator.control.endpoint import (
     shows_secrets,
 )
 from reconciler.emulator.destination import DestinationSettings
-from reconciler.emulator.destination_changes import DestinationChange
 from reconciler.emulator.scenario import load_scenario
 from reconciler.emulator.seed import Seed, dump, load_seed
 from reconciler.emulator.store import Kind
@@ -52,8 +51,10 @@ class DestinationAddition(GroupChoice):
     destination: DestinationSettings
 
 
-class DestinationEdit(GroupChoice, DestinationChange):
-    """Changed fields of the destination of a group."""
+class DestinationEdit(GroupChoice):
+    """Changed fields of the destination of a group. None removes a key of the config."""
+
+    destination: dict[str, Any]
 
 
 class ConnectionAddition(GroupChoice):
@@ -129,9 +130,8 @@ def change_destination(emulator: ControlledEmulator, request: Request) -> Any:
     """Change fields of a destination."""
     body = read_body(request, DestinationEdit, emulator.read_document)
     identifier = emulator.dashboard.find_destination(body.group)
-    changes = {name: getattr(body, name) for name in body.model_fields_set if name != "group"}
-    emulator.dashboard.edit_destination(identifier, DestinationChange(**changes))
-    return {"id": identifier, "changed": sorted(changes)}
+    emulator.dashboard.edit_destination(identifier, body.destination)
+    return {"id": identifier, "changed": sorted(body.destination)}
 
 
 def delete_destination(emulator: ControlledEmulator, request: Request) -> Any:
@@ -163,7 +163,7 @@ ENDPOINTS = (
     Endpoint("PATCH", "/groups", "renames a group: group, name", rename_group),
     Endpoint("DELETE", "/groups", "deletes a group: ?group=", delete_group),
     Endpoint("POST", "/destinations", "adds a destination: group, destination", add_destination),
-    Endpoint("PATCH", "/destinations", "changes a destination: group, region, config, …", change_destination),
+    Endpoint("PATCH", "/destinations", "changes a destination: group, destination", change_destination),
     Endpoint("DELETE", "/destinations", "deletes a destination: ?group=", delete_destination),
     Endpoint("POST", "/connections", "adds a connection: group, service, schema", add_connection),
     Endpoint("DELETE", "/connections", "deletes a connection: ?connection=", delete_connection),

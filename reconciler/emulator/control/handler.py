@@ -9,7 +9,7 @@ from typing import Any
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Request
 
-from reconciler.emulator.control import approvals, content, surroundings, traffic
+from reconciler.emulator.control import approvals, content, scenario, traffic
 from reconciler.emulator.control.endpoint import ControlError, ControlledEmulator, Endpoint
 from reconciler.emulator.dashboard_errors import DashboardError
 from reconciler.emulator.http_response import HttpResponse
@@ -21,7 +21,7 @@ ENDPOINTS = (
     *traffic.ENDPOINTS,
     *content.ENDPOINTS,
     *approvals.ENDPOINTS,
-    *surroundings.ENDPOINTS,
+    *scenario.ENDPOINTS,
 )
 
 

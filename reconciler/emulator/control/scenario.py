@@ -1,4 +1,4 @@
-"""Handle control requests about the surroundings of the account: network, setup tests, private links, agents."""
+"""Handle control requests about the scenario around the account: network, setup tests, private links, agents."""
 
 from __future__ import annotations
 
