@@ -221,15 +221,18 @@ class Dashboard:
         return self._account.store.list_documents(kind, parent=destination_id)
 
     def approve(self, destination_id: str, presented_hash: str | None = None) -> list[str]:
-        """Approve a waiting certificate or host key, by default everything that waits. Returns the approved hashes.
+        """Approve a waiting certificate or host key, and return the approved hashes.
 
-        Raises DashboardError if nothing of this hash waits.
+        Without a hash, the host key and the certificate of the server itself are approved, so that a rotated server
+        needs another approval. Raises DashboardError if nothing of this hash waits.
         """
         with self._change():
             waiting = self._find_waiting(destination_id)
-            chosen = [
-                (kind, presented) for kind, presented in waiting if presented_hash in (None, presented.hash)
-            ]
+            if presented_hash is None:
+                # The first of its kind: the certificate of the server precedes the certificates of its issuers.
+                chosen = list({kind: (kind, presented) for kind, presented in reversed(waiting)}.values())
+            else:
+                chosen = [pair for pair in waiting if pair[1].hash == presented_hash]
             if presented_hash is not None and not chosen:
                 known = [presented.hash for _, presented in waiting]
                 raise build_unknown_error("waiting approval", presented_hash, known)

@@ -175,6 +175,19 @@ def dump_facts(account: Account) -> Iterator[dict[str, Any]]:
         yield settings
 
 
+def describe_facts(account: Account) -> Iterator[dict[str, Any]]:
+    """Describe the facts of every target for people: hashes and names instead of whole certificates."""
+    for settings in dump_facts(account):
+        described = dict(settings)
+        if isinstance(settings.get("certificate"), list):
+            chain = map(read_certificate, settings["certificate"])
+            described["certificate"] = [{"hash": each.hash, "name": each.name} for each in chain]
+        if settings.get("host_key") not in (None, str(ServerIdentity.TRUSTED)):
+            key = HostKey(settings["host_key"])
+            described["host_key"] = {"hash": key.hash, "public_key": key.public_key}
+        yield described
+
+
 def resolve_facts(account: Account, destination: Destination) -> NetworkFacts:
     """Resolve the facts of a destination. For each fact the most specific target wins."""
     facts: dict[str, Any] = {}

@@ -38,7 +38,7 @@ class AgentState(BaseModel):
 
 def list_network(emulator: ControlledEmulator, request: Request) -> Any:
     """List the facts of the network."""
-    return {"network": list(network.dump_facts(emulator.account))}
+    return {"network": list(network.describe_facts(emulator.account))}
 
 
 def change_network(emulator: ControlledEmulator, request: Request) -> Any:
