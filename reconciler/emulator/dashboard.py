@@ -23,9 +23,8 @@ from reconciler.emulator import (
 )
 from reconciler.emulator.account import ADMINISTRATOR, Account, Identity
 from reconciler.emulator.api_request import ApiRequest
-from reconciler.emulator.dashboard_errors import DashboardError, build_unknown_error, to_dashboard_error
 from reconciler.emulator.destination import Destination, DestinationSettings
-from reconciler.emulator.envelope import ErrorReply
+from reconciler.emulator.envelope import conflict, error_reply
 from reconciler.emulator.key_material import Certificate, HostKey
 from reconciler.emulator.network import NetworkSettings
 from reconciler.emulator.private_link_work import PrivateLinkWork
@@ -40,6 +39,7 @@ from reconciler.emulator.resources import (
 )
 from reconciler.emulator.setup_tests import SetupTestScript
 from reconciler.emulator.store import Kind
+from reconciler.emulator.unknown_names import build_ambiguous_object, build_unknown_object
 
 _DELETIONS = {
     Kind.GROUP: groups.delete,
@@ -47,7 +47,6 @@ _DELETIONS = {
     Kind.CONNECTION: connections.delete,
 }
 _AGENTS = {Kind.HYBRID_AGENT: hybrid_agents.set_online, Kind.PROXY_AGENT: proxy_agents.set_online}
-_APPROVALS = (Kind.CERTIFICATE, Kind.FINGERPRINT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,22 +150,21 @@ class Dashboard:
             agents = self.list_agents()
             named = [agent for agent in agents if name in (agent["id"], agent["name"])]
             if not named:
-                raise build_unknown_error("agent", name, (agent["name"] for agent in agents))
+                raise build_unknown_object("agent", name, (agent["name"] for agent in agents))
             if len(named) > 1:
-                ids = ", ".join(agent["id"] for agent in named)
-                raise DashboardError(409, f"{len(named)} agents have the name `{name}`: {ids}")
+                raise build_ambiguous_object("agent", name, (agent["id"] for agent in named))
             _AGENTS[Kind(named[0]["kind"])](self._account, named[0]["id"], online)
             return str(named[0]["id"])
 
     def create_destination(self, group_id: str, settings: DestinationSettings) -> None:
         """Add a destination to a group, with the checks of the dashboard. No setup tests run.
 
-        Raises DashboardError for an unknown service, field or value, or if the group has a destination.
+        Raises a 400 for an unknown service, field or value, and a 409 if the group has a destination.
         """
         service = destination_changes.require_service(settings.service)
         with self._change():
             if self._account.store.find(Kind.DESTINATION, group_id) is not None:
-                raise DashboardError(409, "the group has a destination")
+                raise conflict("the group has a destination")
             # The settings are checked as changes of a destination without settings.
             bare = Destination(id=group_id, service=settings.service)
             changes = {name: value for name, value in settings.to_document().items() if name != "service"}
@@ -174,10 +172,11 @@ class Dashboard:
             was_healthy = settings.setup_status != "incomplete"
             destinations.add(self._account, replace(destination, connected_once=was_healthy))
 
-    def edit_destination(self, identifier: str, changes: Mapping[str, Any]) -> None:
+    def change_settings(self, identifier: str, changes: Mapping[str, Any]) -> None:
         """Change a destination, with the checks of the dashboard. No setup tests run.
 
-        A key of `config` with the value None is removed. Raises DashboardError for an unknown field or value.
+        A key of `config` with the value None is removed. Raises a 400 for an unknown field or
+        value.
         """
         with self._change():
             destination, service = destinations.require(self._account, identifier)
@@ -199,13 +198,13 @@ class Dashboard:
             self._account.store.replace(Kind.DESTINATION, identifier, changed.to_document())
 
     def rename_group(self, identifier: str, name: str) -> None:
-        """Create drift: rename a group. Raises DashboardError if there is no such group."""
+        """Create drift: rename a group. Raises a 404."""
         with self._change():
             group = groups.require(self._account, identifier)
             self._account.store.replace(Kind.GROUP, identifier, {**group, "name": name}, label=name)
 
     def delete(self, kind: Kind, identifier: str) -> None:
-        """Delete a group, a destination or a connection. Raises DashboardError if other objects depend on it."""
+        """Delete a group, a destination or a connection. Raises a 409 if other objects depend on it."""
         with self._change():
             _DELETIONS[kind](self._account, ApiRequest({"id": identifier}, {}, {}, 1))
 
@@ -220,79 +219,64 @@ class Dashboard:
         """List the approved certificates or fingerprints of a destination, in the form of the API."""
         return self._account.store.list_documents(kind, parent=destination_id)
 
-    def approve(self, destination_id: str, presented_hash: str | None = None) -> list[str]:
-        """Approve a waiting certificate or host key, and return the approved hashes.
+    def approve(self, kind: Kind, destination_id: str, presented_hash: str) -> None:
+        """Approve a waiting certificate or host key. Raises a 404 if nothing of this hash waits."""
+        with self._change():
+            waiting = [each for each in self._find_waiting(destination_id) if each[0] is kind]
+            for _, presented in waiting:
+                if presented.hash == presented_hash:
+                    approvals.approve(self._account, kind, destination_id, _build_approval(presented))
+                    return
+            hashes = [presented.hash for _, presented in waiting]
+            raise build_unknown_object(f"waiting {kind}", presented_hash, hashes)
 
-        Without a hash, the host key and the certificate of the server itself are approved, so that a rotated server
-        needs another approval. Raises DashboardError if nothing of this hash waits.
+    def approve_servers(self, destination_id: str) -> list[str]:
+        """Approve the host key and the certificate of the server itself, if they wait. Returns the approved hashes.
+
+        The certificates of issuers stay unapproved, so that a rotated server needs another approval.
         """
         with self._change():
-            waiting = self._find_waiting(destination_id)
-            if presented_hash is None:
-                # The first of its kind: the certificate of the server precedes the certificates of its issuers.
-                chosen = list({kind: (kind, presented) for kind, presented in reversed(waiting)}.values())
-            else:
-                chosen = [pair for pair in waiting if pair[1].hash == presented_hash]
-            if presented_hash is not None and not chosen:
-                known = [presented.hash for _, presented in waiting]
-                raise build_unknown_error("waiting approval", presented_hash, known)
-            for kind, presented in chosen:
-                document = (
-                    approvals.build_certificate(presented)
-                    if isinstance(presented, Certificate)
-                    else approvals.build_fingerprint(presented)
-                )
-                approvals.approve(self._account, kind, destination_id, document)
-            return [presented.hash for _, presented in chosen]
+            # The certificate of the server precedes the certificates of its issuers.
+            chosen = dict(reversed(self._find_waiting(destination_id)))
+            for kind, presented in chosen.items():
+                approvals.approve(self._account, kind, destination_id, _build_approval(presented))
+            return [presented.hash for presented in chosen.values()]
 
-    def revoke(self, destination_id: str, approved_hash: str | None = None) -> list[str]:
-        """Revoke an approval, by default all approvals of a destination. Returns the revoked hashes.
-
-        Raises DashboardError if the hash is not approved.
-        """
+    def revoke(self, kind: Kind, destination_id: str, approved_hash: str) -> None:
+        """Revoke the approval of a certificate or host key. Raises a 404 if there is no such approval."""
         with self._change():
-            destinations.require(self._account, destination_id)
-            approved = {
-                approval["hash"]: kind
-                for kind in _APPROVALS
-                for approval in self.list_approved(kind, destination_id)
-            }
-            if approved_hash is not None and approved_hash not in approved:
-                raise build_unknown_error("approval", approved_hash, approved)
-            revoked = [approved_hash] if approved_hash else list(approved)
-            for each in revoked:
-                approvals.revoke(self._account, approved[each], destination_id, each)
-            return revoked
+            hashes = [approval["hash"] for approval in self.list_approved(kind, destination_id)]
+            if approved_hash not in hashes:
+                raise build_unknown_object(f"approved {kind}", approved_hash, hashes)
+            approvals.revoke(self._account, kind, destination_id, approved_hash)
 
     def find_group(self, name: str) -> str:
-        """Find the id of a group by its id or name. Raises DashboardError if there is none, or more than one."""
+        """Find the id of a group by its id or name. Raises a 404 or 409."""
         if self._account.store.find(Kind.GROUP, name) is not None:
             return name
         found = self.find_group_ids(name)
         if len(found) > 1:
-            raise DashboardError(409, f"{len(found)} groups have the name `{name}`: {', '.join(found)}")
+            raise build_ambiguous_object("group", name, found)
         if not found:
             known = (group["name"] for group in self._account.store.list_documents(Kind.GROUP))
-            raise build_unknown_error("group", name, known)
+            raise build_unknown_object("group", name, known)
         return found[0]
 
     def find_destination(self, name: str) -> str:
-        """Find the id of a destination by its id, or by the name of its group. Raises DashboardError."""
+        """Find the id of a destination by its id, or by the name of its group. Raises a 404 or 409."""
         identifier = self.find_group(name)
         if self._account.store.find(Kind.DESTINATION, identifier) is None:
-            raise DashboardError(404, f"the group `{name}` has no destination")
+            raise error_reply(404, "NotFound", f"the group `{name}` has no destination")
         return identifier
 
     def find_connection(self, name: str) -> str:
-        """Find the id of a connection by its id or schema. Raises DashboardError if there is none, or more than one."""
+        """Find the id of a connection by its id or schema. Raises a 404 or 409."""
         found = self._account.store.list_documents(Kind.CONNECTION)
         named = [connection["id"] for connection in found if name in (connection["id"], connection["schema"])]
         if len(named) > 1:
-            raise DashboardError(
-                409, f"{len(named)} connections have the schema `{name}`: {', '.join(named)}"
-            )
+            raise build_ambiguous_object("connection", name, named)
         if not named:
-            raise build_unknown_error("connection", name, (connection["schema"] for connection in found))
+            raise build_unknown_object("connection", name, (connection["schema"] for connection in found))
         return str(named[0])
 
     def remove(self, kind: Kind, identifier: str) -> None:
@@ -385,18 +369,12 @@ class Dashboard:
 
     @contextmanager
     def _change(self) -> Iterator[None]:
-        """Run a change in a transaction, without effects: effects belong to requests.
-
-        Raises DashboardError for a refusal of the API.
-        """
-        try:
-            with self._account.store.transaction():
-                try:
-                    yield
-                finally:
-                    self._account.take_effects()
-        except ErrorReply as error:
-            raise to_dashboard_error(error) from error
+        """Run a change in a transaction, without effects: effects belong to requests."""
+        with self._account.store.transaction():
+            try:
+                yield
+            finally:
+                self._account.take_effects()
 
     def _find_waiting(self, destination_id: str) -> list[tuple[Kind, Certificate | HostKey]]:
         destination, _ = destinations.require(self._account, destination_id)
@@ -407,6 +385,12 @@ class Dashboard:
         """Discard recorded effects: effects belong to requests, and the dashboard makes no requests."""
         self._account.take_effects()
         return identifier
+
+
+def _build_approval(presented: Certificate | HostKey) -> dict[str, Any]:
+    if isinstance(presented, Certificate):
+        return approvals.build_certificate(presented)
+    return approvals.build_fingerprint(presented)
 
 
 def _describe_waiting(kind: Kind, presented: Certificate | HostKey) -> WaitingApproval:

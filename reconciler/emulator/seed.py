@@ -91,6 +91,7 @@ class Seed(Scenario, _SeedModel):
 def load_seed(account: Account, seed: Seed) -> None:
     """Load a seed into an account, in one transaction. The history gets no entry."""
     with account.store.transaction():
+        load_scenario(account, seed)
         if seed.account is not None:
             identity = account.identity
             account.set_identity(
@@ -102,7 +103,6 @@ def load_seed(account: Account, seed: Seed) -> None:
             )
         for group in seed.groups:
             _load_group(account, group)
-        load_scenario(account, seed)
         # A seed is no request: its effects must not appear in the history of the next request.
         account.take_effects()
 

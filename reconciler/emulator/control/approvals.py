@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -10,9 +9,9 @@ from werkzeug.wrappers import Request
 
 from reconciler.emulator.control.bodies import read_body, read_query
 from reconciler.emulator.control.endpoint import ControlledEmulator, Endpoint
-from reconciler.emulator.dashboard_errors import build_unknown_error
 from reconciler.emulator.store import Kind
 from reconciler.emulator.targets import Target
+from reconciler.emulator.unknown_names import build_unknown_object
 
 
 class ApprovalChoice(Target):
@@ -22,47 +21,50 @@ class ApprovalChoice(Target):
 
 
 def list_approvals(emulator: ControlledEmulator, request: Request) -> Any:
-    """List waiting and given approvals of each destination that has any."""
-    listed = [
-        _render_approvals(emulator, identifier)
-        for identifier in _choose_destinations(emulator, read_query(request, ApprovalChoice))
-    ]
-    return {"approvals": [entry for entry in listed if entry["waiting"] or entry["approved"]]}
+    """List waiting and given approvals of the chosen destinations."""
+    return _render_chosen(emulator, read_query(request, ApprovalChoice))
 
 
 def approve(emulator: ControlledEmulator, request: Request) -> Any:
-    """Approve waiting certificates and host keys."""
+    """Approve what waits under a hash, or else the servers of the chosen destinations."""
     choice = read_body(request, ApprovalChoice, emulator.read_document)
-    return {"approved": _change_each(emulator, choice, emulator.dashboard.approve)}
+    chosen = _choose_destinations(emulator, choice)
+    if choice.hash is None:
+        for identifier in chosen:
+            emulator.dashboard.approve_servers(identifier)
+    else:
+        waiting = [
+            (each.kind, identifier, each.hash)
+            for identifier in chosen
+            for each in emulator.dashboard.list_waiting(identifier)
+        ]
+        for kind, identifier, each_hash in _select(waiting, choice.hash, "waiting hash"):
+            emulator.dashboard.approve(kind, identifier, each_hash)
+    return _render_chosen(emulator, choice)
 
 
 def revoke(emulator: ControlledEmulator, request: Request) -> Any:
-    """Revoke approvals."""
+    """Revoke the approval of a hash, or else all approvals of the chosen destinations."""
     choice = read_query(request, ApprovalChoice)
-    return {"revoked": _change_each(emulator, choice, emulator.dashboard.revoke)}
+    approved = [
+        (kind, identifier, approval["hash"])
+        for identifier in _choose_destinations(emulator, choice)
+        for kind in (Kind.CERTIFICATE, Kind.FINGERPRINT)
+        for approval in emulator.dashboard.list_approved(kind, identifier)
+    ]
+    for kind, identifier, each_hash in _select(approved, choice.hash, "approved hash"):
+        emulator.dashboard.revoke(kind, identifier, each_hash)
+    return _render_chosen(emulator, choice)
 
 
-def _change_each(
-    emulator: ControlledEmulator,
-    choice: ApprovalChoice,
-    change: Callable[[str, str | None], list[str]],
-) -> list[dict[str, str]]:
-    """Change the approvals of each chosen destination. Raises a 404 for a hash that no destination has."""
-    changed: list[dict[str, str]] = []
-    known: list[str] = []
-    for identifier in _choose_destinations(emulator, choice):
-        entry = _render_approvals(emulator, identifier)
-        side = "waiting" if change == emulator.dashboard.approve else "approved"
-        hashes = [approval["hash"] for approval in entry[side]]
-        known += hashes
-        if choice.hash is None or choice.hash in hashes:
-            changed += [
-                {"group": entry["group"], "destination": identifier, "hash": each}
-                for each in change(identifier, choice.hash)
-            ]
-    if choice.hash is not None and not changed:
-        raise build_unknown_error("hash", choice.hash, known)
-    return changed
+def _select(
+    entries: list[tuple[Kind, str, str]], chosen_hash: str | None, what: str
+) -> list[tuple[Kind, str, str]]:
+    """Select the entries of a hash, all for None. Raises a 404 for a hash without an entry."""
+    selected = [entry for entry in entries if chosen_hash in (None, entry[2])]
+    if chosen_hash is not None and not selected:
+        raise build_unknown_object(what, chosen_hash, (each_hash for _, _, each_hash in entries))
+    return selected
 
 
 def _choose_destinations(emulator: ControlledEmulator, choice: Target) -> list[str]:
@@ -71,6 +73,12 @@ def _choose_destinations(emulator: ControlledEmulator, choice: Target) -> list[s
     if name is not None:
         return [emulator.dashboard.find_destination(name)]
     return [document["id"] for document in emulator.account.store.list_documents(Kind.DESTINATION)]
+
+
+def _render_chosen(emulator: ControlledEmulator, choice: Target) -> dict[str, Any]:
+    """Render the approvals of each chosen destination that has any."""
+    rendered = [_render_approvals(emulator, each) for each in _choose_destinations(emulator, choice)]
+    return {"approvals": [entry for entry in rendered if entry["waiting"] or entry["approved"]]}
 
 
 def _render_approvals(emulator: ControlledEmulator, identifier: str) -> dict[str, Any]:
@@ -92,6 +100,6 @@ def _render_approvals(emulator: ControlledEmulator, identifier: str) -> dict[str
 
 ENDPOINTS = (
     Endpoint("GET", "/approvals", "lists waiting and given approvals; ?group=", list_approvals),
-    Endpoint("POST", "/approvals", "approves what waits: group, hash", approve),
+    Endpoint("POST", "/approvals", "approves servers that wait: group, hash", approve),
     Endpoint("DELETE", "/approvals", "revokes approvals: ?group=, ?hash=", revoke),
 )

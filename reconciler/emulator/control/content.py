@@ -130,7 +130,7 @@ def change_destination(emulator: ControlledEmulator, request: Request) -> Any:
     """Change fields of a destination."""
     body = read_body(request, DestinationEdit, emulator.read_document)
     identifier = emulator.dashboard.find_destination(body.group)
-    emulator.dashboard.edit_destination(identifier, body.destination)
+    emulator.dashboard.change_settings(identifier, body.destination)
     return {"id": identifier, "changed": sorted(body.destination)}
 
 

@@ -11,7 +11,7 @@ from werkzeug.wrappers import Request
 
 from reconciler.emulator.control import approvals, content, scenario, traffic
 from reconciler.emulator.control.endpoint import ControlError, ControlledEmulator, Endpoint
-from reconciler.emulator.dashboard_errors import DashboardError
+from reconciler.emulator.envelope import ErrorReply
 from reconciler.emulator.http_response import HttpResponse
 from reconciler.model.suggestions import find_nearest
 
@@ -40,8 +40,10 @@ class Control:
             if (request.method, path) == ("GET", ""):
                 return _build_json_response(_list_endpoints(), 200)
             result = self._require_endpoint(request.method, path).handler(self._emulator, request)
-        except (ControlError, DashboardError) as error:
+        except ControlError as error:
             return _build_json_response({"error": str(error)}, error.status)
+        except ErrorReply as error:
+            return _build_json_response({"error": error.reply.message}, error.reply.status)
         except HTTPException as error:
             return _build_json_response({"error": error.description}, error.code or 400)
         return result if isinstance(result, HttpResponse) else _build_json_response(result, 200)

@@ -10,13 +10,13 @@ from werkzeug.wrappers import Request
 from reconciler.emulator import network, private_link_work, setup_tests
 from reconciler.emulator.control.bodies import read_body, read_query
 from reconciler.emulator.control.endpoint import ControlledEmulator, Endpoint
-from reconciler.emulator.dashboard_errors import build_unknown_error
 from reconciler.emulator.network import NetworkSettings
 from reconciler.emulator.private_link_work import PrivateLinkWork
 from reconciler.emulator.resources import private_links
 from reconciler.emulator.setup_tests import SetupTestScript
 from reconciler.emulator.store import Kind
 from reconciler.emulator.targets import Target, list_matching
+from reconciler.emulator.unknown_names import build_unknown_object
 
 
 class LinkChoice(BaseModel):
@@ -111,7 +111,7 @@ def _select(emulator: ControlledEmulator, target: Target) -> list[str]:
     """Select the ids of the destinations that exist now. Raises a 404 for the id of a missing destination."""
     known = [document["id"] for document in emulator.account.store.list_documents(Kind.DESTINATION)]
     if target.destination is not None and target.destination not in known:
-        raise build_unknown_error("destination", target.destination, known)
+        raise build_unknown_object("destination", target.destination, known)
     return [each for each in known if target.key in list_matching(emulator.account, each)]
 
 
