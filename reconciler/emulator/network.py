@@ -47,7 +47,7 @@ class NetworkSettings(Target):
     @field_validator("certificate", mode="plain")
     @classmethod
     def _parse_certificate(cls, value: Any) -> ServerIdentity | tuple[str, ...] | None:
-        if value is None or value in set(ServerIdentity):
+        if value is None or value in tuple(ServerIdentity):
             return value and ServerIdentity(value)
         texts = value if isinstance(value, list | tuple) else [value]
         if not texts or not all(isinstance(text, str) for text in texts):
@@ -60,7 +60,7 @@ class NetworkSettings(Target):
     @field_validator("host_key", mode="plain")
     @classmethod
     def _parse_host_key(cls, value: Any) -> ServerIdentity | str | None:
-        if value is None or value in set(ServerIdentity):
+        if value is None or value in tuple(ServerIdentity):
             return value and ServerIdentity(value)
         if not isinstance(value, str):
             raise _build_identity_error("host_key", value)

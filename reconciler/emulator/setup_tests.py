@@ -113,14 +113,13 @@ def dump_scripts(account: Account) -> Iterator[dict[str, Any]]:
 
 
 def _encode_run(run: RunResults | None) -> list[dict[str, Any]] | None:
-    """Encode a run for the store, without the fields that have their default."""
-    if run is None:
-        return None
-    return [
-        {"title": test.title, "status": test.status}
-        | {name: value for name, value in asdict(test).items() if value and name not in ("title", "status")}
-        for test in run
-    ]
+    """Encode a run for the store, None for a passing run. Fields that are not set are left out."""
+    return None if run is None else [_encode_test(test) for test in run]
+
+
+def _encode_test(test: SetupTest) -> dict[str, Any]:
+    fields = {name: value for name, value in asdict(test).items() if value is not None}
+    return {name: value for name, value in fields.items() if name not in ("message", "seconds") or value}
 
 
 def run(
