@@ -95,6 +95,7 @@ def create_app(
         faults=Faults(faults),
         latencies=LatencyRules(latencies, seed=seed),
         quota=Quota(clock, quota),
+        clock=clock,
         wait=wait or _skip_wait,
         scenario=scenario or Scenario(),
         read_document=read_document,
@@ -153,6 +154,7 @@ class Emulator:
         faults: Faults,
         latencies: LatencyRules,
         quota: Quota,
+        clock: Callable[[], datetime],
         wait: Callable[[float], None],
         scenario: Scenario,
         read_document: DocumentReader,
@@ -164,6 +166,7 @@ class Emulator:
         self._router = _build_router()
         self._history = History(store)
         self._quota = quota
+        self._clock = clock
         self._wait = wait
         self._observe = observe
         self._scenario = scenario
@@ -198,7 +201,7 @@ class Emulator:
         # Control requests bypass faults, quota and history: they must work even if faults break the emulated API.
         if request.path.startswith(PREFIX):
             return _send(self._handle_control(request), request, start_response)
-        started = self._account.read_clock()
+        started = self._clock()
         client_socket: ClientSocket | None = environ.get(CLIENT_SOCKET_KEY)
         if client_socket is None:
             self._accept_connection()
@@ -265,10 +268,10 @@ class Emulator:
 
     def report_broken_connection(self, fault: Fault) -> None:
         """Report a connection that a fault breaks before its request."""
-        self._observe(HandledRequest(self._account.read_clock(), "", "", None, 0.0, str(fault)))
+        self._observe(HandledRequest(self._clock(), "", "", None, 0.0, str(fault)))
 
     def _handle_control(self, request: Request) -> HttpResponse:
-        started = self._account.read_clock()
+        started = self._clock()
         response = self._control.handle(request)
         # Reads change nothing, and a page may read every second.
         if request.method not in READ_METHODS:
@@ -277,7 +280,7 @@ class Emulator:
 
     def _report(self, request: Request, started: datetime, status: int | None, note: str = "") -> None:
         """Report a request to the observer."""
-        now = self._account.read_clock()
+        now = self._clock()
         target = build_target(request.path, request.args.items(multi=True))
         seconds = max((now - started).total_seconds(), 0.0)
         self._observe(HandledRequest(now, request.method, target, status, seconds, note))
@@ -360,7 +363,7 @@ class Emulator:
             fault=str(late.fault),
             effect_of=late.sequence,
         )
-        self._report(late.request, late.due, reply.status, f"late effect of request {late.sequence}")
+        self._report(late.request, self._clock(), reply.status, f"late effect of request {late.sequence}")
 
     def _build_date_header(self) -> dict[str, str]:
         """Build the Date header by the switches."""

@@ -46,6 +46,7 @@ _DELETIONS = {
     Kind.DESTINATION: destinations.delete,
     Kind.CONNECTION: connections.delete,
 }
+_API_VERSION = 2
 _AGENTS = {Kind.HYBRID_AGENT: hybrid_agents.set_online, Kind.PROXY_AGENT: proxy_agents.set_online}
 
 
@@ -59,7 +60,10 @@ class WaitingApproval:
 
 
 class Dashboard:
-    """Dashboard: direct, unchecked access to an account. The history gets no entry."""
+    """Dashboard: direct access to an account. The history gets no entry.
+
+    Changes are unchecked, except for the changes that raise `ErrorReply`: these have the checks of the API.
+    """
 
     def __init__(self, account: Account) -> None:
         self._account = account
@@ -159,7 +163,7 @@ class Dashboard:
     def create_destination(self, group_id: str, settings: DestinationSettings) -> None:
         """Add a destination to a group, with the checks of the dashboard. No setup tests run.
 
-        Raises a 400 for an unknown service, field or value, and a 409 if the group has a destination.
+        Raises `ErrorReply`: a 400 for an unknown service, field or value, a 409 if the group has a destination.
         """
         service = destination_changes.require_service(settings.service)
         with self._change():
@@ -175,8 +179,7 @@ class Dashboard:
     def change_settings(self, identifier: str, changes: Mapping[str, Any]) -> None:
         """Change a destination, with the checks of the dashboard. No setup tests run.
 
-        A key of `config` with the value None is removed. Raises a 400 for an unknown field or
-        value.
+        A key of `config` with the value None is removed. Raises `ErrorReply`: a 400 for an unknown field or value.
         """
         with self._change():
             destination, service = destinations.require(self._account, identifier)
@@ -198,15 +201,14 @@ class Dashboard:
             self._account.store.replace(Kind.DESTINATION, identifier, changed.to_document())
 
     def rename_group(self, identifier: str, name: str) -> None:
-        """Create drift: rename a group. Raises a 404."""
+        """Create drift: rename a group. Raises `ErrorReply`: a 404, or a refused name."""
         with self._change():
-            group = groups.require(self._account, identifier)
-            self._account.store.replace(Kind.GROUP, identifier, {**group, "name": name}, label=name)
+            groups.rename(self._account, ApiRequest({"id": identifier}, {}, {"name": name}, _API_VERSION))
 
     def delete(self, kind: Kind, identifier: str) -> None:
-        """Delete a group, a destination or a connection. Raises a 409 if other objects depend on it."""
+        """Delete a group, a destination or a connection. Raises `ErrorReply` if others depend on it."""
         with self._change():
-            _DELETIONS[kind](self._account, ApiRequest({"id": identifier}, {}, {}, 1))
+            _DELETIONS[kind](self._account, ApiRequest({"id": identifier}, {}, {}, _API_VERSION))
 
     def list_waiting(self, destination_id: str) -> list[WaitingApproval]:
         """List the certificates and host keys of a destination that wait for an approval."""
@@ -220,7 +222,7 @@ class Dashboard:
         return self._account.store.list_documents(kind, parent=destination_id)
 
     def approve(self, kind: Kind, destination_id: str, presented_hash: str) -> None:
-        """Approve a waiting certificate or host key. Raises a 404 if nothing of this hash waits."""
+        """Approve a waiting certificate or host key. Raises `ErrorReply` if nothing of this hash waits."""
         with self._change():
             waiting = [each for each in self._find_waiting(destination_id) if each[0] is kind]
             for _, presented in waiting:
@@ -243,7 +245,7 @@ class Dashboard:
             return [presented.hash for presented in chosen.values()]
 
     def revoke(self, kind: Kind, destination_id: str, approved_hash: str) -> None:
-        """Revoke the approval of a certificate or host key. Raises a 404 if there is no such approval."""
+        """Revoke the approval of a certificate or host key. Raises `ErrorReply` if there is none."""
         with self._change():
             hashes = [approval["hash"] for approval in self.list_approved(kind, destination_id)]
             if approved_hash not in hashes:
@@ -251,7 +253,7 @@ class Dashboard:
             approvals.revoke(self._account, kind, destination_id, approved_hash)
 
     def find_group(self, name: str) -> str:
-        """Find the id of a group by its id or name. Raises a 404 or 409."""
+        """Find the id of a group by its id or name. Raises `ErrorReply` if there is not one."""
         if self._account.store.find(Kind.GROUP, name) is not None:
             return name
         found = self.find_group_ids(name)
@@ -263,14 +265,14 @@ class Dashboard:
         return found[0]
 
     def find_destination(self, name: str) -> str:
-        """Find the id of a destination by its id, or by the name of its group. Raises a 404 or 409."""
+        """Find the id of a destination by its id, or by the name of its group. Raises `ErrorReply`."""
         identifier = self.find_group(name)
         if self._account.store.find(Kind.DESTINATION, identifier) is None:
             raise error_reply(404, "NotFound", f"the group `{name}` has no destination")
         return identifier
 
     def find_connection(self, name: str) -> str:
-        """Find the id of a connection by its id or schema. Raises a 404 or 409."""
+        """Find the id of a connection by its id or schema. Raises `ErrorReply` if there is not one."""
         found = self._account.store.list_documents(Kind.CONNECTION)
         named = [connection["id"] for connection in found if name in (connection["id"], connection["schema"])]
         if len(named) > 1:
