@@ -114,6 +114,8 @@ def test_a_long_list_of_candidates_is_cut(account: EmulatedAccount) -> None:
 
 def test_changes_leave_no_trace_in_the_history(account: EmulatedAccount) -> None:
     control(account, "POST", "/groups", {"name": "sales"})
+    control(account, "PATCH", "/groups", {"group": "sales", "name": "sales_emea"})
+    control(account, "DELETE", "/groups?group=sales_emea")
     account.get("/v1/groups")
     (entry,) = account.emulator.read_history()
     assert entry.effects == ()
