@@ -381,7 +381,10 @@ class Dashboard:
     def _find_waiting(self, destination_id: str) -> list[tuple[Kind, Certificate | HostKey]]:
         destination, _ = destinations.require(self._account, destination_id)
         facts = network.resolve_facts(self._account, destination)
-        return list(trust.list_waiting(self._account, destination, facts))
+        key = trust.find_untrusted_key(self._account, destination, facts)
+        chain = trust.find_untrusted_chain(self._account, destination, facts)
+        certificates = [(Kind.CERTIFICATE, certificate) for certificate in chain]
+        return [*certificates, *([(Kind.FINGERPRINT, key)] if key else [])]
 
     def _discard_effects(self, identifier: str) -> str:
         """Discard recorded effects: effects belong to requests, and the dashboard makes no requests."""
