@@ -14,7 +14,7 @@ import pytest
 from background_process import BackgroundProcess
 from command_line import COMMAND, PROCESS_TIMEOUT, TerminalProcess, run
 
-pytestmark = pytest.mark.sampled(every=6, tests=2)
+pytestmark = pytest.mark.sampled(every=6, tests=6)
 
 CALL = """\
 import os, urllib.request, urllib.error
