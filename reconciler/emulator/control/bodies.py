@@ -31,7 +31,7 @@ def read_json(text: str, model: type[BaseModel]) -> BaseModel:
 
 
 def read_body(request: Request, model: type[_Model], read_document: DocumentReader) -> _Model:
-    """Read a body in JSON or YAML. An empty body is an empty mapping. Raises a 400 with the first error."""
+    """Read a body in JSON or YAML. An empty body is an empty mapping. Raises a 400 with all errors."""
     text = request.get_data(cache=False).decode("utf-8", "replace")
     if not text.strip():
         return _validate({}, model)
