@@ -17,6 +17,7 @@ import click
 from reconciler.cli.exit import ExitCode
 from reconciler.cli.interrupt import TerminatedError
 from reconciler.cli.output import OutputOptions
+from reconciler.cli.usage import MisuseError
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.redaction import Redactor
 from reconciler.model.sanitize import escape
@@ -24,6 +25,7 @@ from reconciler.model.sanitize import escape
 if TYPE_CHECKING:
     from reconciler.cli.context import CommandContext
     from reconciler.emulator.app import Emulator
+    from reconciler.emulator.handled_requests import HandledRequest
     from reconciler.operations.emulation import EmulationOptions, RunningEmulation
 
 _HOST = "127.0.0.1"
@@ -81,6 +83,28 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     metavar="TEXT",
     help='Delay answers: "80ms", "50ms..200ms", "p50=120ms p99=2s", or "POST /v1/destinations 2s". Repeatable.',
 )
+@click.option(
+    "--certificate",
+    "certificates",
+    multiple=True,
+    metavar="GROUP[=FILE]",
+    help="Present an untrusted certificate (generated, or from FILE) behind the destination of GROUP; `*`: of any"
+    " group. Repeatable.",
+)
+@click.option(
+    "--host-key",
+    "host_keys",
+    multiple=True,
+    metavar="GROUP[=FILE]",
+    help="Present an untrusted key of the SSH host, likewise. Repeatable.",
+)
+@click.option(
+    "--setup-test",
+    "setup_tests",
+    multiple=True,
+    metavar="TEXT",
+    help='Script a setup test of every run: "sales: Permission Test FAILED no rights". Repeatable.',
+)
 @click.option("--list", "listing", is_flag=True, help="List the content of the account, and serve nothing.")
 @click.option(
     "--format",
@@ -95,6 +119,8 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     "--switches", "list_switches", is_flag=True, help="List every switch with its values and meaning."
 )
 @click.option("--faults", "list_faults", is_flag=True, help="Describe the language of faults.")
+@click.option("-q", "--quiet", is_flag=True, help="Print no line per request.")
+@click.option("-v", "--verbose", is_flag=True, help="Print a line per request for a COMMAND too, on stderr.")
 @click.argument("words", metavar="[-- COMMAND...]", nargs=-1, type=click.UNPROCESSED)
 def command(words: tuple[str, ...], **options: Any) -> int:
     """Serve an emulated Fivetran account on this machine, for trials and tests.
@@ -104,7 +130,8 @@ def command(words: tuple[str, ...], **options: Any) -> int:
       reconciler emulate --seed account.yaml -- reconciler plan
 
     Without a COMMAND, prints the settings that point reconciler (or any other client) to it, and serves until Ctrl-C.
-    Its requests and their effects are listed at /_emulator/history beside the API.
+    Each request is printed as a line on stderr. Its effects are listed at /_emulator/history beside the API, where
+    /_emulator lists what can be changed while it runs.
     """
     from reconciler.cli.context import make_settings, run_command
 
@@ -115,6 +142,9 @@ def command(words: tuple[str, ...], **options: Any) -> int:
         return _list_faults()
     port, form = options.pop("port"), options.pop("form")
     listing, show_secrets = options.pop("listing"), options.pop("show_secrets")
+    quiet, verbose = options.pop("quiet"), options.pop("verbose")
+    if quiet and verbose:
+        raise MisuseError("`--quiet` and `--verbose` exclude each other", "leave one of them out")
     emulation = _build_emulation(**options)
     if words and shutil.which(words[0]) is None:
         raise click.UsageError(f"`{words[0]}` is not a command of this machine")
@@ -128,13 +158,20 @@ def command(words: tuple[str, ...], **options: Any) -> int:
     if words:
         exit_codes: list[int] = []
         work = partial(
-            _run_with_emulator, emulation=emulation, port=port or 0, words=words, exit_codes=exit_codes
+            _run_with_emulator,
+            emulation=emulation,
+            port=port or 0,
+            words=words,
+            exit_codes=exit_codes,
+            # Lines among the output of the command would confuse, so a user asks for them.
+            log_requests=verbose,
         )
         return (
             exit_codes[0] if run_command(settings, output, "text", work) is ExitCode.OK else ExitCode.FAILED
         )
     port = _DEFAULT_PORT if port is None else port
-    return run_command(settings, output, "text", partial(_emulate, emulation=emulation, port=port))
+    work = partial(_emulate, emulation=emulation, port=port, log_requests=not quiet)
+    return run_command(settings, output, "text", work)
 
 
 def _build_emulation(
@@ -146,6 +183,9 @@ def _build_emulation(
     faults: tuple[str, ...],
     quota: str,
     latencies: tuple[str, ...],
+    certificates: tuple[str, ...],
+    host_keys: tuple[str, ...],
+    setup_tests: tuple[str, ...],
     **files: Path | None,
 ) -> EmulationOptions:
     """Parse the options. Raises click.UsageError for the first option that is invalid or contradicts another."""
@@ -155,6 +195,7 @@ def _build_emulation(
     from reconciler.emulator.fault_text import parse_fault
     from reconciler.emulator.latency import LatencyError, parse_latency
     from reconciler.emulator.quota import QuotaError, parse_quota
+    from reconciler.emulator.scenario_text import ScenarioError, parse_identity, parse_setup_tests
     from reconciler.emulator.switches import AS_DOCUMENTED, BehaviourError, change_switches
     from reconciler.operations.emulation import EmulationOptions
 
@@ -169,9 +210,12 @@ def _build_emulation(
             faults=tuple(map(parse_fault, faults)),
             latencies=tuple(map(parse_latency, latencies)),
             quota=parse_quota(quota),
+            certificates=tuple(map(parse_identity, certificates)),
+            host_keys=tuple(map(parse_identity, host_keys)),
+            setup_tests=parse_setup_tests(setup_tests),
             **files,
         )
-    except (BehaviourError, FaultError, LatencyError, QuotaError) as error:
+    except (BehaviourError, FaultError, LatencyError, QuotaError, ScenarioError) as error:
         raise click.UsageError(f"{error.message}: {error.advice}") from None
 
 
@@ -232,11 +276,12 @@ def _list(context: CommandContext, emulation: EmulationOptions, show_secrets: bo
     return ExitCode.OK
 
 
-def _emulate(context: CommandContext, emulation: EmulationOptions, port: int) -> ExitCode:
+def _emulate(context: CommandContext, emulation: EmulationOptions, port: int, log_requests: bool) -> ExitCode:
     from reconciler.operations.emulation import open_emulation
 
     _check_port(port)
-    opened = open_emulation(emulation, context.settings.clock)
+    observe = partial(_log_request, context) if log_requests else None
+    opened = open_emulation(emulation, context.settings.clock, observe)
     try:
         from reconciler.emulator.serve import serve
 
@@ -255,12 +300,15 @@ def _run_with_emulator(
     port: int,
     words: tuple[str, ...],
     exit_codes: list[int],
+    *,
+    log_requests: bool,
 ) -> ExitCode:
     """Serve one command, and append its exit code to `exit_codes`."""
     from reconciler.operations.emulation import open_emulation
 
     _check_port(port)
-    opened = open_emulation(emulation, context.settings.clock)
+    observe = partial(_log_request, context) if log_requests else None
+    opened = open_emulation(emulation, context.settings.clock, observe)
     try:
         from reconciler.emulator.serve import serve_in_thread
 
@@ -271,6 +319,22 @@ def _run_with_emulator(
     finally:
         opened.app.close()
     return ExitCode.OK
+
+
+def _log_request(context: CommandContext, request: HandledRequest) -> None:
+    """Print a request on stderr. A closed or full stream does not stop the server."""
+    from reconciler.report.request_line import render_request
+
+    context.err.print(
+        render_request(
+            at=request.at,
+            method=request.method,
+            target=request.target,
+            status=request.status,
+            seconds=request.seconds,
+            note=request.note,
+        )
+    )
 
 
 def _wait_for_exit(process: subprocess.Popen[bytes]) -> int:

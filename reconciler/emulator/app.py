@@ -29,14 +29,18 @@ from reconciler.emulator.connection_faults import (
     BrokenConnectionError,
     ClientSocket,
     deliver_in_process,
+    leaves_headers,
 )
-from reconciler.emulator.control import PREFIX, Control
+from reconciler.emulator.control.bodies import DocumentReader, read_json
+from reconciler.emulator.control.endpoint import ControlledEmulator, InitialState
+from reconciler.emulator.control.handler import PREFIX, Control
 from reconciler.emulator.dashboard import Dashboard
 from reconciler.emulator.echoes import add_echo
 from reconciler.emulator.endpoints import ROUTES
 from reconciler.emulator.envelope import ErrorReply, Reply, error_reply
 from reconciler.emulator.fault_kinds import CONNECTION_FAULTS, FaultKind, Phase
 from reconciler.emulator.faults import Fault, Faults
+from reconciler.emulator.handled_requests import HandledRequest, RequestObserver, build_target
 from reconciler.emulator.history import READ_METHODS, Effect, History, HistoryEntry
 from reconciler.emulator.http_response import HttpResponse, encode_reply
 from reconciler.emulator.ids import digest
@@ -45,6 +49,7 @@ from reconciler.emulator.latency import Latency, LatencyRules
 from reconciler.emulator.quota import UNLIMITED, Quota, QuotaProfile
 from reconciler.emulator.response_faults import corrupt, replace_response
 from reconciler.emulator.routes import Router
+from reconciler.emulator.scenario import Scenario, load_scenario
 from reconciler.emulator.seed import Seed, dump, has_content, load_seed
 from reconciler.emulator.store import Store
 from reconciler.emulator.switches import AS_DOCUMENTED, Behaviour
@@ -67,13 +72,18 @@ def create_app(
     latencies: Iterable[Latency] = (),
     quota: QuotaProfile = UNLIMITED,
     wait: Callable[[float], None] | None = None,
+    scenario: Scenario | None = None,
+    read_document: DocumentReader = read_json,
+    observe: RequestObserver | None = None,
 ) -> Emulator:
     """Create an emulator with one account, empty if the database is new.
 
     `credentials` are the only accepted key and secret; None accepts any Basic credentials. `clock` must
     return times with a zone. The same seed and the same requests give the same ids and latencies. `wait` lets
     time pass, in seconds, in a process without sockets; without `wait`, responses come at once. On a socket
-    the server waits. Raises `store.UnusableDatabaseError`.
+    the server waits. `scenario` is loaded now and after every reset. `read_document` reads the bodies of control
+    requests that are no JSON. `observe` gets every handled request, from the thread of the request.
+    Raises `store.UnusableDatabaseError`.
     """
     store = Store(database)
     account = Account(store, behaviour=behaviour, clock=clock, seed=seed)
@@ -84,12 +94,20 @@ def create_app(
         faults=Faults(faults),
         latencies=LatencyRules(latencies, seed=seed),
         quota=Quota(clock, quota),
+        clock=clock,
         wait=wait or _skip_wait,
+        scenario=scenario or Scenario(),
+        read_document=read_document,
+        observe=observe or _skip_observation,
     )
 
 
 def _skip_wait(seconds: float) -> None:
     """Skip a wait."""
+
+
+def _skip_observation(request: HandledRequest) -> None:
+    """Skip an observation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +130,13 @@ class _RequestResult:
         """Return the fault of this request if it breaks the connection, else None."""
         return self.fault if self.fault and self.fault.kind in CONNECTION_FAULTS else None
 
+    @property
+    def arriving_status(self) -> int | None:
+        """Return the status that the client sees, None if its connection breaks before."""
+        fault = self.connection_fault
+        is_broken = fault is not None and not leaves_headers(fault)
+        return None if is_broken else self.response.status
+
 
 class Emulator:
     """Emulator: an account behind its REST API. Safe to call from many threads; requests run one after the other.
@@ -128,7 +153,11 @@ class Emulator:
         faults: Faults,
         latencies: LatencyRules,
         quota: Quota,
+        clock: Callable[[], datetime],
         wait: Callable[[float], None],
+        scenario: Scenario,
+        read_document: DocumentReader,
+        observe: RequestObserver,
     ) -> None:
         self._store = store
         self._account = account
@@ -136,13 +165,29 @@ class Emulator:
         self._router = _build_router()
         self._history = History(store)
         self._quota = quota
+        self._clock = clock
         self._wait = wait
-        self._initial_write_count = store.write_count
+        self._observe = observe
+        self._scenario = scenario
         self.faults = faults
         self.latencies = latencies
         self._late_requests = LateRequests()
         self._dashboard = Dashboard(account)
-        self._control = Control(account, self._history, faults, quota, self._late_requests)
+        load_scenario(account, scenario)
+        self._initial_write_count = store.write_count
+        initial = InitialState(account.behaviour, tuple(each.fault for each in faults.active()), scenario)
+        self._control = Control(
+            ControlledEmulator(
+                account,
+                self._dashboard,
+                self._history,
+                faults,
+                quota,
+                self._late_requests,
+                initial,
+                read_document,
+            )
+        )
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Handle one request.
@@ -154,7 +199,8 @@ class Emulator:
         self._execute_due()
         # Control requests bypass faults, quota and history: they must work even if faults break the emulated API.
         if request.path.startswith(PREFIX):
-            return _send(self._control.handle(request), request, start_response)
+            return _send(self._handle_control(request), request, start_response)
+        started = self._clock()
         client_socket: ClientSocket | None = environ.get(CLIENT_SOCKET_KEY)
         if client_socket is None:
             self._accept_connection()
@@ -162,6 +208,7 @@ class Emulator:
         wait = self._wait if client_socket is None else client_socket.wait
         if result.seconds:
             wait(result.seconds)
+        self._report(request, started, result.arriving_status, str(result.fault or ""))
         if result.connection_fault is None:
             return _send(result.response, request, start_response)
         if client_socket is not None:
@@ -202,8 +249,9 @@ class Emulator:
         return has_content(self._account)
 
     def load_seed(self, seed: Seed) -> None:
-        """Load a seed into the account. The history gets no entry."""
+        """Load a seed into the account, and the scenario of the start over it. The history gets no entry."""
         load_seed(self._account, seed)
+        load_scenario(self._account, self._scenario)
 
     def dump(self, *, show_secrets: bool = False) -> dict[str, Any]:
         """Dump the account as a document that `load_seed` accepts.
@@ -217,10 +265,30 @@ class Emulator:
         """Close the database."""
         self._store.close()
 
+    def report_broken_connection(self, fault: Fault) -> None:
+        """Report a connection that a fault breaks before its request."""
+        self._observe(HandledRequest(self._clock(), "", "", None, 0.0, str(fault)))
+
+    def _handle_control(self, request: Request) -> HttpResponse:
+        started = self._clock()
+        response = self._control.handle(request)
+        # Reads change nothing, and a page may read every second.
+        if request.method not in READ_METHODS:
+            self._report(request, started, response.status)
+        return response
+
+    def _report(self, request: Request, started: datetime, status: int | None, note: str = "") -> None:
+        """Report a request to the observer."""
+        now = self._clock()
+        target = build_target(request.path, request.args.items(multi=True))
+        seconds = max((now - started).total_seconds(), 0.0)
+        self._observe(HandledRequest(now, request.method, target, status, seconds, note))
+
     def _accept_connection(self) -> None:
         """Trigger connection faults. Without sockets, every request is a connection of its own."""
         fault = self.faults.trigger_at_accept()
         if fault is not None:
+            self.report_broken_connection(fault)
             if fault.kind is FaultKind.HANG:
                 self._wait(fault.number)
             raise BrokenConnectionError(str(fault))
@@ -294,6 +362,7 @@ class Emulator:
             fault=str(late.fault),
             effect_of=late.sequence,
         )
+        self._report(late.request, self._clock(), reply.status, f"late effect of request {late.sequence}")
 
     def _build_date_header(self) -> dict[str, str]:
         """Build the Date header by the switches."""

@@ -72,6 +72,13 @@ def break_delivery(fault: Fault, head: bytes, body: bytes) -> BrokenDelivery:
     return BrokenDelivery(data, kind, seconds=fault.number if fault.kind is FaultKind.HANG else 0.0)
 
 
+def leaves_headers(fault: Fault) -> bool:
+    """Return whether complete headers of the response arrive under a fault, at once or slowly."""
+    if fault.kind in (FaultKind.GARBAGE, FaultKind.TLS_GARBAGE):
+        return False
+    return fault.kind is FaultKind.DRIP or fault.phase in (Phase.MID_BODY, Phase.AFTER_ANSWER)
+
+
 def deliver_in_process(fault: Fault, response: HttpResponse, wait: Callable[[float], None]) -> bytes:
     """Compute the delivered body in a process without sockets.
 

@@ -1,28 +1,71 @@
-"""Change an account outside the REST API. Tests seed, disturb and inspect accounts with the dashboard."""
+"""Change an account outside the REST API, as Fivetran and its users do.
+
+The control endpoints change accounts with the dashboard, and tests seed, disturb and inspect accounts with it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
-from reconciler.emulator import approvals, key_material, network, setup_tests, targets
+from reconciler.emulator import (
+    agent_outages,
+    approvals,
+    destination_changes,
+    key_material,
+    network,
+    private_link_work,
+    setup_tests,
+    targets,
+    trust,
+)
 from reconciler.emulator.account import ADMINISTRATOR, Account, Identity
-from reconciler.emulator.destination import Destination
+from reconciler.emulator.api_request import ApiRequest
+from reconciler.emulator.destination import Destination, DestinationSettings
+from reconciler.emulator.envelope import conflict, error_reply
+from reconciler.emulator.key_material import Certificate, HostKey
+from reconciler.emulator.network import NetworkSettings
+from reconciler.emulator.private_link_work import PrivateLinkWork
 from reconciler.emulator.resources import (
     connections,
     destinations,
     groups,
+    hybrid_agents,
     private_links,
+    proxy_agents,
     teams,
     users,
     webhooks,
 )
+from reconciler.emulator.setup_tests import SetupTestScript
 from reconciler.emulator.store import Kind
+from reconciler.emulator.unknown_names import build_ambiguous_object, build_unknown_object
+
+_DELETIONS = {
+    Kind.GROUP: groups.delete,
+    Kind.DESTINATION: destinations.delete,
+    Kind.CONNECTION: connections.delete,
+}
+_API_VERSION = 2
+_AGENTS = {Kind.HYBRID_AGENT: hybrid_agents.set_online, Kind.PROXY_AGENT: proxy_agents.set_online}
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingApproval:
+    """A certificate or a host key that waits for an approval: its kind, its hash, and its name for people."""
+
+    kind: Kind
+    hash: str
+    name: str
 
 
 class Dashboard:
-    """Dashboard: direct, unchecked access to an account. The history gets no entry."""
+    """Dashboard: direct access to an account. The history gets no entry.
+
+    Changes are unchecked, except for the changes that raise `ErrorReply`: these have the checks of the API.
+    """
 
     def __init__(self, account: Account) -> None:
         self._account = account
@@ -89,6 +132,66 @@ class Dashboard:
         with self._account.store.transaction():
             private_links.finish(self._account, identifier, state)
 
+    def plan_private_link_work(self, work: PrivateLinkWork) -> list[str]:
+        """Plan the duration and the end of the work on private links. Returns the ids of links in work.
+
+        The plan concerns the current work too: it lasts `seconds` from now.
+        """
+        with self._change():
+            private_link_work.plan_work(self._account, work)
+            return private_links.reschedule(self._account, work)
+
+    def list_agents(self) -> list[dict[str, Any]]:
+        """List hybrid and proxy agents: kind, id, name, and whether the agent is online."""
+        return [
+            {
+                "kind": str(kind),
+                "id": agent["id"],
+                "name": agent["display_name"],
+                "online": agent_outages.is_online(agent),
+            }
+            for kind in _AGENTS
+            for agent in self._account.store.list_documents(kind)
+        ]
+
+    def set_agent_online(self, name: str, online: bool) -> str:
+        """Let a hybrid or proxy agent, by id or display name, go online or offline. Returns its id."""
+        with self._change():
+            agents = self.list_agents()
+            named = [agent for agent in agents if name in (agent["id"], agent["name"])]
+            if not named:
+                raise build_unknown_object("agent", name, (agent["name"] for agent in agents))
+            if len(named) > 1:
+                raise build_ambiguous_object("agent", name, (agent["id"] for agent in named))
+            _AGENTS[Kind(named[0]["kind"])](self._account, named[0]["id"], online)
+            return str(named[0]["id"])
+
+    def create_destination(self, group_id: str, settings: DestinationSettings) -> None:
+        """Add a destination to a group, with the checks of the dashboard. No setup tests run.
+
+        Raises `ErrorReply`: a 400 for an unknown service, field or value, a 409 if the group has a destination.
+        """
+        service = destination_changes.require_service(settings.service)
+        with self._change():
+            if self._account.store.find(Kind.DESTINATION, group_id) is not None:
+                raise conflict("the group has a destination")
+            # The settings are checked as changes of a destination without settings.
+            bare = Destination(id=group_id, service=settings.service)
+            changes = {name: value for name, value in settings.to_document().items() if name != "service"}
+            destination = destination_changes.change(bare, service, changes, self._account.behaviour)
+            was_healthy = settings.setup_status != "incomplete"
+            destinations.add(self._account, replace(destination, connected_once=was_healthy))
+
+    def change_settings(self, identifier: str, changes: Mapping[str, Any]) -> None:
+        """Change a destination, with the checks of the dashboard. No setup tests run.
+
+        A key of `config` with the value None is removed. Raises `ErrorReply`: a 400 for an unknown field or value.
+        """
+        with self._change():
+            destination, service = destinations.require(self._account, identifier)
+            changed = destination_changes.change(destination, service, changes, self._account.behaviour)
+            self._account.store.replace(Kind.DESTINATION, identifier, changed.to_document())
+
     def change_destination(
         self, identifier: str, *, config: Mapping[str, Any] | None = None, **fields: Any
     ) -> None:
@@ -104,10 +207,85 @@ class Dashboard:
             self._account.store.replace(Kind.DESTINATION, identifier, changed.to_document())
 
     def rename_group(self, identifier: str, name: str) -> None:
-        """Create drift: rename a group."""
-        with self._account.store.transaction():
-            group = groups.require(self._account, identifier)
-            self._account.store.replace(Kind.GROUP, identifier, {**group, "name": name}, label=name)
+        """Create drift: rename a group. Raises `ErrorReply`: a 404, or a refused name."""
+        with self._change():
+            groups.rename(self._account, ApiRequest({"id": identifier}, {}, {"name": name}, _API_VERSION))
+
+    def delete(self, kind: Kind, identifier: str) -> None:
+        """Delete a group, a destination or a connection. Raises `ErrorReply` if others depend on it."""
+        with self._change():
+            _DELETIONS[kind](self._account, ApiRequest({"id": identifier}, {}, {}, _API_VERSION))
+
+    def list_waiting(self, destination_id: str) -> list[WaitingApproval]:
+        """List the certificates and host keys of a destination that wait for an approval."""
+        with self._change():
+            return [
+                _describe_waiting(kind, presented) for kind, presented in self._find_waiting(destination_id)
+            ]
+
+    def list_approved(self, kind: Kind, destination_id: str) -> list[dict[str, Any]]:
+        """List the approved certificates or fingerprints of a destination, in the form of the API."""
+        return self._account.store.list_documents(kind, parent=destination_id)
+
+    def approve(self, kind: Kind, destination_id: str, presented_hash: str) -> None:
+        """Approve a waiting certificate or host key. Raises `ErrorReply` if nothing of this hash waits."""
+        with self._change():
+            waiting = [each for each in self._find_waiting(destination_id) if each[0] is kind]
+            for _, presented in waiting:
+                if presented.hash == presented_hash:
+                    approvals.approve(self._account, kind, destination_id, _build_approval(presented))
+                    return
+            hashes = [presented.hash for _, presented in waiting]
+            raise build_unknown_object(f"waiting {kind}", presented_hash, hashes)
+
+    def approve_servers(self, destination_id: str) -> list[str]:
+        """Approve the host key and the certificate of the server itself, if they wait. Returns the approved hashes.
+
+        The certificates of issuers stay unapproved, so that a rotated server needs another approval.
+        """
+        with self._change():
+            # The certificate of the server precedes the certificates of its issuers.
+            chosen = dict(reversed(self._find_waiting(destination_id)))
+            for kind, presented in chosen.items():
+                approvals.approve(self._account, kind, destination_id, _build_approval(presented))
+            return [presented.hash for presented in chosen.values()]
+
+    def revoke(self, kind: Kind, destination_id: str, approved_hash: str) -> None:
+        """Revoke the approval of a certificate or host key. Raises `ErrorReply` if there is none."""
+        with self._change():
+            hashes = [approval["hash"] for approval in self.list_approved(kind, destination_id)]
+            if approved_hash not in hashes:
+                raise build_unknown_object(f"approved {kind}", approved_hash, hashes)
+            approvals.revoke(self._account, kind, destination_id, approved_hash)
+
+    def find_group(self, name: str) -> str:
+        """Find the id of a group by its id or name. Raises `ErrorReply` if there is not one."""
+        if self._account.store.find(Kind.GROUP, name) is not None:
+            return name
+        found = self.find_group_ids(name)
+        if len(found) > 1:
+            raise build_ambiguous_object("group", name, found)
+        if not found:
+            known = (group["name"] for group in self._account.store.list_documents(Kind.GROUP))
+            raise build_unknown_object("group", name, known)
+        return found[0]
+
+    def find_destination(self, name: str) -> str:
+        """Find the id of a destination by its id, or by the name of its group. Raises `ErrorReply`."""
+        identifier = self.find_group(name)
+        if self._account.store.find(Kind.DESTINATION, identifier) is None:
+            raise error_reply(404, "NotFound", f"the group `{name}` has no destination")
+        return identifier
+
+    def find_connection(self, name: str) -> str:
+        """Find the id of a connection by its id or schema. Raises `ErrorReply` if there is not one."""
+        found = self._account.store.list_documents(Kind.CONNECTION)
+        named = [connection["id"] for connection in found if name in (connection["id"], connection["schema"])]
+        if len(named) > 1:
+            raise build_ambiguous_object("connection", name, named)
+        if not named:
+            raise build_unknown_object("connection", name, (connection["schema"] for connection in found))
+        return str(named[0])
 
     def remove(self, kind: Kind, identifier: str) -> None:
         """Remove an object, with no regard to dependent objects."""
@@ -126,6 +304,18 @@ class Dashboard:
     def find_group_ids(self, name: str) -> list[str]:
         """Find the ids of all groups of a name, oldest first."""
         return [group["id"] for group in self._account.store.list_documents(Kind.GROUP, label=name)]
+
+    def change_network(self, settings: NetworkSettings) -> None:
+        """Change the network behind destinations: certificates, host keys, the duration of setup tests."""
+        with self._change():
+            network.apply_settings(self._account, settings)
+
+    def script(self, script: SetupTestScript) -> None:
+        """Script the results of coming setup tests."""
+        with self._change():
+            setup_tests.script_runs(
+                self._account, script.key, script.runs, finally_always=script.finally_always
+            )
 
     def script_setup_tests(
         self,
@@ -165,10 +355,9 @@ class Dashboard:
         """
         target = targets.build_target(destination, group_name)
         with self._account.store.transaction():
-            presented = chain or key_material.generate_chain(
-                target, self._account.store.increment(f"chain/{target}")
+            presented = network.present_certificate(
+                self._account, target, chain or network.ServerIdentity.ROTATED
             )
-            network.set_facts(self._account, target, chain=presented)
         return tuple(key_material.read_certificate(encoded).hash for encoded in presented)
 
     def present_host_key(
@@ -181,16 +370,40 @@ class Dashboard:
         """
         target = targets.build_target(destination, group_name)
         with self._account.store.transaction():
-            number = self._account.store.increment(f"host-key/{target}")
-            key = (
-                key_material.generate_host_key(target, number)
-                if public_key is None
-                else key_material.HostKey(public_key)
+            key = network.present_host_key(
+                self._account, target, public_key or network.ServerIdentity.ROTATED
             )
-            network.set_facts(self._account, target, host_key=key.public_key)
-        return key.hash
+        return key.hash if key else ""
+
+    @contextmanager
+    def _change(self) -> Iterator[None]:
+        """Run a change in a transaction, without effects: effects belong to requests."""
+        with self._account.store.transaction():
+            try:
+                yield
+            finally:
+                self._account.take_effects()
+
+    def _find_waiting(self, destination_id: str) -> list[tuple[Kind, Certificate | HostKey]]:
+        destination, _ = destinations.require(self._account, destination_id)
+        facts = network.resolve_facts(self._account, destination)
+        key = trust.find_untrusted_key(self._account, destination, facts)
+        chain = trust.find_untrusted_chain(self._account, destination, facts)
+        certificates = [(Kind.CERTIFICATE, certificate) for certificate in chain]
+        return [*certificates, *([(Kind.FINGERPRINT, key)] if key else [])]
 
     def _discard_effects(self, identifier: str) -> str:
         """Discard recorded effects: effects belong to requests, and the dashboard makes no requests."""
         self._account.take_effects()
         return identifier
+
+
+def _build_approval(presented: Certificate | HostKey) -> dict[str, Any]:
+    if isinstance(presented, Certificate):
+        return approvals.build_certificate(presented)
+    return approvals.build_fingerprint(presented)
+
+
+def _describe_waiting(kind: Kind, presented: Certificate | HostKey) -> WaitingApproval:
+    details = presented.to_details()
+    return WaitingApproval(kind, presented.hash, str(details["name"]))

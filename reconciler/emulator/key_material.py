@@ -37,6 +37,7 @@ _JAVA_CURVES = {
     "secp384r1": "secp384r1 [NIST P-384] (1.3.132.0.34)",
     "secp521r1": "secp521r1 [NIST P-521] (1.3.132.0.35)",
 }
+_PEM_CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----([^-]*)-----END CERTIFICATE-----")
 _NEEDS_QUOTES = re.compile(r'[,+=<>#;\\"\n]|^ | $')
 
 
@@ -102,6 +103,39 @@ def read_certificate(encoded: str) -> Certificate:
         sha1=sha1(raw, usedforsecurity=False).hexdigest(),
         sha256=checksum.hexdigest(),
     )
+
+
+def parse_chain(text: str) -> tuple[str, ...]:
+    """Parse certificates in PEM form, or one certificate as base64 of DER. Returns base64 of DER of each.
+
+    Raises ValueError for any other text. The message repeats nothing of the text.
+    """
+    if "PRIVATE KEY" in text:
+        raise ValueError("the text holds a private key, which nothing here needs")
+    blocks = _PEM_CERTIFICATE.findall(text) or [text]
+    chain = tuple("".join(block.split()) for block in blocks)
+    # Every certificate has a key. Its subject may be empty.
+    if not all(read_certificate(encoded).public_key for encoded in chain):
+        raise ValueError("the text is no certificate in PEM form or in base64 of DER")
+    return chain
+
+
+def parse_host_key(line: str) -> HostKey:
+    """Parse the public key of an SSH host, as a line of `authorized_keys` or of a `.pub` file.
+
+    Raises ValueError for any other text. The message repeats nothing of the text.
+    """
+    kind, _, rest = line.strip().partition(" ")
+    encoded, _, _ = rest.partition(" ")
+    try:
+        raw = b64decode(encoded, validate=True)
+    except ValueError:
+        raw = b""
+    # The key begins with the length and the name of its type.
+    name = raw[4 : 4 + int.from_bytes(raw[:4])]
+    if "\n" in line.strip() or not kind or name != kind.encode():
+        raise ValueError("the text is no public key of SSH such as `ssh-ed25519 AAAA… bastion`")
+    return HostKey(line.strip())
 
 
 def generate_chain(*source: object) -> tuple[str, str]:

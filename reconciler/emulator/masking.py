@@ -11,6 +11,7 @@ from reconciler.catalogue.load import load_service, load_service_names
 
 MASK = "******"
 
+_SECRET_PARAMETER = re.compile(r"secret|pass|key|token|credential|auth|signature", re.IGNORECASE)
 _SECRET_NAME = re.compile(r"secret|password|passphrase|_key$|token|credential", re.IGNORECASE)
 
 
@@ -25,6 +26,11 @@ def mask_secrets(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [mask_secrets(item) for item in value]
     return value
+
+
+def is_secret_parameter(name: str) -> bool:
+    """Check whether a parameter of a query may be a secret. No parameter of the API has such a name."""
+    return bool(_SECRET_PARAMETER.search(name))
 
 
 def _mask_member(name: str, value: Any) -> Any:

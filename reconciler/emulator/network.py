@@ -1,15 +1,90 @@
-"""Store network facts: identity and speed of the servers behind a destination."""
+"""Set and resolve the facts of the network behind destinations.
+
+A fact concerns one destination, the destination of a group, or any destination.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from enum import StrEnum
+from typing import Annotated, Any
 
-from reconciler.emulator import targets
+from pydantic import Field, field_validator
+from pydantic_core import PydanticCustomError
+
+from reconciler.emulator import key_material, targets
 from reconciler.emulator.account import Account
 from reconciler.emulator.destination import Destination
 from reconciler.emulator.key_material import Certificate, HostKey, read_certificate
 from reconciler.emulator.store import Kind
+from reconciler.emulator.targets import Target
+from reconciler.model.suggestions import did_you_mean
+
+MAX_SETUP_TEST_SECONDS = 3_600.0
+
+
+class ServerIdentity(StrEnum):
+    """ServerIdentity of a server that is described in one word."""
+
+    GENERATED = "generated"
+    ROTATED = "rotated"
+    TRUSTED = "trusted"
+
+
+class NetworkSettings(Target):
+    """Network behind destinations, as a seed, an option or a control request describes it.
+
+    `certificate` is one of `ServerIdentity`, or the text of one or more certificates; `host_key` likewise is a line of
+    `authorized_keys`. A generated identity stays the same, a rotated identity is another one each time. None leaves a
+    fact as it is.
+    """
+
+    certificate: ServerIdentity | tuple[str, ...] | None = None
+    host_key: ServerIdentity | str | None = None
+    setup_test_seconds: Annotated[float, Field(ge=0, le=MAX_SETUP_TEST_SECONDS)] | None = None
+
+    @field_validator("certificate", mode="plain")
+    @classmethod
+    def _parse_certificate(cls, value: Any) -> ServerIdentity | tuple[str, ...] | None:
+        if value is None or value in tuple(ServerIdentity):
+            return value and ServerIdentity(value)
+        texts = value if isinstance(value, list | tuple) else [value]
+        if not texts or not all(isinstance(text, str) for text in texts):
+            raise _build_identity_error("certificate", value)
+        try:
+            return tuple(encoded for text in texts for encoded in key_material.parse_chain(text))
+        except ValueError as error:
+            raise _build_identity_error("certificate", value, str(error)) from None
+
+    @field_validator("host_key", mode="plain")
+    @classmethod
+    def _parse_host_key(cls, value: Any) -> ServerIdentity | str | None:
+        if value is None or value in tuple(ServerIdentity):
+            return value and ServerIdentity(value)
+        if not isinstance(value, str):
+            raise _build_identity_error("host_key", value)
+        try:
+            return key_material.parse_host_key(value).public_key
+        except ValueError as error:
+            raise _build_identity_error("host_key", value, str(error)) from None
+
+
+def _build_identity_error(name: str, value: Any, reason: str = "") -> PydanticCustomError:
+    """Build the error of an identity that is neither a word nor a text of the right form."""
+    words = ", ".join(f"`{word}`" for word in ServerIdentity)
+    form = "a text in PEM form" if name == "certificate" else "a line of `authorized_keys`"
+    advice = did_you_mean(value, ServerIdentity) if isinstance(value, str) else ""
+    return PydanticCustomError(
+        "invalid-seed",
+        "`{name}` is wrong: {reason}",
+        {
+            "name": name,
+            "reason": reason or "it must be a text",
+            "help": advice or f"write {words}, or {form}",
+            "secret": True,
+        },
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +101,91 @@ class NetworkFacts:
     seconds: float = 0.0
 
 
+def apply_settings(account: Account, settings: NetworkSettings) -> None:
+    """Set the described facts of a target. Other facts stay."""
+    if settings.certificate is not None:
+        present_certificate(account, settings.key, settings.certificate)
+    if settings.host_key is not None:
+        present_host_key(account, settings.key, settings.host_key)
+    if settings.setup_test_seconds is not None:
+        set_facts(account, settings.key, seconds=settings.setup_test_seconds)
+
+
+def present_certificate(
+    account: Account, target: str, certificate: ServerIdentity | tuple[str, ...]
+) -> tuple[str, ...]:
+    """Present certificates from the database behind a target. Returns them as base64 of DER."""
+    if isinstance(certificate, tuple):
+        chain = certificate
+    else:
+        number = _choose_number(account, target, "chain_number", certificate)
+        chain = key_material.generate_chain(target, number) if number else ()
+    set_facts(account, target, chain=chain)
+    return chain
+
+
+def present_host_key(account: Account, target: str, host_key: ServerIdentity | str) -> HostKey | None:
+    """Present a key from the SSH host behind a target. Returns the key, None for a trusted host."""
+    if isinstance(host_key, ServerIdentity):
+        number = _choose_number(account, target, "host_key_number", host_key)
+        key = key_material.generate_host_key(target, number) if number else None
+    else:
+        key = HostKey(host_key)
+    set_facts(account, target, host_key=key.public_key if key else None)
+    return key
+
+
+def _choose_number(account: Account, target: str, counter: str, identity: ServerIdentity) -> int:
+    """Choose the number of a generated identity, 0 for a trusted server. Keeps the number for the next choice."""
+    if identity is ServerIdentity.TRUSTED:
+        return 0
+    last = int((account.store.find(Kind.NETWORK, target) or {}).get(counter, 0))
+    number = last + 1 if identity is ServerIdentity.ROTATED else max(last, 1)
+    set_facts(account, target, **{counter: number})
+    return number
+
+
 def set_facts(account: Account, target: str, **facts: Any) -> None:
     """Set `chain` (base64 texts), `host_key` (a line) or `seconds` of a target. Other facts stay."""
     stored = account.store.find(Kind.NETWORK, target)
+    changed = {**(stored or {"target": target}), **facts}
     if stored is None:
-        account.store.add(Kind.NETWORK, target, facts)
+        account.store.add(Kind.NETWORK, target, changed)
     else:
-        account.store.replace(Kind.NETWORK, target, {**stored, **facts})
+        account.store.replace(Kind.NETWORK, target, changed)
+
+
+def clear_facts(account: Account, target: str | None) -> None:
+    """Clear all facts of a target, None for every target. Facts of more general targets apply again."""
+    for stored in account.store.list_documents(Kind.NETWORK):
+        if target in (None, stored["target"]):
+            account.store.remove(Kind.NETWORK, stored["target"])
+
+
+def dump_facts(account: Account) -> Iterator[dict[str, Any]]:
+    """Dump the facts of every target in the form of `NetworkSettings`."""
+    for stored in account.store.list_documents(Kind.NETWORK):
+        settings: dict[str, Any] = targets.describe_target(stored["target"])
+        if "chain" in stored:
+            settings["certificate"] = stored["chain"] or str(ServerIdentity.TRUSTED)
+        if "host_key" in stored:
+            settings["host_key"] = stored["host_key"] or str(ServerIdentity.TRUSTED)
+        if "seconds" in stored:
+            settings["setup_test_seconds"] = stored["seconds"]
+        yield settings
+
+
+def describe_facts(account: Account) -> Iterator[dict[str, Any]]:
+    """Describe the facts of every target for people: hashes and names instead of whole certificates."""
+    for settings in dump_facts(account):
+        described = dict(settings)
+        if isinstance(settings.get("certificate"), list):
+            chain = map(read_certificate, settings["certificate"])
+            described["certificate"] = [{"hash": each.hash, "name": each.name} for each in chain]
+        if settings.get("host_key") not in (None, str(ServerIdentity.TRUSTED)):
+            key = HostKey(settings["host_key"])
+            described["host_key"] = {"hash": key.hash, "public_key": key.public_key}
+        yield described
 
 
 def resolve_facts(account: Account, destination: Destination) -> NetworkFacts:

@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal, Protocol, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from reconciler.emulator import setup_tests, targets
 from reconciler.emulator.account import ADMINISTRATOR, Account, Identity, build_user
+from reconciler.emulator.agent_outages import is_online
 from reconciler.emulator.connection import SetupState
 from reconciler.emulator.destination import Destination, DestinationSettings
 from reconciler.emulator.masking import mask_secrets
@@ -25,7 +25,7 @@ from reconciler.emulator.resources import (
 )
 from reconciler.emulator.resources.hybrid_agents import Environment
 from reconciler.emulator.resources.private_links import LinkService, LinkState
-from reconciler.emulator.setup_tests import SetupTest
+from reconciler.emulator.scenario import Scenario, dump_scenario, load_scenario
 from reconciler.emulator.store import Kind
 
 _ALWAYS_WRITTEN = frozenset({"service", "region", "time_zone_offset"})
@@ -119,30 +119,27 @@ class SeedPrivateLink(_SeedModel):
 
 
 class SeedHybridAgent(_SeedModel):
-    """A hybrid deployment agent, of a group with an id in the seed or of no group."""
+    """A hybrid deployment agent, of a group with an id in the seed or of no group.
+
+    An agent without `online` has never been online.
+    """
 
     id: _Text | None = None
     display_name: _Text
     group_id: _Text | None = None
     deployment_type: Environment = "DOCKER"
     registered_at: _Text | None = None
+    online: bool | None = None
 
 
 class SeedProxyAgent(_SeedModel):
-    """A proxy agent."""
+    """A proxy agent. Without `online` it has never been online."""
 
     id: _Text | None = None
     display_name: _Text
     region: _Text = "GCP_US_EAST4"
     registered_at: _Text | None = None
-
-
-class SeedScript(_SeedModel):
-    """Results of coming setup tests: of one group by name, or else of any destination."""
-
-    group: _Text | None = None
-    runs: list[list[SetupTest]] = []
-    finally_always: list[SetupTest] | None = None
+    online: bool | None = None
 
 
 def _refuse_duplicates(nouns: str, key: str, values: Iterable[str | None]) -> None:
@@ -163,7 +160,7 @@ def _refuse_duplicates(nouns: str, key: str, values: Iterable[str | None]) -> No
         )
 
 
-class Seed(_SeedModel):
+class Seed(Scenario, _SeedModel):
     """An account as a document."""
 
     version: Literal[1]
@@ -171,7 +168,6 @@ class Seed(_SeedModel):
     owner: SeedOwner | None = None
     users: list[SeedUser] = []
     groups: list[SeedGroup] = []
-    setup_tests: list[SeedScript] = []
     private_links: list[SeedPrivateLink] = []
     hybrid_agents: list[SeedHybridAgent] = []
     proxy_agents: list[SeedProxyAgent] = []
@@ -222,6 +218,7 @@ def has_content(account: Account) -> bool:
 def load_seed(account: Account, seed: Seed) -> None:
     """Load a seed into an account, in one transaction. The history gets no entry."""
     with account.store.transaction():
+        load_scenario(account, seed)
         if seed.account is not None:
             identity = account.identity
             account.set_identity(
@@ -231,9 +228,6 @@ def load_seed(account: Account, seed: Seed) -> None:
         for group in seed.groups:
             _load_group(account, group)
         _load_companions(account, seed)
-        for script in seed.setup_tests:
-            target = targets.build_target(group_name=script.group or None)
-            setup_tests.script_runs(account, target, script.runs, finally_always=script.finally_always)
         # A seed is no request: its effects must not appear in the history of the next request.
         account.take_effects()
 
@@ -292,7 +286,7 @@ def _load_companions(account: Account, seed: Seed) -> None:
             created_at=link.created_at,
         )
     for hybrid_agent in seed.hybrid_agents:
-        hybrid_agents.add(
+        added = hybrid_agents.add(
             account,
             hybrid_agent.group_id,
             hybrid_agent.display_name,
@@ -300,14 +294,18 @@ def _load_companions(account: Account, seed: Seed) -> None:
             identifier=hybrid_agent.id,
             registered_at=hybrid_agent.registered_at,
         )
+        if hybrid_agent.online is not None:
+            hybrid_agents.set_online(account, added["id"], hybrid_agent.online)
     for proxy_agent in seed.proxy_agents:
-        proxy_agents.add(
+        identifier = proxy_agents.add(
             account,
             proxy_agent.display_name,
             proxy_agent.region,
             identifier=proxy_agent.id,
             registered_at=proxy_agent.registered_at,
         )
+        if proxy_agent.online is not None:
+            proxy_agents.set_online(account, identifier, proxy_agent.online)
 
 
 def dump(account: Account, *, show_secrets: bool = False) -> dict[str, Any]:
@@ -320,8 +318,9 @@ def dump(account: Account, *, show_secrets: bool = False) -> dict[str, Any]:
         seed |= _dump_users(account)
         seed["groups"] = [_dump_group(account, group) for group in account.store.list_documents(Kind.GROUP)]
         seed["private_links"] = _select(SeedPrivateLink, private_links.list_current(account))
-        seed["hybrid_agents"] = _select(SeedHybridAgent, account.store.list_documents(Kind.HYBRID_AGENT))
-        seed["proxy_agents"] = _select(SeedProxyAgent, account.store.list_documents(Kind.PROXY_AGENT))
+        seed["hybrid_agents"] = _select(SeedHybridAgent, _list_agents(account, Kind.HYBRID_AGENT))
+        seed["proxy_agents"] = _select(SeedProxyAgent, _list_agents(account, Kind.PROXY_AGENT))
+        seed |= dump_scenario(account)
     content = {name: value for name, value in seed.items() if value != []}
     return content if show_secrets else {**content, "groups": mask_secrets(content.get("groups", []))}
 
@@ -348,6 +347,12 @@ def _dump_users(account: Account) -> dict[str, Any]:
     others = [user for user in account.store.list_documents(Kind.USER) if user["id"] != owner_id]
     (owner,) = _select(SeedOwner, [account.owner])
     return {"owner": owner, "users": _select(SeedUser, others)}
+
+
+def _list_agents(account: Account, kind: Kind) -> list[dict[str, Any]]:
+    """List agents with `online`, None for an agent that has never been online."""
+    agents = account.store.list_documents(kind)
+    return [{**agent, "online": None if agent["version"] is None else is_online(agent)} for agent in agents]
 
 
 def _flatten_status(connection: dict[str, Any]) -> dict[str, Any]:

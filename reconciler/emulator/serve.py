@@ -86,6 +86,12 @@ class _Server(ThreadedWSGIServer):
         """Return the faults of the app, None if the app is no emulator."""
         return getattr(self.app, "faults", None)
 
+    def report_broken_connection(self, fault: Fault) -> None:
+        """Report a connection that a fault breaks before its request."""
+        report = getattr(self.app, "report_broken_connection", None)
+        if report is not None:
+            report(fault)
+
     def register(self, connection: socket.socket) -> None:
         """Register a connection with the current thread, which serves it."""
         with self._connections_lock:
@@ -127,6 +133,7 @@ class _Handler(WSGIRequestHandler):
         try:
             fault = self.server.faults.trigger_at_accept() if self.server.faults else None
             if fault is not None:
+                self.server.report_broken_connection(fault)
                 self._deliver(break_delivery(fault, b"", b""))
                 return
             with suppress(OSError):

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Annotated, Any, ClassVar
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Annotated, Any, ClassVar, Final, TypeAlias
 
-from pydantic import ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field
 
 from reconciler.catalogue.model import Service
-from reconciler.emulator import network, targets, trust
+from reconciler.emulator import agent_outages, network, targets, trust
 from reconciler.emulator.account import Account
 from reconciler.emulator.destination import Destination, SetupStatus
+from reconciler.emulator.network import NetworkFacts
 from reconciler.emulator.store import Kind
+from reconciler.emulator.targets import Target
 from reconciler.emulator.trust import TestStatus, TrustFlags
+
+PASSING_RUN: Final = "passing"
+"""Word for a run in which every test passes."""
 
 _PASSING_STATUSES = frozenset({"PASSED", "SKIPPED"})
 _STORAGES = {"AWS": "AWS", "ADLS": "Azure", "GCS": "GCP"}
@@ -21,7 +26,10 @@ _STORAGES = {"AWS": "AWS", "ADLS": "Azure", "GCS": "GCP"}
 
 @dataclass(frozen=True, slots=True)
 class SetupTest:
-    """Result of one test. `details` is text, a list or a mapping; None leaves it out of the response."""
+    """Result of one test.
+
+    `details` is text, a list or a mapping; None leaves it out of the response. `seconds` is the duration of the test.
+    """
 
     __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
 
@@ -29,14 +37,29 @@ class SetupTest:
     status: TestStatus = "PASSED"
     message: str = ""
     details: Any = None
+    seconds: Annotated[float, Field(ge=0, le=network.MAX_SETUP_TEST_SECONDS)] = 0.0
 
     def to_json(self) -> dict[str, Any]:
-        """Build the JSON form."""
+        """Build the form of the response, which has no duration."""
         data = {"title": self.title, "status": self.status, "message": self.message}
         return data if self.details is None else {**data, "details": self.details}
 
 
-RunResults = Sequence[SetupTest]
+RunResults: TypeAlias = Sequence[SetupTest]
+ScriptedRun: TypeAlias = Annotated[
+    list[SetupTest] | None, BeforeValidator(lambda value: None if value == PASSING_RUN else value)
+]
+"""Results of a run. None is a passing run."""
+
+
+class SetupTestScript(Target):
+    """Results of coming setup tests, as a seed, an option or a control request describes them.
+
+    `runs` are the next runs one by one, and `finally_always` are all runs after them.
+    """
+
+    runs: tuple[ScriptedRun, ...] = ()
+    finally_always: ScriptedRun = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,19 +75,52 @@ class RunOutcome:
 
 
 def script_runs(
-    account: Account, target: str, runs: Iterable[RunResults], *, finally_always: RunResults | None
+    account: Account,
+    target: str,
+    runs: Iterable[RunResults | None],
+    *,
+    finally_always: RunResults | None,
 ) -> None:
     """Script the results of coming runs, one entry per run.
 
-    `finally_always` is the result of all later runs; None lets them pass. Replaces an earlier script of the
+    `finally_always` is the result of all later runs. None stands for a passing run. Replaces an earlier script of the
     target.
     """
     body = {
-        "runs": [[test.to_json() for test in run] for run in runs],
-        "always": None if finally_always is None else [test.to_json() for test in finally_always],
+        "target": target,
+        "runs": [_encode_run(run) for run in runs],
+        "always": _encode_run(finally_always),
     }
     account.store.remove(Kind.SETUP_SCRIPT, target)
     account.store.add(Kind.SETUP_SCRIPT, target, body)
+
+
+def clear_scripts(account: Account, target: str | None) -> None:
+    """Clear the script of a target, None for all scripts. Scripts of more general targets apply again."""
+    for script in account.store.list_documents(Kind.SETUP_SCRIPT):
+        if target in (None, script["target"]):
+            account.store.remove(Kind.SETUP_SCRIPT, script["target"])
+
+
+def dump_scripts(account: Account) -> Iterator[dict[str, Any]]:
+    """Dump what is left of every script, in the form of `SetupTestScript`."""
+    for script in account.store.list_documents(Kind.SETUP_SCRIPT):
+        dumped: dict[str, Any] = targets.describe_target(script["target"])
+        if script["runs"]:
+            dumped["runs"] = [PASSING_RUN if run is None else run for run in script["runs"]]
+        if script["always"] is not None:
+            dumped["finally_always"] = script["always"]
+        yield dumped
+
+
+def _encode_run(run: RunResults | None) -> list[dict[str, Any]] | None:
+    """Encode a run for the store, None for a passing run. Fields that are not set are left out."""
+    return None if run is None else [_encode_test(test) for test in run]
+
+
+def _encode_test(test: SetupTest) -> dict[str, Any]:
+    fields = {name: value for name, value in asdict(test).items() if value is not None}
+    return {name: value for name, value in fields.items() if name not in ("message", "seconds") or value}
 
 
 def run(
@@ -72,25 +128,32 @@ def run(
 ) -> RunOutcome:
     """Run the setup tests of a destination.
 
-    An untrusted server ends the run: later tests are skipped, and the script keeps its next run.
+    An offline agent or an untrusted server ends the run: later tests are skipped, and the script keeps its next run.
     """
     facts = network.resolve_facts(account, destination)
-    identity_tests = [
-        SetupTest(*check) for check in trust.run_checks(account, destination, facts, trust_flags)
-    ]
+    first_tests = _run_first_tests(account, destination, facts, trust_flags)
     # Fivetran does not talk to an untrusted server, so a scripted run waits for a trusted server.
-    if all(test.status == "PASSED" for test in identity_tests):
+    if all(test.status == "PASSED" for test in first_tests):
         scripted = _take_scripted_run(account, destination)
-        results = _to_json(build_passing_run(service, destination)) if scripted is None else scripted
+        tests = build_passing_run(service, destination) if scripted is None else scripted
     else:
-        results = _to_json(
-            replace(test, status="SKIPPED") for test in build_passing_run(service, destination)
-        )
-    results = _to_json(identity_tests) + results
-    is_passed = all(_is_passed(result, account) for result in results)
+        tests = [replace(test, status="SKIPPED") for test in build_passing_run(service, destination)]
+    tests = [*first_tests, *tests]
+    is_passed = all(_is_passed(test, account) for test in tests)
     is_stuck = is_passed and account.behaviour.status_after_tests == "kept"
     tested = destination if is_stuck else _set_status(destination, is_passed)
-    return RunOutcome(tested, results, facts.seconds)
+    seconds = facts.seconds + sum(test.seconds for test in tests)
+    return RunOutcome(tested, [test.to_json() for test in tests], seconds)
+
+
+def _run_first_tests(
+    account: Account, destination: Destination, facts: NetworkFacts, trust_flags: TrustFlags
+) -> list[SetupTest]:
+    """Run the tests of the way to the database: of its agent, and of the identity of its servers."""
+    agent = agent_outages.find_outage(account, destination)
+    if agent is not None:
+        return [SetupTest("Agent Connection", "FAILED", f"The agent '{agent}' is offline")]
+    return [SetupTest(*check) for check in trust.run_checks(account, destination, facts, trust_flags)]
 
 
 def build_passing_run(service: Service | None, destination: Destination) -> list[SetupTest]:
@@ -121,30 +184,29 @@ def _build_storage_title(fields: Collection[str], destination: Destination) -> s
     return f"{_STORAGES.get(provider, 'AWS')} Read and write access test"
 
 
-def _take_scripted_run(account: Account, destination: Destination) -> list[dict[str, Any]] | None:
-    """Take the results of the most specific script for this run, None if there is none."""
+def _take_scripted_run(account: Account, destination: Destination) -> list[SetupTest] | None:
+    """Take the results of the most specific script for this run, None for a passing run."""
     for target in targets.list_matching(account, destination.id):
-        body = account.store.find(Kind.SETUP_SCRIPT, target)
-        if body is None:
+        script = account.store.find(Kind.SETUP_SCRIPT, target)
+        if script is None:
             continue
-        if body["runs"]:
-            results: list[dict[str, Any]] = body["runs"].pop(0)
-            account.store.replace(Kind.SETUP_SCRIPT, target, body)
-            return results
-        if body["always"] is not None:
-            always: list[dict[str, Any]] = body["always"]
-            return always
+        if script["runs"]:
+            run = script["runs"].pop(0)
+            account.store.replace(Kind.SETUP_SCRIPT, target, script)
+            return _decode_run(run)
+        if script["always"] is not None:
+            return _decode_run(script["always"])
     return None
 
 
-def _to_json(tests: Iterable[SetupTest]) -> list[dict[str, Any]]:
-    return [test.to_json() for test in tests]
+def _decode_run(run: list[dict[str, Any]] | None) -> list[SetupTest] | None:
+    return None if run is None else [SetupTest(**test) for test in run]
 
 
-def _is_passed(result: Mapping[str, Any], account: Account) -> bool:
-    if result["status"] == "WARNING":
+def _is_passed(test: SetupTest, account: Account) -> bool:
+    if test.status == "WARNING":
         return account.behaviour.warnings_count_as == "passed"
-    return result["status"] in _PASSING_STATUSES
+    return test.status in _PASSING_STATUSES
 
 
 def _set_status(destination: Destination, is_passed: bool) -> Destination:

@@ -60,6 +60,7 @@ class Kind(StrEnum):
     SECRETS_MANAGER = "secrets-manager"
     SETUP_SCRIPT = "setup-script"
     NETWORK = "surroundings"
+    LINK_WORK = "link-work"
 
 
 class Order(StrEnum):

@@ -181,7 +181,9 @@ class Behaviour(BaseModel):
     """Value that removes an agent, a private link or a networking method. Another form changes nothing."""
     missing_user: Annotated[
         Literal["plain-code", "user-code"],
-        Evidence(Grade.INFERRED, "the response is undocumented; groups and destinations have codes of their own"),
+        Evidence(
+            Grade.INFERRED, "the response is undocumented; groups and destinations have codes of their own"
+        ),
     ] = "plain-code"
     """Code of a missing user: `NotFound`, or `NotFound_User` by the pattern of other objects."""
     duplicate_schema: Annotated[Literal["conflict", "bad-request"], UNDOCUMENTED] = "conflict"
@@ -235,6 +237,8 @@ class Behaviour(BaseModel):
     ] = "word"
     """Names of private links, 23 characters at most. `word`: letters, digits and underscores, as in Fivetran's own
     tests; `identifier`: no digit first, as documented."""
+    offline_agent: Annotated[Literal["tests-fail", "tests-pass"], UNDOCUMENTED] = "tests-fail"
+    """Setup tests of a destination whose hybrid or proxy agent has gone offline. Their failure is not documented."""
 
     # Values that responses show in another form than the request
     private_link_host: Annotated[

@@ -1,13 +1,13 @@
-"""Open an emulated account from a seed file, switches, faults and latencies, for `emulate`."""
+"""Open an emulated account from a seed file, a scenario, switches, faults and latencies, for `emulate`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from reconciler.model.clock import Clock
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
@@ -21,10 +21,17 @@ from reconciler.workspace.sandbox import explain_not_installed
 if TYPE_CHECKING:
     from reconciler.emulator.app import Emulator
     from reconciler.emulator.faults import Fault
+    from reconciler.emulator.handled_requests import RequestObserver
     from reconciler.emulator.latency import Latency
+    from reconciler.emulator.network import NetworkSettings
     from reconciler.emulator.quota import QuotaProfile
+    from reconciler.emulator.scenario import Scenario
     from reconciler.emulator.seed import Seed
+    from reconciler.emulator.setup_tests import SetupTestScript
     from reconciler.emulator.switches import Behaviour
+
+
+_Model = TypeVar("_Model", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +39,8 @@ class EmulationOptions:
     """Options of an emulated account.
 
     Without a database the account is lost at the end; without credentials any credentials are accepted. `switches` win
-    over the behaviour file. Faults of options come before faults of the fault file.
+    over the behaviour file. Faults of options come before faults of the fault file. `certificates` and `host_keys` are
+    pairs of a group and a file, which is empty for a generated identity. They and `setup_tests` win over the seed.
     """
 
     directory: Path
@@ -45,6 +53,9 @@ class EmulationOptions:
     faults: tuple[Fault, ...] = ()
     latencies: tuple[Latency, ...] = ()
     quota: QuotaProfile | None = None
+    certificates: tuple[tuple[str, str], ...] = ()
+    host_keys: tuple[tuple[str, str], ...] = ()
+    setup_tests: tuple[SetupTestScript, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +69,10 @@ class RunningEmulation:
     is_seeded: bool
 
 
-def open_emulation(emulation: EmulationOptions, clock: Clock) -> RunningEmulation:
-    """Open the emulated account. The caller closes its app.
+def open_emulation(
+    emulation: EmulationOptions, clock: Clock, observe: RequestObserver | None = None
+) -> RunningEmulation:
+    """Open the emulated account. The caller closes its app. `observe` gets every handled request.
 
     Raises ReconcilerError with all findings of the first invalid file.
     """
@@ -72,6 +85,7 @@ def open_emulation(emulation: EmulationOptions, clock: Clock) -> RunningEmulatio
     seed = _read_seed(emulation)
     behaviour = _read_behaviour(emulation)
     faults = (*emulation.faults, *_read_faults(emulation))
+    scenario = _build_scenario(emulation)
     try:
         app = create_app(
             emulation.database or ":memory:",
@@ -81,6 +95,9 @@ def open_emulation(emulation: EmulationOptions, clock: Clock) -> RunningEmulatio
             faults=faults,
             latencies=emulation.latencies,
             quota=emulation.quota or UNLIMITED,
+            scenario=scenario,
+            read_document=read_document,
+            observe=observe,
         )
     except UnusableDatabaseError as error:
         raise ReconcilerError([_explain_unusable(error)]) from error
@@ -96,11 +113,54 @@ def _read_seed(emulation: EmulationOptions) -> Seed | None:
 
     if emulation.seed_file is None:
         return None
-    root = _read_mapping(emulation.seed_file, emulation.directory)
+    shown = display_path(emulation.seed_file, emulation.directory)
+    return read_document(read_text(emulation.seed_file, shown), Seed, shown)
+
+
+def read_document(text: str, model: type[_Model], path: str = "body") -> _Model:
+    """Read a document in YAML. `path` is its name in diagnostics. Raises ReconcilerError with all findings."""
+    root = parse(text, path)
     try:
-        return Seed.model_validate(to_plain(root))
+        return model.model_validate(to_plain(root))
     except ValidationError as error:
-        raise ReconcilerError(to_diagnostics(error, root, Seed)) from None
+        raise ReconcilerError(to_diagnostics(error, root, model)) from None
+
+
+def _build_scenario(emulation: EmulationOptions) -> Scenario:
+    """Build the scenario of the options. Raises ReconcilerError with all findings."""
+    from reconciler.emulator.scenario import Scenario
+
+    network: list[NetworkSettings] = []
+    findings: list[Diagnostic] = []
+    for name, pairs in (("certificate", emulation.certificates), ("host_key", emulation.host_keys)):
+        for group, file in pairs:
+            try:
+                network.append(_read_identity(name, group, file, emulation.directory))
+            except ReconcilerError as error:
+                findings += error.diagnostics
+    if findings:
+        raise ReconcilerError(findings)
+    return Scenario(network=tuple(network), setup_tests=emulation.setup_tests)
+
+
+def _read_identity(name: str, group: str, file: str, directory: Path) -> NetworkSettings:
+    """Read a certificate or a host key from a file, or choose a generated identity. Raises ReconcilerError."""
+    from reconciler.emulator.network import NetworkSettings, ServerIdentity
+
+    if not file:
+        return NetworkSettings.model_validate({"group": group, name: ServerIdentity.GENERATED})
+    shown = display_path(directory / file, directory)
+    text = read_text(directory / file, shown)
+    try:
+        return NetworkSettings.model_validate({"group": group, name: text})
+    except ValidationError as error:
+        context: Any = error.errors()[0].get("ctx", {})
+        span = Span(shown, 1, 1, 1, 2)
+        message = f"`{shown}` cannot be presented: {context['reason']}"
+        advice = f"give the group without a file to generate the {name.replace('_', ' ')}"
+        raise ReconcilerError(
+            [Diagnostic("invalid-server-identity", message, span, help=advice, secret=True)]
+        ) from None
 
 
 def _read_behaviour(emulation: EmulationOptions) -> Behaviour:

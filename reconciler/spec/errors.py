@@ -29,6 +29,8 @@ _EXPECTATIONS = {
     "bool_type": "`true` or `false`",
     "bool_parsing": "`true` or `false`",
     "int_type": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
 }
 _KEY_EXAMPLES = {
     "specs": 'write for example `specs: ["groups/*.yaml"]`',
@@ -199,7 +201,7 @@ def _descend(kind: Any, step: int | str) -> Any:
     fields_of_kind = _get_fields(kind)
     if fields_of_kind:
         return _unwrap_type(fields_of_kind.get(str(step)))
-    arguments = get_args(kind)
+    arguments = [argument for argument in get_args(kind) if argument is not Ellipsis]
     return _unwrap_type(arguments[-1]) if arguments else None
 
 
@@ -219,4 +221,6 @@ def _unwrap_type(annotation: Any) -> Any:
         return _unwrap_type(
             next((argument for argument in get_args(annotation) if argument is not type(None)), None)
         )
-    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
+    if get_origin(annotation) is Annotated:
+        return _unwrap_type(get_args(annotation)[0])
+    return annotation

@@ -84,7 +84,7 @@ def run_plan(folder: Path, url: str) -> tuple[dict[str, object], float, float, f
 def serve(database: Path, *options: str) -> Iterator[str]:
     """Serve an account in another process. Yields its address."""
     server = subprocess.Popen(
-        [str(COMMAND), "emulate", "--port", "0", "--db", str(database), *options],
+        [str(COMMAND), "emulate", "--port", "0", "--quiet", "--db", str(database), *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from emulated_account import SNOWFLAKE, EmulatedAccount
+from control_requests import LOCAL_HOST, control, send_control
+from emulated_account import POSTGRES, SNOWFLAKE, EmulatedAccount
 
-LOCAL_HOST = {"Host": "127.0.0.1:8228"}
+from reconciler.emulator.control.handler import ENDPOINTS
+from reconciler.operations.emulation import read_document
+
+ALL_ENDPOINTS = [(endpoint.method, endpoint.path) for endpoint in ENDPOINTS]
+WITH_BODY = [pair for pair in ALL_ENDPOINTS if pair[0] in {"POST", "PATCH"} and pair[1] != "/behaviour"]
+WITH_QUERY = [pair for pair in ALL_ENDPOINTS if pair[0] == "DELETE" and pair[1] != "/faults"]
 
 
-def send_control(
-    account: EmulatedAccount, method: str, path: str, body: Any = None, **headers: str
-) -> tuple[int, Any]:
-    sent = None if body is None else json.dumps(body)
-    answer = account.send_raw(
-        method,
-        f"/_emulator{path}",
-        headers={**LOCAL_HOST, **headers},
-        data=sent,
-        content_type="application/json",
-    )
-    return answer.status_code, answer.json
+@pytest.fixture
+def account_with_reader(account_with: Any) -> Iterator[EmulatedAccount]:
+    """Create an account that reads YAML, as `reconciler emulate` serves it."""
+    account = EmulatedAccount(app={"read_document": read_document})
+    yield account
+    assert account.list_failures() == []
+    account.emulator.close()
 
 
 def test_the_history_lists_requests_and_effects_without_credentials(account: EmulatedAccount) -> None:
@@ -158,6 +160,99 @@ def test_requests_of_other_hosts_and_origins_are_refused(
         environ_overrides={"REMOTE_ADDR": caller},
     )
     assert answer.status_code == 403
+
+
+def test_the_index_describes_every_endpoint(account: EmulatedAccount) -> None:
+    listed = control(account, "GET", "")["endpoints"]
+    assert list(listed) == [f"{method} /_emulator{path}" for method, path in ALL_ENDPOINTS]
+    assert all(listed.values())
+
+
+def test_a_wrong_path_or_method_names_the_right_one(account: EmulatedAccount) -> None:
+    status, document = send_control(account, "GET", "/histroy")
+    assert (status, "did you mean `/_emulator/history`?" in document["error"]) == (404, True)
+    status, document = send_control(account, "PUT", "/groups")
+    assert (status, document["error"]) == (405, "`/_emulator/groups` takes POST, PATCH, DELETE, not PUT")
+
+
+@pytest.mark.sampled(every=5)
+@pytest.mark.parametrize(("method", "path"), ALL_ENDPOINTS)
+def test_every_endpoint_refuses_other_origins(account: EmulatedAccount, method: str, path: str) -> None:
+    group = account.create_group()
+    status, _ = send_control(account, method, path, {}, Origin="https://attacker.example")
+    assert status == 403
+    assert account.get(f"/v1/groups/{group}").status == 200
+
+
+@pytest.mark.sampled(every=3)
+@pytest.mark.parametrize(("method", "path"), WITH_BODY)
+def test_a_wrong_key_is_one_error_with_its_place(
+    account_with_reader: EmulatedAccount, method: str, path: str
+) -> None:
+    for body, place in (({"nonsense": "canary-9"}, "1:2"), ("# a comment\nnonsense: canary-9\n", "2:1")):
+        status, document = send_control(account_with_reader, method, path, body)
+        assert status == 400
+        assert f"body:{place}: `nonsense` is not a key of the file; known here are `" in document["error"]
+        assert "canary" not in document["error"]
+
+
+@pytest.mark.sampled(every=3)
+@pytest.mark.parametrize(("method", "path"), WITH_QUERY)
+def test_a_wrong_parameter_is_one_error(account: EmulatedAccount, method: str, path: str) -> None:
+    status, document = send_control(account, method, f"{path}?nonsense=1")
+    assert status == 400
+    assert "`nonsense` is not known here; known are `" in document["error"] or "is wrong" in document["error"]
+
+
+@pytest.mark.sampled(every=9)
+@pytest.mark.parametrize("body", ["{", "[1, 2", "[]", "a: [", "\x00", "{}}", "[" * 100_000, "- 1"])
+@pytest.mark.parametrize("path", ["/reset", "/network", "/faults", "/behaviour"])
+@pytest.mark.parametrize("has_reader", [False, True])
+def test_a_malformed_body_is_one_error(
+    account: EmulatedAccount, account_with_reader: EmulatedAccount, path: str, body: str, has_reader: bool
+) -> None:
+    chosen = account_with_reader if has_reader else account
+    group = chosen.create_group()
+    status, document = send_control(chosen, "POST", path, body)
+    assert (status, list(document)) == (400, ["error"])
+    assert document["error"]
+    assert chosen.get(f"/v1/groups/{group}").status == 200
+
+
+def test_a_reset_takes_yaml(account_with_reader: EmulatedAccount) -> None:
+    account = account_with_reader
+    seed = "version: 1\n# one group\ngroups:\n  - {name: sales, id: decent_dropsy}\n"
+    assert control(account, "POST", "/reset", seed)["groups"][0]["name"] == "sales"
+    assert account.get("/v1/groups/decent_dropsy").data["name"] == "sales"
+    status, document = send_control(account, "POST", "/reset", "version: 1\ngroups:\n  - {nam: x}\n")
+    assert status == 400
+    assert "body:3:6: `nam` is not a key of `groups.0`; did you mean `name`?" in document["error"]
+    assert account.get("/v1/groups/decent_dropsy").status == 200
+
+
+def test_a_reset_takes_escapes_that_yaml_does_not_have(account_with_reader: EmulatedAccount) -> None:
+    seed = json.dumps({"version": 1, "groups": [{"name": "sales \N{ROCKET}"}]})
+    assert "\\ud83d" in seed
+    listed = control(account_with_reader, "POST", "/reset", seed)
+    assert listed["groups"][0]["name"] == "sales \N{ROCKET}"
+
+
+def test_a_dump_has_the_scenario(account: EmulatedAccount, account_with: Any) -> None:
+    account.must_create("postgres_warehouse", POSTGRES)
+    control(account, "POST", "/network", {"group": "analytics", "certificate": "generated"})
+    control(account, "POST", "/network", {"host_key": "trusted", "setup_test_seconds": 3})
+    script = {
+        "runs": ["passing", [{"title": "Login", "status": "FAILED", "details": {"user": "x"}, "seconds": 2}]],
+        "finally_always": [{"title": "Login", "status": "WARNING"}],
+    }
+    control(account, "POST", "/setup-tests", {"group": "analytics", **script})
+    control(account, "POST", "/private-links", {"link": "pl", "seconds": 5, "state": "FAIL"})
+    dumped = control(account, "GET", "/account?secrets=shown")
+    assert dumped["network"][1] == {"host_key": "trusted", "setup_test_seconds": 3.0}
+    assert dumped["setup_tests"] == [{"group": "analytics", **script}]
+    assert dumped["private_link_work"] == [{"link": "pl", "seconds": 5.0, "state": "FAIL"}]
+    other: EmulatedAccount = account_with()
+    assert control(other, "POST", "/reset?secrets=shown", dumped) == dumped
 
 
 def test_control_endpoints_are_absent_from_the_api(account: EmulatedAccount) -> None:

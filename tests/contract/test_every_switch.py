@@ -137,6 +137,14 @@ def _probe_platform_connection(account: EmulatedAccount) -> Any:
     return len(account.get(f"/v1/groups/{identifier}/connections").data["items"])
 
 
+def _probe_offline_agent(account: EmulatedAccount) -> Any:
+    created = account.post("/v1/proxy", {"display_name": "dmz", "group_region": "GCP_US_EAST4"})
+    agent = account.dashboard.set_agent_online("dmz", False)
+    assert agent == created.data["agent_id"]
+    fields = {"proxy_agent_id": agent, "run_setup_tests": True}
+    return account.create_destination("snowflake", SNOWFLAKE, **fields).data["setup_status"]
+
+
 def _probe_warning(account: EmulatedAccount) -> Any:
     account.dashboard.script_setup_tests([SetupTest("Permission Test", "WARNING", "few permissions")])
     return account.create_destination("snowflake", SNOWFLAKE, run_setup_tests=True).data["setup_status"]
@@ -230,6 +238,7 @@ PROBES: dict[str, Probe] = {
     "companion_references": probe_create("snowflake", SNOWFLAKE, private_link_id="no_such"),
     "private_link_seconds": _probe_link_state,
     "private_link_names": _probe_link_name,
+    "offline_agent": _probe_offline_agent,
     "private_link_host": probe_create("databricks", DATABRICKS, "config.server_host_name", **PRIVATE),
     "cloud_provider": probe_create("databricks", DATABRICKS, "config.cloud_provider", **PRIVATE),
     "cluster_id_after_update": probe_patch("redshift", REDSHIFT, {}, "config.cluster_id"),

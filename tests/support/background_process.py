@@ -74,6 +74,10 @@ class BackgroundProcess:
             )
             assert self._has_printed(expected), f"never said {text!r}: {self._output}"
 
+    def output(self, stream: str) -> str:
+        """Return the output so far of `out` or `err`."""
+        return self._output[stream].decode()
+
     def wait_for_exit(self) -> ProcessResult:
         """Wait for the end. Returns exit code and output."""
         self._process.wait(PROCESS_TIMEOUT)

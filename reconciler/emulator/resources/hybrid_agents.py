@@ -7,6 +7,7 @@ from base64 import b64encode
 from typing import Any, Literal, TypeAlias, get_args
 
 from reconciler.emulator.account import Account
+from reconciler.emulator.agent_outages import AGENT_VERSION
 from reconciler.emulator.api_request import ApiRequest
 from reconciler.emulator.envelope import Reply, invalid_field, invalid_input, not_found
 from reconciler.emulator.ids import digest
@@ -122,6 +123,14 @@ def add(
     account.store.add(Kind.HYBRID_AGENT, agent["id"], agent, parent=group_id or "")
     account.record_effect("created", Kind.HYBRID_AGENT, agent["id"])
     return agent
+
+
+def set_online(account: Account, identifier: str, online: bool) -> None:
+    """Let an agent call Fivetran, or fall silent. After its first call it has a version and a time of use."""
+    agent = require(account, identifier)
+    last_used_at = account.now() if online or agent["version"] is None else agent["last_used_at"]
+    changed = {**agent, "online": online, "version": AGENT_VERSION, "last_used_at": last_used_at}
+    account.store.replace(Kind.HYBRID_AGENT, identifier, changed)
 
 
 def _check_authentication(request: ApiRequest) -> None:

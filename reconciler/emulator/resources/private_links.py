@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal, TypeAlias, get_args
 
 from reconciler.catalogue.load import load_destination_facts
@@ -17,6 +18,7 @@ from reconciler.emulator.envelope import (
     not_found,
 )
 from reconciler.emulator.paging import list_page
+from reconciler.emulator.private_link_work import PrivateLinkWork, find_work
 from reconciler.emulator.request_parsing import require_text
 from reconciler.emulator.response_bodies import build_link_host
 from reconciler.emulator.routes import Route
@@ -93,7 +95,7 @@ def update(account: Account, request: ApiRequest) -> Reply:
         raise error_reply(
             409, "IllegalState", f"Private link with id '{request.id}' is in state {link['state']}"
         )
-    link |= {"config": {**link["config"], **config}, **_start_transition(account, "UPDATING")}
+    link |= {"config": {**link["config"], **config}, **_start_transition(account, link, "UPDATING")}
     account.store.replace(Kind.PRIVATE_LINK, request.id, link)
     account.record_effect("updated", Kind.PRIVATE_LINK, request.id)
     return Reply(200, "Private link has been updated", _render_link(link))
@@ -103,7 +105,7 @@ def delete(account: Account, request: ApiRequest) -> Reply:
     """Start the removal of a link in any state."""
     link = require(account, request.id)
     if link["state"] != "DESTROYING":
-        link |= _start_transition(account, "DESTROYING")
+        link |= _start_transition(account, link, "DESTROYING")
         account.store.replace(Kind.PRIVATE_LINK, request.id, link)
         account.record_effect("deleted", Kind.PRIVATE_LINK, request.id)
     return Reply(200, f"Private link with id '{request.id}' is marked for deletion")
@@ -141,7 +143,8 @@ def add(
         "created_by": account.identity.user_id,
         "config": config,
     }
-    link |= {"state": state, "until": None} if state in _FINAL_STATES else _start_transition(account, state)
+    is_final = state in _FINAL_STATES
+    link |= {"state": state, "until": None} if is_final else _start_transition(account, link, state)
     account.store.add(Kind.PRIVATE_LINK, link["id"], link)
     account.record_effect("created", Kind.PRIVATE_LINK, link["id"])
     return link
@@ -159,8 +162,30 @@ def finish(account: Account, identifier: str, state: str) -> None:
     account.store.replace(Kind.PRIVATE_LINK, identifier, {**link, "state": state, "until": None})
 
 
-def _start_transition(account: Account, state: str) -> dict[str, Any]:
-    return {"state": state, "until": account.now(after=account.behaviour.private_link_seconds)}
+def reschedule(account: Account, work: PrivateLinkWork) -> list[str]:
+    """Apply planned work to the current work on the links that it names. Returns their ids."""
+    _finish_due(account)
+    rescheduled = []
+    for link in account.store.list_documents(Kind.PRIVATE_LINK):
+        if link["until"] is not None and work.link in (None, link["id"], link["name"]):
+            account.store.replace(
+                Kind.PRIVATE_LINK, link["id"], {**link, **_start_transition(account, link, link["state"])}
+            )
+            rescheduled.append(link["id"])
+    return rescheduled
+
+
+def list_states(account: Account) -> Iterator[dict[str, Any]]:
+    """List all links with their states."""
+    _finish_due(account)
+    for link in account.store.list_documents(Kind.PRIVATE_LINK):
+        yield {name: link[name] for name in ("id", "name", "state")}
+
+
+def _start_transition(account: Account, link: Mapping[str, Any], state: str) -> dict[str, Any]:
+    work = find_work(account, link["id"], link["name"])
+    seconds = account.behaviour.private_link_seconds if work.seconds is None else work.seconds
+    return {"state": state, "until": account.now(after=seconds), "end": work.state}
 
 
 def _finish_due(account: Account) -> None:
@@ -170,16 +195,17 @@ def _finish_due(account: Account) -> None:
     for link in account.store.list_documents(Kind.PRIVATE_LINK):
         if link["until"] is None or link["until"] > now:
             continue
-        if link["state"] == "DESTROYING":
+        end = link.get("end", "OK")
+        if link["state"] == "DESTROYING" and end == "OK":
             account.store.remove(Kind.PRIVATE_LINK, link["id"])
         else:
-            account.store.replace(Kind.PRIVATE_LINK, link["id"], {**link, "state": "OK", "until": None})
+            account.store.replace(Kind.PRIVATE_LINK, link["id"], {**link, "state": end, "until": None})
 
 
 def _render_link(link: dict[str, Any]) -> dict[str, Any]:
     """Render a link. It has a host after its creation."""
     is_ready = link["state"] not in {"CREATING", "FAIL"}
-    fields = {name: value for name, value in link.items() if name != "until"}
+    fields = {name: value for name, value in link.items() if name not in ("until", "end")}
     return {
         **fields,
         "host": build_link_host(link["id"]) if is_ready else None,

@@ -7,6 +7,7 @@ from typing import Any
 
 from reconciler.catalogue.load import load_destination_facts
 from reconciler.emulator.account import Account
+from reconciler.emulator.agent_outages import AGENT_VERSION
 from reconciler.emulator.api_request import ApiRequest
 from reconciler.emulator.envelope import Reply, conflict, error_reply, invalid_input
 from reconciler.emulator.ids import digest
@@ -111,6 +112,17 @@ def add(
     account.store.add(Kind.PROXY_AGENT, identifier, agent, label=display_name)
     account.record_effect("created", Kind.PROXY_AGENT, identifier)
     return identifier
+
+
+def set_online(account: Account, identifier: str, online: bool) -> None:
+    """Connect an agent to Fivetran, or disconnect it. After its first connection it has a version."""
+    agent = require(account, identifier)
+    changed = {
+        **agent,
+        "status": "CONNECTED" if online else "NOT_CONNECTED",
+        "version": AGENT_VERSION,
+    }
+    account.store.replace(Kind.PROXY_AGENT, identifier, changed, label=agent["display_name"])
 
 
 def _generate_secrets(account: Account, identifier: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from emulated_account import SNOWFLAKE, EmulatedAccount
 from known_endpoints import AGENT, CONNECTION, INVITED, LINK, PROXY
 from pydantic import ValidationError
 
+from reconciler.emulator.scenario import Scenario
 from reconciler.emulator.seed import (
     Seed,
     SeedConnection,
@@ -110,10 +111,17 @@ EVERYTHING: dict[str, Any] = {
             "group_id": "decent_dropsy",
             "deployment_type": "PODMAN",
             "registered_at": MOMENT,
+            "online": True,
         }
     ],
     "proxy_agents": [
-        {"id": "amber_gate", "display_name": "gate", "region": "AWS_EU_WEST_1", "registered_at": MOMENT}
+        {
+            "id": "amber_gate",
+            "display_name": "gate",
+            "region": "AWS_EU_WEST_1",
+            "registered_at": MOMENT,
+            "online": False,
+        }
     ],
 }
 
@@ -160,7 +168,9 @@ def test_the_dumped_seed_says_everything_that_a_seed_can_say() -> None:
     }
     # The flags of the owner are the flags of other users.
     assert unsaid == {("SeedOwner", key) for key in ("active", "invited", "verified")}
-    assert Seed.model_fields.keys() - EVERYTHING.keys() == {"setup_tests"}  # no content of the account
+    assert (
+        Seed.model_fields.keys() - EVERYTHING.keys() == Scenario.model_fields.keys()
+    )  # no content of the account
 
 
 def test_a_dump_masks_secrets_of_connections_and_destinations() -> None:
@@ -277,3 +287,11 @@ def test_an_agent_needs_its_group() -> None:
 def test_an_account_with_any_object_has_content(kind: str) -> None:
     assert not load({"version": 1, "owner": EVERYTHING["owner"]}).emulator.has_content
     assert load({"version": 1, kind: EVERYTHING[kind]}).emulator.has_content
+
+
+def test_agents_of_a_seed_are_online_or_offline_as_described() -> None:
+    account = load(EVERYTHING)
+    [hybrid_agent] = account.get("/v1/hybrid-deployment-agents").data["items"]
+    [proxy_agent] = account.get("/v1/proxy").data["items"]
+    assert (hybrid_agent["online"], hybrid_agent["version"]) == (True, "1.0.0")
+    assert (proxy_agent["status"], proxy_agent["version"]) == ("NOT_CONNECTED", "1.0.0")

@@ -1,0 +1,1 @@
+"""Endpoints for the operator of a running emulator, below `/_emulator`. Fivetran has no such endpoints."""
