@@ -42,6 +42,7 @@ from reconciler.emulator.http_response import HttpResponse, encode_reply
 from reconciler.emulator.ids import digest
 from reconciler.emulator.late_requests import LateRequest, LateRequests
 from reconciler.emulator.latency import Latency, LatencyRules
+from reconciler.emulator.page.dashboard_page import DashboardPage, is_page_request
 from reconciler.emulator.quota import UNLIMITED, Quota, QuotaProfile
 from reconciler.emulator.response_faults import corrupt, replace_response
 from reconciler.emulator.routes import Router
@@ -144,6 +145,7 @@ class Emulator:
         self._late_requests = LateRequests()
         self._dashboard = Dashboard(account)
         self._control = Control(account, self._history, faults, quota, self._late_requests)
+        self._page = DashboardPage(account, self._dashboard, self._history, faults)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Handle one request.
@@ -153,6 +155,8 @@ class Emulator:
         request = Request(environ)
         request.max_content_length = MAX_BODY_BYTES
         self._execute_due()
+        if is_page_request(request):
+            return _send(self._page.handle(request), request, start_response)
         # Control requests bypass faults, quota and history: they must work even if faults break the emulated API.
         if request.path.startswith(PREFIX):
             return _send(self._control.handle(request), request, start_response)

@@ -6,9 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from reconciler.emulator import approvals, key_material, network, setup_tests, targets
+from reconciler.catalogue.model import Service
+from reconciler.emulator import approvals, key_material, network, request_parsing, setup_tests, targets
 from reconciler.emulator.account import ADMINISTRATOR, Account, Identity
+from reconciler.emulator.api_request import ApiRequest
 from reconciler.emulator.destination import Destination
+from reconciler.emulator.envelope import not_found
 from reconciler.emulator.resources import (
     connections,
     destinations,
@@ -16,11 +19,23 @@ from reconciler.emulator.resources import (
     private_links,
     read_only,
 )
+from reconciler.emulator.resources.approvals import CERTIFICATES, FINGERPRINTS
 from reconciler.emulator.store import Kind
+
+_DELETE = {
+    Kind.GROUP: groups.delete,
+    Kind.DESTINATION: destinations.delete,
+    Kind.CONNECTION: connections.delete,
+}
+_APPROVALS = {resource.kind: resource for resource in (CERTIFICATES, FINGERPRINTS)}
+_API_VERSION = 2
 
 
 class Dashboard:
-    """Dashboard: direct, unchecked access to an account. The history gets no entry."""
+    """Dashboard: direct access to an account. The history gets no entry.
+
+    Changes are unchecked, except for the changes that raise `ErrorReply`: these have the checks of the API.
+    """
 
     def __init__(self, account: Account) -> None:
         self._account = account
@@ -98,10 +113,55 @@ class Dashboard:
             self._account.store.replace(Kind.DESTINATION, identifier, changed.to_document())
 
     def rename_group(self, identifier: str, name: str) -> None:
-        """Create drift: rename a group."""
+        """Create drift: rename a group, with the checks of the API. Raises `ErrorReply`."""
         with self._account.store.transaction():
-            group = groups.require(self._account, identifier)
-            self._account.store.replace(Kind.GROUP, identifier, {**group, "name": name}, label=name)
+            groups.rename(self._account, _build_request({"name": name}, id=identifier))
+            self._discard_effects(identifier)
+
+    def change_settings(self, identifier: str, changes: Mapping[str, Any]) -> None:
+        """Create drift: change a destination, with the checks of the API. Raises `ErrorReply`.
+
+        `changes` has the form of a request; no setup tests run.
+        """
+        behaviour = self._account.behaviour
+        with self._account.store.transaction():
+            destination, service = destinations.require(self._account, identifier)
+            settings = request_parsing.parse_settings(changes, behaviour)
+            known = service or Service(name=destination.service, title=destination.service, free_form=True)
+            config = request_parsing.merge_config(changes, destination, known, behaviour, _API_VERSION)
+            changed = replace(destination, config=config, **settings)
+            self._account.store.replace(Kind.DESTINATION, identifier, changed.to_document())
+
+    def delete(self, kind: Kind, identifier: str) -> None:
+        """Delete a group, a destination or a connection, with the checks of the API. Raises `ErrorReply`."""
+        with self._account.store.transaction():
+            _DELETE[kind](self._account, _build_request(id=identifier))
+            self._discard_effects(identifier)
+
+    def approve(self, kind: Kind, destination_id: str, presented_hash: str) -> None:
+        """Approve the certificate or host key of a hash that the network presents to a destination.
+
+        Raises `ErrorReply` if nothing of this hash is presented.
+        """
+        with self._account.store.transaction():
+            destination, _ = destinations.require(self._account, destination_id)
+            facts = network.resolve_facts(self._account, destination)
+            presented: dict[str, dict[str, Any]] = {}
+            if kind is Kind.CERTIFICATE:
+                presented = {each.hash: approvals.build_certificate(each) for each in facts.chain}
+            elif facts.host_key is not None:
+                presented = {facts.host_key.hash: approvals.build_fingerprint(facts.host_key)}
+            if presented_hash not in presented:
+                raise not_found(kind.title(), presented_hash)
+            approvals.approve(self._account, kind, destination_id, presented[presented_hash])
+            self._discard_effects(destination_id)
+
+    def revoke(self, kind: Kind, destination_id: str, approved_hash: str) -> None:
+        """Revoke the approval of a certificate or host key. Raises `ErrorReply` if there is no such approval."""
+        with self._account.store.transaction():
+            request = _build_request(id=destination_id, hash=approved_hash)
+            _APPROVALS[kind].revoke(self._account, request)
+            self._discard_effects(destination_id)
 
     def remove(self, kind: Kind, identifier: str) -> None:
         """Remove an object, with no regard to dependent objects."""
@@ -188,3 +248,7 @@ class Dashboard:
         """Discard recorded effects: effects belong to requests, and the dashboard makes no requests."""
         self._account.take_effects()
         return identifier
+
+
+def _build_request(body: Mapping[str, Any] | None = None, **arguments: str) -> ApiRequest:
+    return ApiRequest(arguments, {}, body or {}, _API_VERSION)

@@ -42,12 +42,15 @@ class Destination(DestinationSettings):
     """Destination of the account. Its id is the id of its group.
 
     `connected_once` distinguishes `broken` from `incomplete`; `patched` is for switches about values that a patch
-    loses.
+    loses. `last_tests` are the results of the latest setup tests in JSON form, `tested_at` is their time; both are
+    empty before the first run.
     """
 
     id: str
     connected_once: bool = False
     patched: bool = False
+    last_tests: list[dict[str, Any]] = field(default_factory=list)
+    tested_at: str = ""
 
     @property
     def is_tunnelled(self) -> bool:

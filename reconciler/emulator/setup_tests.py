@@ -89,7 +89,8 @@ def run(
     is_passed = all(_is_passed(result, account) for result in results)
     is_stuck = is_passed and account.behaviour.status_after_tests == "kept"
     tested = destination if is_stuck else _set_status(destination, is_passed)
-    return RunOutcome(tested, results, facts.seconds)
+    recorded = replace(tested, last_tests=results, tested_at=account.now())
+    return RunOutcome(recorded, results, facts.seconds)
 
 
 def build_passing_run(service: Service | None, destination: Destination) -> list[SetupTest]:

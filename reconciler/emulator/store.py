@@ -290,6 +290,14 @@ class Store:
             ).fetchall()
         return [(row[0], _decode_body(row[1])) for row in rows]
 
+    def list_newest_entries(self, limit: int) -> list[tuple[int, dict[str, Any]]]:
+        """List the newest entries of the history, newest first: sequence number and body of each entry."""
+        with self._lock:
+            rows = self._database.execute(
+                "SELECT sequence, body FROM exchanges ORDER BY sequence DESC LIMIT ?", (limit,)
+            ).fetchall()
+        return [(row[0], _decode_body(row[1])) for row in rows]
+
 
 def _build_where(kind: Kind, parent: str | None, label: str | None) -> tuple[str, tuple[str, ...]]:
     where, values = "kind = ?", [str(kind)]
