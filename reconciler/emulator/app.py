@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -42,7 +42,7 @@ from reconciler.emulator.http_response import HttpResponse, encode_reply
 from reconciler.emulator.ids import digest
 from reconciler.emulator.late_requests import LateRequest, LateRequests
 from reconciler.emulator.latency import Latency, LatencyRules
-from reconciler.emulator.page.dashboard_page import DashboardPage, is_page_request
+from reconciler.emulator.page.paths import is_page_request
 from reconciler.emulator.quota import UNLIMITED, Quota, QuotaProfile
 from reconciler.emulator.response_faults import corrupt, replace_response
 from reconciler.emulator.routes import Router
@@ -54,6 +54,8 @@ from reconciler.emulator.visibility import refuse_hidden
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+    from reconciler.emulator.page.dashboard_page import DashboardPage
 
 MAX_BODY_BYTES = 16 * 1024 * 1024
 
@@ -145,7 +147,6 @@ class Emulator:
         self._late_requests = LateRequests()
         self._dashboard = Dashboard(account)
         self._control = Control(account, self._history, faults, quota, self._late_requests)
-        self._page = DashboardPage(account, self._dashboard, self._history, faults)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Handle one request.
@@ -176,6 +177,13 @@ class Emulator:
         body = deliver_in_process(result.connection_fault, result.response, wait)
         start_response(result.response.status_line, result.response.build_headers())
         return [body]
+
+    @cached_property
+    def _page(self) -> DashboardPage:
+        """Load the page at the first request for it: most emulators never show it."""
+        from reconciler.emulator.page.dashboard_page import DashboardPage
+
+        return DashboardPage(self._account, self._dashboard, self._history, self.faults)
 
     @property
     def behaviour(self) -> Behaviour:

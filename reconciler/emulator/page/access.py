@@ -4,32 +4,22 @@ from __future__ import annotations
 
 import hmac
 import secrets
+from typing import Final
 
 from werkzeug.exceptions import Forbidden
 from werkzeug.wrappers import Request
 
 from reconciler.emulator.local_callers import is_local
 
-TOKEN_FIELD = "token"  # noqa: S105 - the name of a form field
+FORM_TOKEN: Final = secrets.token_urlsafe(32)
+"""Random text of this process in every form. Another site can send a form to the emulator, but cannot read the token."""
 
 
-class FormTokens:
-    """Random token of this process, which every form carries.
-
-    Another web site can send a form here, but cannot read the token.
-    """
-
-    def __init__(self) -> None:
-        self.token = secrets.token_urlsafe(32)
-
-    def check(self, request: Request) -> None:
-        """Check that a form is a form of this page. Raises a 403."""
-        if not hmac.compare_digest(
-            request.form.get(TOKEN_FIELD, "").encode("utf-8", "replace"), self.token.encode()
-        ):
-            raise Forbidden(
-                "This form is from an earlier run of the emulator. Reload the page and try again."
-            )
+def check_form(request: Request) -> None:
+    """Check that a form is a form of this page. Raises a 403."""
+    given = request.form.get("token", "").encode("utf-8", "replace")
+    if not hmac.compare_digest(given, FORM_TOKEN.encode()):
+        raise Forbidden("This form is from an earlier run of the emulator. Reload the page and try again.")
 
 
 def check_reader(request: Request) -> None:

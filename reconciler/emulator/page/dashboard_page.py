@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from importlib.resources import files
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlencode
 
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
@@ -18,11 +19,13 @@ from reconciler.emulator.envelope import ErrorReply
 from reconciler.emulator.faults import Faults
 from reconciler.emulator.history import History
 from reconciler.emulator.http_response import HTML_TYPE, HttpResponse
-from reconciler.emulator.page.access import FormTokens, check_reader
+from reconciler.emulator.page.access import FORM_TOKEN, check_form, check_reader
+from reconciler.emulator.page.actions import execute, is_action
+from reconciler.emulator.page.content import collect_content, collect_requests
+from reconciler.emulator.page.paths import INDEX, PARTS, READ_METHODS, ROOT
+from reconciler.emulator.page.settings_form import drop_secrets
 from reconciler.emulator.store import Kind
 
-ROOT: Final = "/_emulator/"
-_PARTS: Final = "/_emulator/page/"
 _ASSET_TYPES: Final = MappingProxyType(
     {
         "page.css": "text/css;charset=UTF-8",
@@ -62,13 +65,6 @@ class PageMessage:
     submitted: Mapping[str, str] = field(default_factory=dict)
 
 
-def is_page_request(request: Request) -> bool:
-    """Check whether a request is for the page. A browser at `/_emulator` wants the page, a program wants JSON."""
-    if request.path == "/_emulator":
-        return "text/html" in request.headers.get("Accept", "")
-    return request.path == ROOT or request.path.startswith(_PARTS)
-
-
 class DashboardPage:
     """Page of an emulated account. The history gets no entry, and faults and quotas do not apply."""
 
@@ -77,7 +73,6 @@ class DashboardPage:
         self._dashboard = dashboard
         self._history = history
         self._faults = faults
-        self._tokens = FormTokens()
         self._notices: dict[str, PageMessage] = {}
 
     def handle(self, request: Request) -> HttpResponse:
@@ -86,32 +81,26 @@ class DashboardPage:
             check_reader(request)
             response = self._dispatch(request)
         except HTTPException as error:
-            response = self._render_error(error)
-        return HttpResponse(
-            response.status, response.body, {**_HEADERS, **response.headers}, response.content_type
-        )
+            response = _render_error(error)
+        return replace(response, headers={**_HEADERS, **response.headers})
 
     def _dispatch(self, request: Request) -> HttpResponse:
-        if request.path == "/_emulator":
-            return HttpResponse(303, b"", {"Location": ROOT}, HTML_TYPE)
-        name = request.path.removeprefix(_PARTS)
-        if request.method in {"GET", "HEAD"}:
-            if request.path == ROOT:
-                return self._show(request)
-            if name == "requests":
+        name = request.path.removeprefix(PARTS)
+        if is_action(name):
+            _check_method(request, "POST")
+            check_form(request)
+            return self._submit(name, request)
+        _check_method(request, *READ_METHODS)
+        match name:
+            case "requests":
                 return self._show_requests(request)
-            if name in _ASSET_TYPES:
-                from reconciler.emulator.page.rendering import read_asset
-
-                return HttpResponse(200, read_asset(name), content_type=_ASSET_TYPES[name])
-        from reconciler.emulator.page.actions import is_action
-
-        if not is_action(name):
-            raise NotFound("There is no such page.") if request.path != ROOT else MethodNotAllowed(["GET"])
-        if request.method != "POST":
-            raise MethodNotAllowed(["POST"], "This address is for the forms of the page only.")
-        self._tokens.check(request)
-        return self._submit(name, request)
+            case _ if name in _ASSET_TYPES:
+                return _send_asset(name)
+        if request.path == INDEX:
+            return _redirect(ROOT)
+        if request.path == ROOT:
+            return self._show(request)
+        raise NotFound("There is no such page.")
 
     def _show(self, request: Request) -> HttpResponse:
         query = request.args
@@ -124,37 +113,30 @@ class DashboardPage:
         )
 
     def _show_requests(self, request: Request) -> HttpResponse:
-        """Show the list of requests alone. 204 if the reader has the newest request already."""
-        from reconciler.emulator.page.content import collect_requests
-        from reconciler.emulator.page.rendering import render
-
+        """Show the list of requests alone, nothing if the reader has the newest request already."""
         requests = collect_requests(self._history)
         if request.args.get("known") == str(requests.total):
-            return HttpResponse(204, b"", content_type=HTML_TYPE)
-        return HttpResponse(200, render("requests.html", requests=requests), content_type=HTML_TYPE)
+            return HttpResponse(200, b"", content_type=HTML_TYPE)
+        return _render(200, "requests.html", requests=requests)
 
     def _submit(self, name: str, request: Request) -> HttpResponse:
         """Execute a form. A refused form is shown again, with the error and the submitted texts."""
-        from reconciler.emulator.page.actions import execute
-
-        group_id = request.form.get("group", "")
+        form, group_id = request.form, request.form.get("group", "")
         try:
-            message = execute(name, self._dashboard, request.form)
+            message = execute(name, self._dashboard, form)
         except ErrorReply as error:
-            place = self._find_place(name, group_id)
-            problem = PageMessage(place, error.reply.message, request.form.to_dict())
+            problem = PageMessage(self._find_place(name, group_id), error.reply.message, drop_secrets(form))
             return self._render_page(422, open_group=group_id, message=problem)
-        location = self._keep_notice(self._find_place(name, group_id, is_done=True), group_id, message)
-        return HttpResponse(303, b"", {"Location": location}, HTML_TYPE)
+        return self._keep_notice(self._find_place(name, group_id, is_done=True), group_id, message)
 
-    def _keep_notice(self, place: str, group_id: str, message: str) -> str:
-        """Keep a message for the next view of the page, and build its address. No link can forge a message."""
+    def _keep_notice(self, place: str, group_id: str, message: str) -> HttpResponse:
+        """Keep a message for the next view of the page, and redirect to it. No link can forge a message."""
         key = secrets.token_urlsafe(9)
         self._notices[key] = PageMessage(place, message)
         for outdated in list(self._notices)[:-_MAX_NOTICES]:
             self._notices.pop(outdated, None)
         query = {"open": group_id, "notice": key} if place == "group" else {"notice": key}
-        return f"{ROOT}?{urlencode(query, errors='replace')}#message"
+        return _redirect(f"{ROOT}?{urlencode(query, errors='replace')}#message")
 
     def _find_place(self, name: str, group_id: str, *, is_done: bool = False) -> str:
         """Find the place of a message: the form of an error, or the next larger part of the page that still exists."""
@@ -175,30 +157,47 @@ class DashboardPage:
         live: int = 0,
         message: PageMessage,
     ) -> HttpResponse:
-        from reconciler.emulator.page.content import collect_content
-        from reconciler.emulator.page.rendering import render
-
         content = collect_content(
             self._account, self._history, self._faults.active(), first=first, open_group=open_group
         )
-        body = render(
+        return _render(
+            status,
             "page.html",
             content=content,
             requests=content.requests,
             open_group=open_group,
             live=live,
             message=message,
-            token=self._tokens.token,
+            token=FORM_TOKEN,
         )
-        return HttpResponse(status, body, content_type=HTML_TYPE)
 
-    def _render_error(self, error: HTTPException) -> HttpResponse:
-        from reconciler.emulator.page.rendering import render
 
-        status = error.code or 400
-        headers = {name: value for name, value in error.get_headers() if name == "Allow"}
-        body = render("error.html", status=status, name=error.name, message=error.description or "")
-        return HttpResponse(status, body, headers, HTML_TYPE)
+def _check_method(request: Request, *allowed: str) -> None:
+    if request.method not in allowed:
+        raise MethodNotAllowed(allowed, f"This address takes {' and '.join(allowed)} only.")
+
+
+def _redirect(location: str) -> HttpResponse:
+    return HttpResponse(303, b"", {"Location": location}, HTML_TYPE)
+
+
+def _send_asset(name: str) -> HttpResponse:
+    content = files("reconciler.emulator.page").joinpath("assets", name).read_bytes()
+    return HttpResponse(200, content, content_type=_ASSET_TYPES[name])
+
+
+def _render(status: int, template: str, /, **content: Any) -> HttpResponse:
+    # Imported here: jinja2 takes long to load, and most emulators never show a page.
+    from reconciler.emulator.page.rendering import render
+
+    return HttpResponse(status, render(template, **content), content_type=HTML_TYPE)
+
+
+def _render_error(error: HTTPException) -> HttpResponse:
+    status = error.code or 400
+    allowed = {name: value for name, value in error.get_headers() if name == "Allow"}
+    response = _render(status, "error.html", status=status, name=error.name, message=error.description)
+    return replace(response, headers=allowed)
 
 
 def _parse_number(text: str) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -17,12 +16,6 @@ from reconciler.model.sanitize import escape_character
 def render(template: str, **content: Any) -> bytes:
     """Render a template as UTF-8."""
     return _load_environment().get_template(template).render(content).encode()
-
-
-@cache
-def read_asset(name: str) -> bytes:
-    """Read a style sheet, script or image of the page."""
-    return files("reconciler.emulator.page").joinpath("assets", name).read_bytes()
 
 
 @cache

@@ -85,6 +85,14 @@ def parse_changes(
     return changes | ({"config": config} if config else {})
 
 
+def drop_secrets(form: Mapping[str, str]) -> dict[str, str]:
+    """Drop the submitted secrets, so that a refused form does not show them."""
+    hidden = {PREFIX + name for name in _list_secret_names(form)}
+    if _is_secret(form.get("other_name", ""), ""):
+        hidden.add("other_value")
+    return {name: text for name, text in form.items() if name not in hidden}
+
+
 def to_submitted_text(text: str) -> str:
     """Convert a text to the form in which browsers submit it, apart from line breaks."""
     readable = text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
@@ -105,6 +113,11 @@ def _parse_config(
         yield name, _parse_value(_build_input(name, _find_field(service, name), None), text)
     elif text.strip():
         raise invalid_input("Choose the field that gets the new value")
+
+
+def _list_secret_names(form: Mapping[str, str]) -> list[str]:
+    names = [name.removeprefix(PREFIX) for name in form if name.startswith(PREFIX)]
+    return [name for name in names if _is_secret(name, "")]
 
 
 def _find_field(service: Service | None, name: str) -> Field | None:

@@ -44,7 +44,8 @@ async function update() {
     if (!document.hidden) {
       const known = list.querySelector("ol").dataset.newest;
       const response = await fetch(`/_emulator/page/requests?known=${known}`, { cache: "no-store" });
-      if (response.status === 200) merge(await response.text());
+      const text = await response.text();
+      if (text) merge(text); // empty if there is no new request
       if (live.dataset.lost) report("Connected again.", true);
       delete live.dataset.lost;
     }
