@@ -12,7 +12,7 @@ from werkzeug.wrappers import Request
 from reconciler.emulator.local_callers import is_local
 
 FORM_TOKEN: Final = secrets.token_urlsafe(32)
-"""Random text of this process in every form. Another site can send a form to the emulator, but cannot read the token."""
+"""Random text of this process in every form. Another site can send a form, but cannot read the token."""
 
 
 def check_form(request: Request) -> None:
