@@ -21,7 +21,7 @@ _INTEGER = re.compile(r"[+-]?[0-9]{1,10}")
 _BOOLEANS = ("true", "false")
 
 
-class Control(StrEnum):
+class InputKind(StrEnum):
     """Kind of an input."""
 
     TEXT = "text"
@@ -37,7 +37,7 @@ class SettingInput:
     """Input of a config field. `text` is the present value as text, empty for a secret."""
 
     name: str
-    control: Control
+    kind: InputKind
     text: str
     choices: tuple[str, ...] = ()
 
@@ -126,22 +126,22 @@ def _find_field(service: Service | None, name: str) -> Field | None:
 
 def _build_input(name: str, field: Field | None, value: Any) -> SettingInput:
     if _is_secret(name, value):
-        return SettingInput(name, Control.SECRET, "")
+        return SettingInput(name, InputKind.SECRET, "")
     kind = field.type if field else FieldType.STRING
     if kind is FieldType.OBJECT or isinstance(value, dict):
         return SettingInput(
-            name, Control.JSON, "" if value is None else json.dumps(value, indent=2, ensure_ascii=False)
+            name, InputKind.JSON, "" if value is None else json.dumps(value, indent=2, ensure_ascii=False)
         )
     if kind is FieldType.STRINGS or isinstance(value, list):
-        return SettingInput(name, Control.LINES, "\n".join(map(str, value or ())))
+        return SettingInput(name, InputKind.LINES, "\n".join(map(str, value or ())))
     text = _to_text(value)
     if kind is FieldType.INTEGER:
-        return SettingInput(name, Control.NUMBER, text)
+        return SettingInput(name, InputKind.NUMBER, text)
     choices = _BOOLEANS if kind is FieldType.BOOLEAN else field.enum if field else ()
     if choices:
         # A stored value outside the list stays selectable, so that another change does not replace it.
-        return SettingInput(name, Control.CHOICE, text, tuple(dict.fromkeys((*choices, text))))
-    return SettingInput(name, Control.TEXT, text)
+        return SettingInput(name, InputKind.CHOICE, text, tuple(dict.fromkeys((*choices, text))))
+    return SettingInput(name, InputKind.TEXT, text)
 
 
 def _is_secret(name: str, value: Any) -> bool:
@@ -157,8 +157,8 @@ def _to_text(value: Any) -> str:
 
 def _parse_value(each: SettingInput, text: str) -> Any:
     """Parse a text that is not empty. The API converts numbers and truth values itself."""
-    match each.control:
-        case Control.JSON:
+    match each.kind:
+        case InputKind.JSON:
             try:
                 value = json.loads(text)
             except (ValueError, RecursionError):
@@ -166,12 +166,12 @@ def _parse_value(each: SettingInput, text: str) -> Any:
             if not isinstance(value, dict):
                 raise invalid_input(f"{each.name} must be a JSON object")
             return value
-        case Control.LINES:
+        case InputKind.LINES:
             return [line.strip() for line in text.split("\n") if line.strip()]
-        case Control.NUMBER if not _INTEGER.fullmatch(text.strip()):
+        case InputKind.NUMBER if not _INTEGER.fullmatch(text.strip()):
             raise invalid_input(f"{each.name} must be a whole number")
-        case Control.CHOICE if text.strip() not in each.choices:
+        case InputKind.CHOICE if text.strip() not in each.choices:
             raise invalid_input(f"{each.name} must be one of {', '.join(filter(None, each.choices))}")
-        case Control.NUMBER | Control.CHOICE:
+        case InputKind.NUMBER | InputKind.CHOICE:
             return text.strip()
     return text
