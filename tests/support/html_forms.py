@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
@@ -52,8 +53,10 @@ class HtmlPage(HTMLParser):
         if tag == "form":
             self.forms.append(HtmlForm(attributes["action"]))
         elif tag == "input" and self.forms:
-            self.forms[-1].values[name] = attributes.get("value", "")
-            self.forms[-1].types[name] = attributes.get("type", "text")
+            kind = self.forms[-1].types[name] = attributes.get("type", "text")
+            value = attributes.get("value", "")
+            # Browsers drop line breaks from a line of text.
+            self.forms[-1].values[name] = value if kind == "hidden" else re.sub("[\r\n]", "", value)
         elif tag == "select":
             self._select = name
             self.forms[-1].choices[name] = []

@@ -51,6 +51,16 @@ class WaitingGroup:
     name: str
     servers: tuple[WaitingServer, ...]
 
+    @property
+    def server_count(self) -> int:
+        """Return the number of waiting servers."""
+        return len(self.servers)
+
+    @property
+    def has_chain(self) -> bool:
+        """Return whether several certificates wait, of which one has to be approved."""
+        return [server.kind for server in self.servers].count(Kind.CERTIFICATE) > 1
+
 
 @dataclass(frozen=True, slots=True)
 class DestinationCard:
@@ -136,7 +146,8 @@ def collect_content(
     with account.store.transaction():  # no request changes the account meanwhile
         documents = account.store.list_documents(Kind.GROUP)
         positions = {group["id"]: position for position, group in enumerate(documents)}
-        start = positions.get(open_group, first) // GROUPS_PER_PAGE * GROUPS_PER_PAGE
+        position = min(positions.get(open_group, first), max(len(documents) - 1, 0))
+        start = position // GROUPS_PER_PAGE * GROUPS_PER_PAGE
         shown = documents[start : start + GROUPS_PER_PAGE]
         waiting = tuple(_list_waiting_groups(account, documents))
         waiting_ids = {group.id for group in waiting}

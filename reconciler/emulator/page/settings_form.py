@@ -79,7 +79,7 @@ def parse_changes(
     """
     changes: dict[str, Any] = {}
     region = form.get("region")
-    if region is not None and region.strip() != to_submitted_text(destination.region):
+    if region is not None and to_submitted_text(region) != to_submitted_text(destination.region):
         changes["region"] = region.strip()
     config = dict(_parse_config(form, destination, service))
     return changes | ({"config": config} if config else {})
