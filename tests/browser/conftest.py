@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import pytest
@@ -28,15 +29,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Start a browser for all tests of this process."""
-    try:
-        from playwright.sync_api import expect, sync_playwright
-    except ModuleNotFoundError:
+    if find_spec("playwright") is None:
         pytest.fail("playwright is not installed: `pip install '.[browser]'`", pytrace=False)
     program = next(filter(None, map(shutil.which, _PROGRAMS)), None)
     if program is None:
         pytest.fail("no chromium is on PATH: `apt-get install chromium`", pytrace=False)
     # Root has no sandbox of its own; the tests open only pages of this machine.
     arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+    from playwright.sync_api import expect, sync_playwright
+
     expect.set_options(timeout=20_000)
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=program, args=arguments)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from applied_project import AppliedProject
 from cli_harness import EmulatedFivetran
-from page_visits import PageVisit, add_snowflake
-from playwright.sync_api import Locator, Page, expect
+from page_visits import PageVisit, add_snowflake, expect
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator, Page
 
 
 def open_form(page: Page, group: str, name: str) -> Locator:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from cli_harness import EmulatedFivetran
 from page_visits import PageVisit
-from playwright.sync_api import Page
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 OPEN_ALL = "document.querySelectorAll('details').forEach((part) => { part.open = true })"
 

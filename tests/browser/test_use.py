@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
 from urllib.request import Request, urlopen
 
 from cli_harness import EmulatedFivetran
-from page_visits import PageVisit, add_snowflake, send
-from playwright.sync_api import Page, expect
+from page_visits import PageVisit, add_snowflake, expect, send
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 HIDDEN_FOCUS = """() => {
   const style = getComputedStyle(document.activeElement);

@@ -741,8 +741,10 @@ def test_no_secret_of_any_service_is_on_the_page(account: EmulatedAccount, every
     account.emulator.load_seed(Seed.model_validate(seed))
     for group in groups:
         account.create_destination(group["name"], group["destination"]["config"])
+    get_detector().add_secret("a query", "secret-of-a-query")
+    account.get("/v1/groups?password=secret-of-a-query&limit=5")
     page = read_page(account)
-    request_page(account, "/page/requests")
+    assert "password=******&limit=5" in page.text
     for form in page.forms:
         if "change-destination" in form.action:
             values = {**form.values, "region": "nowhere", "config.passwrd": "misspelled-secret-new"}

@@ -13,7 +13,7 @@ from reconciler.emulator.setup_tests import SetupTest
 from reconciler.emulator.store import Kind
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext, Page
+    from playwright.sync_api import Browser, BrowserContext, Locator, Page
 
 _BASIC = "Basic " + b64encode(f"{KEY}:{SECRET}".encode()).decode()
 
@@ -50,6 +50,14 @@ class PageVisit:
         for context in self._contexts:
             context.close()
         assert self.expects_errors or self._problems == []
+
+
+def expect(part: Page | Locator) -> Any:
+    """Expect something of a part of a page, and wait for it."""
+    # Imported here: the tests are collected in installations without playwright too.
+    from playwright.sync_api import expect as expect_soon
+
+    return expect_soon(part)
 
 
 def send(server: EmulatedFivetran, method: str, path: str, body: Any = None) -> Any:
