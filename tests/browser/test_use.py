@@ -36,6 +36,7 @@ def test_the_keyboard_alone_approves_and_renames(visit: PageVisit, server: Emula
     page = visit.open(reduced_motion="reduce")  # no smooth scrolling between two keys
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.textContent") == "Skip to content"
+    assert page.evaluate(HIDDEN_FOCUS) == ""
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.textContent").startswith("Approve certificate CN=db-")
