@@ -64,7 +64,7 @@ def test_changed_settings_are_drift(applied_project: AppliedProject, visit: Page
 
 def test_a_refused_change_keeps_the_typed_texts(visit: PageVisit, server: EmulatedFivetran) -> None:
     add_snowflake(server, "analytics")
-    page = visit.open()
+    page = visit.open(viewport={"width": 1280, "height": 320})
     open_form(page, "analytics", "Change the destination of")
     page.get_by_label("port").fill("a hundred")
     page.get_by_label("database").fill("OTHER")

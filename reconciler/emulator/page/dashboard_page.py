@@ -136,7 +136,7 @@ class DashboardPage:
         for outdated in list(self._notices)[:-_MAX_NOTICES]:
             self._notices.pop(outdated, None)
         query = {"open": group_id, "notice": key} if place == "group" else {"notice": key}
-        return _redirect(f"{ROOT}?{urlencode(query, errors='replace')}#message")
+        return _redirect(f"{ROOT}?{urlencode(query, errors='replace')}")
 
     def _find_place(self, name: str, group_id: str, *, is_done: bool = False) -> str:
         """Find the place of a message: the form of an error, or the next larger part of the page that still exists."""
