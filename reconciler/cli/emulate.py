@@ -379,6 +379,7 @@ def _announce(
     context.err.print(f"An emulated Fivetran listens at {url}, its account is {storage}. Ctrl-C ends it.")
     if emulation.seed_file is not None and not opened.is_seeded:
         context.err.print("The account has content already, so the seed is not loaded.")
+    context.err.print(f"Dashboard: {url.removesuffix('/v1')}/_emulator/")
     context.err.print(f"{_describe_faults(opened.app)}\n")
     base, *credentials = (
         f"{name}={shlex.quote(text)}" for name, text in _build_environment(emulation, url).items()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -46,6 +46,7 @@ from reconciler.emulator.http_response import HttpResponse, encode_reply
 from reconciler.emulator.ids import digest
 from reconciler.emulator.late_requests import LateRequest, LateRequests
 from reconciler.emulator.latency import Latency, LatencyRules
+from reconciler.emulator.page.paths import is_page_request
 from reconciler.emulator.quota import UNLIMITED, Quota, QuotaProfile
 from reconciler.emulator.response_faults import corrupt, replace_response
 from reconciler.emulator.routes import Router
@@ -57,6 +58,8 @@ from reconciler.emulator.visibility import refuse_hidden
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+    from reconciler.emulator.page.dashboard_page import DashboardPage
 
 MAX_BODY_BYTES = 16 * 1024 * 1024
 
@@ -197,6 +200,8 @@ class Emulator:
         request = Request(environ)
         request.max_content_length = MAX_BODY_BYTES
         self._execute_due()
+        if is_page_request(request):
+            return _send(self._page.handle(request), request, start_response)
         # Control requests bypass faults, quota and history: they must work even if faults break the emulated API.
         if request.path.startswith(PREFIX):
             return _send(self._handle_control(request), request, start_response)
@@ -218,6 +223,13 @@ class Emulator:
         body = deliver_in_process(result.connection_fault, result.response, wait)
         start_response(result.response.status_line, result.response.build_headers())
         return [body]
+
+    @cached_property
+    def _page(self) -> DashboardPage:
+        """Load the page at the first request for it: most emulators never show it."""
+        from reconciler.emulator.page.dashboard_page import DashboardPage
+
+        return DashboardPage(self._account, self._dashboard, self._history, self.faults)
 
     @property
     def behaviour(self) -> Behaviour:

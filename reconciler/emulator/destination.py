@@ -42,13 +42,16 @@ class Destination(DestinationSettings):
     """Destination of the account. Its id is the id of its group.
 
     `connected_once` distinguishes `broken` from `incomplete`; `patched` is for switches about values that a patch
-    loses; `region_sent` distinguishes a chosen region from the default.
+    loses; `region_sent` distinguishes a chosen region from the default. `last_tests` are the results of the latest
+    setup tests in JSON form, `tested_at` is their time; both are empty before the first run.
     """
 
     id: str
     connected_once: bool = False
     patched: bool = False
     region_sent: bool = True
+    last_tests: list[dict[str, Any]] = field(default_factory=list)
+    tested_at: str = ""
 
     @property
     def is_tunnelled(self) -> bool:

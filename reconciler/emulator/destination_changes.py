@@ -45,7 +45,8 @@ def change(
         checked = TypeAdapter(DestinationSettings).validate_python({**settings, **filled}).to_document()
     except ValidationError as error:
         name = str(error.errors(include_input=False)[0]["loc"][0])
-        raise invalid_input(f"`{name}` cannot have this value") from None
+        problem = "cannot be empty" if changes.get(name) in ("", None) else "cannot have this value"
+        raise invalid_input(f"`{name}` {problem}") from None
     _check_known_values({name: checked[name] for name in changes})
     config = dict(destination.config)
     for name, value in changes.get("config", {}).items():

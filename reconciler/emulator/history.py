@@ -106,10 +106,13 @@ class History:
 
     def list_since(self, sequence: int = 0) -> list[HistoryEntry]:
         """List the entries after a sequence number, oldest first."""
-        return [
-            HistoryEntry(
-                sequence=number,
-                **{**body, "effects": tuple(Effect(*effect) for effect in body["effects"])},
-            )
-            for number, body in self._store.list_entries(sequence)
-        ]
+        return [_build_entry(number, body) for number, body in self._store.list_entries(sequence)]
+
+    def list_newest(self, limit: int) -> list[HistoryEntry]:
+        """List the newest entries, newest first."""
+        return [_build_entry(number, body) for number, body in self._store.list_newest_entries(limit)]
+
+
+def _build_entry(sequence: int, body: Mapping[str, Any]) -> HistoryEntry:
+    effects = tuple(Effect(*effect) for effect in body["effects"])
+    return HistoryEntry(sequence=sequence, **{**body, "effects": effects})

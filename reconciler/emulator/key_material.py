@@ -138,6 +138,19 @@ def parse_host_key(line: str) -> HostKey:
     return HostKey(line.strip())
 
 
+def read_validity(encoded: str) -> tuple[datetime, datetime] | None:
+    """Read the first and the last moment of a certificate, in base64 of DER. None if the text is no certificate."""
+    from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
+
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            certificate = x509.load_der_x509_certificate(b64decode("".join(encoded.split()), validate=True))
+            return certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion):
+        return None
+
+
 def generate_chain(*source: object) -> tuple[str, str]:
     """Generate the certificate of a server and of its issuer, well formed, in base64.
 

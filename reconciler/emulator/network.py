@@ -25,7 +25,7 @@ MAX_SETUP_TEST_SECONDS = 3_600.0
 
 
 class ServerIdentity(StrEnum):
-    """ServerIdentity of a server that is described in one word."""
+    """Identity of a server that is described in one word."""
 
     GENERATED = "generated"
     ROTATED = "rotated"

@@ -9,7 +9,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from http import HTTPStatus
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
@@ -18,6 +17,7 @@ from reconciler.emulator.connection_faults import CLIENT_SOCKET_KEY, BrokenDeliv
 from reconciler.emulator.envelope import Reply
 from reconciler.emulator.fault_kinds import FaultKind
 from reconciler.emulator.faults import Fault, Faults
+from reconciler.emulator.local_callers import is_loopback
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -261,19 +261,12 @@ def _call_app(app: WSGIApplication, environ: WSGIEnvironment) -> tuple[str, list
 
 
 def _create_server(app: WSGIApplication, host: str, port: int) -> _Server:
-    if host != "localhost" and not _is_loopback(host):
+    if host != "localhost" and not is_loopback(host):
         raise NotLoopbackError(f"{host} is no loopback address of this machine")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # Bound here: werkzeug would print its own message and end the process if the port is taken.
     with socket.create_server((host, port), family=family, backlog=128) as listener:
         return _Server(listener, host, port, app)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _build_url(server: _Server) -> str:

@@ -143,7 +143,9 @@ def run(
     is_stuck = is_passed and account.behaviour.status_after_tests == "kept"
     tested = destination if is_stuck else _set_status(destination, is_passed)
     seconds = facts.seconds + sum(test.seconds for test in tests)
-    return RunOutcome(tested, [test.to_json() for test in tests], seconds)
+    results = [test.to_json() for test in tests]
+    recorded = replace(tested, last_tests=results, tested_at=account.now())
+    return RunOutcome(recorded, results, seconds)
 
 
 def _run_first_tests(

@@ -15,7 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeAlias
 
-FORMAT = 1
+FORMAT = 2
 
 _SCHEMA = f"""
 CREATE TABLE documents (
@@ -33,6 +33,14 @@ CREATE INDEX documents_by_label ON documents (kind, label);
 CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
 CREATE TABLE exchanges (sequence INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT NOT NULL);
 PRAGMA user_version = {FORMAT};
+"""
+
+_UPGRADE_FROM_1 = """
+UPDATE documents SET label = json_extract(body, '$.user'), body = json_set(body, '$.group', parent, '$.created_at',
+    (SELECT json_extract(body, '$.created_at') FROM documents AS groups
+     WHERE groups.kind = 'group' AND groups.id = documents.parent)) WHERE kind = 'membership';
+UPDATE documents SET body = json_set(body, '$.target', id) WHERE kind IN ('setup-script', 'surroundings');
+PRAGMA user_version = 2;
 """
 
 
@@ -113,10 +121,17 @@ class Store:
             tables = self._database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
             if version == FORMAT:
                 return
+            if version == 1:
+                self._execute_script(_UPGRADE_FROM_1)
+                return
             if version or tables:
                 raise UnusableDatabaseError("the database was not made by this version of the emulator")
-            for statement in _SCHEMA.split(";"):
-                self._database.execute(statement)
+            self._execute_script(_SCHEMA)
+
+    def _execute_script(self, script: str) -> None:
+        """Execute statements within the current transaction, which `executescript` would commit."""
+        for statement in script.split(";"):
+            self._database.execute(statement)
 
     def close(self) -> None:
         """Close the database. The store cannot be used afterwards."""
@@ -294,6 +309,14 @@ class Store:
         with self._lock:
             rows = self._database.execute(
                 "SELECT sequence, body FROM exchanges WHERE sequence > ? ORDER BY sequence", (after,)
+            ).fetchall()
+        return [(row[0], _decode_body(row[1])) for row in rows]
+
+    def list_newest_entries(self, limit: int) -> list[tuple[int, dict[str, Any]]]:
+        """List the newest entries of the history, newest first: sequence number and body of each entry."""
+        with self._lock:
+            rows = self._database.execute(
+                "SELECT sequence, body FROM exchanges ORDER BY sequence DESC LIMIT ?", (limit,)
             ).fetchall()
         return [(row[0], _decode_body(row[1])) for row in rows]
 

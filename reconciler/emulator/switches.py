@@ -89,7 +89,10 @@ class Behaviour(BaseModel):
     ] = "Success"
     """Code of a 201."""
     service_account_project: Annotated[
-        str, Evidence(Grade.LIVE, "the SDK's end-to-end tests: the project of a test environment")
+        str,
+        Evidence(
+            Grade.THIRD_PARTY, "service accounts in programs of others; the SDK's tests have another one"
+        ),
     ] = Field("fivetran-production", pattern=r"^[a-z][a-z0-9-]{4,28}[a-z0-9]$")
     """Google Cloud project in the service accounts of groups. Each environment of Fivetran has its own project."""
     unmarked_secrets: Annotated[
@@ -181,9 +184,7 @@ class Behaviour(BaseModel):
     """Value that removes an agent, a private link or a networking method. Another form changes nothing."""
     missing_user: Annotated[
         Literal["plain-code", "user-code"],
-        Evidence(
-            Grade.INFERRED, "the response is undocumented; groups and destinations have codes of their own"
-        ),
+        Evidence(Grade.LIVE, "the Terraform provider's acceptance tests"),
     ] = "plain-code"
     """Code of a missing user: `NotFound`, or `NotFound_User` by the pattern of other objects."""
     duplicate_schema: Annotated[Literal["conflict", "bad-request"], UNDOCUMENTED] = "conflict"

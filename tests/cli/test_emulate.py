@@ -62,6 +62,8 @@ def test_emulate_prints_working_settings_and_ends_on_ctrl_c(tmp_path: Path) -> N
         out, err = process.communicate(timeout=PROCESS_TIMEOUT)
     assert process.returncode == 0
     assert out == ""
+    page = settings["FIVETRAN_API_URL"].removesuffix("/v1") + "/_emulator/"
+    assert f"\nDashboard: {page}\n" in err
     assert err.endswith("Ended.\n")
     assert "Traceback" not in err
 

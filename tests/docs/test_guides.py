@@ -201,7 +201,7 @@ def test_documented_extras_exist_in_the_package() -> None:
         r"^\| `([a-z-]+)` \| ", (ROOT / "reconciler/guides/installation.md").read_text(), re.M
     )
     assert set(described) == declared
-    assert set(Extra) | {"test"} == declared
+    assert set(Extra) | {"test", "browser"} == declared
     assert "`pip install '.[aws]'` in a clone" in describe_installation(Extra.AWS)
 
 

@@ -83,6 +83,7 @@ def test_a_long_history_drops_its_oldest_entries() -> None:
             failure="",
         )
     assert [exchange.sequence for exchange in history.list_since()] == list(range(1_991, 2_001))
+    assert [exchange.sequence for exchange in history.list_newest(3)] == [2_000, 1_999, 1_998]
     store.close()
 
 

@@ -26,6 +26,7 @@ from reconciler.emulator.key_material import (
     generate_group_public_key,
     generate_host_key,
     read_certificate,
+    read_validity,
 )
 
 ISSUER = generate_chain("any")[1]
@@ -216,3 +217,10 @@ def test_an_invalid_host_key_has_a_hash(text: str) -> None:
 
 def test_keys_of_groups_and_hosts_are_different() -> None:
     assert generate_host_key("orders").public_key.split()[1] != generate_group_public_key("orders").split()[1]
+
+
+def test_the_validity_is_that_of_the_certificate() -> None:
+    begin, end = datetime(2020, 1, 1, tzinfo=UTC), datetime(2049, 12, 31, 23, 59, 59, tzinfo=UTC)
+    assert [read_validity(encoded) for encoded in generate_chain("any")] == [(begin, end)] * 2
+    for text in ("", "no certificate", "AAAA", "\udc80"):
+        assert read_validity(text) is None

@@ -106,6 +106,29 @@ def test_a_foreign_file_is_refused(tmp_path: Path) -> None:
             Store(file)
 
 
+def test_a_database_of_the_first_release_is_upgraded(tmp_path: Path) -> None:
+    """The first release kept neither the group and time of a membership nor the target of a script in the document."""
+    file = tmp_path / "account.sqlite"
+    old = Store(file)
+    old.add(Kind.GROUP, "sales", {"id": "sales", "created_at": "2024-05-01"}, label="Sales")
+    old.add(Kind.MEMBERSHIP, "sales/ada", {"user": "ada", "role": "Analyst"}, parent="sales")
+    old.add(Kind.SETUP_SCRIPT, "name:Sales", {"runs": [], "always": None})
+    old.close()
+    database = sqlite3.connect(file)
+    database.execute("PRAGMA user_version = 1")
+    database.close()
+    for _ in range(2):
+        store = Store(file)
+        membership = {"user": "ada", "role": "Analyst", "group": "sales", "created_at": "2024-05-01"}
+        assert store.list_documents(Kind.MEMBERSHIP, parent="sales", label="ada") == [membership]
+        assert store.find(Kind.SETUP_SCRIPT, "name:Sales") == {
+            "runs": [],
+            "always": None,
+            "target": "name:Sales",
+        }
+        store.close()
+
+
 def test_a_missing_directory_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UnusableDatabaseError):
         Store(tmp_path / "nowhere" / "account.db")
