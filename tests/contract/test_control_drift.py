@@ -49,7 +49,7 @@ def test_a_change_of_a_destination_keeps_its_other_fields(account: EmulatedAccou
         ({"service": "snowflake"}, "there is no field of destinations `service`"),
         ({"config": {"hots": "x"}}, "there is no postgres_warehouse field `hots`; did you mean `host`?"),
         ({"config": {"port": "canary"}}, "`config.port` cannot have this value: Invalid 'config' object"),
-        ({"config": "canary"}, "`config` cannot be empty"),
+        ({"config": "canary"}, "`config` cannot have this value"),
         ({"config": None}, "`config` cannot be empty"),
     ],
 )
