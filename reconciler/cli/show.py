@@ -51,7 +51,7 @@ def _show(context: CommandContext, path: Path, key: str | None) -> ExitCode:
 
     saved = read_plan(context, path, make_signer(context, key))
     times = (saved.created_at, saved.expires_at, context.settings.clock.now())
-    validity = serialize_validity(*times, saved.tool, saved.project, saved.variables)
+    validity = serialize_validity(*times, saved.tool, saved.project, variables=saved.variables)
     header = render_validity(*times, saved.tool, saved.variables)
     plan, renderer = saved.plan, context.renderer
     other_project = find_plan_project(context.settings, path, saved)

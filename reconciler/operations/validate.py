@@ -114,7 +114,7 @@ def _collect_findings(
     try:
         specs = compile_specs(loaded, strict=settings.strict, warns_incomplete=True)
     except ReconcilerError as error:
-        add_exposed_variables(settings.redactor, error.diagnostics, loaded.filled)
+        add_exposed_variables(settings.redactor, error.diagnostics, loaded.filling.filled)
         return error.diagnostics, ()
     return specs.warnings, _evaluate_policies(specs)
 

@@ -30,6 +30,7 @@ def serialize_validity(
     now: datetime,
     version: str,
     project: PlanProject | None = None,
+    *,
     variables: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Serialize the times of a saved plan (ISO 8601), the version that saved it, whether the plan is still valid, its

@@ -229,8 +229,8 @@ def render_save_notice(path: str, command: str) -> Text:
 
 
 def render_still_current(reviewed: Plan, current: Plan, variables: Mapping[str, str]) -> Text:
-    """Render the result of planning a reviewed plan again: still current, its values of `--var`, and the changes already
-    in effect."""
+    """Render the result of planning a reviewed plan again: still current, the changes already in effect, and the values
+    of `--var`."""
     applied = len(reviewed.effective) - len(current.effective)
     suffix = f", {format_count(applied, 'change')} in effect already" if applied else ""
     text = Text.assemble(

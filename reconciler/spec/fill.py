@@ -28,6 +28,19 @@ MAX_FILLED = 4 * 1024 * 1024
 """Maximum of characters of all filled texts: a long value that stands often in texts could fill the memory."""
 
 
+@dataclass(frozen=True, slots=True)
+class Filling:
+    """Result of filling templates.
+
+    `given` are the values of `--var` by name, `filled` the variables of each text by its place, and `unresolved` the
+    places of texts that have no value because of an error.
+    """
+
+    given: Mapping[str, str | int | float | bool] = field(default_factory=dict)
+    filled: Mapping[Span, tuple[Variable, ...]] = field(default_factory=dict)
+    unresolved: frozenset[Span] = frozenset()
+
+
 @dataclass(slots=True)
 class TemplateFiller:
     """Filler of the templates of a project, file by file.
@@ -52,6 +65,11 @@ class TemplateFiller:
             id(template): self._fill_template(template) for template in texts.templates
         }
         return _replace_in_mapping(root, scalars) if scalars else root
+
+    def finish(self, refused: Collection[Span]) -> Filling:
+        """Return the result. `refused` are the places of texts whose variables were refused."""
+        given = {name: variable.value for name, variable in self.variables.items() if variable.span is None}
+        return Filling(given, self.filled, frozenset(self.unresolved.union(refused)))
 
     def _fill_template(self, template: Template) -> Scalar:
         """Fill a template. A text that is one variable has the type of the variable."""

@@ -13,7 +13,7 @@ from reconciler.model.diagnostic import Diagnostic, ReconcilerError, Severity, s
 from reconciler.model.given_variables import NO_VARIABLES, GivenVariables
 from reconciler.model.source import Span
 from reconciler.spec.files import RevisionCopy, SpecPath, find_files
-from reconciler.spec.fill import TemplateFiller
+from reconciler.spec.fill import Filling, TemplateFiller
 from reconciler.spec.merge_files import GroupSpec, ParsedFile, ProjectMerger
 from reconciler.spec.nodes import MappingNode
 from reconciler.spec.project import Project, read_project, with_defaults
@@ -22,7 +22,7 @@ from reconciler.spec.schema import SPEC_LEVELS, Levels, OverrideFile, SpecFile, 
 from reconciler.spec.source import parse, read_text
 from reconciler.spec.spec_text import SpecTexts, parse_texts
 from reconciler.spec.unlisted_files import warn_unlisted_files
-from reconciler.spec.variables import Definitions, Variable, define_variables, find_unused
+from reconciler.spec.variables import Definitions, define_variables, find_unused
 
 __all__ = ["GroupSpec", "LoadedProject", "find_project_files", "load", "load_strictly"]
 
@@ -31,8 +31,7 @@ __all__ = ["GroupSpec", "LoadedProject", "find_project_files", "load", "load_str
 class LoadedProject:
     """Content of a project, groups sorted by key. `files` are the displayed paths of the spec and override files,
     without the project file. `shared` are the defaults and the profiles, unmerged; `roots` are the trees of all
-    readable files by displayed path. `variables` are all variables by name, `filled` the variables of each text by its
-    place, and `unresolved` the places of texts that have no value because of an error."""
+    readable files by displayed path; `filling` has the variables of the texts."""
 
     project: Project
     groups: tuple[GroupSpec, ...]
@@ -41,9 +40,7 @@ class LoadedProject:
     shared: tuple[MappingNode, ...] = ()
     roots: Mapping[str, MappingNode] = field(default_factory=dict)
     removed: tuple[RemovalEntry, ...] = ()
-    variables: Mapping[str, Variable] = field(default_factory=dict)
-    filled: Mapping[Span, tuple[Variable, ...]] = field(default_factory=dict)
-    unresolved: frozenset[Span] = frozenset()
+    filling: Filling = field(default_factory=Filling)
 
     @property
     def warnings(self) -> tuple[Diagnostic, ...]:
@@ -99,7 +96,7 @@ def _load(
     if defaults := project.content.defaults.destination:
         project = with_defaults(project, filler.fill(defaults, project.texts))
     source_files = (*override_sources, *spec_sources)
-    unresolved = filler.unresolved.union(*(file.texts.refused for file in source_files))
+    refused = frozenset(chain.from_iterable(file.texts.refused for file in source_files))
     side_findings = [
         *project.findings,
         *chain.from_iterable(file.texts.findings for file in source_files),
@@ -135,9 +132,7 @@ def _load(
         shared,
         roots,
         removals,
-        definitions.variables,
-        filler.filled,
-        frozenset() if given.is_lenient else frozenset(unresolved),
+        filler.finish(() if given.is_lenient else refused),
     )
 
 

@@ -10,7 +10,7 @@ from reconciler.model.diagnostic import Diagnostic, Severity, select_errors
 from reconciler.model.source import Span
 from reconciler.model.variable_mark import MARK, NAME, TOKEN, has_variable, unescape_variables
 from reconciler.spec.nodes import KeyValue, MappingNode, Node, Scalar, Sequence, Template, VariableUse
-from reconciler.spec.variable_places import ROOT, Place, Rule
+from reconciler.spec.variable_places import ROOT, Place, TextRule
 
 ESCAPE_ADVICE = f"a literal `{MARK}` is written `$${{`"
 
@@ -124,9 +124,9 @@ class _TextParser:
             return scalar
         self._warn_look_alikes(value, scalar.span, place)
         if has_variable(value):
-            if place.rule is Rule.ALLOWED and not is_key:
+            if place.rule is TextRule.ALLOWED and not is_key:
                 return self._parse_template(value, scalar.span)
-            is_nested = place.rule is Rule.DEFINITION and not is_key
+            is_nested = place.rule is TextRule.DEFINITION and not is_key
             self._refuse(_explain_nested if is_nested else _explain_misplaced, scalar.span, _VARIABLE)
         unescaped = unescape_variables(value)
         return Scalar(unescaped, scalar.span) if unescaped != value else scalar
@@ -150,12 +150,12 @@ class _TextParser:
 
     def _warn_look_alikes(self, text: str, span: Span, place: Place) -> None:
         """Warn once for each kind of text that another tool would fill in."""
-        if place.rule is Rule.COMMAND:
+        if place.rule is TextRule.COMMAND:
             return
         for explain, pattern in ((_explain_shell_variable, _SHELL_VARIABLE), (_explain_template, _TEMPLATE)):
             if pattern.search(text) and explain.__name__ not in self.warned:
                 self.warned.add(explain.__name__)
-                self._report(explain, span, pattern, secret=place.rule is Rule.DEFINITION)
+                self._report(explain, span, pattern, secret=place.rule is TextRule.DEFINITION)
 
     def _report(
         self,

@@ -11,8 +11,8 @@ from reconciler.spec.merge import UNSET
 VARS = "vars"
 
 
-class Rule(Enum):
-    """Rule about variables in the texts of a place."""
+class TextRule(Enum):
+    """TextRule about variables in the texts of a place."""
 
     ALLOWED = auto()
     REFUSED = auto()
@@ -25,7 +25,7 @@ class Place:
     """Place of a tree. `children` are the places below single keys, `other` is the place below all other keys; None
     for the place itself."""
 
-    rule: Rule
+    rule: TextRule
     children: Mapping[str, Place] = field(default_factory=dict)
     other: Place | None = None
 
@@ -34,20 +34,20 @@ class Place:
         return self.children.get(key) or self.other or self
 
 
-_REFUSED = Place(Rule.REFUSED)
-_TEXT = Place(Rule.ALLOWED, {UNSET: _REFUSED})
+_REFUSED = Place(TextRule.REFUSED)
+_TEXT = Place(TextRule.ALLOWED, {UNSET: _REFUSED})
 _DESTINATION = Place(
-    Rule.REFUSED, dict.fromkeys(("service", "lifecycle", "trust", "setup_tests"), _REFUSED), other=_TEXT
+    TextRule.REFUSED, dict.fromkeys(("service", "lifecycle", "trust", "setup_tests"), _REFUSED), other=_TEXT
 )
-_GROUP = Place(Rule.REFUSED, {"name": _TEXT, "destination": _DESTINATION}, other=_REFUSED)
+_GROUP = Place(TextRule.REFUSED, {"name": _TEXT, "destination": _DESTINATION}, other=_REFUSED)
 ROOT = Place(
-    Rule.REFUSED,
+    TextRule.REFUSED,
     {
-        "groups": Place(Rule.REFUSED, other=_GROUP),
-        "profiles": Place(Rule.REFUSED, other=_DESTINATION),
-        "defaults": Place(Rule.REFUSED, {"destination": _DESTINATION}, other=_REFUSED),
-        VARS: Place(Rule.DEFINITION),
-        "secrets": Place(Rule.REFUSED, {"commands": Place(Rule.COMMAND)}, other=_REFUSED),
+        "groups": Place(TextRule.REFUSED, other=_GROUP),
+        "profiles": Place(TextRule.REFUSED, other=_DESTINATION),
+        "defaults": Place(TextRule.REFUSED, {"destination": _DESTINATION}, other=_REFUSED),
+        VARS: Place(TextRule.DEFINITION),
+        "secrets": Place(TextRule.REFUSED, {"commands": Place(TextRule.COMMAND)}, other=_REFUSED),
     },
     other=_REFUSED,
 )

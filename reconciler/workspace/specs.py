@@ -44,7 +44,7 @@ class Specs:
     """All entries of a project: groups and their destinations, sorted by key.
 
     `roots` are the parsed files by path. `hidden` are the source positions of values that must not be shown.
-    `variables` are all variables by name, `filled` the variables of each text by its source position.
+    `given_variables` are the values of `--var` by name, `filled` the variables of each text by its source position.
     """
 
     project: Project
@@ -57,13 +57,8 @@ class Specs:
     policies: tuple[Policy, ...] = ()
     roots: Mapping[str, MappingNode] = field(default_factory=dict)
     hidden: frozenset[Span] = frozenset()
-    variables: Mapping[str, Variable] = field(default_factory=dict)
+    given_variables: Mapping[str, str | int | float | bool] = field(default_factory=dict)
     filled: Mapping[Span, tuple[Variable, ...]] = field(default_factory=dict)
-
-    @property
-    def given_variables(self) -> dict[str, str | int | float | bool]:
-        """Values of `--var` by name."""
-        return {name: variable.value for name, variable in self.variables.items() if variable.span is None}
 
     @property
     def public_variables(self) -> frozenset[Variable]:
@@ -99,7 +94,7 @@ def load_specs(settings: Settings, *, warns_incomplete: bool = False) -> Specs:
     try:
         return compile_specs(loaded, strict=settings.strict, warns_incomplete=warns_incomplete)
     except ReconcilerError as error:
-        add_exposed_variables(settings.redactor, error.diagnostics, loaded.filled)
+        add_exposed_variables(settings.redactor, error.diagnostics, loaded.filling.filled)
         raise ReconcilerError(note_settings_source(error.diagnostics, loaded.project)) from None
 
 
@@ -130,9 +125,11 @@ def compile_specs(
     ]
     if warns_incomplete and not select_errors(diagnostics):
         diagnostics += chain.from_iterable(map(warn_incomplete, destinations))
-    hidden = _with_definitions(chain.from_iterable(map(find_hidden_spans, destinations)), loaded.filled)
-    diagnostics = drop_covered(_deduplicate(diagnostics), loaded.unresolved)
-    noted = note_variables(diagnostics, loaded.filled)
+    hidden = _with_definitions(
+        chain.from_iterable(map(find_hidden_spans, destinations)), loaded.filling.filled
+    )
+    diagnostics = drop_covered(_deduplicate(diagnostics), loaded.filling.unresolved)
+    noted = note_variables(diagnostics, loaded.filling.filled)
     diagnostics = mask_lines(noted, loaded.roots, line_is_public, hidden)
     if strict:
         diagnostics = [to_strict(diagnostic) for diagnostic in diagnostics]
@@ -151,8 +148,8 @@ def compile_specs(
         policies,
         loaded.roots,
         hidden,
-        loaded.variables,
-        loaded.filled,
+        loaded.filling.given,
+        loaded.filling.filled,
     )
 
 

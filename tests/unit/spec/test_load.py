@@ -576,7 +576,8 @@ def test_an_undefined_variable_is_found_in_overrides_profiles_and_defaults(tmp_p
     found = find_problems(tmp_path, reconciler=project, groups__a=spec, prod=override)
     assert [str(each.span) for each in found] == ["groups/a.yaml:2:25", "prod.yaml:2:41"]
     defaults = f"{PROJECT}defaults: {{destination: {{region: '${{C}}'}}}}\n"
-    assert find_problem(tmp_path, reconciler=defaults, groups__a=GROUP).code == "undefined-variable"
+    [problem] = select_errors(find_problems(tmp_path, reconciler=defaults, groups__a=GROUP))
+    assert (problem.code, str(problem.span)) == ("undefined-variable", "reconciler.yaml:3:35")
 
 
 def test_a_value_of_several_lines_is_located_by_its_line(tmp_path: Path) -> None:
