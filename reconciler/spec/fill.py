@@ -92,7 +92,6 @@ class TemplateFiller:
         first = next(mark for mark in TOKEN.finditer(text) if mark["name"])
         self._size += sum(len(self._get_text(mark)) for mark in TOKEN.finditer(text))
         if self._size > MAX_FILLED:
-            self.unresolved.add(span)
             self.findings.append(_explain_too_large(span))
             return Scalar(text, span)
         return FilledScalar(
