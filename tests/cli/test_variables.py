@@ -152,6 +152,14 @@ def test_a_digest_covers_values_of_the_command_line(staged: AppliedProject, serv
     assert list_names(server) == ["Sales (prod)", "Stock"]
 
 
+def test_an_error_of_a_plan_names_the_variable_and_its_definition(staged: AppliedProject) -> None:
+    staged.must_apply()
+    staged.dashboard.add_group("Sales (dev)")
+    assert "`${STAGE}` is given by `--var STAGE`" in staged.plan("--var", "STAGE=dev").stderr
+    staged.write_settings(SETTINGS.replace("prod", "dev"))
+    assert "`${STAGE}` is defined at specs/reconciler.yaml:4:15" in staged.plan().stderr
+
+
 def test_a_changed_variable_counts_for_all_entries_that_use_it(staged: AppliedProject) -> None:
     commit(staged.folder, "base")
     staged.write_settings(SETTINGS.replace("prod", "dev"))

@@ -165,8 +165,8 @@ def compile_project(
     st.lists(ANY_TEXT, min_size=6, max_size=6),
     draw_text(),
     st.booleans(),
-    few=40,
-    many=3_000,
+    few=25,
+    many=1_000,
 )
 def test_variables_mean_what_their_values_mean(
     values: Mapping[str, Value],
