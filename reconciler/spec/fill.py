@@ -73,6 +73,22 @@ class TemplateFiller:
 
     def _fill_template(self, template: Template) -> Scalar:
         """Fill a template. A text that is one variable has the type of the variable."""
+        self._record_uses(template)
+        text, span = str(template.value), template.span
+        whole = TOKEN.fullmatch(text)
+        if whole and (variable := self.variables.get(whole["name"])):
+            spelling = "" if isinstance(variable.value, str) else variable.text
+            return FilledScalar(variable.value, span, spelling)
+        self._size += sum(len(self._get_text(mark)) for mark in TOKEN.finditer(text))
+        if self._size > MAX_FILLED:
+            self.findings.append(_explain_too_large(span))
+            return Scalar(text, span)
+        first = next(mark for mark in TOKEN.finditer(text) if mark["name"])
+        prefix = unescape_variables(text[: first.start()])
+        return FilledScalar(TOKEN.sub(self._get_text, text), span, prefix=prefix)
+
+    def _record_uses(self, template: Template) -> None:
+        """Record the variables of a template, and report those without a definition."""
         self.used |= {use.name for use in template.uses}
         undefined = [use for use in template.uses if use.name not in self.variables]
         if undefined:
@@ -84,19 +100,6 @@ class TemplateFiller:
             )
         else:
             self.filled[template.span] = tuple(self.variables[use.name] for use in template.uses)
-        text, span = str(template.value), template.span
-        whole = TOKEN.fullmatch(text)
-        if whole and (variable := self.variables.get(whole["name"])):
-            spelling = "" if isinstance(variable.value, str) else variable.text
-            return FilledScalar(variable.value, span, spelling)
-        first = next(mark for mark in TOKEN.finditer(text) if mark["name"])
-        self._size += sum(len(self._get_text(mark)) for mark in TOKEN.finditer(text))
-        if self._size > MAX_FILLED:
-            self.findings.append(_explain_too_large(span))
-            return Scalar(text, span)
-        return FilledScalar(
-            TOKEN.sub(self._get_text, text), span, prefix=unescape_variables(text[: first.start()])
-        )
 
     def _get_text(self, mark: re.Match[str]) -> str:
         if mark["escaped"]:

@@ -83,7 +83,7 @@ def _load(
     project = read_project(project_file, shown_from, copy=copy)
     specs, overrides = _find_project_files(project, shown_from)
     findings: list[Diagnostic] = []
-    override_sources = _source_files(overrides, findings)
+    override_sources = _read_sources(overrides, findings)
     # A variable without a definition may be defined in the file that cannot be read.
     definitions = define_variables((project.root, *(file.texts.root for file in override_sources)), given)
     filler = TemplateFiller(
@@ -91,7 +91,7 @@ def _load(
     )
     override_files = _validate_files(override_sources, OverrideFile, filler, findings)
     overrides_complete = not findings
-    spec_sources = _source_files(specs, findings)
+    spec_sources = _read_sources(specs, findings)
     spec_files = _validate_files(spec_sources, SpecFile, filler, findings)
     if defaults := project.content.defaults.destination:
         project = with_defaults(project, filler.fill(defaults, project.texts))
@@ -195,7 +195,7 @@ class _SourceFile:
     texts: SpecTexts
 
 
-def _source_files(files: list[SpecPath], findings: list[Diagnostic]) -> list[_SourceFile]:
+def _read_sources(files: list[SpecPath], findings: list[Diagnostic]) -> list[_SourceFile]:
     """Read the files, and return the readable files. Errors go to `findings`."""
     source_files = []
     for file in files:
