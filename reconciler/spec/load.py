@@ -122,7 +122,7 @@ def _load(
     shared = merger.merge_shared()
     roots = {
         project.shown: project.root,
-        **{parsed.root.span.path: parsed.root for parsed in (*spec_files, *override_files)},
+        **{file.texts.root.span.path: file.texts.root for file in source_files},
     }
     return LoadedProject(
         project,

@@ -19,7 +19,7 @@ from reconciler.model.home_path import HOME_ADVICE, HOME_PROBLEM, starts_at_home
 from reconciler.model.source import Span
 from reconciler.model.state_location import StateLocation, StateLocationError, parse_state_location
 from reconciler.spec.allowed_sources import SecretRules
-from reconciler.spec.excerpt_masking import may_hold_secret
+from reconciler.spec.excerpt_masking import Keys, mask_lines, may_hold_secret
 from reconciler.spec.files import RevisionCopy, SearchArea, build_search_area, display_path
 from reconciler.spec.nodes import MappingNode, Scalar
 from reconciler.spec.schema import (
@@ -36,6 +36,7 @@ from reconciler.spec.schema import (
 from reconciler.spec.source import parse, read_text
 from reconciler.spec.spec_text import SpecTexts, drop_covered, parse_texts
 from reconciler.spec.timeouts import TimeoutRules
+from reconciler.spec.variable_places import VARS
 from reconciler.spec.variables import VariableDefinitions
 
 MAX_SETTLE = timedelta(days=1)
@@ -230,13 +231,17 @@ def _validate(texts: SpecTexts, findings: list[Diagnostic]) -> ProjectFile:
     try:
         content = validate_model(ProjectFile, texts.root, PROJECT_LEVELS)
     except ReconcilerError as error:
+        errors = mask_lines(error.diagnostics, {texts.root.span.path: texts.root}, _is_no_variable)
         refused = texts.refused if findings else ()
-        raise ReconcilerError(
-            sort_diagnostics(drop_covered([*findings, *error.diagnostics], refused))
-        ) from None
+        raise ReconcilerError(sort_diagnostics(drop_covered([*findings, *errors], refused))) from None
     if select_errors(findings):
         raise ReconcilerError(findings)
     return content
+
+
+def _is_no_variable(keys: Keys, text: str) -> bool:
+    """Return whether a value of a project file is no value of a variable, which may be a secret."""
+    return keys[0] != VARS
 
 
 def _hide_excerpts(findings: Iterable[Diagnostic], text: str) -> list[Diagnostic]:
