@@ -21,6 +21,7 @@ from reconciler.cli.options import (
     settings_option,
     shared_options,
     strict_option,
+    variables_option,
 )
 from reconciler.cli.output import OutputOptions
 from reconciler.cli.plan_file import (
@@ -34,6 +35,7 @@ from reconciler.cli.plan_file import (
 from reconciler.cli.prompt import can_prompt, confirm
 from reconciler.cli.usage import MisuseError
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
+from reconciler.model.given_variables import GivenVariables
 from reconciler.model.plan import Plan
 from reconciler.model.suggestions import did_you_mean
 from reconciler.report.formats import Document, list_formats
@@ -122,6 +124,7 @@ class Approval:
 @click.option("--require-signature", is_flag=True, help="Refuse a saved plan without a signature of the key.")
 @click.option("--auto-approve", is_flag=True, help="Do not ask. Required without a terminal.")
 @shared_options
+@variables_option
 @strict_option
 @secrets_option
 @recreate_option
@@ -194,7 +197,7 @@ def _require_reason(exceptions: list[str], reason: str | None) -> None:
 
 
 def _reject_options_with_saved_plan(settings: Settings, expect: str | None) -> None:
-    """Refuse options that contradict a saved plan, which has its own scope and secrets."""
+    """Refuse options that contradict a saved plan, which has its own scope, variables and secrets."""
     given = {
         "--target": settings.targets,
         "--exclude": settings.excludes,
@@ -202,13 +205,14 @@ def _reject_options_with_saved_plan(settings: Settings, expect: str | None) -> N
         "--resend-secret": settings.resend,
         "--recreate": settings.recreate,
         "--secrets": not settings.compare_secrets,
+        "--var": settings.given.texts,
         "--expect": expect,
     }
     for name, value in given.items():
         if value:
             raise MisuseError(
                 f"`{name}` cannot be used with a saved plan",
-                "leave it out: a saved plan has its own scope and secrets",
+                "leave it out: a saved plan has its own scope, variables and secrets",
             )
 
 
@@ -284,7 +288,12 @@ def _load_saved_plan(context: CommandContext, approval: Approval) -> tuple[Saved
     other_project = find_plan_project(context.settings, approval.path, saved)
     if other_project is not None:
         raise ReconcilerError([explain_other_project(context.settings, approval.path, other_project)])
-    return saved, replace(context.settings, compare_secrets=saved.compare_secrets, resend=saved.resend)
+    return saved, replace(
+        context.settings,
+        compare_secrets=saved.compare_secrets,
+        resend=saved.resend,
+        given=GivenVariables(saved.variables, "plan-spec-changed"),
+    )
 
 
 def _make_plan(
@@ -310,7 +319,7 @@ def _render_plan(context: CommandContext, plan: Plan, saved: SavedPlan | None) -
     if saved is None or not plan.effective:
         context.show(context.renderer.changes(plan))
     else:
-        context.print_result(render_still_current(saved.plan, plan))
+        context.print_result(render_still_current(saved.plan, plan, saved.variables))
 
 
 _NO_TERMINAL = Diagnostic(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 import click
 
@@ -16,6 +17,18 @@ def complete_from(words: Callable[[], Iterable[str]]) -> Completer:
         return [word for word in words() if word.startswith(typed)]
 
     return complete
+
+
+def complete_variable(context: click.Context, parameter: click.Parameter, typed: str) -> list[str]:
+    """Complete to `NAME=` for each variable that the project file defines. A file with errors offers none."""
+    from reconciler.model.diagnostic import ReconcilerError
+    from reconciler.spec.project import read_project
+
+    try:
+        project = read_project(Path(context.params["project"]), Path.cwd())
+    except ReconcilerError:
+        return []
+    return [f"{name}=" for name in project.content.vars if name.startswith(typed)]
 
 
 def list_service_names() -> Iterable[str]:

@@ -15,6 +15,7 @@ from reconciler.cli.options import (
     scope_options,
     shared_options,
     strict_option,
+    variables_option,
 )
 from reconciler.cli.output import OutputOptions
 from reconciler.report.formats import Document, list_formats
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 @format_option(*list_formats(Document.DRIFT))
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 if anything drifted.")
 @shared_options
+@variables_option
 @strict_option
 @scope_options
 @run_options

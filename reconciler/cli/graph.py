@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.cli.exit import ExitCode, get_exit_code
-from reconciler.cli.options import format_option, scope_options, secrets_option, shared_options
+from reconciler.cli.options import (
+    format_option,
+    scope_options,
+    secrets_option,
+    shared_options,
+    variables_option,
+)
 from reconciler.cli.output import OutputOptions
 from reconciler.cli.usage import MisuseError
 from reconciler.model.diagnostic import select_errors
@@ -26,6 +32,7 @@ if TYPE_CHECKING:
 @format_option("mermaid", "json")
 @click.option("--offline", is_flag=True, help="Draw the declared entries without reading the account.")
 @shared_options
+@variables_option
 @secrets_option
 @scope_options
 def command(settings: Settings, output: OutputOptions, form: str, offline: bool) -> ExitCode:

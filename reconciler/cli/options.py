@@ -10,8 +10,10 @@ from typing import Any
 
 import click
 
+from reconciler.cli.completion_items import complete_variable
 from reconciler.cli.output import OutputOptions
 from reconciler.cli.usage import MisuseError
+from reconciler.model.given_variables import NAME_ADVICE, GivenVariables, is_variable_name
 from reconciler.report.formats import Verbosity
 from reconciler.workspace.settings import Settings
 
@@ -107,6 +109,43 @@ def strict_option(command: Callable[..., Any]) -> Callable[..., Any]:
         return command(settings=replace(settings, strict=strict), **options)
 
     return with_strict
+
+
+def _parse_variables(
+    context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
+) -> GivenVariables:
+    """Parse `NAME=VALUE` options. The specs decide about the values."""
+    texts: dict[str, str] = {}
+    for text in values:
+        name, equals, value = text.partition("=")
+        if not equals or not is_variable_name(name):
+            problem = (
+                f"`--var` needs `NAME=VALUE`, and {'no name stands' if equals else 'no `=` stands'} there"
+            )
+            raise MisuseError(problem, f"{NAME_ADVICE}: `--var ENVIRONMENT=dev`")
+        if name in texts:
+            raise MisuseError(f"`--var {name}` is given twice", "give each variable once")
+        texts[name] = value
+    return GivenVariables(texts)
+
+
+def variables_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command `--var`, as part of `settings`. Stands below the options that make the settings."""
+
+    @click.option(
+        "--var",
+        "given",
+        metavar="NAME=VALUE",
+        multiple=True,
+        callback=_parse_variables,
+        shell_complete=complete_variable,
+        help="Value of a variable of the specs, instead of its definition below `vars:`. Repeatable.",
+    )
+    @functools.wraps(command)
+    def with_variables(*, settings: Settings, given: GivenVariables, **options: Any) -> Any:
+        return command(settings=replace(settings, given=given), **options)
+
+    return with_variables
 
 
 def secrets_option(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -20,6 +20,7 @@ from reconciler.cli.options import (
     settings_option,
     shared_options,
     strict_option,
+    variables_option,
 )
 from reconciler.cli.output import OutputOptions
 from reconciler.cli.plan_file import (
@@ -69,6 +70,7 @@ class SaveOptions:
 )
 @signature_option
 @shared_options
+@variables_option
 @strict_option
 @secrets_option
 @recreate_option
@@ -111,7 +113,7 @@ def _plan(
     from reconciler.cli.drift import render_drift
     from reconciler.cli.events import open_event_log
     from reconciler.planning.pipeline import make_plan
-    from reconciler.planning.saved_plans import build_saved_plan
+    from reconciler.planning.saved_plans import build_saved_plan, refuse_hidden_variables
     from reconciler.report.drift import UnmanagedGroups
     from reconciler.workspace.audit import combine_listeners
     from reconciler.workspace.plan_project import record_project
@@ -124,6 +126,7 @@ def _plan(
             open_workspace(context.settings, combine_listeners(progress, log)) as workspace,
         ):
             if save_options is not None:
+                refuse_hidden_variables(workspace.specs)
                 workspace.state.ensure_key()  # `apply` compares fingerprints to find changed secrets
             planned = with_lock_renewal(workspace, make_plan)
             plan = planned.plan

@@ -51,8 +51,8 @@ def _show(context: CommandContext, path: Path, key: str | None) -> ExitCode:
 
     saved = read_plan(context, path, make_signer(context, key))
     times = (saved.created_at, saved.expires_at, context.settings.clock.now())
-    validity = serialize_validity(*times, version=saved.tool, project=saved.project)
-    header = render_validity(*times, version=saved.tool)
+    validity = serialize_validity(*times, saved.tool, saved.project, variables=saved.variables)
+    header = render_validity(*times, saved.tool, saved.variables)
     plan, renderer = saved.plan, context.renderer
     other_project = find_plan_project(context.settings, path, saved)
     if other_project is not None:

@@ -14,6 +14,7 @@ from reconciler.cli.options import (
     offline_options,
     settings_option,
     strict_option,
+    variables_option,
 )
 from reconciler.cli.output import OutputOptions
 from reconciler.report.formats import Document, list_formats
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PATH]...")
 @format_option(*list_formats(Document.VALIDATION))
 @offline_options
+@variables_option
 @strict_option
 @settings_option
 def command(settings: Settings, output: OutputOptions, form: str, paths: tuple[Path, ...]) -> ExitCode:

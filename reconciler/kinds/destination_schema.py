@@ -15,6 +15,7 @@ from reconciler.catalogue.model import Field, FieldType, Service, ServiceStage
 from reconciler.catalogue.normalize import CONFIG
 from reconciler.catalogue.region_checks import AWS_REGION_PATTERN
 from reconciler.kinds.destination_spec import EXTRA_CONFIG, Options
+from reconciler.model.variable_mark import NAME
 from reconciler.spec.merge import UNSET
 from reconciler.spec.merge_files import PROFILE
 from reconciler.spec.reference import SECRET, VALUE
@@ -26,6 +27,7 @@ INHERITED = "inherited_destination"
 """Names of the definitions: for entries, and for profiles and defaults."""
 
 _SERVICE_CONFIG = "config_by_service"
+_VARIABLE = "variable"
 _NUMBER = "^[+-]?[0-9]+$"
 _BOOLEAN = "^(?:[tT][rR][uU][eE]|[fF][aA][lL][sS][eE])$"
 
@@ -47,6 +49,11 @@ def build_definitions() -> dict[str, Schema]:
             "properties": {UNSET: {"const": True}},
             "required": [UNSET],
             "additionalProperties": False,
+        },
+        _VARIABLE: {
+            "type": "string",
+            "description": "A text with a variable, `${NAME}`.",
+            "pattern": rf"(?:^|[^$])\$\{{{NAME}\}}",
         },
         **{
             _get_config_name(service): _build_config(service) for service in services if not service.free_form
@@ -152,11 +159,11 @@ def _build_mapping(properties: dict[str, Schema]) -> Schema:
 def _build_top_level_field(field: Field) -> Schema:
     facts = load_destination_facts()
     if field.name == "time_zone_offset":
-        return _add_description(
-            field, [{"enum": list(facts.time_zone_offsets)}, *_build_offsets(facts.time_zone_offsets)]
-        )
+        values = [{"enum": list(facts.time_zone_offsets)}, *_build_offsets(facts.time_zone_offsets)]
+        return _add_description(field, [*values, ref(_VARIABLE)])
     if field.name == "region":
-        return _add_description(field, [{"enum": list(facts.regions)}, {"enum": list(facts.region_aliases)}])
+        values = [{"enum": list(facts.regions)}, {"enum": list(facts.region_aliases)}]
+        return _add_description(field, [*values, ref(_VARIABLE)])
     return _build_leaf(field)
 
 
@@ -200,15 +207,15 @@ def _build_values(field: Field) -> list[Schema]:
     """Build the schemas of a field's plain values. Numbers and booleans may be texts, as in the API."""
     match field.type:
         case FieldType.STRING if field.enum:
-            return [{"enum": list(field.enum)}, _build_enum_pattern(field.enum)]
+            return [{"enum": list(field.enum)}, _build_enum_pattern(field.enum), ref(_VARIABLE)]
         case FieldType.STRING:
-            return [_build_text(field)]
+            return [_build_text(field), *([ref(_VARIABLE)] if field.is_aws_region else [])]
         case FieldType.INTEGER:
             bounds = {"minimum": field.minimum, "maximum": field.maximum}
             number = {key: bound for key, bound in bounds.items() if bound is not None}
-            return [{"type": "integer", **number}, {"type": "string", "pattern": _NUMBER}]
+            return [{"type": "integer", **number}, {"type": "string", "pattern": _NUMBER}, ref(_VARIABLE)]
         case FieldType.BOOLEAN:
-            return [{"type": "boolean"}, {"type": "string", "pattern": _BOOLEAN}]
+            return [{"type": "boolean"}, {"type": "string", "pattern": _BOOLEAN}, ref(_VARIABLE)]
         case FieldType.STRINGS:
             return [{"type": "array", "items": {"anyOf": [{"type": "string"}, ref(SECRET), ref(VALUE)]}}]
         case FieldType.OBJECT:

@@ -29,6 +29,7 @@ from reconciler.secrets.stores import BUILT_IN_SCHEMES
 from reconciler.spec.merge import UNSET
 from reconciler.spec.merge_files import PROFILE
 from reconciler.spec.reference import SECRET, VALUE
+from reconciler.spec.variable_places import VARS
 
 _POLICIES = "policies"
 _PUBLIC_KEYS = frozenset(
@@ -139,6 +140,8 @@ def is_misspelled_field(service: object, path: FieldPath) -> bool:
 
 def line_is_public(keys: tuple[str, ...], text: str) -> bool:
     """Return whether a value in a spec file may be shown, judged by the keys that lead to it and by its text."""
+    if keys[0] == VARS:
+        return False  # the value may stand in any field
     if keys[0] == _POLICIES:
         return not keys[-1].startswith(f"{CONFIG}.") or is_public_field(keys[-1].partition(".")[2])
     if keys[-1] in (SECRET, VALUE) and text.partition(":")[0] in BUILT_IN_SCHEMES:

@@ -1,7 +1,4 @@
-"""The mark of a variable in texts of specs, and its escaped form.
-
-Specs have no variables yet. The mark is reserved, so that a text that means a variable of another tool is never sent.
-"""
+"""The marks of variables in texts of specs: `${NAME}`, and `$${`, which stands for a literal `${`."""
 
 from __future__ import annotations
 
@@ -10,7 +7,11 @@ import re
 MARK = "${"
 ESCAPED_MARK = "$${"
 
-UNESCAPED = re.compile(r"(?<!\$)\$\{")
+NAME = "[A-Za-z_][A-Za-z0-9_]*"
+"""Pattern of the name of a variable."""
+
+TOKEN = re.compile(rf"(?P<escaped>\$\$\{{)|\$\{{(?P<name>{NAME})\}}|(?P<malformed>\$\{{)")
+"""Pattern of the marks of a text, read from left to right."""
 
 
 def escape_variables(text: str) -> str:
@@ -19,5 +20,10 @@ def escape_variables(text: str) -> str:
 
 
 def unescape_variables(text: str) -> str:
-    """Return the text that a text of a spec without unescaped marks stands for."""
+    """Return the text that a text of a spec stands for, apart from its variables."""
     return text.replace(ESCAPED_MARK, MARK)
+
+
+def has_variable(text: str) -> bool:
+    """Return whether a text of a spec has a variable, or a mark that starts none."""
+    return MARK in text and any(match["escaped"] is None for match in TOKEN.finditer(text))

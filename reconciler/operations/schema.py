@@ -23,6 +23,7 @@ from reconciler.kinds.destination_schema import (
 )
 from reconciler.model.address import KEY_PATTERN
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
+from reconciler.model.variable_mark import NAME
 from reconciler.policy.plugin import entry_points_by_name
 from reconciler.policy.rules import RULES, PolicyEntry
 from reconciler.runtime import own_folder
@@ -30,7 +31,8 @@ from reconciler.spec.files import SpecPath, resolve_path
 from reconciler.spec.load import find_project_files
 from reconciler.spec.nodes import MappingNode
 from reconciler.spec.project import ProjectFile, read_project
-from reconciler.spec.schema import SpecFile
+from reconciler.spec.schema import OverrideFile, SpecFile
+from reconciler.spec.variable_places import VARS
 from reconciler.workspace.settings import Settings
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -40,6 +42,7 @@ FORMER_FOLDER = Path(own_folder.NAME, "schema")
 """Folder of earlier releases, to which the first lines of files may still refer."""
 
 _KEYED_SECTIONS = ("profiles", "groups")
+_VARIABLE_NAMES: Schema = {"propertyNames": {"pattern": f"^(?:{NAME})$"}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +142,7 @@ def _build_project_schema() -> Schema:
     schema = _build_model_schema(ProjectFile, "fivetran-reconciler project file")
     schema["properties"]["defaults"]["properties"]["destination"] |= ref(INHERITED)
     schema["properties"]["policies"]["items"] = _build_policy_schema()
+    schema["properties"][VARS] |= _VARIABLE_NAMES
     return _complete_schema(schema)
 
 
@@ -165,6 +169,9 @@ def _strip_optional(schema: Schema) -> Schema:
 def _build_spec_schema() -> Schema:
     schema = _build_model_schema(SpecFile, "fivetran-reconciler spec file")
     properties = schema["properties"]
+    # Editors use one schema for spec files and override files, and only override files have variables.
+    overrides = _build_model_schema(OverrideFile, "override file")["properties"]
+    properties[VARS] = {**overrides[VARS], **_VARIABLE_NAMES}
     for key in _KEYED_SECTIONS:
         properties[key]["propertyNames"] = {"pattern": f"^(?:{KEY_PATTERN.pattern})$"}
     properties["profiles"]["additionalProperties"] = ref(INHERITED)

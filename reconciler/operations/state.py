@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from reconciler.kinds.registry import KINDS
 from reconciler.model.address import DESTINATION, GROUP, KEY_PATTERN, Address, get_entry_sort_key
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
+from reconciler.model.given_variables import NO_VARIABLES
 from reconciler.model.record import Record, State
 from reconciler.model.resource import Desired
 from reconciler.model.suggestions import did_you_mean
@@ -109,7 +110,7 @@ def _load_destinations(settings: Settings) -> tuple[Desired, ...]:
     Invalid specs count as none: a state can be corrected without them.
     """
     with suppress(ReconcilerError):
-        loaded = load(settings.project, settings.directory)
+        loaded = load(settings.project, settings.directory, given=NO_VARIABLES.make_lenient())
         return compile_specs(loaded, strict=False, tolerate_secrets=True).destinations
     return ()
 

@@ -14,7 +14,7 @@ from reconciler.planning.policies import evaluate_spec_policies, split_by_severi
 from reconciler.spec.load import LoadedProject, load
 from reconciler.workspace.settings import Settings
 from reconciler.workspace.settings_from import apply_settings_from, note_settings_source
-from reconciler.workspace.specs import Specs, compile_specs, load_specs
+from reconciler.workspace.specs import Specs, add_exposed_variables, compile_specs, load_specs
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ def _narrow_result(judgement: PolicyResult, files: Collection[str]) -> PolicyRes
 def _load_all(settings: Settings, files: Collection[str]) -> LoadedProject:
     """Load all files together. An error that prevents loading is raised, whichever file it is in."""
     try:
-        return load(settings.project, settings.directory)
+        return load(settings.project, settings.directory, given=settings.given)
     except ReconcilerError as error:
         own_findings = _filter_by_file(files, error.diagnostics)
         raise ReconcilerError(own_findings if select_errors(own_findings) else error.diagnostics) from None
@@ -114,6 +114,7 @@ def _collect_findings(
     try:
         specs = compile_specs(loaded, strict=settings.strict, warns_incomplete=True)
     except ReconcilerError as error:
+        add_exposed_variables(settings.redactor, error.diagnostics, loaded.filling.filled)
         return error.diagnostics, ()
     return specs.warnings, _evaluate_policies(specs)
 

@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any
 
 from reconciler.model.address import GROUP, Address
@@ -123,8 +124,10 @@ def compute_digest(
     effects: Iterable[Effect],
     scope: Iterable[str] = (),
     unprotected: Iterable[Address] = (),
+    given_variables: Mapping[str, Any] = MappingProxyType({}),
 ) -> str:
-    """Hash all effects that need a request, as SHA-256 in hex. `scope` are the addresses of a narrowed plan.
+    """Hash all effects that need a request, as SHA-256 in hex. `scope` are the addresses of a narrowed plan,
+    `given_variables` the values of `--var` by name.
 
     `unprotected` are addresses whose recorded protection ends. An apply ends it, and nothing else guards the object
     from then on, so an approved digest has to cover it although no request is sent.
@@ -146,6 +149,8 @@ def compute_digest(
     # An empty key is left out: digests of earlier releases, which did not know the key, stay valid.
     if addresses := sorted(map(str, unprotected)):
         content["unprotected"] = addresses
+    if given_variables:
+        content["variables"] = {**given_variables}
     return hashlib.sha256(encode_canonical(content).encode()).hexdigest()
 
 

@@ -244,7 +244,13 @@ def _build_result(
 ) -> PlanResult:
     """Give a plan its digest, and add all that an apply of it needs."""
     effects = build_effects(plan.changes, operations, live_groups)
-    digest = compute_digest(plan.account_id, effects.values(), inputs.digest_scope, plan.unprotected)
+    digest = compute_digest(
+        plan.account_id,
+        effects.values(),
+        inputs.digest_scope,
+        plan.unprotected,
+        workspace.specs.given_variables,
+    )
     blockers = tuple(note_settings_source(plan.blockers, workspace.specs.project))
     return PlanResult(
         plan=replace(plan, blockers=blockers, digest=digest),

@@ -38,6 +38,7 @@ from reconciler.workspace.planfile import (
     encode_plan,
 )
 from reconciler.workspace.project_state import ApprovedPlan
+from reconciler.workspace.specs import Specs
 from reconciler.workspace.workspace import Workspace
 
 VALID_FOR = timedelta(days=7)
@@ -71,7 +72,23 @@ def build_saved_plan(
         expected=tuple(hash_effect(planned.effects[change.address]) for change in planned.plan.effective),
         plan=planned.plan,
         project=project,
+        variables=workspace.settings.given.texts,
     )
+
+
+def refuse_hidden_variables(specs: Specs) -> None:
+    """Raise `ReconcilerError` for values of `--var` in fields that are never shown: a saved plan holds all values of
+    `--var`, and no hidden value."""
+    hidden = sorted(variable.name for variable in specs.hidden_variables if variable.span is None)
+    if hidden:
+        raise ReconcilerError(
+            Diagnostic(
+                "plan-not-saved",
+                f"the plan cannot be saved: the value of `--var {name}` stands in a field that is never shown",
+                help=f"define `{name}` below `vars:`, or refer to the value in the specs",
+            )
+            for name in hidden
+        )
 
 
 def refuse_outdated(saved: SavedPlan, workspace: Workspace) -> None:
@@ -331,7 +348,7 @@ def load_approved_plan(workspace: Workspace, digest: str) -> tuple[PlanResult, A
                 "plan-unlike",
                 f"this plan has the digest `{planned.plan.digest}`, and `{digest}` was approved",
                 notes=(
-                    "the specs or the account have changed since the approval, or the scope differs",
+                    "the specs or the account have changed since the approval, or the scope or a `--var` differs",
                     *(diagnostic.message for diagnostic in planned.plan.gone_or_hidden),
                 ),
                 help="have the plan approved that `reconciler plan` shows now",
@@ -341,9 +358,10 @@ def load_approved_plan(workspace: Workspace, digest: str) -> tuple[PlanResult, A
 
 
 def _trim_for_state(saved: SavedPlan) -> SavedPlan:
-    """Drop the values that a plan only shows: the state stores the effects of a plan."""
+    """Drop the values that a plan only shows, and `--var`, which the next run gives again: the state stores the effects
+    of a plan."""
     changes = tuple(replace(change, other_values=(), applied=()) for change in saved.plan.changes)
-    return replace(saved, plan=replace(saved.plan, changes=changes))
+    return replace(saved, plan=replace(saved.plan, changes=changes), variables={})
 
 
 def _decode_stored(stored: str) -> SavedPlan | None:

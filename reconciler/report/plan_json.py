@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from reconciler.model.json_parts import serialize_facts, serialize_live_object, serialize_unsettled
@@ -29,15 +30,18 @@ def serialize_validity(
     now: datetime,
     version: str,
     project: PlanProject | None = None,
+    *,
+    variables: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, Any]:
-    """Serialize the times of a saved plan (ISO 8601), the version that saved it, whether the plan is still valid, and
-    its project file; None for a plan of an earlier release."""
+    """Serialize the times of a saved plan (ISO 8601), the version that saved it, whether the plan is still valid, its
+    project file (None for a plan of an earlier release), and its values of `--var`."""
     return {
         "created_at": created_at.isoformat(),
         "expires_at": expires_at.isoformat(),
         "is_expired": now >= expires_at,
         "tool": version,
         "project": project.path if project is not None else None,
+        "variables": {**variables},
     }
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 
@@ -210,12 +211,16 @@ def _render_summary(plan: Plan) -> Text:
     return join_lines([*parts, Text(" · ".join(remarks), QUIET)] if remarks else parts)
 
 
-def render_validity(created_at: datetime, expires_at: datetime, now: datetime, version: str) -> Text:
-    """Render the time of a saved plan, and the time until which it may be applied."""
+def render_validity(
+    created_at: datetime, expires_at: datetime, now: datetime, version: str, variables: Mapping[str, str]
+) -> Text:
+    """Render the time of a saved plan, the time until which it may be applied, and its values of `--var`."""
     made = f"Saved {_format_time(created_at)} by version {escape(version)}"
+    given = f" Made with {_format_variables(variables)}." if variables else ""
     if now >= expires_at:
-        return Text.assemble((f"{made}, ", QUIET), (f"expired since {_format_time(expires_at)}.", BAD))
-    return Text(f"{made}, valid until {_format_time(expires_at)}.", QUIET)
+        expired = f"expired since {_format_time(expires_at)}."
+        return Text.assemble((f"{made}, ", QUIET), (expired, BAD), (given, QUIET))
+    return Text(f"{made}, valid until {_format_time(expires_at)}.{given}", QUIET)
 
 
 def render_save_notice(path: str, command: str) -> Text:
@@ -223,8 +228,9 @@ def render_save_notice(path: str, command: str) -> Text:
     return Text(f"Saved to {escape(path)}. Apply exactly this plan with: {escape(command)}")
 
 
-def render_still_current(reviewed: Plan, current: Plan) -> Text:
-    """Render the result of planning a reviewed plan again: still current, and the changes already in effect."""
+def render_still_current(reviewed: Plan, current: Plan, variables: Mapping[str, str]) -> Text:
+    """Render the result of planning a reviewed plan again: still current, the changes already in effect, and the values
+    of `--var`."""
     applied = len(reviewed.effective) - len(current.effective)
     suffix = f", {format_count(applied, 'change')} in effect already" if applied else ""
     text = Text.assemble(
@@ -232,8 +238,15 @@ def render_still_current(reviewed: Plan, current: Plan) -> Text:
         (f"{reviewed.digest[:SHORT_DIGEST_LENGTH]}…", STRONG),
         f" · account {format_account(current)} · still current",
         (f" ({format_count(len(current.effective), 'change')} planned again{suffix})", QUIET),
+        f" · made with {_format_variables(variables)}" if variables else "",
     )
     return join_lines([text])
+
+
+def _format_variables(variables: Mapping[str, str]) -> str:
+    """Format values of `--var` as options for a shell."""
+    words = [word for name, value in sorted(variables.items()) for word in ("--var", f"{name}={value}")]
+    return escape(shlex.join(words))
 
 
 def _format_time(moment: datetime) -> str:

@@ -16,6 +16,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError, select_errors
+from reconciler.model.given_variables import NO_VARIABLES, GivenVariables
 from reconciler.spec.files import GLOB_CHARACTERS, RevisionCopy, display_path, find_in_repository
 from reconciler.spec.load import LoadedProject, load
 from reconciler.spec.project import Project, read_project
@@ -32,9 +33,13 @@ _MAX_REPORTED = 3
 
 
 def load_at_revision(
-    project_file: Path, shown_from: Path, revision: str, environ: Mapping[str, str]
+    project_file: Path,
+    shown_from: Path,
+    revision: str,
+    environ: Mapping[str, str],
+    given: GivenVariables = NO_VARIABLES,
 ) -> LoadedProject:
-    """Load the project at a revision, with all files that it names.
+    """Load the project at a revision, with all files that it names. `given` are the values of `--var`.
 
     Raises ReconcilerError: `unknown-revision` if git cannot find the revision, `unusable-revision` if its specs cannot
     be read. The specs are not checked against the catalogue here.
@@ -43,7 +48,7 @@ def load_at_revision(
         try:
             project = read_project(checkout.project_file, checkout.shown_from, copy=checkout.copy)
             checkout.write_files_of(project)
-            loaded = load(checkout.project_file, checkout.shown_from, checkout.copy)
+            loaded = load(checkout.project_file, checkout.shown_from, checkout.copy, given)
         except UnusableRevisionError:
             raise
         except ReconcilerError as error:

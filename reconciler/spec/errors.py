@@ -12,7 +12,16 @@ from pydantic_core import ErrorDetails
 from reconciler.model.codes import load_codes
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.suggestions import did_you_mean
-from reconciler.spec.nodes import MappingNode, Node, Scalar, Sequence, find_key_span, find_node, find_span
+from reconciler.spec.nodes import (
+    FilledScalar,
+    MappingNode,
+    Node,
+    Scalar,
+    Sequence,
+    find_key_span,
+    find_node,
+    find_span,
+)
 
 Location: TypeAlias = tuple[int | str, ...]
 
@@ -42,8 +51,11 @@ _KEY_EXAMPLES = {
     "policies": "write for example `policies: [{allowed-regions: [AWS_US_EAST_1]}]`",
     "trust": "write `trust: {certificates: any}`, or `fingerprints` likewise",
     "setup_tests": "write for example `setup_tests: {on_failure: warn}`",
+    "vars": "write one value per name below `vars:`, for example `ENVIRONMENT: dev`",
 }
 """Advice for keys with structured values."""
+_OTHER_PLACES = {"vars": "define variables in the project file, or in a file under `overrides`"}
+"""Advice for keys of other files."""
 _ENTRY_EXAMPLES = {
     "policies": "write a rule with its settings, for example `- allowed-regions: [AWS_US_EAST_1]`"
 }
@@ -116,7 +128,7 @@ def _explain_unknown_key(root: MappingNode, location: Location, model: type[Base
         "unknown-key",
         f"`{key}` is not a key of {_describe_location(location[:-1])}",
         find_key_span(root, location),
-        help=advice or known_keys,
+        help=_OTHER_PLACES.get(key) or advice or known_keys,
         secret=_may_show_secret(root, location, is_explained=bool(advice)),
     )
 
@@ -166,7 +178,8 @@ def _explain_wrong_shape(expected: str, root: MappingNode, location: Location) -
     ):  # `setup_tests` is also a timeout, without a structure
         advice = f"write {expected}"
     if expected == "text" and isinstance(node, Scalar):
-        advice = "put the value in quotes" if node.value is not None else "write a value, or remove the key"
+        owner = "the value of the variable" if isinstance(node, FilledScalar) else "the value"
+        advice = f"put {owner} in quotes" if node.value is not None else "write a value, or remove the key"
     elif expected == "a list" and isinstance(node, Scalar) and isinstance(node.value, str):
         is_command = "commands" in location
         items = ", ".join(node.value.split()) if is_command else f'"{node.value}"'

@@ -20,7 +20,7 @@ Keys: TypeAlias = tuple[str, ...]
 
 # After the first of these words, any line of a broken file may be part of a destination.
 SECRET_WORDS = "passw|passphrase|secret|key|token|credential"  # noqa: S105 - words, no passwords
-_DESTINATION_WORDS = re.compile(f"config|destination|profiles|defaults|{SECRET_WORDS}")
+_DESTINATION_WORDS = re.compile(f"config|destination|profiles|defaults|vars|{SECRET_WORDS}")
 _SECRET_KEY = re.compile(rf"\s*(?:-\s+)?[\"']?\w*(?:{SECRET_WORDS})\w*[\"']?\s*:", re.IGNORECASE)
 _SAFE_LINE = re.compile(
     r"""\s*(?:-\s*)?(?:#.*|---|

@@ -10,16 +10,19 @@ from itertools import chain
 from pathlib import Path
 
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError, Severity, select_errors, sort_diagnostics
+from reconciler.model.given_variables import NO_VARIABLES, GivenVariables
 from reconciler.model.source import Span
 from reconciler.spec.files import RevisionCopy, SpecPath, find_files
+from reconciler.spec.fill import Filling, TemplateFiller
 from reconciler.spec.merge_files import GroupSpec, ParsedFile, ProjectMerger
 from reconciler.spec.nodes import MappingNode
-from reconciler.spec.project import Project, read_project
+from reconciler.spec.project import Project, read_project, with_defaults
 from reconciler.spec.removal import RemovalEntry
 from reconciler.spec.schema import SPEC_LEVELS, Levels, OverrideFile, SpecFile, validate_partially
 from reconciler.spec.source import parse, read_text
-from reconciler.spec.spec_text import unescape_texts
+from reconciler.spec.spec_text import SpecTexts, parse_texts
 from reconciler.spec.unlisted_files import warn_unlisted_files
+from reconciler.spec.variables import Definitions, define_variables, find_unused
 
 __all__ = ["GroupSpec", "LoadedProject", "find_project_files", "load", "load_strictly"]
 
@@ -28,7 +31,7 @@ __all__ = ["GroupSpec", "LoadedProject", "find_project_files", "load", "load_str
 class LoadedProject:
     """Content of a project, groups sorted by key. `files` are the displayed paths of the spec and override files,
     without the project file. `shared` are the defaults and the profiles, unmerged; `roots` are the trees of all
-    readable files by displayed path."""
+    readable files by displayed path; `filling` has the variables of the texts."""
 
     project: Project
     groups: tuple[GroupSpec, ...]
@@ -37,6 +40,7 @@ class LoadedProject:
     shared: tuple[MappingNode, ...] = ()
     roots: Mapping[str, MappingNode] = field(default_factory=dict)
     removed: tuple[RemovalEntry, ...] = ()
+    filling: Filling = field(default_factory=Filling)
 
     @property
     def warnings(self) -> tuple[Diagnostic, ...]:
@@ -56,26 +60,49 @@ def load_strictly(project_file: Path, shown_from: Path) -> LoadedProject:
     return loaded
 
 
-def load(project_file: Path, shown_from: Path, copy: RevisionCopy | None = None) -> LoadedProject:
+def load(
+    project_file: Path,
+    shown_from: Path,
+    copy: RevisionCopy | None = None,
+    given: GivenVariables = NO_VARIABLES,
+) -> LoadedProject:
     """Read a project with its errors in `findings`, so that the readable part can be checked too.
 
-    `copy` says that the files are a copy of an earlier revision.
+    `copy` says that the files are a copy of an earlier revision; `given` are the values of `--var`.
 
     A group that is not `complete` lacks a part because of an error. Raises ReconcilerError only if the project file, or
     the list of its files, cannot be read.
     """
     with _pause_gc():
-        return _load(project_file, shown_from, copy)
+        return _load(project_file, shown_from, copy, given if copy is None else given.make_lenient())
 
 
-def _load(project_file: Path, shown_from: Path, copy: RevisionCopy | None) -> LoadedProject:
+def _load(
+    project_file: Path, shown_from: Path, copy: RevisionCopy | None, given: GivenVariables
+) -> LoadedProject:
     project = read_project(project_file, shown_from, copy=copy)
     specs, overrides = _find_project_files(project, shown_from)
     findings: list[Diagnostic] = []
-    side_findings = [*project.findings]
-    override_files = _read_files(overrides, OverrideFile, findings, side_findings)
+    override_sources = _read_sources(overrides, findings)
+    # A variable without a definition may be defined in the file that cannot be read.
+    definitions = define_variables((project.root, *(file.texts.root for file in override_sources)), given)
+    filler = TemplateFiller(
+        definitions.variables, definitions.invalid, reports=not (findings or given.is_lenient)
+    )
+    override_files = _validate_files(override_sources, OverrideFile, filler, findings)
     overrides_complete = not findings
-    spec_files = _read_files(specs, SpecFile, findings, side_findings)
+    spec_sources = _read_sources(specs, findings)
+    spec_files = _validate_files(spec_sources, SpecFile, filler, findings)
+    if defaults := project.content.defaults.destination:
+        project = with_defaults(project, filler.fill(defaults, project.texts))
+    source_files = (*override_sources, *spec_sources)
+    refused = frozenset(chain.from_iterable(file.texts.refused for file in source_files))
+    side_findings = [
+        *project.findings,
+        *chain.from_iterable(file.texts.findings for file in source_files),
+        *filler.findings,
+        *_check_given(given, definitions, filler, is_complete=not findings),
+    ]
 
     if copy is None and not findings:  # an unreadable file is news enough
         side_findings += warn_unlisted_files(project, [*specs, *overrides], shown_from)
@@ -95,17 +122,27 @@ def _load(project_file: Path, shown_from: Path, copy: RevisionCopy | None) -> Lo
     shared = merger.merge_shared()
     roots = {
         project.shown: project.root,
-        **{parsed.root.span.path: parsed.root for parsed in (*spec_files, *override_files)},
+        **{file.texts.root.span.path: file.texts.root for file in source_files},
     }
     return LoadedProject(
         project,
         groups,
         tuple(parsed.shown for parsed in chain(specs, overrides)),
-        tuple(sort_diagnostics([*findings, *merger.findings, *([] if copy else side_findings)])),
+        tuple(sort_diagnostics([*findings, *merger.findings, *([] if given.is_lenient else side_findings)])),
         shared,
         roots,
         removals,
+        filler.finish(() if given.is_lenient else refused),
     )
+
+
+def _check_given(
+    given: GivenVariables, definitions: Definitions, filler: TemplateFiller, *, is_complete: bool
+) -> Iterator[Diagnostic]:
+    """Check the values of `--var`. With `is_complete` false, a use may stand in a part that could not be read."""
+    yield from definitions.findings
+    if is_complete:
+        yield from find_unused(given, definitions.declared, filler.used)
 
 
 def find_project_files(project: Project, shown_from: Path) -> tuple[SpecPath, ...]:
@@ -150,30 +187,43 @@ def _find_project_files(project: Project, shown_from: Path) -> tuple[list[SpecPa
     return sorted(specs, key=lambda spec: spec.file), overrides
 
 
-def _read_files(
-    files: list[SpecPath],
-    model: type[SpecFile] | type[OverrideFile],
-    findings: list[Diagnostic],
-    side_findings: list[Diagnostic],
-) -> list[ParsedFile]:
-    """Read the files, and return the valid files. Errors go to `findings`, and findings about single texts, which hide
-    no part of a file, to `side_findings`."""
-    parsed_files = []
-    levels: Mapping[str, Levels] = SPEC_LEVELS
+@dataclass(frozen=True, slots=True)
+class _SourceFile:
+    """Readable file with its texts, which may have variables."""
+
+    path: SpecPath
+    texts: SpecTexts
+
+
+def _read_sources(files: list[SpecPath], findings: list[Diagnostic]) -> list[_SourceFile]:
+    """Read the files, and return the readable files. Errors go to `findings`."""
+    source_files = []
     for file in files:
         try:
             text = read_text(file.file, file.shown)
-            root, found = unescape_texts(parse(text, file.shown), text)
+            source_files.append(_SourceFile(file, parse_texts(parse(text, file.shown), text)))
         except ReconcilerError as error:
             findings += (_add_location(problem, file) for problem in error.diagnostics)
-            continue
-        side_findings += found
+    return source_files
+
+
+def _validate_files(
+    source_files: list[_SourceFile],
+    model: type[SpecFile] | type[OverrideFile],
+    filler: TemplateFiller,
+    findings: list[Diagnostic],
+) -> list[ParsedFile]:
+    """Fill the variables of files, and return the valid files. Errors go to `findings`."""
+    parsed_files = []
+    levels: Mapping[str, Levels] = SPEC_LEVELS
+    for file in source_files:
+        root = filler.fill(file.texts.root, file.texts)
         content, problems = validate_partially(model, root, levels)
         findings += problems
         if content is None:
             continue
         if not problems and _is_empty(content):
-            findings.append(_explain_empty_file(file))
+            findings.append(_explain_empty_file(file.path, "profile" if model is SpecFile else "variable"))
         else:
             parsed_files.append(ParsedFile(root, content))
     return parsed_files
@@ -185,14 +235,15 @@ def _add_location(problem: Diagnostic, file: SpecPath) -> Diagnostic:
 
 
 def _is_empty(content: SpecFile | OverrideFile) -> bool:
-    has_other_entries = isinstance(content, SpecFile) and (content.profiles or content.removed)
-    return not content.groups and not has_other_entries
+    if isinstance(content, OverrideFile):
+        return not (content.groups or content.vars)
+    return not (content.groups or content.profiles or content.removed)
 
 
-def _explain_empty_file(file: SpecPath) -> Diagnostic:
+def _explain_empty_file(file: SpecPath, other: str) -> Diagnostic:
     return Diagnostic(
         "empty-spec",
-        f"`{file.shown}` describes no group and no profile",
+        f"`{file.shown}` describes no group and no {other}",
         Span(file.shown, 1, 1, 1, 1),
         help="restore its content, or take the file out of the project file",
     )

@@ -28,6 +28,28 @@ class Scalar:
 
 
 @dataclass(frozen=True, slots=True)
+class VariableUse:
+    """Use of a variable in a text. `span` is None if the file spells the mark by an escape."""
+
+    name: str
+    span: Span | None
+
+
+@dataclass(frozen=True, slots=True)
+class Template(Scalar):
+    """Text with variables that have no values yet. `value` is the text with its marks."""
+
+    uses: tuple[VariableUse, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FilledScalar(Scalar):
+    """Value of a template. `prefix` is the text that the spec itself has before the first variable."""
+
+    prefix: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Sequence:
     """A YAML list."""
 

@@ -19,7 +19,7 @@ from reconciler.model.home_path import HOME_ADVICE, HOME_PROBLEM, starts_at_home
 from reconciler.model.source import Span
 from reconciler.model.state_location import StateLocation, StateLocationError, parse_state_location
 from reconciler.spec.allowed_sources import SecretRules
-from reconciler.spec.excerpt_masking import may_hold_secret
+from reconciler.spec.excerpt_masking import Keys, mask_lines, may_hold_secret
 from reconciler.spec.files import RevisionCopy, SearchArea, build_search_area, display_path
 from reconciler.spec.nodes import MappingNode, Scalar
 from reconciler.spec.schema import (
@@ -34,8 +34,10 @@ from reconciler.spec.schema import (
     validate_model,
 )
 from reconciler.spec.source import parse, read_text
-from reconciler.spec.spec_text import unescape_texts
+from reconciler.spec.spec_text import SpecTexts, drop_covered, parse_texts
 from reconciler.spec.timeouts import TimeoutRules
+from reconciler.spec.variable_places import VARS
+from reconciler.spec.variables import VariableDefinitions
 
 MAX_SETTLE = timedelta(days=1)
 
@@ -157,6 +159,9 @@ class ProjectFile(StrictModel):
         SecretRules(), description="Sources that references may name, and how they are read."
     )
     timeouts: TimeoutRules = Field(TimeoutRules(), description="Seconds that calls to Fivetran may take.")
+    vars: VariableDefinitions = Field(
+        default_factory=dict, description="Values of variables, which specs use as `${NAME}`."
+    )
 
 
 PROJECT_LEVELS: dict[str, Levels] = {
@@ -177,6 +182,7 @@ class Project:
     `directory` is absolute; all relative paths of a project and of its `file:` references start there. `root` is the
     tree of the file. `settings_shown` is the displayed path of the file with the settings, if they come from another
     file or revision. `area` has the folders in which its files are searched; `findings` are warnings about its texts.
+    `texts` are the parsed texts of the file. The variables of its defaults are not filled.
     """
 
     path: Path
@@ -188,6 +194,7 @@ class Project:
     settings_shown: str = ""
     area: SearchArea
     findings: tuple[Diagnostic, ...] = ()
+    texts: SpecTexts
 
 
 def read_project(
@@ -203,31 +210,38 @@ def read_project(
     if not os.path.exists(path):  # noqa: PTH110 - false, not an error, for names that no file can have
         raise ReconcilerError([_explain_no_project(shown)])
     text = read_text(path, shown)
-    root, findings = unescape_texts(parse(text, shown), text)
-    findings = _hide_excerpts(findings, text)
-    if copy is not None:
-        findings = []  # a commit of an earlier release may have any text
+    texts = parse_texts(parse(text, shown), text)
+    # A commit of an earlier release may have any text.
+    findings = _hide_excerpts(texts.findings, text) if copy is None else []
     return Project(
         path=path,
         directory=path.parent,
         shown=shown,
-        root=root,
-        content=_validate(root, findings),
-        account_id_span=root.entries["account_id"].node.span if "account_id" in root else None,
+        root=texts.root,
+        content=_validate(texts, findings),
+        account_id_span=texts.root.entries["account_id"].node.span if "account_id" in texts.root else None,
         area=build_search_area(path.parent, copy),
         findings=tuple(findings),
+        texts=texts,
     )
 
 
-def _validate(root: MappingNode, findings: list[Diagnostic]) -> ProjectFile:
+def _validate(texts: SpecTexts, findings: list[Diagnostic]) -> ProjectFile:
     """Validate the tree of a project file. Raises ReconcilerError with all errors, those among `findings` too."""
     try:
-        content = validate_model(ProjectFile, root, PROJECT_LEVELS)
+        content = validate_model(ProjectFile, texts.root, PROJECT_LEVELS)
     except ReconcilerError as error:
-        raise ReconcilerError(sort_diagnostics([*findings, *error.diagnostics])) from None
+        errors = mask_lines(error.diagnostics, {texts.root.span.path: texts.root}, _is_no_variable)
+        refused = texts.refused if findings else ()
+        raise ReconcilerError(sort_diagnostics(drop_covered([*findings, *errors], refused))) from None
     if select_errors(findings):
         raise ReconcilerError(findings)
     return content
+
+
+def _is_no_variable(keys: Keys, text: str) -> bool:
+    """Return whether a value of a project file is no value of a variable, which may be a secret."""
+    return keys[0] != VARS
 
 
 def _hide_excerpts(findings: Iterable[Diagnostic], text: str) -> list[Diagnostic]:
@@ -242,14 +256,21 @@ def _hide_excerpts(findings: Iterable[Diagnostic], text: str) -> list[Diagnostic
 
 
 def with_settings_of(project: Project, settings: Project) -> Project:
-    """Replace the settings of a project by the settings of another project. Specs, overrides and defaults stay."""
-    kept = {name: getattr(project.content, name) for name in ("specs", "overrides", "defaults")}
+    """Replace the settings of a project by the settings of another project. Specs, overrides, defaults and variables
+    stay."""
+    kept = {name: getattr(project.content, name) for name in ("specs", "overrides", "defaults", "vars")}
     return replace(
         project,
         content=settings.content.model_copy(update=kept),
         account_id_span=settings.account_id_span,
         settings_shown=settings.shown,
     )
+
+
+def with_defaults(project: Project, destination: MappingNode | None) -> Project:
+    """Replace the settings that every destination starts from."""
+    defaults = project.content.defaults.model_copy(update={"destination": destination})
+    return replace(project, content=project.content.model_copy(update={"defaults": defaults}))
 
 
 def with_protected(project: Project, globs: Iterable[str]) -> Project:

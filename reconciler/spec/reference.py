@@ -12,7 +12,7 @@ from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.source import Span
 from reconciler.model.suggestions import did_you_mean, find_nearest
 from reconciler.model.value import Reference
-from reconciler.spec.nodes import MappingNode, Node, Scalar
+from reconciler.spec.nodes import FilledScalar, MappingNode, Node, Scalar
 
 SECRET = "secret"  # noqa: S105 - a key of the spec language
 VALUE = "value"
@@ -71,6 +71,8 @@ def parse_reference(node: Node, sources: AllowedSources) -> Reference | Diagnost
         return None
     if not isinstance(value_node, Scalar) or not isinstance(value_node.value, str):
         return _explain_malformed(f"`{key}` takes a text that names the source of the value", value_node.span)
+    if isinstance(value_node, FilledScalar) and ":" not in value_node.prefix:
+        return _explain_filled_scheme(value_node.span)
     return _parse_text(value_node.value, value_node.span, sources, confidential=key == SECRET)
 
 
@@ -127,6 +129,15 @@ def _looks_like_reference(node: Node, sources: AllowedSources) -> bool:
         return False
     scheme, colon, _ = node.value.partition(":")
     return bool(colon) and scheme in sources.schemes
+
+
+def _explain_filled_scheme(span: Span) -> Diagnostic:
+    """Explain that a variable is no reference: specs themselves show the kind of source of each value."""
+    return _explain_malformed(
+        "a variable can stand only behind the scheme of a reference",
+        span,
+        advice='write the scheme itself, for example `{secret: "env:${NAME}"}`',
+    )
 
 
 def _explain_not_allowed(span: Span, setting: str) -> Diagnostic:

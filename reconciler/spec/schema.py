@@ -22,6 +22,7 @@ from reconciler.model.address import KEY_PATTERN
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.spec.errors import to_diagnostics
 from reconciler.spec.nodes import MappingNode, Node, Scalar, Sequence
+from reconciler.spec.variables import VariableDefinitions
 
 
 def _check_key(key: str) -> str:
@@ -156,10 +157,14 @@ class SpecFile(StrictModel):
 
 
 class OverrideFile(StrictModel):
-    """A file under `overrides`: changes of groups that spec files describe."""
+    """A file under `overrides`: changes of groups that spec files describe, and values of variables."""
 
     version: Version
-    groups: dict[Key, GroupEntry]
+    groups: dict[Key, GroupEntry] = Field(default_factory=dict)
+    vars: VariableDefinitions = Field(
+        default_factory=dict,
+        description="Values of variables, in place of those of the project file. Only in files under `overrides`.",
+    )
 
 
 SPEC_LEVELS = {"profiles": 1, "groups": 2, "removed": 2}

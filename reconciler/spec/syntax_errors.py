@@ -202,6 +202,11 @@ _EXPLANATIONS = (
         "use single quotes, in which a backslash is only a backslash, or write it twice",
     ),
     _Explanation(
+        lambda it: "flow" in it.context and it.character == "{" and it.before.endswith("$"),
+        "a variable between brackets needs quotes",
+        'put the whole text in quotes: `"${{NAME}}"`',
+    ),
+    _Explanation(
         lambda it: "flow" in it.context and it.is_at_end and it.open_bracket,
         "this `{it.bracket}` is never closed",
         "add the closing `{it.closing_bracket}`",

@@ -135,7 +135,9 @@ def warn_if_behind(
 
 
 def _load_specs_at(settings: Settings, revision: str) -> Specs:
-    loaded = load_at_revision(settings.project, settings.directory, revision, settings.environ)
+    loaded = load_at_revision(
+        settings.project, settings.directory, revision, settings.environ, settings.given
+    )
     try:
         # A secret that is written in an old spec must not prevent the plan of the change that removes it.
         return compile_specs(loaded, strict=False, tolerate_secrets=True)

@@ -15,7 +15,7 @@ import hmac
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
@@ -51,7 +51,8 @@ class SavedPlan:
 
     `scope` are the addresses that the plan covers. `compare_secrets` and `resend` are the treatment of
     secrets. `complete` means that everything in the scope was read and planned. `project` is the project file; None in
-    plans of earlier releases, and in plans that the state of the project keeps.
+    plans of earlier releases, and in plans that the state of the project keeps. `variables` are the texts of `--var` by
+    name; none in plans that the state keeps.
     """
 
     format: int
@@ -65,6 +66,7 @@ class SavedPlan:
     expected: tuple[ReviewedEffect, ...]
     plan: Plan
     project: PlanProject | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)
 
 
 class AlteredError(Exception):

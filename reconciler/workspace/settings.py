@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from reconciler.model.given_variables import NO_VARIABLES, GivenVariables
 from reconciler.model.redaction import Redactor
 from reconciler.model.run_environment import RunEnvironment
 
@@ -23,7 +24,8 @@ class Settings(RunEnvironment):
 
     `parallelism` is the number of concurrent requests. `changed_since` is the git revision that narrows the
     plan, `settings_from` the revision whose project file has the settings of this run. `fallback_dir` is a
-    folder for files that cannot be written in their place. `redactor` knows the secrets of this run.
+    folder for files that cannot be written in their place. `redactor` knows the secrets of this run. `given` are the
+    values of variables that the operator gives for this run.
     """
 
     project: Path
@@ -44,3 +46,4 @@ class Settings(RunEnvironment):
     fail_fast: bool = False
     fallback_dir: Path | None = None
     redactor: Redactor = field(default_factory=Redactor, repr=False, compare=False)
+    given: GivenVariables = NO_VARIABLES

@@ -35,6 +35,7 @@ def _read_public_texts(specs: Specs, directory: Path) -> Iterator[str]:
         except (OSError, ValueError):
             continue
         yield _blank_spans(text, hidden.get(name, ()))
+    yield from (variable.text for variable in specs.public_variables)
 
 
 def _blank_spans(text: str, spans: Iterable[Span]) -> str:

@@ -18,6 +18,7 @@ from reconciler.model.diagnostic import (
     select_errors,
     sort_diagnostics,
 )
+from reconciler.model.redaction import Redactor
 from reconciler.model.resource import Desired
 from reconciler.model.source import Span
 from reconciler.model.value import Reference
@@ -25,12 +26,14 @@ from reconciler.policy.load import Policy, parse_policies
 from reconciler.secrets.stores import build_validators
 from reconciler.spec.allowed_sources import build_allowed_sources
 from reconciler.spec.excerpt_masking import mask_lines
+from reconciler.spec.fill import note_variables
 from reconciler.spec.load import LoadedProject, load
 from reconciler.spec.nodes import MappingNode
 from reconciler.spec.project import Project
 from reconciler.spec.reference import AllowedSources, parse_reference
 from reconciler.spec.removal import RemovalEntry
-from reconciler.spec.spec_text import drop_covered
+from reconciler.spec.spec_text import covers, drop_covered
+from reconciler.spec.variables import Variable
 from reconciler.workspace.exposed_secrets import find_exposed_secrets
 from reconciler.workspace.settings import Settings
 from reconciler.workspace.settings_from import apply_settings_from, note_settings_source
@@ -41,6 +44,7 @@ class Specs:
     """All entries of a project: groups and their destinations, sorted by key.
 
     `roots` are the parsed files by path. `hidden` are the source positions of values that must not be shown.
+    `given_variables` are the values of `--var` by name, `filled` the variables of each text by its source position.
     """
 
     project: Project
@@ -53,10 +57,24 @@ class Specs:
     policies: tuple[Policy, ...] = ()
     roots: Mapping[str, MappingNode] = field(default_factory=dict)
     hidden: frozenset[Span] = frozenset()
+    given_variables: Mapping[str, str | int | float | bool] = field(default_factory=dict)
+    filled: Mapping[Span, tuple[Variable, ...]] = field(default_factory=dict)
+
+    @property
+    def public_variables(self) -> frozenset[Variable]:
+        """Variables whose values stand in a text that may be shown."""
+        texts = (variables for span, variables in self.filled.items() if span not in self.hidden)
+        return frozenset(chain.from_iterable(texts))
+
+    @property
+    def hidden_variables(self) -> frozenset[Variable]:
+        """Variables whose values stand in a text that must not be shown."""
+        return frozenset(chain.from_iterable(self.filled.get(span, ()) for span in self.hidden))
 
     def mask_excerpts(self, diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
-        """Mask hidden values in the source excerpts of findings."""
-        return tuple(mask_lines(diagnostics, self.roots, line_is_public, self.hidden))
+        """Mask hidden values in the source excerpts of findings, and note the variables that the findings are about."""
+        noted = note_variables(diagnostics, self.filled)
+        return tuple(mask_lines(noted, self.roots, line_is_public, self.hidden))
 
     @contextmanager
     def mask_errors(self) -> Iterator[None]:
@@ -72,10 +90,11 @@ def load_specs(settings: Settings, *, warns_incomplete: bool = False) -> Specs:
 
     Raises ReconcilerError with all errors; warnings are returned.
     """
-    loaded = apply_settings_from(load(settings.project, settings.directory), settings)
+    loaded = apply_settings_from(load(settings.project, settings.directory, given=settings.given), settings)
     try:
         return compile_specs(loaded, strict=settings.strict, warns_incomplete=warns_incomplete)
     except ReconcilerError as error:
+        add_exposed_variables(settings.redactor, error.diagnostics, loaded.filling.filled)
         raise ReconcilerError(note_settings_source(error.diagnostics, loaded.project)) from None
 
 
@@ -106,8 +125,12 @@ def compile_specs(
     ]
     if warns_incomplete and not select_errors(diagnostics):
         diagnostics += chain.from_iterable(map(warn_incomplete, destinations))
-    hidden = frozenset(chain.from_iterable(map(find_hidden_spans, destinations)))
-    diagnostics = mask_lines(drop_covered(_deduplicate(diagnostics)), loaded.roots, line_is_public, hidden)
+    hidden = _with_definitions(
+        chain.from_iterable(map(find_hidden_spans, destinations)), loaded.filling.filled
+    )
+    diagnostics = drop_covered(_deduplicate(diagnostics), loaded.filling.unresolved)
+    noted = note_variables(diagnostics, loaded.filling.filled)
+    diagnostics = mask_lines(noted, loaded.roots, line_is_public, hidden)
     if strict:
         diagnostics = [to_strict(diagnostic) for diagnostic in diagnostics]
     errors = select_errors(diagnostics)
@@ -125,7 +148,27 @@ def compile_specs(
         policies,
         loaded.roots,
         hidden,
+        loaded.filling.given,
+        loaded.filling.filled,
     )
+
+
+def _with_definitions(hidden: Iterable[Span], filled: Mapping[Span, tuple[Variable, ...]]) -> frozenset[Span]:
+    """Add the definitions of the variables in hidden texts to the places of hidden values."""
+    spans = frozenset(hidden)
+    variables = chain.from_iterable(filled.get(span, ()) for span in spans) if filled else ()
+    return spans | {variable.span for variable in variables if variable.span is not None}
+
+
+def add_exposed_variables(
+    redactor: Redactor, diagnostics: Iterable[Diagnostic], filled: Mapping[Span, tuple[Variable, ...]]
+) -> None:
+    """Add the values of variables that stand in secret fields to a redactor: another error may be about the same
+    value in a public field."""
+    exposing = [finding.span for finding in diagnostics if finding.span and finding.code_facts.exposes_secret]
+    for span, variables in filled.items() if exposing else ():
+        if any(covers(secret_span, span) for secret_span in exposing):
+            redactor.add([variable.text for variable in variables])
 
 
 def _resolve_key_reference(project: Project, sources: AllowedSources) -> Reference | Diagnostic | None:

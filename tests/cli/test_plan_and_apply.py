@@ -198,14 +198,14 @@ def test_no_destination_of_the_demo_account_is_created_before_its_group(
     assert len({body["service"] for body in server.list_bodies("POST", "/v1/destinations")}) >= 6
 
 
-def test_an_unescaped_variable_is_never_sent_and_an_escaped_mark_is_sent_as_text(
+def test_an_undefined_variable_is_never_sent_and_an_escaped_mark_is_sent_as_text(
     orders: Project, server: EmulatedFivetran
 ) -> None:
     named = PAIR.replace("  orders:\n", "  orders:\n    name: ${TEAM} group\n", 1)
     orders.write_groups(named)
     refused = orders.run_against(server, "apply", "--auto-approve", environ=SECRETS)
     assert refused.exit == 1
-    assert "error[unescaped-variable]" in refused.stderr
+    assert "error[undefined-variable]" in refused.stderr
     assert server.calls == []
     orders.write_groups(named.replace("${", "$${").replace("orders.example", '"{{ host }}$${X}"'))
     applied = orders.run_against(server, "apply", "--auto-approve", environ=SECRETS)

@@ -89,6 +89,12 @@ SNOWFLAKE = "service: snowflake, config: "
         "{trust: {certificates: {unset: true}}}",
         "{setup_tests: {unset: true}}",
         "{lifecycle: {allow_replace: true, with_platform_connection: true}}",
+        "{"
+        + SNOWFLAKE
+        + '{port: "${PORT}", auth: "${A}", host: "h.${B}", is_private_key_encrypted: "${C}"}}',
+        '{region: "AWS_${R}", time_zone_offset: "${Z}", networking_method: "${N}", private_link_id: "${L}"}',
+        '{profile: "warehouse_${STAGE}"}',
+        '{service: postgres_warehouse, config: {aws_region_code: "$${X}${R}"}}',
     ],
 )
 def test_specs_accepted_by_validate_match_the_schema(destination: str) -> None:
@@ -122,6 +128,12 @@ def test_specs_accepted_by_validate_match_the_schema(destination: str) -> None:
         "{setup_tests: {on_failure: explode}}",
         '{setup_tests: {run: "yes"}}',
         '{lifecycle: {with_platform_connection: "yes"}}',
+        '{service: "${S}"}',
+        '{setup_tests: {run: "${R}"}}',
+        "{" + SNOWFLAKE + '{password: "${P}"}}',
+        "{" + SNOWFLAKE + '{password: {secret: "${P}"}}}',
+        "{" + SNOWFLAKE + '{port: "$${P}"}}',
+        "{" + SNOWFLAKE + '{port: "${P:-1}"}}',
         "[]",
     ],
 )

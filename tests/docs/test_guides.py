@@ -210,14 +210,17 @@ SPECS = [
     for page in GUIDES
     for number, _ in enumerate(re.findall(r"^```yaml$", page.read_text(), re.M))
 ]
-SETTINGS = re.compile(r"^(policies|secrets|limits|timeouts):", re.M)
+SETTINGS = re.compile(r"^(policies|secrets|limits|timeouts|vars):", re.M)
 
 
 @pytest.mark.parametrize(("page", "number"), SPECS)
 def test_every_yaml_block_is_valid(page: Path, number: int, project: Project) -> None:
-    block = re.findall(r"^```yaml\n(.*?)^```$", page.read_text(), re.M | re.S)[number]
+    blocks = re.findall(r"^```yaml\n(.*?)^```$", page.read_text(), re.M | re.S)
+    block = blocks[number]
     settings = block if SETTINGS.search(block) else ""
-    project.write("specs/reconciler.yaml", f"version: 1\nspecs: ['groups/*.yaml']\n{settings}")
+    # A block with variables needs the block that defines them.
+    definitions = next((each for each in blocks if each.startswith("vars:")), "") if "${" in block else ""
+    project.write("specs/reconciler.yaml", f"version: 1\nspecs: ['groups/*.yaml']\n{settings}{definitions}")
     spec = "groups:\n  some: {}\n" if settings else block.removeprefix("version: 1\n")
     spec += "" if "groups:" in spec else "groups:\n  some: {}\n"
     spec += (

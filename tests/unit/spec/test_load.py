@@ -7,7 +7,7 @@ from textwrap import dedent
 
 import pytest
 
-from reconciler.model.diagnostic import Diagnostic, ReconcilerError
+from reconciler.model.diagnostic import Diagnostic, ReconcilerError, select_errors
 from reconciler.spec.load import GroupSpec, LoadedProject, load_strictly
 from reconciler.spec.nodes import find_span, to_plain
 
@@ -315,7 +315,7 @@ def test_a_profile_in_two_files_is_an_error_with_both_spans(tmp_path: Path) -> N
     [
         ("version: 1\ngroups: {alhpa: {}}\n", "unknown-override-target"),
         ("version: 1\ngroups: {alpha: {}}\nprofiles: {}\n", "unknown-key"),
-        ("version: 1\n", "missing-key"),
+        ("version: 1\n", "empty-spec"),
         ("version: 1\ngroups: {}\n", "empty-spec"),
     ],
 )
@@ -542,23 +542,42 @@ def test_an_escaped_mark_stands_for_itself_everywhere(text: str, meaning: str, t
     assert to_plain(group.destination) == {"config": {meaning: [meaning]}}
 
 
-@pytest.mark.parametrize("text", ["${X}", "a ${X} b", "${X:-y}", "${", "$${a}${b}", "${{ github.actor }}"])
-def test_an_unescaped_mark_is_an_error_at_its_place(text: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("${X}", "undefined-variable"),
+        ("a ${X} b", "undefined-variable"),
+        ("$${a}${b}", "undefined-variable"),
+        ("${X:-y}", "bad-variable"),
+        ("${ X }", "bad-variable"),
+        ("${1X}", "bad-variable"),
+        ("${}", "bad-variable"),
+        ("${", "bad-variable"),
+        ("${{ github.actor }}", "bad-variable"),
+    ],
+)
+def test_a_mark_without_a_value_is_an_error_at_its_place(text: str, code: str, tmp_path: Path) -> None:
     spec = f"version: 1\ngroups:\n  alpha:\n    name: '{text}'\n"
-    problem = find_problem(tmp_path, reconciler=PROJECT, groups__a=spec)
+    [problem] = select_errors(find_problems(tmp_path, reconciler=PROJECT, groups__a=spec))
     column = 12 + text.replace("$${", "___").index("${")
-    assert (problem.code, str(problem.span)) == ("unescaped-variable", f"groups/a.yaml:4:{column}")
+    assert (problem.code, str(problem.span)) == (code, f"groups/a.yaml:4:{column}")
     assert "`$${`" in problem.help
 
 
-def test_an_unescaped_mark_is_found_in_overrides_profiles_and_defaults(tmp_path: Path) -> None:
+def test_a_malformed_mark_is_located_behind_a_variable(tmp_path: Path) -> None:
+    spec = "version: 1\ngroups:\n  alpha:\n    name: '${X} ${Y-}'\n"
+    assert str(find_problem(tmp_path, reconciler=PROJECT, groups__a=spec).span) == "groups/a.yaml:4:17"
+
+
+def test_an_undefined_variable_is_found_in_overrides_profiles_and_defaults(tmp_path: Path) -> None:
     project = "version: 1\nspecs: ['groups/*.yaml']\noverrides: [prod.yaml]\n"
     spec = "version: 1\nprofiles: {p: {region: '${A}'}}\ngroups: {alpha: {destination: {region: x}}}\n"
     override = "version: 1\ngroups: {alpha: {destination: {region: '${B}'}}}\n"
     found = find_problems(tmp_path, reconciler=project, groups__a=spec, prod=override)
     assert [str(each.span) for each in found] == ["groups/a.yaml:2:25", "prod.yaml:2:41"]
     defaults = f"{PROJECT}defaults: {{destination: {{region: '${{C}}'}}}}\n"
-    assert find_problem(tmp_path, reconciler=defaults, groups__a=GROUP).code == "unescaped-variable"
+    [problem] = select_errors(find_problems(tmp_path, reconciler=defaults, groups__a=GROUP))
+    assert (problem.code, str(problem.span)) == ("undefined-variable", "reconciler.yaml:3:35")
 
 
 def test_a_value_of_several_lines_is_located_by_its_line(tmp_path: Path) -> None:

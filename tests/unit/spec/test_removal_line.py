@@ -13,7 +13,7 @@ from reconciler.spec.characters import find_forbidden_in_value
 from reconciler.spec.removal import parse_removals, render_removal
 from reconciler.spec.schema import SPEC_LEVELS, SpecFile, validate_model
 from reconciler.spec.source import parse
-from reconciler.spec.spec_text import unescape_texts
+from reconciler.spec.spec_text import parse_texts
 
 EXTENTS = st.sampled_from([*Extent])
 
@@ -21,9 +21,9 @@ EXTENTS = st.sampled_from([*Extent])
 def parse_removal_line(line: str) -> tuple[str, str, str | None, Extent, bool]:
     """Parse a line that was printed and pasted."""
     text = f"version: 1\nremoved:\n  {to_one_line(line)}\n"
-    root, findings = unescape_texts(parse(text, "main.yaml"), text)
-    assert not select_errors(findings)
-    [each] = parse_removals(root, validate_model(SpecFile, root, SPEC_LEVELS).removed)
+    texts = parse_texts(parse(text, "main.yaml"), text)
+    assert not select_errors(texts.findings)
+    [each] = parse_removals(texts.root, validate_model(SpecFile, texts.root, SPEC_LEVELS).removed)
     return each.key, each.id, each.name, each.extent, each.with_platform_connection
 
 
