@@ -22,6 +22,7 @@ from reconciler.spec.allowed_sources import SecretRules
 from reconciler.spec.excerpt_masking import may_hold_secret
 from reconciler.spec.files import RevisionCopy, SearchArea, build_search_area, display_path
 from reconciler.spec.nodes import MappingNode, Scalar
+from reconciler.spec.requires import ReleaseRange, check_release
 from reconciler.spec.schema import (
     Identifier,
     Levels,
@@ -157,6 +158,11 @@ class ProjectFile(StrictModel):
         SecretRules(), description="Sources that references may name, and how they are read."
     )
     timeouts: TimeoutRules = Field(TimeoutRules(), description="Seconds that calls to Fivetran may take.")
+    requires: ReleaseRange = Field(
+        "",
+        json_schema_extra={"pattern": r"^\s*(~=|===?|!=|<=?|>=?)"},
+        description="Releases of this program that may read the project, for example `>=0.3,<1`.",
+    )
 
 
 PROJECT_LEVELS: dict[str, Levels] = {
@@ -203,7 +209,10 @@ def read_project(
     if not os.path.exists(path):  # noqa: PTH110 - false, not an error, for names that no file can have
         raise ReconcilerError([_explain_no_project(shown)])
     text = read_text(path, shown)
-    root, findings = unescape_texts(parse(text, shown), text)
+    tree = parse(text, shown)
+    if copy is None:  # a commit of an earlier release may require that release
+        check_release(tree)
+    root, findings = unescape_texts(tree, text)
     findings = _hide_excerpts(findings, text)
     if copy is not None:
         findings = []  # a commit of an earlier release may have any text
@@ -262,5 +271,5 @@ def _explain_no_project(shown: str) -> Diagnostic:
     return Diagnostic(
         "file-unreadable",
         f"there is no project file `{shown}`",
-        help="change to the directory of your specs, or name the file: `--project FILE`",
+        help="change to the folder of your specs, name the file (`--project FILE`), or begin with `reconciler init`",
     )
