@@ -56,12 +56,14 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Resolve a command. Raises MisuseError with the nearest name for a slip."""
+        """Resolve a command. Raises MisuseError with a pointer for a word of another tool, else the nearest name."""
         if args and args[0] not in SUMMARIES and not args[0].startswith("-"):
+            from reconciler.cli.pointers import COMMANDS
             from reconciler.cli.usage import MisuseError
             from reconciler.model.suggestions import did_you_mean
 
-            raise MisuseError(f"there is no command `{args[0]}`", did_you_mean(args[0], SUMMARIES))
+            advice = COMMANDS.get(args[0]) or did_you_mean(args[0], SUMMARIES)
+            raise MisuseError(f"there is no command `{args[0]}`", advice)
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
