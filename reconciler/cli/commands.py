@@ -11,6 +11,7 @@ from click.shell_completion import CompletionItem
 
 SUMMARIES: Mapping[str, str] = MappingProxyType(
     {
+        "init": "Begin a project: check the credentials, write a project file.",
         "validate": "Check the specs. Needs no network and no credentials.",
         "plan": "Show what apply would change. Only reads.",
         "apply": "Change the account to match the specs, after asking.",

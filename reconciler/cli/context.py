@@ -23,8 +23,8 @@ from reconciler.model.lock_info import LockInfo
 from reconciler.model.redaction import Redactor
 from reconciler.report.diagnostics import render_short
 from reconciler.report.formats import Verbosity, make_renderer
-from reconciler.report.project import render_found_project
 from reconciler.report.progress import Progress
+from reconciler.report.project import render_found_project
 from reconciler.report.renderer import JobFiles, Part, Printed, Renderer, RunView
 from reconciler.report.style import (
     Screen,

@@ -57,6 +57,11 @@ def no_color_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return _NO_COLOR(command)
 
 
+def sandbox_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command `--sandbox` alone, as `sandbox`."""
+    return _SANDBOX(command)
+
+
 def shared_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options of every run, as `settings` and `output`."""
 

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 _REMOVAL = "list the entry below `removed:` in a spec, and apply: `reconciler help removal`"
-_ADOPTION = "declare the group, by its `id:` or its exact name, and a plan adopts it: `reconciler help adoption`"
+_ADOPTION = (
+    "declare the group, by its `id:` or its exact name, and a plan adopts it: `reconciler help adoption`"
+)
 _REPLACEMENT = "only a changed immutable field replaces a destination: `reconciler help removal`"
 _DRIFT = "every plan reads the account; `reconciler drift` shows changes outside the specs"
 _ENVIRONMENTS = "each environment has a project file, named by `--project FILE`: `reconciler help specs`"

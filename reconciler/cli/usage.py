@@ -134,7 +134,7 @@ def _format_parameter(error: click.BadParameter) -> str:
     if isinstance(error.param, click.Option):
         return f"`{max(error.param.opts, key=len)}`"
     name = error.param.metavar or error.param.name or ""
-    return f"`{name.removesuffix('...').upper()}`"
+    return f"`{name.removesuffix('...').strip('[]').upper()}`"
 
 
 def _describe_invalid_value(error: click.BadParameter) -> str:
