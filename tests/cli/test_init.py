@@ -18,7 +18,7 @@ from reconciler.operations.initialisation import AccountFacts, KeyKind, write_pr
 from reconciler.spec.nodes import to_plain
 from reconciler.spec.source import parse
 
-pytestmark = pytest.mark.sampled(every=3)
+pytestmark = pytest.mark.sampled(every=4, tests=2)
 
 QUESTION = 'Only "yes" is accepted: '
 PROJECT = "specs/reconciler.yaml"
@@ -221,7 +221,7 @@ REFUSALS: Mapping[str, tuple[dict[str, str], str, str, list[str]]] = {
 }
 
 
-@pytest.mark.sampled(every=1)
+@pytest.mark.sampled(every=2, tests=1)
 @pytest.mark.parametrize("case", REFUSALS)
 def test_a_refusal_is_one_error_and_writes_nothing(
     case: str, empty: Project, server: EmulatedFivetran
@@ -268,7 +268,7 @@ MISUSES = [
 ]
 
 
-@pytest.mark.sampled(every=1)
+@pytest.mark.sampled(every=2)
 @pytest.mark.parametrize(("words", "problem", "advice"), MISUSES)
 def test_wrong_usage_is_reported_before_any_request(
     words: tuple[str, ...], problem: str, advice: str, empty: Project, server: EmulatedFivetran
@@ -326,7 +326,7 @@ def test_ctrl_c_at_the_question_writes_nothing(tmp_path: Path, server: EmulatedF
     assert read_files(tmp_path) == {}
 
 
-@pytest.mark.sampled(every=1)
+@pytest.mark.sampled(every=2)
 @pytest.mark.parametrize("account_id", ["intently_yarn", "true", "123", "1e3", "null", "0x10", "a-b", "0_1"])
 def test_the_id_of_any_account_is_written_as_text(account_id: str, tmp_path: Path) -> None:
     from reconciler.cli.context import make_settings
