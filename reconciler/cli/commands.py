@@ -11,6 +11,7 @@ from click.shell_completion import CompletionItem
 
 SUMMARIES: Mapping[str, str] = MappingProxyType(
     {
+        "init": "Begin a project: check the credentials, write a project file.",
         "validate": "Check the specs. Needs no network and no credentials.",
         "plan": "Show what apply would change. Only reads.",
         "apply": "Change the account to match the specs, after asking.",
@@ -56,12 +57,14 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Resolve a command. Raises MisuseError with the nearest name for a slip."""
+        """Resolve a command. Raises MisuseError with a pointer for a word of another tool, else the nearest name."""
         if args and args[0] not in SUMMARIES and not args[0].startswith("-"):
+            from reconciler.cli.pointers import COMMANDS
             from reconciler.cli.usage import MisuseError
             from reconciler.model.suggestions import did_you_mean
 
-            raise MisuseError(f"there is no command `{args[0]}`", did_you_mean(args[0], SUMMARIES))
+            advice = COMMANDS.get(args[0]) or did_you_mean(args[0], SUMMARIES)
+            raise MisuseError(f"there is no command `{args[0]}`", advice)
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

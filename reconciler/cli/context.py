@@ -24,6 +24,7 @@ from reconciler.model.redaction import Redactor
 from reconciler.report.diagnostics import render_short
 from reconciler.report.formats import Verbosity, make_renderer
 from reconciler.report.progress import Progress
+from reconciler.report.project import render_found_project
 from reconciler.report.renderer import JobFiles, Part, Printed, Renderer, RunView
 from reconciler.report.style import (
     Screen,
@@ -131,6 +132,7 @@ def run_command(
     failure has a headline of its own.
     """
     context = _make_context(settings, output, form, command)
+    _print_found_project(context, form)
     try:
         code = work(context)
     except ReconcilerError as error:
@@ -144,6 +146,13 @@ def run_command(
         context.err.print("".join(traceback.format_tb(error.__traceback__)).rstrip())
         context.show(context.renderer.failure(code, [_describe_bug(error)]))
     return code if _is_output_complete(context) else code or ExitCode.FAILED
+
+
+def _print_found_project(context: CommandContext, form: str) -> None:
+    """Print the project file if the user has not named it and does not see it in this folder."""
+    project = context.settings.project
+    if not context.settings.is_project_named and ".." in project.parts and form != "json":
+        context.err.print(render_found_project(str(project)))
 
 
 _INTERRUPTED = Diagnostic("interrupted", "interrupted before anything was changed")

@@ -15,16 +15,24 @@ from reconciler.cli.output import OutputOptions
 from reconciler.cli.usage import MisuseError
 from reconciler.model.given_variables import NAME_ADVICE, GivenVariables, is_variable_name
 from reconciler.report.formats import Verbosity
+from reconciler.workspace.project_search import DEFAULT_PROJECT
 from reconciler.workspace.settings import Settings
 
-DEFAULT_PROJECT = "specs/reconciler.yaml"
 PROJECT_VARIABLE = "RECONCILER_PROJECT"
+
+
+def _find_project() -> Path:
+    from reconciler.workspace.project_search import find_project  # heavy, and `--help` does not need it
+
+    return find_project(Path.cwd())
 
 
 def _make_settings(project: Path, *, sandbox: bool = False) -> Settings:
     from reconciler.cli.context import make_settings  # heavy, and `--help` does not need it
 
-    return make_settings(project, sandbox=sandbox)
+    source = click.get_current_context().get_parameter_source("project")
+    is_named = source is not click.core.ParameterSource.DEFAULT
+    return replace(make_settings(project, sandbox=sandbox), is_project_named=is_named)
 
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -32,8 +40,8 @@ Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 _PROJECT: Decorator = click.option(
     "--project",
     type=click.Path(path_type=Path),
-    default=DEFAULT_PROJECT,
-    show_default=True,
+    default=_find_project,
+    show_default=f"{DEFAULT_PROJECT}, here or in a folder above",
     envvar=PROJECT_VARIABLE,
     metavar="FILE",
     help="Project file. Also read from RECONCILER_PROJECT.",
@@ -49,6 +57,11 @@ _NO_COLOR: Decorator = click.option(
 def no_color_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command `--no-color` alone, as `no_color`."""
     return _NO_COLOR(command)
+
+
+def sandbox_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command `--sandbox` alone, as `sandbox`."""
+    return _SANDBOX(command)
 
 
 def shared_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli.options import DEFAULT_PROJECT, PROJECT_VARIABLE
+from reconciler.cli.options import PROJECT_VARIABLE
 from reconciler.cli.usage import MisuseError
 from reconciler.model.codes import load_codes
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError, Severity
 from reconciler.model.duration import parse_duration
+from reconciler.workspace.project_search import DEFAULT_PROJECT
 
 if TYPE_CHECKING:
     from reconciler.cli.context import CommandContext
@@ -91,8 +92,8 @@ def format_apply_command(
 ) -> str:
     """Format the command that applies a saved plan, for a shell: with the options of this run that the file does not
     hold. `project` replaces the project file of this run."""
-    is_named = settings.project != Path(DEFAULT_PROJECT) or bool(settings.environ.get(PROJECT_VARIABLE))
-    project = project or (settings.project if is_named else None)
+    is_default = settings.project == Path(DEFAULT_PROJECT) and not settings.environ.get(PROJECT_VARIABLE)
+    project = project or (settings.project if settings.is_project_named and not is_default else None)
     file = str(path)
     options = {
         "--project": str(project) if project is not None else None,

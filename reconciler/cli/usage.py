@@ -11,11 +11,13 @@ from itertools import pairwise
 import click
 
 from reconciler.cli.exit import ExitCode
+from reconciler.cli.pointers import OPTIONS, STATE_COMMANDS
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.suggestions import did_you_mean
 
 _NO_COMMAND = re.compile(r"No such command '(?P<name>[^']*)'")
 _EXTRA_ARGUMENTS = re.compile(r"Got unexpected extra arguments? \((?P<words>.*)\)")
+_ONE_DASH = re.compile(r"-[a-z][a-z-]+")
 _QUOTED = re.compile(r"'([^']*)'")
 
 
@@ -68,7 +70,7 @@ def _describe_error(error: click.ClickException, command: str, arguments: Sequen
         case MisuseError():
             return error.message, error.advice
         case click.NoSuchOption():
-            return f"there is no option `{error.option_name}`", _suggest_option(error, command, arguments)
+            return _describe_unknown_option(error, command, arguments)
         case click.BadOptionUsage():
             needs = "takes no value" if "does not take" in error.message else "needs a value"
             return f"`{error.option_name}` {needs}", ""
@@ -87,18 +89,43 @@ def _describe_other_error(error: click.ClickException) -> tuple[str, str]:
     if found := _NO_COMMAND.search(message):
         group = context.command if context else None
         known = group.list_commands(context) if context and isinstance(group, click.Group) else ()
-        return f"there is no command `{found['name']}`", did_you_mean(found["name"], known)
+        pointers = STATE_COMMANDS if group and group.name == "state" else {}
+        advice = pointers.get(found["name"]) or did_you_mean(found["name"], known)
+        return f"there is no command `{found['name']}`", advice
     if found := _EXTRA_ARGUMENTS.search(message):
         return f"`{found['words']}` is an unexpected argument", ""
     return _lowercase_first(message), ""
+
+
+def _describe_unknown_option(
+    error: click.NoSuchOption, command: str, arguments: Sequence[str]
+) -> tuple[str, str]:
+    """Describe an unknown option. A word such as `-target` stands for itself, not for the letters that click reads."""
+    for word in (*_list_words_with_one_dash(error, arguments), error.option_name):
+        name = word.lstrip("-")
+        if word != f"--{name}" and f"--{name}" in _list_options(error):
+            return f"there is no option `{word}`", f"options have two dashes: `--{name}`"
+        if name in OPTIONS:
+            return f"there is no option `{word}`", OPTIONS[name]
+    return f"there is no option `{error.option_name}`", _suggest_option(error, command, arguments)
+
+
+def _list_words_with_one_dash(error: click.NoSuchOption, arguments: Sequence[str]) -> list[str]:
+    """List the words that a letter which click does not know may be part of."""
+    words = [word.partition("=")[0] for word in arguments if _ONE_DASH.match(word)]
+    is_letter = not error.option_name.startswith("--")
+    return [word for word in words if is_letter and error.option_name[1:] in word]
+
+
+def _list_options(error: click.NoSuchOption) -> list[str]:
+    return [name for option in (error.ctx.command.params if error.ctx else []) for name in option.opts]
 
 
 def _suggest_option(error: click.NoSuchOption, command: str, arguments: Sequence[str]) -> str:
     """Suggest the nearest option, or the right place of the option."""
     if command and arguments.index(command) > 0 and error.ctx and error.ctx.parent is None:
         return f"options stand after the command: `reconciler {command} {error.option_name}`"
-    options = error.ctx.command.params if error.ctx else []
-    return did_you_mean(error.option_name, [name for option in options for name in option.opts])
+    return did_you_mean(error.option_name, _list_options(error))
 
 
 def _format_parameter(error: click.BadParameter) -> str:
@@ -107,7 +134,7 @@ def _format_parameter(error: click.BadParameter) -> str:
     if isinstance(error.param, click.Option):
         return f"`{max(error.param.opts, key=len)}`"
     name = error.param.metavar or error.param.name or ""
-    return f"`{name.removesuffix('...').upper()}`"
+    return f"`{name.removesuffix('...').strip('[]').upper()}`"
 
 
 def _describe_invalid_value(error: click.BadParameter) -> str:

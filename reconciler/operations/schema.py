@@ -62,6 +62,11 @@ def build_schema(kind: str) -> Schema:
     return {"project": _build_project_schema, "spec": _build_spec_schema}[kind]()
 
 
+def build_schema_text(kind: str) -> str:
+    """Build the text of a schema file."""
+    return json.dumps(build_schema(kind), indent=2, ensure_ascii=False) + "\n"
+
+
 def write_schemas(settings: Settings, folder: Path | None) -> WrittenSchemas:
     """Write both schemas into `folder`, by default beside the project file. Raises ReconcilerError.
 
@@ -83,8 +88,7 @@ def _write_both(folder: Path) -> dict[str, Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for kind, file in files.items():
-            text = json.dumps(build_schema(kind), indent=2, ensure_ascii=False)
-            file.write_text(f"{text}\n", encoding="utf-8")
+            file.write_text(build_schema_text(kind), encoding="utf-8")
     except OSError as error:
         raise ReconcilerError([_explain_unwritable(folder, error)]) from error
     return files
@@ -96,10 +100,10 @@ def _build_modelines(settings: Settings, files: Mapping[str, Path]) -> dict[str,
     Paths of schemas are relative to the folder.
     """
     project = settings.directory / settings.project
-    lines = {str(settings.project): _format_modeline(files["project"], project.parent)}
+    lines = {str(settings.project): format_modeline(files["project"], project.parent)}
     for spec in _list_spec_files(settings):
         folder = Path(spec.shown).parent
-        lines[str(folder / "*.yaml")] = _format_modeline(files["spec"], spec.file.parent)
+        lines[str(folder / "*.yaml")] = format_modeline(files["spec"], spec.file.parent)
     return lines
 
 
@@ -113,7 +117,8 @@ def _list_spec_files(settings: Settings) -> list[SpecPath]:
         return [SpecPath(file, str(_relativize(file, settings.directory)))]
 
 
-def _format_modeline(schema: Path, folder: Path) -> str:
+def format_modeline(schema: Path, folder: Path) -> str:
+    """Format the line by which editors find the schema of a file in `folder`."""
     path = Path(os.path.relpath(resolve_path(schema), resolve_path(folder))).as_posix()
     return f"# yaml-language-server: $schema={path}"
 

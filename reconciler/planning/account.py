@@ -13,6 +13,7 @@ from reconciler.model.resource import Desired
 from reconciler.planning.match import is_create_outcome_unknown, list_pending_creates, match_groups
 from reconciler.planning.refresh import AccountListing, AccountView, Observer, ReadResult
 from reconciler.runtime.polling import Poller
+from reconciler.spec.project import Project
 from reconciler.workspace.workspace import Workspace
 
 
@@ -24,18 +25,20 @@ def check_account(workspace: Workspace) -> responses.Account:
     account = workspace.client.get_account()
     expected = workspace.specs.project.content.account_id
     if expected not in {"", account.account_id} and not workspace.settings.sandbox:
-        raise ReconcilerError(
-            [
-                Diagnostic(
-                    "other-account",
-                    f"these credentials are for account `{account.account_id}`, the project is for `{expected}`",
-                    span=workspace.specs.project.account_id_span,
-                    help="use credentials of the right account, or correct `account_id:` in the project file",
-                )
-            ]
-        )
+        raise ReconcilerError([explain_other_account(workspace.specs.project, account.account_id)])
     workspace.state.check_account(account.account_id)
     return account
+
+
+def explain_other_account(project: Project, account_id: str) -> Diagnostic:
+    """Explain that the credentials are for an account that the project file does not name."""
+    expected = project.content.account_id
+    return Diagnostic(
+        "other-account",
+        f"these credentials are for account `{account_id}`, the project is for `{expected}`",
+        span=project.account_id_span,
+        help="use credentials of the right account, or correct `account_id:` in the project file",
+    )
 
 
 def view_account(

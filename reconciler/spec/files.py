@@ -57,11 +57,15 @@ def build_search_area(directory: Path, copy: RevisionCopy | None = None) -> Sear
 
 
 def display_path(file: Path, shown_from: Path) -> str:
-    """Return the path that a user would type: relative to `shown_from` if the file is below it, else absolute."""
-    for candidate, start in ((file, shown_from), (resolve_path(file), resolve_path(shown_from))):
-        if candidate.is_relative_to(start):
-            return str(candidate.relative_to(start))
-    return str(file)
+    """Return the path that a user would type: relative to `shown_from` if the file is below it, else absolute.
+
+    A path through `..`, as to the files of a project that was found above, is made shorter if it leads back.
+    """
+    shown = file.relative_to(shown_from) if file.is_relative_to(shown_from) else None
+    if shown is None or ".." in shown.parts:
+        resolved, start = resolve_path(file), resolve_path(shown_from)
+        shown = resolved.relative_to(start) if resolved.is_relative_to(start) else shown
+    return str(shown or file)
 
 
 def find_files(

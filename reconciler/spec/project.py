@@ -22,6 +22,7 @@ from reconciler.spec.allowed_sources import SecretRules
 from reconciler.spec.excerpt_masking import Keys, mask_lines, may_hold_secret
 from reconciler.spec.files import RevisionCopy, SearchArea, build_search_area, display_path
 from reconciler.spec.nodes import MappingNode, Scalar
+from reconciler.spec.requires import ReleaseRange, check_release
 from reconciler.spec.schema import (
     Identifier,
     Levels,
@@ -162,6 +163,11 @@ class ProjectFile(StrictModel):
     vars: VariableDefinitions = Field(
         default_factory=dict, description="Values of variables, which specs use as `${NAME}`."
     )
+    requires: ReleaseRange = Field(
+        "",
+        json_schema_extra={"pattern": r"^\s*(~=|===?|!=|<=?|>=?)"},
+        description="Releases of this program that may read the project, for example `>=0.3,<1`.",
+    )
 
 
 PROJECT_LEVELS: dict[str, Levels] = {
@@ -210,7 +216,10 @@ def read_project(
     if not os.path.exists(path):  # noqa: PTH110 - false, not an error, for names that no file can have
         raise ReconcilerError([_explain_no_project(shown)])
     text = read_text(path, shown)
-    texts = parse_texts(parse(text, shown), text)
+    tree = parse(text, shown)
+    if copy is None:  # a commit of an earlier release may require that release
+        check_release(tree)
+    texts = parse_texts(tree, text)
     # A commit of an earlier release may have any text.
     findings = _hide_excerpts(texts.findings, text) if copy is None else []
     return Project(
@@ -283,5 +292,5 @@ def _explain_no_project(shown: str) -> Diagnostic:
     return Diagnostic(
         "file-unreadable",
         f"there is no project file `{shown}`",
-        help="change to the directory of your specs, or name the file: `--project FILE`",
+        help="change to the folder of your specs, name the file (`--project FILE`), or begin with `reconciler init`",
     )

@@ -29,6 +29,7 @@ from reconciler.workspace.clear_values import (
 
 SANDBOX = "sandbox"
 STATE = "state.json"
+ACCOUNT = "account.sqlite"
 
 
 def path_for(project: Project, name: str, *, sandbox: bool) -> Path:

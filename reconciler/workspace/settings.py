@@ -25,7 +25,8 @@ class Settings(RunEnvironment):
     `parallelism` is the number of concurrent requests. `changed_since` is the git revision that narrows the
     plan, `settings_from` the revision whose project file has the settings of this run. `fallback_dir` is a
     folder for files that cannot be written in their place. `redactor` knows the secrets of this run. `given` are the
-    values of variables that the operator gives for this run.
+    values of variables that the operator gives for this run. `is_project_named` is false if the project file was
+    searched for.
     """
 
     project: Path
@@ -47,3 +48,4 @@ class Settings(RunEnvironment):
     fallback_dir: Path | None = None
     redactor: Redactor = field(default_factory=Redactor, repr=False, compare=False)
     given: GivenVariables = NO_VARIABLES
+    is_project_named: bool = True

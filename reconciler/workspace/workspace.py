@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from enum import Enum, auto
@@ -11,32 +11,31 @@ from typing import TypeVar
 
 from reconciler.api.client import Client
 from reconciler.api.retrying import RetryingSender
-from reconciler.api.transport import Credentials, Timeouts, Transport
+from reconciler.api.transport import Transport
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError, Severity
 from reconciler.model.event import Listener, WarningIssued, ignore_event
 from reconciler.model.instant import Instant
 from reconciler.model.lock_info import LockInfo
 from reconciler.model.value import Secret, find_references
 from reconciler.runtime.deadline import ShutdownDeadline
-from reconciler.runtime.endpoint import DEFAULT_BASE_URL
 from reconciler.runtime.events import EventQueue
 from reconciler.runtime.workers import run_interruptible
 from reconciler.secrets.base import Registry, SecretUnavailable, StoreContext, strip_own_variables
 from reconciler.secrets.stores import open_registry
 from reconciler.spec.files import display_path
-from reconciler.spec.project import Project
 from reconciler.state.store import Store
 from reconciler.workspace.baseline import Baseline, load_baseline, merge_specs
+from reconciler.workspace.connection import open_transport
 from reconciler.workspace.demo_secrets import build_demo_registry
 from reconciler.workspace.key_in_git import warn_key_in_git
 from reconciler.workspace.project_state import (
+    ACCOUNT,
     KEY_WITH_STATE,
     UNKNOWN_KEY,
     FingerprintKey,
     ProjectState,
     path_for,
 )
-from reconciler.workspace.sandbox import open_sandbox
 from reconciler.workspace.settings import Settings
 from reconciler.workspace.spec_secrets import add_spec_secrets
 from reconciler.workspace.specs import Specs, load_specs
@@ -116,7 +115,9 @@ def open_workspace(
     with ExitStack() as stack:
         if access is Access.WRITE:
             stack.enter_context(_hold_lock(store, settings.holder, listener))
-        transport = stack.enter_context(_open_transport(settings, specs.project))
+        sandbox_file = path_for(specs.project, ACCOUNT, sandbox=True)
+        rules = specs.project.content.timeouts
+        transport = stack.enter_context(open_transport(settings, rules, sandbox_file))
         registry = _build_registry(settings, specs, access)
         key = _resolve_fingerprint_key(settings, specs, registry, store)
         state = ProjectState(store, settings.entropy, key, specs.destinations)
@@ -198,46 +199,6 @@ def _warn_in_use(store: Store, holder: LockInfo) -> Iterator[Diagnostic]:
             notes=(f"it is held by {lock_status.holder}",),
             help="wait for that run to end, and plan again",
         )
-
-
-@contextmanager
-def _open_transport(settings: Settings, project: Project) -> Iterator[Transport]:
-    rules = project.content.timeouts
-    timeouts = Timeouts(
-        connect=rules.connect, read=rules.read, total=rules.call, setup_tests=rules.setup_tests
-    )
-    if settings.sandbox:
-        file = path_for(project, "account.sqlite", sandbox=True)
-        shown_as = display_path(file, settings.directory)
-        with open_sandbox(file, shown_as, settings.clock, timeouts) as transport:
-            yield transport
-        return
-    address = settings.environ.get("FIVETRAN_API_URL") or DEFAULT_BASE_URL
-    with Transport(
-        address,
-        _read_credentials(settings.environ),
-        clock=settings.clock,
-        environ=settings.environ,
-        timeouts=timeouts,
-        redactor=settings.redactor,
-    ) as transport:
-        yield transport
-
-
-def _read_credentials(environ: Mapping[str, str]) -> Credentials:
-    missing = [name for name in ("FIVETRAN_APIKEY", "FIVETRAN_APISECRET") if not environ.get(name)]
-    if missing:
-        raise ReconcilerError(
-            [
-                Diagnostic(
-                    "missing-credentials",
-                    f"{' and '.join(f'`{name}`' for name in missing)} {'is' if len(missing) == 1 else 'are'} not set",
-                    notes=("an API key and its secret are made in Fivetran under your user, API Config",),
-                    help="export them, or add `--sandbox` to try this on an embedded Fivetran without any account",
-                )
-            ]
-        )
-    return Secret(environ["FIVETRAN_APIKEY"]), Secret(environ["FIVETRAN_APISECRET"])
 
 
 def _build_registry(settings: Settings, specs: Specs, access: Access) -> Registry:

@@ -17,6 +17,7 @@ from markdown_it import MarkdownIt
 from reconciler.cli.commands import SUMMARIES
 from reconciler.cli.exit import ExitCode
 from reconciler.cli.main import reconciler
+from reconciler.cli.pointers import COMMANDS as POINTERS
 from reconciler.emulator.switches import list_switches
 from reconciler.model.extras import Extra, describe_installation
 from reconciler.operations.guides import list_guide_topics, read_guide_summaries
@@ -110,7 +111,7 @@ def test_every_option_of_every_command_is_described(name: str) -> None:
 @pytest.mark.parametrize("page", **BY_NAME)
 def test_every_call_on_a_page_names_a_command_and_options_that_exist(page: Path) -> None:
     for name, given in find_calls(page):
-        if name in {"", "COMMAND", "--help", "--version", "state …"}:
+        if name in {"", "COMMAND", "--help", "--version", "state …", *POINTERS}:
             continue
         assert name in COMMANDS, f"{page.name}: {name}"
         assert set(given) <= list_options(COMMANDS[name]) | {"--help", "--"}, f"{page.name}: {name} {given}"

@@ -11,6 +11,7 @@ import urllib.request
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -121,6 +122,13 @@ class Project:
         self._monkeypatch = monkeypatch
         self._capfd = capfd
         self.write("specs/reconciler.yaml", "version: 1\nspecs: ['groups/*.yaml']\n")
+
+    def enter(self, name: str) -> Project:
+        """Return this project with commands that run in one of its folders, which is made."""
+        inside = copy(self)
+        inside.folder = self.folder / name
+        inside.folder.mkdir(parents=True, exist_ok=True)
+        return inside
 
     def write(self, name: str, text: str) -> Path:
         """Write a file into the project."""

@@ -1,0 +1,58 @@
+"""Connect to the API: to Fivetran with the credentials of the environment, or to the account of a sandbox."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from reconciler.api.transport import Credentials, Timeouts, Transport
+from reconciler.model.diagnostic import Diagnostic, ReconcilerError
+from reconciler.model.value import Secret
+from reconciler.runtime.endpoint import DEFAULT_BASE_URL
+from reconciler.spec.files import display_path
+from reconciler.spec.timeouts import TimeoutRules
+from reconciler.workspace.sandbox import open_sandbox
+from reconciler.workspace.settings import Settings
+
+
+@contextmanager
+def open_transport(settings: Settings, rules: TimeoutRules, sandbox_file: Path) -> Iterator[Transport]:
+    """Open a transport to the API. `sandbox_file` is the account of a sandbox.
+
+    Sends nothing. Raises ReconcilerError for missing credentials, a bad address, and an unusable sandbox.
+    """
+    timeouts = Timeouts(
+        connect=rules.connect, read=rules.read, total=rules.call, setup_tests=rules.setup_tests
+    )
+    if settings.sandbox:
+        shown_as = display_path(sandbox_file, settings.directory)
+        with open_sandbox(sandbox_file, shown_as, settings.clock, timeouts) as transport:
+            yield transport
+        return
+    address = settings.environ.get("FIVETRAN_API_URL") or DEFAULT_BASE_URL
+    with Transport(
+        address,
+        _read_credentials(settings.environ),
+        clock=settings.clock,
+        environ=settings.environ,
+        timeouts=timeouts,
+        redactor=settings.redactor,
+    ) as transport:
+        yield transport
+
+
+def _read_credentials(environ: Mapping[str, str]) -> Credentials:
+    missing = [name for name in ("FIVETRAN_APIKEY", "FIVETRAN_APISECRET") if not environ.get(name)]
+    if missing:
+        raise ReconcilerError(
+            [
+                Diagnostic(
+                    "missing-credentials",
+                    f"{' and '.join(f'`{name}`' for name in missing)} {'is' if len(missing) == 1 else 'are'} not set",
+                    notes=("an API key and its secret are made in Fivetran under your user, API Config",),
+                    help="export them, or add `--sandbox` to try this on an embedded Fivetran without any account",
+                )
+            ]
+        )
+    return Secret(environ["FIVETRAN_APIKEY"]), Secret(environ["FIVETRAN_APISECRET"])
