@@ -76,6 +76,9 @@ def migrate_state(settings: Settings, text: str, *, without_source: bool = False
 def _migrate(
     project: Project, settings: Settings, source: _Place, target: _Place, *, without_source: bool
 ) -> Migration:
+    _read_states(
+        source, target, without_source=without_source
+    )  # a refusal leaves no lock and no branch behind
     with source.store.lock.hold(settings.holder), target.store.lock.hold(settings.holder):
         result = _migrate_locked(project, settings, source, target, without_source=without_source)
     remember_place(project, target.location)
@@ -86,8 +89,7 @@ def _migrate_locked(
     project: Project, settings: Settings, source: _Place, target: _Place, *, without_source: bool
 ) -> Migration:
     """Take the remaining steps of a migration, while both locks are held."""
-    departing, arriving = source.store.read_relocated(), target.store.read_relocated()
-    step = choose_step(departing, arriving, source.text, target.text, without_source=without_source)
+    departing, arriving, step = _read_states(source, target, without_source=without_source)
     warnings: tuple[Diagnostic, ...] = ()
     if step is MigrationStep.COPY and departing is not None:
         # Values in clear, which an earlier release wrote, do not go to a place with a history.
@@ -112,6 +114,15 @@ def _migrate_locked(
     return replace(
         _build_result(project, source, target, arriving, was_complete=was_complete), warnings=warnings
     )
+
+
+def _read_states(
+    source: _Place, target: _Place, *, without_source: bool
+) -> tuple[State | None, State | None, MigrationStep]:
+    """Read the states at both places, and choose the next step. Raises ReconcilerError."""
+    departing, arriving = source.store.read_relocated(), target.store.read_relocated()
+    step = choose_step(departing, arriving, source.text, target.text, without_source=without_source)
+    return departing, arriving, step
 
 
 def _parse_place(text: str) -> StateLocation:

@@ -1,9 +1,9 @@
 """Compute the fingerprints of a state with another key, for `state rekey`. Sends nothing to Fivetran.
 
 A fingerprint stands for the value that was sent last. Only its secret can give the same fingerprint with another key,
-so the secrets behind the references are read. If a former key is at hand, each value is compared first: a secret that
-was rotated and not applied yet loses its fingerprint, and the next apply sends it. Without a former key the present
-values count as the values that were sent last.
+so the secrets behind the references are read. If the former key stands in a file of the project, each value is compared
+first: a secret that was rotated and not applied yet loses its fingerprint, and the next apply sends it. Without the
+former key the present values count as the values that were sent last.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from reconciler.workspace.clear_values import warn_state_cleaned
 from reconciler.workspace.settings import Settings
 from reconciler.workspace.spec_secrets import add_spec_secrets
 from reconciler.workspace.specs import Specs, load_specs
-from reconciler.workspace.store import build_store
+from reconciler.workspace.store import build_store, get_default_place, with_state
 from reconciler.workspace.workspace import Access, build_registry, resolve_fingerprint_key
 
 FieldOfRecord = tuple[Address, FieldPath]
@@ -106,18 +106,14 @@ def _require_state(store: Store) -> State:
 
 
 def _build_rekeyer(settings: Settings, specs: Specs, store: Store) -> _Rekeyer:
-    """Read the new key, and the former key if it stands beside the state. Raises ReconcilerError."""
+    """Read the new key, and the former keys in files of the project. Raises ReconcilerError."""
     if specs.fingerprint_key is None:
         raise ReconcilerError([_NO_KEY])
     registry = build_registry(replace(settings, compare_secrets=True), specs, Access.WRITE)
     key = resolve_fingerprint_key(settings, specs, registry, store)
     if not isinstance(key, Secret):
         raise ReconcilerError([_NO_KEY])
-    former = []
-    if store.key_file is not None:
-        with suppress(ReconcilerError):
-            beside = store.key_file.read()
-            former = [] if beside is None else [Fingerprinter(beside)]
+    former = list(_read_former_keys(settings, specs, store))
     declared = {desired.address: desired for desired in specs.destinations}
     moved = {desired.moved_from: desired for desired in specs.destinations if desired.moved_from is not None}
     return _Rekeyer(
@@ -127,6 +123,16 @@ def _build_rekeyer(settings: Settings, specs: Specs, store: Store) -> _Rekeyer:
         former,
         RekeyedFields(store.display_name, is_checked=bool(former)),
     )
+
+
+def _read_former_keys(settings: Settings, specs: Specs, store: Store) -> Iterator[Fingerprinter]:
+    """Read the keys beside the state, and beside the usual file, where a key stays after a move to another place."""
+    usual = build_store(with_state(specs.project, get_default_place(specs.project)), settings)
+    for key_file in filter(None, (store.key_file, usual.key_file)):
+        with suppress(ReconcilerError):
+            key = key_file.read()
+            if key is not None:
+                yield Fingerprinter(key)
 
 
 @dataclass(slots=True)

@@ -157,7 +157,8 @@ def test_without_a_state_there_is_nothing_to_move(places: StatePlaces) -> None:
     places.get_file(FILE).unlink()
     refused = places.migrate(GIT)
     assert (refused.exit, get_error_code(refused)) == (1, "no-state")
-    assert places.read(GIT) is None
+    assert places.upstream.list_subjects("--all") == []
+    assert not (places.project.folder / "specs" / ".reconciler" / "state.json.lock").exists()
 
 
 @pytest.mark.parametrize("text", ["git:nothing", "s3://bucket", "~/state.json", "ftp://x/y", " "])
