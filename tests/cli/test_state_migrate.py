@@ -37,6 +37,7 @@ def places(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         yield opened
 
 
+@pytest.mark.sampled(every=9)  # one case without an emulated S3
 @pytest.mark.parametrize("target", [GIT, OTHER_FILE, S3])
 @pytest.mark.parametrize("source", [FILE, GIT, S3])
 def test_everything_moves_and_the_old_place_is_marked(
@@ -174,6 +175,7 @@ def test_an_unreachable_place_leaves_the_state_in_force(places: StatePlaces) -> 
     assert places.get_file(FILE).read_bytes() == before
 
 
+@pytest.mark.long
 def test_a_place_that_changes_what_is_written_is_refused(
     project: Project, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

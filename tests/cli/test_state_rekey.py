@@ -8,6 +8,7 @@ import pytest
 from applied_project import AppliedProject, get_error_code
 from cli_harness import CommandResult, EmulatedFivetran, Project
 from filelock import FileLock
+from state_places import GIT, open_places
 
 pytestmark = pytest.mark.sampled(every=6, tests=2)
 
@@ -161,3 +162,18 @@ def test_a_rekey_at_a_place_without_a_state_creates_none(project: Project, serve
     refused = keyed.rekey()
     assert (refused.exit, get_error_code(refused)) == (1, "no-state")
     assert not keyed.state_file.parent.exists()
+
+
+def test_a_rotated_secret_is_found_after_a_move_to_git(
+    project: Project, server: EmulatedFivetran, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """The key file stays beside the usual file when the state moves to a place without keys."""
+    keyed = KeyProject(project, server, {**SECRETS, **KEYS})
+    with open_places(project, tmp_path_factory.mktemp("server")):
+        keyed.apply_once(ORDERS + SALES)
+        assert keyed.run("state", "migrate", "--to", GIT).exit == 0
+        keyed.write_settings(f"state: {GIT}\n{NEW}")
+        keyed.environ["ORDERS"] = "second-secret-of-orders"
+        document = keyed.rekey_to_document()
+    assert (document["compared_with_former_key"], document["renewed"]) == (True, 1)
+    assert [each["address"] for each in document["changed"]] == ["destination.orders"]
