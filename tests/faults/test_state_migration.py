@@ -133,3 +133,28 @@ def check_places(places: StatePlaces, migration: tuple[str, str], content: Any) 
     assert len(in_force) <= 1
     assert in_force or {document["relocation"]["phase"] for document in found} == {"arriving", "departed"}
     return tuple(in_force)
+
+
+@pytest.mark.parametrize("migration", [(FILE, GIT)], ids=str)
+@pytest.mark.parametrize("after", [1, 2])
+def test_an_interrupted_migration_releases_its_locks(
+    places: StatePlaces, monkeypatch: pytest.MonkeyPatch, migration: tuple[str, str], after: int
+) -> None:
+    """Interrupt the push of the copy, and of the activation."""
+    content = get_content(places.read(FILE))
+    pushes: list[None] = []
+    push = GitBackend._push
+
+    def push_until_interrupt(*arguments: Any) -> Any:
+        pushes.append(None)
+        if len(pushes) == after + 1:
+            raise KeyboardInterrupt
+        return push(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(GitBackend, "_push", push_until_interrupt)
+        interrupted = places.migrate(GIT)
+    assert interrupted.exit == 130
+    assert "run the same command again" in interrupted.stderr
+    places.must_migrate(GIT)
+    assert check_places(places, migration, content) == (GIT,)
