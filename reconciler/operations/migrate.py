@@ -76,9 +76,8 @@ def migrate_state(settings: Settings, text: str, *, without_source: bool = False
 def _migrate(
     project: Project, settings: Settings, source: _Place, target: _Place, *, without_source: bool
 ) -> Migration:
-    _read_states(
-        source, target, without_source=without_source
-    )  # a refusal leaves no lock and no branch behind
+    # First without the locks, so that a refusal leaves no lock and no branch behind.
+    _read_states(source, target, without_source=without_source)
     with source.store.lock.hold(settings.holder), target.store.lock.hold(settings.holder):
         result = _migrate_locked(project, settings, source, target, without_source=without_source)
     remember_place(project, target.location)
