@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from reconciler.cli.exit import ExitCode
-from reconciler.cli.options import format_option, state_options
+from reconciler.cli.options import format_option, offline_options, state_options
 from reconciler.cli.output import OutputOptions
 from reconciler.cli.prompt import can_prompt, confirm
 from reconciler.cli.usage import MisuseError
@@ -30,27 +30,32 @@ def command() -> None:
 
 
 @command.command("list")
-@format_option("text", "json")
+@format_option("text", "json", "tfvars")
 @state_options
 def list_records(settings: Settings, output: OutputOptions, form: str) -> ExitCode:
     """List all addresses with their ids and marks.
 
     protected: never deleted; unverified: setup tests or approvals are outstanding; interrupted: a run began to
-    change it and did not finish.
+    change it and did not finish. `--format tfvars` prints the group ids by key, for Terraform.
     """
-    return _run_command(settings, output, form, _list)
+    return _run_command(settings, output, form, partial(_list, is_tfvars=form == "tfvars"))
 
 
-def _list(context: CommandContext) -> ExitCode:
+def _list(context: CommandContext, is_tfvars: bool) -> ExitCode:
     from reconciler.operations.state import read_state
     from reconciler.report.state import render_state, serialize_state
+    from reconciler.report.state_changes import list_group_ids, render_tfvars
+    from reconciler.report.style import write_plain
 
     view = read_state(context.settings)
     context.show(context.renderer.warnings(view.warnings))
+    ids = list_group_ids(view.state)
+    if is_tfvars:
+        write_plain(context.out, render_tfvars(view.place, ids))
+        return ExitCode.OK
     context.print_result(render_state(view.place, view.state))
-    context.print_document(
-        ExitCode.OK, {**serialize_state(view.place, view.state), **_serialize_warnings(view.warnings)}
-    )
+    document = {**serialize_state(view.place, view.state), "groups": ids}
+    context.print_document(ExitCode.OK, {**document, **_serialize_warnings(view.warnings)})
     return ExitCode.OK
 
 
@@ -142,6 +147,94 @@ def _forget(context: CommandContext, texts: tuple[str, ...], must_ask: bool) -> 
     return ExitCode.OK
 
 
+@command.command("migrate")
+@click.option(
+    "--to",
+    "place",
+    metavar="PLACE",
+    required=True,
+    help="New place, as `state:` in the project file names it: a path relative to that file, `git:REMOTE/BRANCH`, or an"
+    " object such as `s3://bucket/key`.",
+)
+@click.option(
+    "--without-source",
+    is_flag=True,
+    help="Complete a move that was stopped, although its old place is lost for good.",
+)
+@format_option("text", "json")
+@offline_options
+def migrate(
+    settings: Settings, output: OutputOptions, form: str, place: str, without_source: bool
+) -> ExitCode:
+    """Move the state to another place, and mark the old place, so that no run goes on with it.
+
+    Everything moves along: unfinished changes, approved plans, protection. If the move is stopped, the same command
+    completes it. Afterwards the project file must name the new place.
+    """
+    return _run_command(settings, output, form, partial(_migrate, place=place, without_source=without_source))
+
+
+def _migrate(context: CommandContext, place: str, without_source: bool) -> ExitCode:
+    from reconciler.operations.migrate import migrate_state
+    from reconciler.report.state_changes import render_migration, serialize_migration
+
+    try:
+        migration = migrate_state(context.settings, place, without_source=without_source)
+    except KeyboardInterrupt:
+        context.show(context.renderer.failure(ExitCode.INTERRUPTED, [_INTERRUPTED_MIGRATION]))
+        return ExitCode.INTERRUPTED
+    context.print_result(render_migration(migration))
+    context.show(context.renderer.warnings(migration.warnings))
+    context.print_document(
+        ExitCode.OK, {**serialize_migration(migration), **_serialize_warnings(migration.warnings)}
+    )
+    return ExitCode.OK
+
+
+@command.command("rekey")
+@click.option("--dry-run", is_flag=True, help="Show the result, and write nothing.")
+@click.option(
+    "--auto-approve", is_flag=True, help="Do not ask. Required without a terminal if fingerprints are lost."
+)
+@format_option("text", "json")
+@offline_options
+def rekey(
+    settings: Settings, output: OutputOptions, form: str, dry_run: bool, auto_approve: bool
+) -> ExitCode:
+    """Compute all fingerprints of secrets with the `fingerprint_key` of the project file.
+
+    Reads the secrets behind the references. A secret that cannot be read is named, and cannot be compared from then
+    on; this asks first. The former key is not needed. If it stands beside the state, a secret that was rotated and not
+    applied yet is found by it; otherwise apply rotated secrets before.
+    """
+    return _run_command(settings, output, form, partial(_rekey, dry_run=dry_run, must_ask=not auto_approve))
+
+
+def _rekey(context: CommandContext, dry_run: bool, must_ask: bool) -> ExitCode:
+    from reconciler.operations.rekey import prepare_rekey
+    from reconciler.report.state_changes import render_rekey, serialize_rekey
+
+    with prepare_rekey(context.settings, dry_run=dry_run) as pending:
+        view = pending.view
+        context.print_result(render_rekey(view))
+        warnings: tuple[Diagnostic, ...] = ()
+        if dry_run:
+            context.print_result("Nothing was written.")
+        else:
+            if view.lost and must_ask:
+                if context.renderer.is_document or not can_prompt():
+                    raise ReconcilerError([_NO_TERMINAL_TO_REKEY])
+                if not confirm(context, "Give up these fingerprints?"):
+                    context.print_result("Nothing was written.")
+                    return ExitCode.FAILED
+            warnings = pending.execute()
+    context.show(context.renderer.warnings(warnings))
+    context.print_document(
+        ExitCode.OK, {**serialize_rekey(view, written=not dry_run), **_serialize_warnings(warnings)}
+    )
+    return ExitCode.OK
+
+
 @command.command("unlock")
 @format_option("text", "json")
 @click.option("--auto-approve", is_flag=True, help="Do not ask. Required without a terminal.")
@@ -186,6 +279,17 @@ _NO_TERMINAL_TO_UNLOCK = Diagnostic(
     "no-terminal",
     "unlock asks before it breaks a lock, and there is no terminal to answer on",
     help="make sure that its holder has ended, then add `--auto-approve`",
+)
+_NO_TERMINAL_TO_REKEY = Diagnostic(
+    "no-terminal",
+    "rekey asks before it gives up fingerprints, and there is no terminal to answer on",
+    help="look at `reconciler state rekey --dry-run` first, then add `--auto-approve`",
+)
+_INTERRUPTED_MIGRATION = Diagnostic(
+    "interrupted",
+    "the move of the state was interrupted",
+    notes=("no record is lost, and at most one place accepts runs",),
+    help="run the same command again, which completes the move",
 )
 _NO_TERMINAL = Diagnostic(
     "no-terminal",

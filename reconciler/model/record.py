@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from reconciler.model.address import Address
@@ -110,6 +111,27 @@ class Exemption:
     digest: str
 
 
+class RelocationPhase(StrEnum):
+    """Part of a state in its migration to another place."""
+
+    ARRIVING = "arriving"  # a copy; the place that it comes from is in force
+    DEPARTED = "departed"  # without records; the place that it went to is in force
+
+
+@dataclass(frozen=True, slots=True)
+class Relocation:
+    """Mark of a state that is not in force, because of a migration.
+
+    `place` is the other place, as `state:` names it. `by` describes the migrating process, `at` is the time (ISO 8601,
+    UTC).
+    """
+
+    phase: RelocationPhase
+    place: str
+    by: str
+    at: str
+
+
 MAX_EXEMPTIONS = 100
 MAX_REVIEWED_PLANS = 10
 """Number of partly applied plans that can be resumed; older plans have to be made and reviewed again."""
@@ -123,7 +145,8 @@ class State:
     effect. `exemptions` are the latest exemptions, oldest first. `written_at` is the time at which a state at a remote
     place was written, by the clock of its run; a local state has no such time. `marks_requests` is false for a state of
     an earlier release, whose runs did not record the time of each request. `removals` are the completed removals by
-    key, each as long as the specs list it: their entries stay there for a while.
+    key, each as long as the specs list it: their entries stay there for a while. A state with a `relocation` is not in
+    force: no run may go on with it.
     """
 
     lineage: str
@@ -135,3 +158,4 @@ class State:
     written_at: datetime | None = None
     marks_requests: bool = True
     removals: Mapping[str, CompletedRemoval] = field(default_factory=dict)
+    relocation: Relocation | None = None

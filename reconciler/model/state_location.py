@@ -44,6 +44,9 @@ class LocalFile:
 
     path: str
 
+    def __str__(self) -> str:
+        return self.path
+
 
 @dataclass(frozen=True, slots=True)
 class GitBranch:

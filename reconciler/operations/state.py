@@ -15,7 +15,7 @@ from reconciler.model.resource import Desired
 from reconciler.model.suggestions import did_you_mean
 from reconciler.secrets.fingerprint import Fingerprinter
 from reconciler.spec.load import load
-from reconciler.spec.project import read_project
+from reconciler.spec.project import Project, read_project
 from reconciler.state.journal import JournalEntry
 from reconciler.state.store import Store
 from reconciler.workspace.clear_values import (
@@ -88,20 +88,21 @@ def find_store(settings: Settings) -> Store:
 
 
 def _open_store(settings: Settings) -> tuple[Store, StateCleaner]:
-    """Open the store of a state, with the cleaner of hidden values.
-
-    Without a readable fingerprint key beside the state, no fingerprints are made.
-    """
+    """Open the store of a state, with the cleaner of hidden values."""
     project = read_project(settings.project, settings.directory)
     store = build_store(project, settings)
+    return store, build_cleaner(project, settings, store)
+
+
+def build_cleaner(project: Project, settings: Settings, store: Store) -> StateCleaner:
+    """Build the cleaner of hidden values. Without a readable fingerprint key beside the state, it makes no
+    fingerprints."""
     key = None
     if store.key_file is not None and (settings.sandbox or project.content.fingerprint_key is None):
         with suppress(ReconcilerError):
             key = store.key_file.read()
     fingerprinter = Fingerprinter(key) if key is not None else None
-    return store, replace(
-        StateCleaner.for_destinations(_load_destinations(settings)), fingerprinter=fingerprinter
-    )
+    return replace(StateCleaner.for_destinations(_load_destinations(settings)), fingerprinter=fingerprinter)
 
 
 def _load_destinations(settings: Settings) -> tuple[Desired, ...]:
@@ -220,16 +221,7 @@ def _parse_new_key(source: str, target: str) -> str:
 def _read_store(store: Store, cleaner: StateCleaner) -> StateView:
     state = store.read()
     if state is None:
-        raise ReconcilerError(
-            [
-                Diagnostic(
-                    "no-state",
-                    f"there is no state `{store.display_name}`",
-                    notes=("the first apply writes it",),
-                    help="choose another project with `--project`, or add or leave out `--sandbox`",
-                )
-            ]
-        )
+        raise ReconcilerError([explain_no_state(store)])
     cleaned = cleaner.clean(state)
     return StateView(store.display_name, cleaned.state, cleaned.cleared_fields)
 
@@ -243,17 +235,29 @@ def _lock_state(settings: Settings) -> Iterator[tuple[Store, StateView]]:
         yield store, _read_store(store, cleaner)
 
 
-def _write(store: Store, view: StateView, entries: Iterable[JournalEntry]) -> tuple[Diagnostic, ...]:
-    """Write entries to the state. Returns warnings about the removed clear values.
+def explain_no_state(store: Store) -> Diagnostic:
+    """Explain a missing state."""
+    return Diagnostic(
+        "no-state",
+        f"there is no state `{store.display_name}`",
+        notes=("the first apply writes it",),
+        help="choose another project with `--project`, or add or leave out `--sandbox`",
+    )
 
-    Raises ReconcilerError if the write fails: the state is then unchanged, or complete.
-    """
-    session = store.open(view.state)
+
+def write_entries(store: Store, state: State, entries: Iterable[JournalEntry]) -> None:
+    """Write entries to a state. Raises ReconcilerError if the write fails: the state is then unchanged, or complete."""
+    session = store.open(state)
     try:
         session.stage(entries)
         session.close()
     except OSError as error:
         raise ReconcilerError([store.explain_unavailable("written", error)]) from error
+
+
+def _write(store: Store, view: StateView, entries: Iterable[JournalEntry]) -> tuple[Diagnostic, ...]:
+    """Write entries to the state. Returns warnings about the removed clear values. Raises ReconcilerError."""
+    write_entries(store, view.state, entries)
     return (warn_state_cleaned(view.place, view.clear_fields),) if view.clear_fields else ()
 
 

@@ -152,6 +152,13 @@ class Planner:
             return self._plan_create(kind, desired, record)
         return self._plan_update(kind, desired, observed, record)
 
+    def resolve_secret(self, desired: Desired, path: FieldPath, service: Any) -> Secret | None:
+        """Resolve the secret of a declared field, as a plan does. A secret that cannot be read is None, and a refusal
+        among the diagnostics."""
+        refusals = len(self.diagnostics)
+        value = self._resolve_fields(KINDS[desired.address.kind], desired, [path], service)[path]
+        return value if isinstance(value, Secret) and len(self.diagnostics) == refusals else None
+
     def _plan_create(self, kind: Kind, desired: Desired, record: Record | None) -> PlannedOperation:
         declared = self._resolve_fields(kind, desired, desired.fields, desired.fields.get(SERVICE))
         self._check_destination(desired, declared, is_new=True)

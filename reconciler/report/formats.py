@@ -56,6 +56,7 @@ _FORMATS = (
     _define_format("terraform", "terraform_text", "TerraformRenderer", Document.PLAN, Document.APPLY),
     _define_format("terraform-json", "terraform_json", "TerraformJsonRenderer", Document.PLAN),
     _define_format("mermaid", "renderer", "Renderer"),
+    _define_format("tfvars", "renderer", "Renderer"),
 )
 _BY_NAME = {row.name: row for row in _FORMATS}
 

@@ -26,8 +26,9 @@ from pydantic import (
 )
 
 from reconciler.model.address import Address
-from reconciler.model.record import Exemption, Record, State
+from reconciler.model.record import Exemption, Record, Relocation, State
 from reconciler.model.removal import CompletedRemoval
+from reconciler.model.state_location import parse_state_location
 from reconciler.model.value import FieldPath
 
 FORMAT: Final = 2
@@ -36,6 +37,9 @@ reports a state of format 2 as newer, and not as damaged."""
 EXTENDED_FORMAT: Final = 3
 """Format 3 has the keys of `_LEFT_OUT_IF_EMPTY`. A snapshot without any of these keys is written in format 2, so that
 releases that only know format 2 can read it."""
+RELOCATED_FORMAT: Final = 4
+"""Format 4 has a relocation. Releases that do not know relocations refuse such a state as newer, instead of taking it
+for a state that is in force."""
 
 JournalValue: TypeAlias = Record | CompletedRemoval | None
 """The new record of an address; the removal that dropped the record; or None for a record that was dropped without a
@@ -88,6 +92,11 @@ def _check_record_times(record: Record) -> Record:
             if instant.server is not None:
                 _check_time(instant.server)
     return record
+
+
+def _check_place(relocation: Relocation) -> Relocation:
+    parse_state_location(relocation.place)
+    return relocation
 
 
 def _prepare_record(data: Any) -> Any:
@@ -148,7 +157,7 @@ def _flatten(nested: Mapping[str, Any]) -> dict[FieldPath, Any]:
     return flat
 
 
-_Format: TypeAlias = Literal[1, 2, 3]
+_Format: TypeAlias = Literal[1, 2, 3, 4]
 _Time: TypeAlias = Annotated[AwareDatetime, AfterValidator(_check_time)]
 _StoredRecord: TypeAlias = Annotated[
     Record,
@@ -156,6 +165,9 @@ _StoredRecord: TypeAlias = Annotated[
     AfterValidator(_check_record_times),
     WrapSerializer(_nest_record),
 ]
+
+
+_StoredRelocation: TypeAlias = Annotated[Relocation, AfterValidator(_check_place)]
 
 
 class _StrictDocument(BaseModel):
@@ -177,6 +189,7 @@ class StateDocument(_StrictDocument):
     exemptions: tuple[Exemption, ...] = ()
     written_at: _Time | None = None
     removals: dict[str, CompletedRemoval] = Field(default_factory=dict)
+    relocation: _StoredRelocation | None = None
 
 
 class EntryDocument(_StrictDocument):
@@ -198,11 +211,8 @@ class HeadDocument(_StrictDocument):
 
 def encode_state(state: State) -> bytes:
     """Encode a snapshot as canonical JSON: sorted keys, two spaces, a final newline."""
-    is_extended = any(
-        getattr(record, name) for record in state.records.values() for name in _LEFT_OUT_IF_EMPTY
-    )
     document = StateDocument(
-        format=EXTENDED_FORMAT if is_extended else FORMAT,
+        format=_choose_format(state),
         lineage=state.lineage,
         serial=state.serial,
         account_id=state.account_id,
@@ -211,16 +221,29 @@ def encode_state(state: State) -> bytes:
         exemptions=state.exemptions,
         written_at=state.written_at,
         removals=dict(state.removals),
+        relocation=state.relocation,
     )
-    text = json.dumps(document.model_dump(mode="json"), indent=2, sort_keys=True, ensure_ascii=True)
+    unused = None if state.relocation is not None else {"relocation"}
+    data = document.model_dump(mode="json", exclude=unused)
+    text = json.dumps(data, indent=2, sort_keys=True, ensure_ascii=True)
     return f"{text}\n".encode()
+
+
+def _choose_format(state: State) -> Literal[2, 3, 4]:
+    """Choose the earliest format that has all parts of a state."""
+    if state.relocation is not None:
+        return RELOCATED_FORMAT
+    is_extended = any(
+        getattr(record, name) for record in state.records.values() for name in _LEFT_OUT_IF_EMPTY
+    )
+    return EXTENDED_FORMAT if is_extended else FORMAT
 
 
 def decode_state(content: bytes) -> State:
     """Decode a snapshot. Raises DamagedStateError, NewerStateError."""
     data = _parse_json(content)
-    if isinstance(data, dict) and isinstance(data.get("format"), int) and data["format"] > EXTENDED_FORMAT:
-        raise NewerStateError(f"its format is {data['format']}, this version knows {EXTENDED_FORMAT}")
+    if isinstance(data, dict) and isinstance(data.get("format"), int) and data["format"] > RELOCATED_FORMAT:
+        raise NewerStateError(f"its format is {data['format']}, this version knows {RELOCATED_FORMAT}")
     document = _validate(StateDocument, data)
     fields = {name: value for name, value in document if name not in ("format", "records")}
     records = {parse_address(text): record for text, record in document.records.items()}

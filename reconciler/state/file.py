@@ -47,6 +47,17 @@ class StateFile(Store):
         except OSError as error:
             raise ReconcilerError([self.explain_unavailable("written", error)]) from error
 
+    def replace(self, state: State) -> None:
+        """Replace the snapshot. The journal beside it belongs to the former state, and is removed."""
+        if self.lock.is_broken:
+            raise ReconcilerError([self._explain_lost_lock("nothing was written")])
+        try:
+            make_folder(self._path.parent)
+            write_atomically(self._path, encode_state(state))
+            self._journal.unlink(missing_ok=True)
+        except OSError as error:
+            raise ReconcilerError([self.explain_unavailable("written", error)]) from error
+
     def renew_and_flush(self) -> bool:
         """Check whether the run may go on: not if its lock was broken. Nothing is due, since every entry is durable."""
         if self.stop_reason is None and self.lock.is_broken:

@@ -11,8 +11,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from reconciler.model.diagnostic import Diagnostic
-from reconciler.model.record import State
+from reconciler.model.diagnostic import Diagnostic, ReconcilerError
+from reconciler.model.record import Relocation, RelocationPhase, State
 from reconciler.model.state_location import GitBranch, ObjectKey
 from reconciler.state.backend import (
     Backend,
@@ -81,6 +81,15 @@ class RemoteState(Store):
             raise RuntimeError("the state is not locked")
         self._writer = RemoteStateWriter(self.lock.held, self._name, state, self._context)
         return self._writer
+
+    def replace(self, state: State) -> None:
+        """Replace the file of the state. A backend with a history records the relocation of the state."""
+        if self.lock.held is None:
+            raise RuntimeError("the state is not locked")
+        try:
+            self.lock.held.write({self._name: encode_state(state)}, _summarize(state))
+        except BackendError as error:
+            raise ReconcilerError([self.explain_unavailable("written", error)]) from error
 
     def renew_and_flush(self) -> bool:
         """Write staged entries that are due, renew the lock in time, and check that it is still held. Returns whether
@@ -211,5 +220,15 @@ class RemoteStateWriter(StateWriter):
 
     def _write(self, write: Callable[[Mapping[str, bytes | None], str], None]) -> None:
         state = replace(self.state, written_at=self._clock.now())
-        write({self._name: encode_state(state)}, f"serial {state.serial}, {len(state.records)} records")
+        write({self._name: encode_state(state)}, _summarize(state))
         self.has_changes = False
+
+
+def _summarize(state: State) -> str:
+    """Summarize a state for the history of its backend."""
+    match state.relocation:
+        case Relocation(RelocationPhase.ARRIVING, place):
+            return f"serial {state.serial}, {len(state.records)} records that arrive from {place}"
+        case Relocation(RelocationPhase.DEPARTED, place):
+            return f"serial {state.serial}, moved to {place}"
+    return f"serial {state.serial}, {len(state.records)} records"

@@ -18,6 +18,7 @@ from reconciler.state.backups import BackupFolders
 from reconciler.state.codec import DamagedStateError, NewerStateError
 from reconciler.state.journal import JournalEntry, apply_entries
 from reconciler.state.lock import LockStatus
+from reconciler.state.relocation import explain_relocation
 from reconciler.state.sent_times import bound_sent_times
 
 
@@ -115,10 +116,17 @@ class Store(ABC):
         self.stop_reason: Diagnostic | None = None
 
     def read(self) -> State | None:
-        """Read the state; None if there is no state yet. Takes no lock and writes nothing.
+        """Read the state that is in force; None if there is no state yet. Takes no lock and writes nothing.
 
-        Raises ReconcilerError for a state that is damaged, newer, or out of reach.
+        Raises ReconcilerError for a state that is damaged, newer, out of reach, or in force at another place.
         """
+        state = self.read_relocated()
+        if state is not None and state.relocation is not None:
+            raise ReconcilerError([explain_relocation(self.display_name, state.relocation)])
+        return state
+
+    def read_relocated(self) -> State | None:
+        """Read the state as `read` does, even if it is not in force."""
         try:
             state = self._load()
         except NewerStateError as error:
@@ -132,6 +140,11 @@ class Store(ABC):
     @abstractmethod
     def open(self, state: State) -> StateWriter:
         """Begin to write, with `state` as the next snapshot. The lock must be held. Raises ReconcilerError."""
+
+    @abstractmethod
+    def replace(self, state: State) -> None:
+        """Replace the whole state by `state`, with its serial. The lock must be held, and the state must have been read
+        under it. Raises ReconcilerError; the stored state is then the former state or `state`."""
 
     @abstractmethod
     def renew_and_flush(self) -> bool:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import threading
+from dataclasses import replace
 
-from reconciler.model.state_location import LocalFile
+from reconciler.model.state_location import LocalFile, StateLocation
+from reconciler.runtime import own_folder
 from reconciler.runtime.git import find_work_tree
 from reconciler.secrets.base import strip_own_variables
 from reconciler.spec.files import display_path
@@ -36,6 +39,29 @@ def build_store(project: Project, settings: Settings, cancelled: threading.Event
         cancelled or threading.Event(),
     )
     return build_remote_store(place, build_shared_name(project), context, settings.fallback_dir)
+
+
+def with_state(project: Project, place: StateLocation) -> Project:
+    """Replace the place of the state, as if the project file named this place."""
+    return replace(project, content=project.content.model_copy(update={"state": place}))
+
+
+def get_place(project: Project) -> StateLocation:
+    """Get the place of the state: the place that `state:` names, or else the usual file."""
+    return get_default_place(project) if project.content.state is None else project.content.state
+
+
+def get_default_place(project: Project) -> LocalFile:
+    """Get the file beside the project file that holds the state of a project without `state:`."""
+    return LocalFile(f"{own_folder.NAME}/{file_name_for(project, STATE)}")
+
+
+def is_same_place(project: Project, one: StateLocation, other: StateLocation) -> bool:
+    """Check whether two places are the same. Different spellings of a remote count as different places."""
+    if isinstance(one, LocalFile) and isinstance(other, LocalFile):
+        paths = (os.path.realpath(project.directory / place.path) for place in (one, other))
+        return next(paths) == next(paths)
+    return str(one) == str(other)
 
 
 def build_shared_name(project: Project) -> str:

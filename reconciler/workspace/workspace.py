@@ -39,7 +39,8 @@ from reconciler.workspace.project_state import (
 from reconciler.workspace.settings import Settings
 from reconciler.workspace.spec_secrets import add_spec_secrets
 from reconciler.workspace.specs import Specs, load_specs
-from reconciler.workspace.store import build_store
+from reconciler.workspace.state_memory import check_former_place, remember_place
+from reconciler.workspace.store import build_store, get_place
 
 _Result = TypeVar("_Result")
 
@@ -118,9 +119,10 @@ def open_workspace(
         sandbox_file = path_for(specs.project, ACCOUNT, sandbox=True)
         rules = specs.project.content.timeouts
         transport = stack.enter_context(open_transport(settings, rules, sandbox_file))
-        registry = _build_registry(settings, specs, access)
-        key = _resolve_fingerprint_key(settings, specs, registry, store)
+        registry = build_registry(settings, specs, access)
+        key = resolve_fingerprint_key(settings, specs, registry, store)
         state = ProjectState(store, settings.entropy, key, specs.destinations)
+        specs = _check_place(specs, settings, state, access)
         if access is Access.WRITE:
             state.ensure_key()
         else:
@@ -135,6 +137,8 @@ def open_workspace(
 
         events = EventQueue(listener, on_flush)
         sender = _build_sender(transport, settings, specs, events, cancel_event)
+        if access is Access.WRITE:
+            stack.callback(_remember_place, specs, settings, state)
         yield Workspace(
             settings=settings,
             specs=merge_specs(specs, baseline),
@@ -165,6 +169,23 @@ def _hold_lock(store: Store, holder: LockInfo, listener: Listener) -> Iterator[N
     finally:
         if store.lock.release_failure is not None:
             listener(WarningIssued(store.lock.release_failure))
+
+
+def _check_place(specs: Specs, settings: Settings, state: ProjectState, access: Access) -> Specs:
+    """Check that a project without a state has not left its records at another place. Adds a warning, and raises
+    ReconcilerError for a run that writes."""
+    if state.exists or settings.sandbox:
+        return specs
+    finding = check_former_place(specs.project, settings, writes=access is Access.WRITE)
+    if finding is not None and finding.severity is Severity.ERROR:
+        raise ReconcilerError([finding])
+    return specs if finding is None else replace(specs, warnings=(*specs.warnings, finding))
+
+
+def _remember_place(specs: Specs, settings: Settings, state: ProjectState) -> None:
+    """Remember the place of a state that this run has used. The state of a sandbox has no other place."""
+    if state.exists and not settings.sandbox:
+        remember_place(specs.project, get_place(specs.project))
 
 
 def _add_state_warnings(specs: Specs, store: Store, state: ProjectState, holder: LockInfo) -> Specs:
@@ -201,7 +222,7 @@ def _warn_in_use(store: Store, holder: LockInfo) -> Iterator[Diagnostic]:
         )
 
 
-def _build_registry(settings: Settings, specs: Specs, access: Access) -> Registry:
+def build_registry(settings: Settings, specs: Specs, access: Access) -> Registry:
     """Build the registry of references.
 
     In the sandbox all values are generated: it needs no set-up and reads no secret.
@@ -233,7 +254,7 @@ def _build_registry(settings: Settings, specs: Specs, access: Access) -> Registr
     )
 
 
-def _resolve_fingerprint_key(
+def resolve_fingerprint_key(
     settings: Settings, specs: Specs, registry: Registry, store: Store
 ) -> FingerprintKey:
     """Resolve the fingerprint key of the project, if secrets are compared. Raises ReconcilerError."""

@@ -313,3 +313,29 @@ def test_forget_prompts_before_the_state_is_changed(
         assert ("Nothing was forgotten." in terminal.text) is (code == 1)
     document = project.run("state", "list", "--sandbox", "--format", "json").document
     assert len(document["records"]) == left
+
+
+def test_the_ids_of_groups_are_listed_for_terraform(applied_project: StateProject) -> None:
+    result = applied_project.run_state("list", "--format", "tfvars")
+    assert result.exit == 0
+    assert result.stdout == (
+        "# Fivetran group ids by key, from the state specs/.reconciler/state.json.\n"
+        f'fivetran_groups = {{\n  "orders" = "{applied_project.id}"\n}}\n'
+    )
+    assert applied_project.run_state("list", "--format", "json").document["groups"] == {
+        "orders": applied_project.id
+    }
+
+
+def test_a_group_without_an_id_is_left_out_for_terraform(applied_project: StateProject) -> None:
+    state = applied_project.read_state()
+    state["records"]["group.orders"]["id"] = None
+    applied_project.state_file.write_text(json.dumps(state))
+    assert "fivetran_groups = {}" in applied_project.run_state("list", "--format", "tfvars").stdout
+    assert applied_project.run_state("list", "--format", "json").document["groups"] == {}
+
+
+def test_an_error_of_a_list_for_terraform_is_on_stderr(applied_project: StateProject) -> None:
+    applied_project.state_file.unlink()
+    result = applied_project.run_state("list", "--format", "tfvars")
+    assert (result.exit, result.stdout, get_error_code(result)) == (1, "", "no-state")

@@ -14,6 +14,7 @@ CODES_TESTED_ELSEWHERE = {
     "bad-api-url": (
         "tests/unit/runtime/test_endpoint.py::test_an_address_that_cannot_be_trusted_with_credentials_is_refused"
     ),
+    "bad-place": "tests/cli/test_state_migrate.py::test_a_text_that_is_no_place_is_refused",
     "bad-proxy": "tests/unit/runtime/test_endpoint.py::test_a_proxy_that_cannot_be_used_is_refused",
     "both-changed": "tests/cli/test_branch_behind.py::test_an_entry_changed_on_both_sides_is_a_located_error",
     "branch-behind": (
@@ -36,6 +37,9 @@ CODES_TESTED_ELSEWHERE = {
     ),
     "events-unusable": "tests/unit/workspace/test_audit.py::test_a_file_other_than_a_log_stays_unchanged",
     "file-unwritable": "tests/cli/test_schema.py::test_an_unwritable_folder_is_reported",
+    "fingerprints-lost": (
+        "tests/cli/test_state_migrate.py::test_the_key_of_the_fingerprints_moves_between_files_only"
+    ),
     "forbidden": "tests/cli/test_api_errors.py::test_plan_reports_an_api_error_with_its_code",
     "gone-or-hidden": "tests/cli/test_recreate.py::test_a_missing_object_is_an_error_that_names_the_key",
     "has-connections": "tests/cli/test_removal.py::test_connections_of_users_block_a_removal",
@@ -60,6 +64,9 @@ CODES_TESTED_ELSEWHERE = {
     "missing-ca-bundle": "tests/unit/runtime/test_endpoint.py::test_all_findings_are_reported_together",
     "missing-credentials": "tests/cli/test_failures.py::test_missing_credentials_are_an_error",
     "name-taken": "tests/cli/test_taken_names.py::test_a_rename_to_the_name_of_an_unmanaged_group_is_an_error",
+    "no-fingerprint-key": (
+        "tests/cli/test_state_rekey.py::test_a_project_without_a_fingerprint_key_has_nothing_to_rekey"
+    ),
     "no-merge-base": "tests/cli/test_branch_behind.py::test_unrelated_histories_have_no_merge_base",
     "no-state": "tests/cli/test_state.py::test_a_missing_state_is_reported_and_not_created",
     "no-terminal": "tests/cli/test_terminal.py::test_an_invisible_plan_is_refused_without_a_prompt",
@@ -148,9 +155,14 @@ CODES_TESTED_ELSEWHERE = {
     "similar-name": (
         "tests/cli/test_taken_names.py::test_an_almost_equal_name_of_an_unmanaged_group_is_a_hint_with_its_id"
     ),
+    "state-arriving": "tests/cli/test_state_migrate.py::test_a_lost_old_place_has_to_be_confirmed",
     "state-cleaned": "tests/cli/test_earlier_release.py::test_an_apply_redacts_the_state_and_reports_it_once",
     "state-damaged": "tests/cli/test_recorded_state.py::test_a_damaged_state_is_reported_before_any_request",
+    "state-elsewhere": (
+        "tests/cli/test_state_migrate.py::test_a_place_that_changed_without_a_migration_is_reported"
+    ),
     "state-in-use": "tests/faults/test_remote_state.py::test_a_plan_during_an_apply_warns_and_is_unchanged",
+    "state-moved": "tests/cli/test_state_migrate.py::test_the_next_plan_at_the_new_place_is_empty",
     "state-newer": "tests/unit/state/test_state_file.py::test_a_state_of_a_newer_format_stays_unchanged",
     "state-not-kept": "tests/faults/test_disk.py::test_an_unwritable_state_is_saved_to_a_backup_file",
     "state-unreachable": (

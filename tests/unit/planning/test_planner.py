@@ -13,7 +13,7 @@ from reconciler.model.plan import Action, Reason, Risk, SecretComparison
 from reconciler.model.record import HIDDEN_LITERAL, NO_FINGERPRINT, Intent, Record
 from reconciler.model.resource import Desired, Observed, OnFailure, SetupTests
 from reconciler.model.source import Span
-from reconciler.model.value import FieldPath, Reference, Secret
+from reconciler.model.value import FieldPath, Reference, Secret, Structure
 from reconciler.planning.planner import PlannedOperation, Planner
 from reconciler.secrets.base import SecretUnavailable, ValueShape
 from reconciler.secrets.fingerprint import Fingerprinter
@@ -354,3 +354,14 @@ def test_an_immutable_change_is_refused_or_replaces_the_destination(
 def test_the_risk_of_an_update_is_that_of_its_tests(desired: Desired, status: str, risk: Risk) -> None:
     operation = Planner(RecordingStore().resolve, MINE).plan_resource(desired, observe(LIVE, status), KNOWN)
     assert operation.change.risk is risk
+
+
+def test_a_structure_with_an_unreadable_secret_resolves_to_nothing() -> None:
+    readable, unreadable = Reference("env", "ORDERS_PASSWORD"), Reference("env", "MISSING")
+    desired = declare(proxies=Structure([{"key": readable}, {"key": unreadable}]))
+    planner = Planner(RecordingStore({"ORDERS_PASSWORD": "first"}).resolve, MINE)
+    assert planner.resolve_secret(desired, ("config", "proxies"), "big_query") is None
+    assert [each.code for each in planner.diagnostics] == ["secret-unavailable"]
+    resolved = planner.resolve_secret(desired, PASSWORD, "big_query")
+    assert resolved is not None
+    assert resolved.reveal() == "first"
