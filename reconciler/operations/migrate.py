@@ -45,7 +45,7 @@ class Migration:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _StatePlace:
     """Place of a state: the text that names it in a project file, and its store."""
 
     text: str
@@ -74,7 +74,7 @@ def migrate_state(settings: Settings, text: str, *, without_source: bool = False
 
 
 def _migrate(
-    project: Project, settings: Settings, source: _Place, target: _Place, *, without_source: bool
+    project: Project, settings: Settings, source: _StatePlace, target: _StatePlace, *, without_source: bool
 ) -> Migration:
     # First without the locks, so that a refusal leaves no lock and no branch behind.
     _read_states(source, target, without_source=without_source)
@@ -85,7 +85,7 @@ def _migrate(
 
 
 def _migrate_locked(
-    project: Project, settings: Settings, source: _Place, target: _Place, *, without_source: bool
+    project: Project, settings: Settings, source: _StatePlace, target: _StatePlace, *, without_source: bool
 ) -> Migration:
     """Take the remaining steps of a migration, while both locks are held."""
     departing, arriving, step = _read_states(source, target, without_source=without_source)
@@ -116,7 +116,7 @@ def _migrate_locked(
 
 
 def _read_states(
-    source: _Place, target: _Place, *, without_source: bool
+    source: _StatePlace, target: _StatePlace, *, without_source: bool
 ) -> tuple[State | None, State | None, MigrationStep]:
     """Read the states at both places, and choose the next step. Raises ReconcilerError."""
     departing, arriving = source.store.read_relocated(), target.store.read_relocated()
@@ -135,11 +135,11 @@ def _parse_place(text: str) -> StateLocation:
         ) from None
 
 
-def _open_place(project: Project, settings: Settings, location: StateLocation) -> _Place:
-    return _Place(str(location), location, build_store(with_state(project, location), settings))
+def _open_place(project: Project, settings: Settings, location: StateLocation) -> _StatePlace:
+    return _StatePlace(str(location), location, build_store(with_state(project, location), settings))
 
 
-def _require_state(place: _Place) -> State:
+def _require_state(place: _StatePlace) -> State:
     """Read the state in force. Raises ReconcilerError if there is none."""
     state = place.store.read()
     if state is None:
@@ -148,14 +148,14 @@ def _require_state(place: _Place) -> State:
     return state
 
 
-def _build_relocation(settings: Settings, phase: RelocationPhase, other: _Place) -> Relocation:
+def _build_relocation(settings: Settings, phase: RelocationPhase, other: _StatePlace) -> Relocation:
     at = settings.clock.now().isoformat(timespec="seconds")
     holder = settings.holder
     return Relocation(phase, other.text, f"{holder.user} on {holder.host}", at)
 
 
 def _build_result(
-    project: Project, source: _Place, target: _Place, state: State, *, was_complete: bool
+    project: Project, source: _StatePlace, target: _StatePlace, state: State, *, was_complete: bool
 ) -> Migration:
     entry = project.root.entries.get("state")
     return Migration(
@@ -178,7 +178,7 @@ def _copy_key(source: Store, target: Store) -> None:
         target.key_file.write(key)
 
 
-def _verify(place: _Place, written: State) -> None:
+def _verify(place: _StatePlace, written: State) -> None:
     """Read a copy back through a new store, which knows nothing of the write. Raises ReconcilerError."""
     found = place.store.read_relocated()
     if found is None or encode_state(found) != encode_state(written):
@@ -214,7 +214,7 @@ def _has_fingerprints(state: State) -> bool:
     )
 
 
-def _list_unreleased(*places: _Place) -> Iterator[Diagnostic]:
+def _list_unreleased(*places: _StatePlace) -> Iterator[Diagnostic]:
     """List the warnings about locks that could not be released."""
     for place in places:
         if place.store.lock.release_failure is not None:
