@@ -51,7 +51,9 @@ CODES_TESTED_ELSEWHERE = {
         "tests/cli/test_emulate_options.py::test_a_behaviour_file_and_a_fault_file_are_checked_line_by_line"
     ),
     "invalid-seed": "tests/cli/test_emulate_options.py::test_an_error_in_a_seed_is_shown_with_its_location",
-    "invalid-server-identity": "tests/cli/test_emulate_rehearsal.py::test_certificates_of_files_are_presented_and_wrong_files_refused",
+    "invalid-server-identity": (
+        "tests/cli/test_emulate_rehearsal.py::test_certificates_of_files_are_presented_and_wrong_files_refused"
+    ),
     "job-file-unwritable": (
         "tests/cli/test_github_formats.py::test_an_unwritable_summary_is_one_warning_and_no_failure"
     ),
