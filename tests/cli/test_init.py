@@ -18,7 +18,7 @@ from reconciler.operations.initialisation import AccountFacts, KeyKind, write_pr
 from reconciler.spec.nodes import to_plain
 from reconciler.spec.source import parse
 
-pytestmark = pytest.mark.sampled(every=4, tests=2)
+pytestmark = pytest.mark.sampled(every=4, tests=3)
 
 QUESTION = 'Only "yes" is accepted: '
 PROJECT = "specs/reconciler.yaml"

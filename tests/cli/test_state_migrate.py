@@ -26,7 +26,7 @@ from state_places import (
 from reconciler.model.record import Relocation, RelocationPhase, State
 from reconciler.state.codec import encode_state
 
-pytestmark = pytest.mark.sampled(every=6, tests=2)
+pytestmark = pytest.mark.sampled(every=6, tests=3)
 
 
 @pytest.fixture

@@ -15,6 +15,8 @@ from secret_leak_detector import get_detector
 
 from reconciler.emulator.switches import Behaviour
 
+pytestmark = pytest.mark.sampled(every=2)
+
 CANARY, ROTATED, FOREIGN = "canary-key-4711", "canary-key-4712", "canary-key-4713"
 ENVIRON = {"KEY": CANARY, "PASSWORD": "canary-password-4714", "GCS": '{"private_key": "canary-key-4715"}'}
 STAGED = """\

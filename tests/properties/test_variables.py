@@ -165,7 +165,7 @@ def compile_project(
     st.lists(ANY_TEXT, min_size=6, max_size=6),
     draw_text(),
     st.booleans(),
-    few=25,
+    few=8,
     many=1_000,
 )
 def test_variables_mean_what_their_values_mean(
