@@ -61,7 +61,8 @@ def _render_switch(name: str, values: Sequence[str], default: str, meaning: str,
     choices = " | ".join([f"{default} (default)", *_list_others(values, default)])
     paragraphs = (meaning, f"Evidence: {evidence}.")
     lines = [
-        textwrap.wrap(text, _WIDTH, initial_indent=_INDENT, subsequent_indent=_INDENT) for text in paragraphs
+        textwrap.wrap(text, _WIDTH, initial_indent=_INDENT, subsequent_indent=_INDENT, break_on_hyphens=False)
+        for text in paragraphs
     ]
     return "\n".join([f"{name}: {choices}", *chain.from_iterable(lines)])
 

@@ -37,7 +37,9 @@ def render_service(service: Service) -> str:
     """Render a service with all its config fields, in the catalogue's order."""
     parts = [f"{service.name}: {service.title}"]
     parts += [f"{_format_stage(service)}"] if service.stage is not ServiceStage.CURRENT else []
-    parts += [textwrap.fill(service.description, _WIDTH)] if service.description else []
+    parts += (
+        [textwrap.fill(service.description, _WIDTH, break_on_hyphens=False)] if service.description else []
+    )
     parts += _render_creation(service)
     parts.append("")
     if service.free_form:

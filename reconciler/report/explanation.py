@@ -13,7 +13,7 @@ _INDENT = "  "
 def render_explanation(code: str, text: str, width: int | None = None) -> str:
     """Render a code with its text, folded to `width` cells (None: not folded)."""
     text_width = min(_WIDTH, max(_MIN_WIDTH, (width or _WIDTH) - len(_INDENT)))
-    return f"{code}\n\n" + textwrap.indent(textwrap.fill(text, text_width), _INDENT)
+    return f"{code}\n\n" + textwrap.indent(textwrap.fill(text, text_width, break_on_hyphens=False), _INDENT)
 
 
 def render_code_list(explanations: Mapping[str, str], width: int | None = None) -> str:
@@ -28,7 +28,10 @@ def render_two_columns(rows: Mapping[str, str], width: int | None = None) -> str
     column = max(map(len, rows), default=0) + 2
     lines = [f"{name:<{column}}{text}" for name, text in rows.items()]
     if width is not None and width >= column + _MIN_WIDTH:
-        lines = [textwrap.fill(line, width, subsequent_indent=" " * column) for line in lines]
+        lines = [
+            textwrap.fill(line, width, subsequent_indent=" " * column, break_on_hyphens=False)
+            for line in lines
+        ]
     return "\n".join(lines)
 
 
