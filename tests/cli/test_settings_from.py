@@ -253,9 +253,9 @@ def test_every_setting_is_taken_from_the_revision(settings_project: SettingsProj
     judge = dataclasses.replace(base, **marks)  # type: ignore[arg-type]
     both = with_settings_of(now, judge)
     kept = {name for name in marks.keys() - {"content"} if getattr(both, name) is not marks[name]}
-    assert kept == {"path", "directory", "shown", "root", "settings_shown", "area", "findings"}
+    assert kept == {"path", "directory", "shown", "root", "settings_shown", "area", "findings", "texts"}
     kept_content = {name for name in values if getattr(both.content, name) is not values[name]}
-    assert kept_content == {"specs", "overrides", "defaults"}
+    assert kept_content == {"specs", "overrides", "defaults", "vars"}
 
 
 # Limits count all managed objects, whatever the scope

@@ -171,7 +171,11 @@ def edited_models(draw: Draw, before: DestinationModel) -> DestinationModel:
                 values[path] = None
             case _:
                 values[path] = draw(_declared_values(service, path))
-    return _build_model(service, _complete(draw, service, values), before.extra)
+    completed = _complete(draw, service, values)
+    given = {**before.fields, **before.secrets}
+    if any(_is_immutable(service, path) and completed[path] != given.get(path) for path in completed):
+        completed = given  # another storage, for example, which only a replacement can have
+    return _build_model(service, completed, before.extra)
 
 
 def _declared_values(service: Service, path: FieldPath) -> st.SearchStrategy[Any]:

@@ -128,7 +128,7 @@ class InProcessProject:
         self.read_new_history()
         applied = self.attempt()
         assert self.planned is not None
-        assert self.planned.plan.blockers == ()
+        assert self.planned.plan.blockers == (), self.planned.plan.blockers
         if applied is not None:
             check_applied(applied)
         return [entry for entry in self.read_new_history() if entry.method != "GET"]

@@ -366,7 +366,7 @@ ENDPOINTS = (
         "POST",
         "/v1/destinations/{group}/test",
         "Setup tests have been completed",
-        DESTINATION_KEYS | {"config", "setup_tests"},
+        DESTINATION_KEYS - {"networking_method"} | {"config", "setup_tests"},
         {"trust_certificates": True, "trust_fingerprints": True},
         doubt="it once left out networking and ids",
         switch="test_answer",
