@@ -26,7 +26,8 @@ class ScenarioError(ValueError):
 def parse_identity(text: str) -> tuple[str, str]:
     """Parse `GROUP[=FILE]`. Returns the group and the file, which is empty if it is not given. Raises ScenarioError."""
     group, equals, file = text.partition("=")
-    if not group or (equals and not file):
+    # An option in place of the group: its own value was forgotten.
+    if not group or group.startswith("--") or (equals and not file):
         raise ScenarioError(
             f"`{text}` names no group or no file", "write `GROUP` or `GROUP=FILE`, `*` for any group"
         )

@@ -60,6 +60,6 @@ def test_tests_of_a_group_make_one_run_for_ever() -> None:
 def test_an_identity_has_a_group_and_perhaps_a_file() -> None:
     assert parse_identity("sales") == ("sales", "")
     assert parse_identity("*=certs/db=1.pem") == ("*", "certs/db=1.pem")
-    for wrong in ("", "=file", "sales="):
+    for wrong in ("", "=file", "sales=", "--list", "--port=1"):
         with pytest.raises(ScenarioError, match="write `GROUP` or `GROUP=FILE`"):
             parse_identity(wrong)
