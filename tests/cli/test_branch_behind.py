@@ -13,7 +13,7 @@ from applied_project import AppliedProject
 from cli_harness import CommandResult, EmulatedFivetran, Project
 from git_repo import commit, run_git
 
-pytestmark = pytest.mark.sampled(every=6, tests=3)
+pytestmark = pytest.mark.sampled(every=6, tests=5)
 
 SETTINGS = """\
 version: 1

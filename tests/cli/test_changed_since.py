@@ -13,7 +13,7 @@ from git_repo import commit, run_git, set_variables, trust, write_distrusting_gi
 
 from reconciler.emulator.fault_text import parse_fault
 
-pytestmark = pytest.mark.sampled(every=6, tests=3)
+pytestmark = pytest.mark.sampled(every=6, tests=5)
 
 SETTINGS = """\
 version: 1

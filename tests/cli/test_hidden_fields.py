@@ -33,7 +33,7 @@ from secret_leak_detector import get_detector
 from reconciler.emulator.fault_text import parse_fault
 from reconciler.emulator.switches import Behaviour
 
-pytestmark = pytest.mark.sampled(every=6, tests=3)
+pytestmark = pytest.mark.sampled(every=6, tests=5)
 
 
 @pytest.fixture

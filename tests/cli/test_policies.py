@@ -12,6 +12,8 @@ from cli_harness import EmulatedFivetran, Project
 from git_repo import commit
 from secret_leak_detector import allow_values
 
+pytestmark = pytest.mark.sampled(every=3, tests=2)
+
 PAIR = """\
   {key}:
     destination:

@@ -33,7 +33,7 @@ from saved_plans import (
 
 from reconciler.emulator.store import Kind
 
-pytestmark = pytest.mark.sampled(every=6)
+pytestmark = pytest.mark.sampled(every=6, tests=2)
 
 
 @pytest.fixture

@@ -8,6 +8,8 @@ import pytest
 from cli_harness import EmulatedFivetran, Project
 from git_repo import commit
 
+pytestmark = pytest.mark.sampled(every=3, tests=2)
+
 PAIR = """\
   {key}:
     destination:

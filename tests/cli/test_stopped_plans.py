@@ -160,7 +160,7 @@ def test_failed_setup_tests_are_repeated_alone(saved_project: SavedPlanProject) 
     assert set(list_sent(saved_project, before)) == {"POST /v1/destinations/fresh/test"} | DELETIONS
 
 
-@pytest.mark.sampled(every=5)
+@pytest.mark.sampled(every=9)
 @pytest.mark.parametrize("tests", ["true", "false"])
 @pytest.mark.parametrize("call", ["POST /v1/groups", "POST /v1/destinations", "PATCH /v1/destinations/"])
 def test_a_killed_run_is_resumed(saved_project: SavedPlanProject, call: str, tests: str) -> None:

@@ -17,7 +17,7 @@ from reconciler.emulator.switches import Behaviour
 Make = Callable[..., EmulatedAccount]
 
 
-@pytest.mark.sampled(every=3)
+@pytest.mark.sampled(every=6)
 @pytest.mark.parametrize("error", ERRORS, ids=str)
 def test_an_error_is_answered_as_documented(account_with: Make, error: KnownError) -> None:
     account = account_with(**error.given, app={"quota": parse_quota(error.quota)})

@@ -425,7 +425,7 @@ def check_settled(runs: list[ApplyRun]) -> None:
     assert get_shared_project().project.plan().plan.effective == ()
 
 
-@pytest.mark.sampled(every=17)
+@pytest.mark.sampled(every=29)
 @pytest.mark.parametrize("cell", list(mark_long_cells()))
 def test_a_fault_breaks_no_invariant_and_the_account_converges(cell: Cell) -> None:
     runs = apply_with_faults(cell.fault, is_false_refusal=cell.variant.is_false_refusal)
@@ -469,7 +469,7 @@ def list_outages() -> Iterator[Any]:
                 yield pytest.param(place, lost, away, id=f"{place}: {lost}, {away}", marks=marks)
 
 
-@pytest.mark.sampled(every=7)
+@pytest.mark.sampled(every=13)
 @pytest.mark.parametrize(("place", "lost", "away"), list(list_outages()))
 def test_a_lost_answer_followed_by_an_outage_converges(place: str, lost: FaultVariant, away: str) -> None:
     before = get_shared_project().initial.calls[: find_call_index(place) + 1]
@@ -480,7 +480,7 @@ def test_a_lost_answer_followed_by_an_outage_converges(place: str, lost: FaultVa
     assert runs[0].exit is ExitCode.INCOMPLETE
 
 
-@pytest.mark.sampled(every=7)
+@pytest.mark.sampled(every=13)
 @pytest.mark.parametrize("reads", range(1, 6))
 @pytest.mark.parametrize("lost", LOST, ids=str)
 @pytest.mark.parametrize("place", sorted(CREATES))

@@ -14,7 +14,7 @@ from scenarios import SCENARIOS, Scenario
 
 from reconciler.emulator.fault_text import parse_fault
 
-pytestmark = pytest.mark.sampled(every=6)
+pytestmark = pytest.mark.sampled(every=9)
 
 SEVERAL_AT_ONCE = frozenset({"three pairs", "updated fields", "mixed"})
 """Scenarios with parallel work for several workers."""
@@ -71,7 +71,7 @@ def test_an_undisturbed_run_sends_the_calls_of_the_scenario(scenario: Scenario) 
     assert get_undisturbed(scenario, with_health=True)  # asserts the calls
 
 
-@pytest.mark.sampled(every=11)
+@pytest.mark.sampled(every=17)
 @pytest.mark.parametrize("point", KillPoint)
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
 def test_the_next_run_completes_a_killed_run(scenario: Scenario, point: KillPoint) -> None:
@@ -79,7 +79,7 @@ def test_the_next_run_completes_a_killed_run(scenario: Scenario, point: KillPoin
         kill_and_recover(scenario, cell)
 
 
-@pytest.mark.sampled(every=11)
+@pytest.mark.sampled(every=17)
 @pytest.mark.parametrize("late", [1.0, 60.0])
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
 def test_a_create_of_a_killed_run_may_take_effect_late(scenario: Scenario, late: float) -> None:
@@ -91,7 +91,7 @@ def test_a_create_of_a_killed_run_may_take_effect_late(scenario: Scenario, late:
             )
 
 
-@pytest.mark.sampled(every=11)
+@pytest.mark.sampled(every=17)
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
 def test_the_next_run_waits_after_an_unanswered_create(scenario: Scenario) -> None:
     """A delayed request and a lost request look the same, so the next run waits (S-05)."""
@@ -107,7 +107,7 @@ def test_the_next_run_waits_after_an_unanswered_create(scenario: Scenario) -> No
                 run.check_invariants(state_lost=False)
 
 
-@pytest.mark.sampled(every=11)
+@pytest.mark.sampled(every=17)
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
 def test_a_run_may_be_killed_at_every_step_of_its_files(scenario: Scenario) -> None:
     """Kill the run before each step on the key, the snapshots and the journal, or within the written bytes."""
@@ -152,7 +152,7 @@ def test_a_waiting_run_may_be_killed_at_every_step_of_its_files(name: str) -> No
     assert number > len(("snapshot", "journal", "snapshot"))
 
 
-@pytest.mark.sampled(every=11)
+@pytest.mark.sampled(every=17)
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
 def test_effects_of_a_killed_run_may_be_hidden_by_stale_reads(scenario: Scenario) -> None:
     """Hide the effect from five reads of the next run, which has no record of the result (S-06)."""

@@ -12,7 +12,7 @@ from reconciler.emulator.fault_kinds import LIST_FAULTS, FaultKind
 from reconciler.emulator.fault_text import parse_fault
 from reconciler.model.diagnostic import ReconcilerError
 
-pytestmark = pytest.mark.sampled(every=6, tests=3)
+pytestmark = pytest.mark.sampled(every=6, tests=5)
 
 LISTS = ("/v1/groups", "/v1/destinations")
 LIST_FAULT_CASES = (("#1", "creation"), ("#1..", "newest-first"))

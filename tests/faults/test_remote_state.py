@@ -45,7 +45,7 @@ from reconciler.state import lease, watch
 from reconciler.state.git import GitBackend
 from reconciler.state.lease import RemoteLock
 
-pytestmark = pytest.mark.sampled(every=6, tests=3)
+pytestmark = pytest.mark.sampled(every=6, tests=5)
 
 APPLY = ("apply", "--auto-approve", "--parallelism", "1")
 BARE = "  {0}: {{}}\n"

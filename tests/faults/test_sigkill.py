@@ -199,7 +199,7 @@ def test_the_matrix_covers_at_least_sixty_kills() -> None:
     assert kept + lost + 2 * len(DOUBLE_KILLS) >= 60
 
 
-@pytest.mark.sampled(every=11)
+@pytest.mark.long
 @pytest.mark.parametrize("kill", KILLS, ids=": ".join)
 def test_the_next_run_completes_a_killed_apply(
     kill: Kill, prepare_killed_scenario: Callable[[str], Any]

@@ -70,6 +70,7 @@ def get_database(team: GitHubTeam) -> str:
     return str(team.accounts["prod"].get_groups()["Sales"]["destination"]["config"]["database"])
 
 
+@pytest.mark.long
 def test_a_pull_request_is_planned_and_applied_to_both_accounts(
     tmp_path: Path, production: AccountProcess
 ) -> None:

@@ -567,7 +567,7 @@ def folder() -> Iterator[Path]:
         check_findings(get_detector().collect_findings())
 
 
-@small_and_large(("count", "unfinished_cases"), (25, 0), (200, 8))
+@small_and_large(("count", "unfinished_cases"), (12, 0), (200, 8))
 def test_a_branch_undoes_no_change_of_its_base(
     folder: Path, account: FaultyAccount, count: int, unfinished_cases: int
 ) -> None:

@@ -54,7 +54,7 @@ def draw_examples(service: str) -> list[tuple[Specs, Specs, dict[str, str]]]:
     return examples
 
 
-@pytest.mark.sampled(every=15)
+@pytest.mark.sampled(every=30)
 @pytest.mark.parametrize(("switch", "setting"), [("retry_after", AS_DOCUMENTED.retry_after), *OTHER_SETTINGS])
 def test_every_service_converges_after_an_apply_and_after_an_edit(switch: str, setting: Any) -> None:
     before, after, environ = build_specs()

@@ -12,6 +12,8 @@ from reconciler.emulator.setup_tests import SetupTest
 from reconciler.emulator.switches import Behaviour
 from reconciler.model.plan import Action
 
+pytestmark = pytest.mark.sampled(every=3, tests=2)
+
 
 def declare(project: Project, service: str, config: dict[str, Any], **fields: Any) -> None:
     """Declare one pair, `orders`."""

@@ -10,6 +10,8 @@ from cli_harness import CommandResult, EmulatedFivetran, Project
 
 from reconciler.emulator.setup_tests import SetupTest
 
+pytestmark = pytest.mark.sampled(every=3, tests=2)
+
 PAIR = """\
   orders:
     destination:

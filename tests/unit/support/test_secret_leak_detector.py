@@ -198,6 +198,7 @@ def test_harmless(project):
 """
 
 
+@pytest.mark.long
 def test_a_test_that_leaks_fails(tmp_path: Path) -> None:
     file = tmp_path / "test_leaking.py"
     file.write_text(LEAKING)
