@@ -25,7 +25,7 @@ def create_by_hand(draw: Any, account: InProcessProject, pairs: list[Destination
 
 
 @check_examples(
-    st.data(), behaviours, st.lists(destination_models(), min_size=1, max_size=3), few=20, many=100
+    st.data(), behaviours, st.lists(destination_models(), min_size=1, max_size=3), few=10, many=100
 )
 def test_manual_objects_are_adopted_without_a_write(
     data: st.DataObject, behaviour: dict[str, Any], pairs: list[DestinationModel]
