@@ -28,8 +28,13 @@ from reconciler.api.responses import (
     Destination,
     DestinationSummary,
     Group,
+    HybridAgent,
     Page,
+    PrivateLink,
+    ProxyAgent,
+    SecretsManagerConnection,
     SetupRun,
+    UserAccount,
 )
 from reconciler.api.transport import Request, Response, Sender, TimeoutClass
 
@@ -41,7 +46,17 @@ MAX_PAGES = 1000
 
 _Model = TypeVar("_Model", bound=BaseModel)
 _Object = TypeVar("_Object", Group, Destination, SetupRun)
-_ListItem = TypeVar("_ListItem", Group, Connection, DestinationSummary)
+_ListItem = TypeVar(
+    "_ListItem",
+    Group,
+    Connection,
+    DestinationSummary,
+    UserAccount,
+    PrivateLink,
+    HybridAgent,
+    ProxyAgent,
+    SecretsManagerConnection,
+)
 
 
 class Client:
@@ -148,6 +163,26 @@ class Client:
             timeout_class=TimeoutClass.SETUP_TESTS,
         )
         return self._call_for_object(destination_id, SetupRun, request)
+
+    def list_users(self) -> list[UserAccount]:
+        """List every user of the account."""
+        return self._list(UserAccount, "/users")
+
+    def list_private_links(self) -> list[PrivateLink]:
+        """List every private link of the account."""
+        return self._list(PrivateLink, "/private-links")
+
+    def list_hybrid_agents(self) -> list[HybridAgent]:
+        """List every hybrid deployment agent of the account."""
+        return self._list(HybridAgent, "/hybrid-deployment-agents")
+
+    def list_proxy_agents(self) -> list[ProxyAgent]:
+        """List every proxy agent of the account."""
+        return self._list(ProxyAgent, "/proxy")
+
+    def list_secrets_managers(self) -> list[SecretsManagerConnection]:
+        """List every connection of Fivetran to a secrets manager."""
+        return self._list(SecretsManagerConnection, "/external-secrets-managers")
 
     def _call(self, model: type[_Model], request: Request) -> _Model:
         response = self._sender.send(request)

@@ -80,6 +80,43 @@ class Connection(_ResponseModel):
     schema_name: Text = Field(default="", alias="schema")
 
 
+class UserAccount(_ResponseModel):
+    """A user of the account."""
+
+    id: Id
+
+
+class PrivateLink(_ResponseModel):
+    """A private link. `state` is `OK` once the link is ready."""
+
+    id: Id
+    name: Text = ""
+    state: Text = ""
+
+
+class HybridAgent(_ResponseModel):
+    """A hybrid deployment agent. `online` is None if the response does not show it."""
+
+    id: Id
+    display_name: Text = ""
+    online: bool | None = None
+
+
+class ProxyAgent(_ResponseModel):
+    """A proxy agent. `status` is empty if the response does not show it."""
+
+    id: Id
+    display_name: Text = ""
+    status: Text = ""
+
+
+class SecretsManagerConnection(_ResponseModel):
+    """A connection of Fivetran to a secrets manager of the customer."""
+
+    id: Id
+    name: Text = ""
+
+
 class SetupTest(_ResponseModel):
     """Result of a setup test. `details` is absent, a text, a list or an object."""
 

@@ -13,6 +13,7 @@ SUMMARIES: Mapping[str, str] = MappingProxyType(
     {
         "init": "Begin a project: check the credentials, write a project file.",
         "validate": "Check the specs. Needs no network and no credentials.",
+        "doctor": "Check the whole set-up, and say what to do. Only reads.",
         "plan": "Show what apply would change. Only reads.",
         "apply": "Change the account to match the specs, after asking.",
         "show": "Show a saved plan.",

@@ -161,16 +161,30 @@ def variables_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return with_variables
 
 
+_SECRETS: Decorator = click.option(
+    "--secrets",
+    type=click.Choice(["resolve", "skip"]),
+    default="resolve",
+    show_default=True,
+    help="`skip`: do not read or compare secrets (for runs without access).",
+)
+
+
+def secrets_mode_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command `--secrets` alone, as part of `settings`. Stands below the options that make the settings."""
+
+    @_SECRETS
+    @functools.wraps(command)
+    def with_mode(*, settings: Settings, secrets: str, **options: Any) -> Any:
+        return command(settings=replace(settings, compare_secrets=secrets == "resolve"), **options)
+
+    return with_mode
+
+
 def secrets_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command `--secrets` and `--resend-secret`, as part of `settings`. Stands below the shared options."""
 
-    @click.option(
-        "--secrets",
-        type=click.Choice(["resolve", "skip"]),
-        default="resolve",
-        show_default=True,
-        help="`skip`: do not read or compare secrets (for runs without access).",
-    )
+    @_SECRETS
     @click.option(
         "--resend-secret",
         "resend",

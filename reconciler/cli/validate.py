@@ -12,44 +12,57 @@ from reconciler.cli.exit import ExitCode, get_exit_code
 from reconciler.cli.options import (
     format_option,
     offline_options,
+    secrets_mode_option,
     settings_option,
     strict_option,
     variables_option,
 )
 from reconciler.cli.output import OutputOptions
+from reconciler.cli.usage import MisuseError
 from reconciler.report.formats import Document, list_formats
 from reconciler.workspace.settings import Settings
 
 if TYPE_CHECKING:
     from reconciler.cli.context import CommandContext
+    from reconciler.operations.validate import ValidationResult
 
 
 @click.command("validate")
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PATH]...")
 @format_option(*list_formats(Document.VALIDATION))
+@click.option(
+    "--online",
+    is_flag=True,
+    help="Also check the references, and that entries, links and agents fit the account. Sends GET requests only.",
+)
 @offline_options
 @variables_option
 @strict_option
+@secrets_mode_option
 @settings_option
-def command(settings: Settings, output: OutputOptions, form: str, paths: tuple[Path, ...]) -> ExitCode:
+def command(
+    settings: Settings, output: OutputOptions, form: str, paths: tuple[Path, ...], online: bool
+) -> ExitCode:
     """Check the project file and every spec that it names.
 
     PATH (a file, or a folder with files of the project) limits the findings, not the files that are read.
-    Needs no network, no credentials and no secrets.
+    Without `--online` it needs no network, no credentials and no secrets.
 
     Findings go to stderr; with `--format json`, `sarif` or `junit` stdout is one document, with `github` stdout
     has annotations and the step gets a summary.
     """
     from reconciler.cli.context import run_command
 
-    return run_command(settings, output, form, partial(_validate, paths=paths), command="validate")
+    if not (online or settings.compare_secrets):
+        raise MisuseError("`--secrets` is for `--online`", "leave `--secrets` out: no secret is read")
+    work = partial(_validate, paths=paths, online=online)
+    return run_command(settings, output, form, work, command="validate")
 
 
-def _validate(context: CommandContext, paths: tuple[Path, ...]) -> ExitCode:
-    from reconciler.operations.validate import validate
+def _validate(context: CommandContext, paths: tuple[Path, ...], online: bool) -> ExitCode:
     from reconciler.report.renderer import ValidationReport
 
-    validated = validate(context.settings, paths)
+    validated = _validate_online(context, paths) if online else _validate_offline(context, paths)
     code = get_exit_code(validated.refusals) if validated.refusals else ExitCode.OK
     report = ValidationReport(
         code,
@@ -64,3 +77,16 @@ def _validate(context: CommandContext, paths: tuple[Path, ...]) -> ExitCode:
     )
     context.show(context.renderer.validation(report))
     return code
+
+
+def _validate_offline(context: CommandContext, paths: tuple[Path, ...]) -> ValidationResult:
+    from reconciler.operations.validate import validate
+
+    return validate(context.settings, paths)
+
+
+def _validate_online(context: CommandContext, paths: tuple[Path, ...]) -> ValidationResult:
+    from reconciler.operations.doctor.online import validate_online
+
+    with context.make_progress() as progress:
+        return validate_online(context.settings, paths, progress)

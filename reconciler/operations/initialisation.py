@@ -91,7 +91,7 @@ def read_account(settings: Settings, listener: Listener) -> AccountFacts:
         except ApiError as error:
             raise ReconcilerError([explain_read(error)]) from None
     return AccountFacts(
-        account.account_id, account.account_name, _get_key_kind(account), len(groups), len(destinations)
+        account.account_id, account.account_name, get_key_kind(account), len(groups), len(destinations)
     )
 
 
@@ -164,7 +164,8 @@ def _check_existing_project(settings: Settings, account: Account) -> None:
         raise ReconcilerError([explain_other_account(project, account.account_id)])
 
 
-def _get_key_kind(account: Account) -> KeyKind:
+def get_key_kind(account: Account) -> KeyKind:
+    """Return the kind of the key that the answer is for."""
     if account.user_id:
         return KeyKind.USER
     return KeyKind.SYSTEM if account.system_key_id else KeyKind.UNKNOWN

@@ -96,6 +96,20 @@ class GitBackend:
         """Return the commit of the branch as of the last request."""
         return self._tip
 
+    def delete(self, name: str) -> None:
+        """Delete the branch with all its files, if it still has the known commit. Raises BackendError."""
+        result = self._git.run(
+            "push",
+            "--porcelain",
+            "--no-verify",
+            f"--force-with-lease={self._branch}:{self._tip}",
+            self._git.remote,
+            f":{self._branch}",
+        )
+        if result.code != 0:
+            raise build_error(result, f"delete the branch `{self._branch[11:]}` there")
+        self._tip, self._files = "", {}
+
     def verify_conditional_writes(self, name: str) -> None:
         """Do nothing: a git server refuses every push that does not build on the commit of the branch."""
 

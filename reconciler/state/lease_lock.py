@@ -64,6 +64,13 @@ class LeaseLock:
             return None
         return None if status.state is LockHolderState.FREE or status.holder in (None, own) else status
 
+    def inspect(self, host: str) -> LockStatus:
+        """Read the status of the lock, as seen from `host`. An expired lease is free. Raises ReconcilerError."""
+        try:
+            return self._read_status(host)
+        except BackendError as error:
+            raise ReconcilerError([self.explain_unavailable("looked at", error)]) from error
+
     def clear_stale(self, host: str) -> LockStatus:
         """Read the status of the lock, as seen from `host`. An expired lease is removed. Raises ReconcilerError."""
         try:

@@ -87,6 +87,13 @@ class LocalLock:
         status = self._read_status(own.host)
         return status if status.state is LockHolderState.LOCAL_ALIVE else None
 
+    def inspect(self, host: str) -> LockStatus:
+        """Read the status of the lock from the entry of its holder. Without an entry the lock is free, except for the
+        moment in which a run has taken it and has not written its entry yet."""
+        if not os.path.lexists(self._info_file):
+            return LockStatus(LockHolderState.FREE)
+        return self._read_status(host)
+
     def clear_stale(self, host: str) -> LockStatus:
         """Read the status of the lock, seen from `host`. The entry of a dead holder of a free lock is removed.
 

@@ -145,6 +145,18 @@ class ObjectBackend:
         if self._fetch(name)[0] != content:
             raise ConflictError("another run wrote to it at the same moment")
 
+    def delete(self, name: str) -> None:
+        """Delete an object that only this run uses: a deletion has no condition. Raises BackendError."""
+        from obstore.exceptions import BaseError
+
+        try:
+            self._pacer.wait_for_turn(name)
+            self._call(lambda: self._bucket.delete(name), self._deadline)
+        except FileNotFoundError:
+            return  # some services answer so, others do not
+        except (BaseError, OSError) as error:
+            raise self._to_backend_error(error, is_write=True) from None
+
     def _discard(self, name: str) -> None:
         """Delete an object of a store whose locks are worth nothing; empty the object if it cannot be deleted."""
         from obstore.exceptions import BaseError

@@ -35,6 +35,10 @@ class Lock(Protocol):
     def current_owner(self, own: LockInfo) -> LockStatus | None:
         """Find the other run that holds the lock, if it can be known without taking the lock. Writes nothing."""
 
+    def inspect(self, host: str) -> LockStatus:
+        """Read the status of the lock, as seen from `host`, without touching the lock. Writes nothing. Raises
+        ReconcilerError if the lock cannot be read."""
+
     def clear_stale(self, host: str) -> LockStatus:
         """Read the status of the lock, as seen from `host`. The entry of a dead holder of a free lock is removed.
         Raises ReconcilerError."""

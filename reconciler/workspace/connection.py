@@ -33,7 +33,7 @@ def open_transport(settings: Settings, rules: TimeoutRules, sandbox_file: Path) 
     address = settings.environ.get("FIVETRAN_API_URL") or DEFAULT_BASE_URL
     with Transport(
         address,
-        _read_credentials(settings.environ),
+        read_credentials(settings.environ),
         clock=settings.clock,
         environ=settings.environ,
         timeouts=timeouts,
@@ -42,7 +42,8 @@ def open_transport(settings: Settings, rules: TimeoutRules, sandbox_file: Path) 
         yield transport
 
 
-def _read_credentials(environ: Mapping[str, str]) -> Credentials:
+def read_credentials(environ: Mapping[str, str]) -> Credentials:
+    """Read the credentials of the environment. Raises ReconcilerError if a variable is missing."""
     missing = [name for name in ("FIVETRAN_APIKEY", "FIVETRAN_APISECRET") if not environ.get(name)]
     if missing:
         raise ReconcilerError(

@@ -30,7 +30,15 @@ def build_store(project: Project, settings: Settings, cancelled: threading.Event
     if settings.sandbox or place is None or isinstance(place, LocalFile):
         path = path_for(project, STATE, sandbox=settings.sandbox)
         return StateFile(path, display_path(path, settings.directory), settings.fallback_dir)
-    context = BackendContext(
+    context = build_backend_context(project, settings, cancelled)
+    return build_remote_store(place, build_shared_name(project), context, settings.fallback_dir)
+
+
+def build_backend_context(
+    project: Project, settings: Settings, cancelled: threading.Event | None = None
+) -> BackendContext:
+    """Build the context of requests to a remote place."""
+    return BackendContext(
         project.directory,
         strip_own_variables(settings.environ),
         settings.clock,
@@ -38,7 +46,6 @@ def build_store(project: Project, settings: Settings, cancelled: threading.Event
         settings.holder,
         cancelled or threading.Event(),
     )
-    return build_remote_store(place, build_shared_name(project), context, settings.fallback_dir)
 
 
 def with_state(project: Project, place: StateLocation) -> Project:

@@ -1,0 +1,1 @@
+"""Check the set-up of a project, for `doctor` and `validate --online`."""
