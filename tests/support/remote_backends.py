@@ -119,6 +119,11 @@ class S3Bucket:
         contents = {item["Key"]: self._read_object(item["Key"]) for item in objects}
         return {key: content for key, content in contents.items() if content}
 
+    def list_keys(self) -> list[str]:
+        """List the keys of all objects, also of empty objects."""
+        objects = self._client.list_objects_v2(Bucket=self.name).get("Contents", [])
+        return [item["Key"] for item in objects]
+
     def put(self, key: str, content: str) -> None:
         """Write an object without a condition."""
         self._client.put_object(Bucket=self.name, Key=key, Body=content.encode())

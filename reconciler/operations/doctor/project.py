@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 from dataclasses import dataclass
 
 from reconciler.model.checkup import AreaChecks, CheckupArea, CheckupItem
@@ -63,15 +63,10 @@ def check_project(settings: Settings) -> ProjectView:
 
 
 def _check_specs(specs: Specs) -> Iterator[CheckupItem]:
-    groups, destinations = _count(len(specs.groups), "group"), _count(len(specs.destinations), "destination")
-    counts = f"{groups}, {destinations} in {_count(len(specs.files), 'file')}"
-    yield _CHECKS.judge(
-        "specs",
-        counts,
-        specs.warnings,
-        f"{counts}, with {_count(len(specs.warnings), 'warning')}",
-        _ALL_FINDINGS,
-    )
+    objects = f"{_count(specs.groups, 'group')}, {_count(specs.destinations, 'destination')}"
+    counts = f"{objects} in {_count(specs.files, 'file')}"
+    summary = f"{counts}, with {_count(specs.warnings, 'warning')}"
+    yield _CHECKS.judge("specs", counts, specs.warnings, summary, _ALL_FINDINGS)
     results = evaluate_spec_policies(specs)
     findings = [finding for result in results for finding in result.findings]
     if results:
@@ -80,5 +75,5 @@ def _check_specs(specs: Specs) -> Iterator[CheckupItem]:
         )
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+def _count(items: Sized, noun: str) -> str:
+    return f"{len(items):,} {noun}" + ("" if len(items) == 1 else "s")

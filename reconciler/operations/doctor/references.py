@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from reconciler.kinds.destination import SERVICE
@@ -135,7 +135,7 @@ def _check_store(scheme: str, total: int, failed: Sequence[FailedReference]) -> 
     return _CHECKS.judge(
         scheme,
         f"{noun}, all readable",
-        [each.finding for each in failed],
+        [replace(each.finding, message=f"`{each.reference}`: {each.reason}", help=_HELP) for each in failed],
         f"{len(failed):,} of {noun} cannot be read",
         _HELP,
     )

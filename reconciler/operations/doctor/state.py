@@ -105,10 +105,6 @@ def _check_folder(file: Path, settings: Settings) -> CheckupItem:
     """Check that the folder of a local state can be written, or made, without writing."""
     nearest = next(parent for parent in file.parents if os.path.lexists(parent))
     shown = display_path(nearest, settings.directory)
-    if not nearest.is_dir():
-        return _CHECKS.fail(
-            "writes", f"`{shown}` is no folder", "move that file away; the state needs a folder"
-        )
     if not os.access(nearest, os.W_OK | os.X_OK):
         return _CHECKS.fail("writes", f"the folder `{shown}` cannot be written", "correct its permissions")
     return _CHECKS.pass_check("writes", f"the folder `{shown}` can be written")
