@@ -44,6 +44,7 @@ def _examine(context: CommandContext, write_check: bool) -> ExitCode:
     with context.make_progress() as progress:
         checkup = run_checkup(context.settings, progress, write_check=write_check)
     code = ExitCode.FAILED if checkup.has_errors else ExitCode.OK
-    context.print_result(render_checkup(checkup, context.renderer.run.get_out_width()))
+    run = context.renderer.run
+    context.print_result(render_checkup(checkup, run.get_out_width(), shows_all=run.is_verbose))
     context.print_document(code, serialize_checkup(checkup))
     return code

@@ -32,6 +32,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "login": _CREDENTIALS,
         "logout": _CREDENTIALS,
         "output": "`reconciler state list --format json` has the ids of all groups and destinations",
+        "ping": "`reconciler doctor` checks the credentials and the whole set-up",
         "preview": _PLAN,
         "providers": "`reconciler catalogue list` lists the services of destinations",
         "refresh": _DRIFT,

@@ -26,11 +26,11 @@ _MIN_TEXT_WIDTH = 30
 _MAX_FINDINGS = 5
 
 
-def render_checkup(checkup: Checkup, width: int | None) -> StyledText:
+def render_checkup(checkup: Checkup, width: int | None, *, shows_all: bool = False) -> StyledText:
     """Render each check on a line, below the name of its area, and the counts. `width` is the number of cells of the
-    terminal, or None."""
+    terminal, or None. With `shows_all` no finding is left out."""
     names = max(len(item.name) for item in checkup.items)
-    layout = _Layout(names, width)
+    layout = _Layout(names, width, None if shows_all else _MAX_FINDINGS)
     lines: list[Text] = []
     for area, items in groupby(checkup.items, key=lambda item: item.area):
         lines.append(Text(area.value.capitalize(), STRONG))
@@ -59,9 +59,11 @@ def serialize_checkup(checkup: Checkup) -> dict[str, Any]:
 
 
 class _Layout:
-    """Columns of the report: status, name, text. The text is folded on a terminal."""
+    """Columns of the report: status, name, text. The text is folded on a terminal. `max_findings` of a check are
+    shown, all for None."""
 
-    def __init__(self, names: int, width: int | None) -> None:
+    def __init__(self, names: int, width: int | None, max_findings: int | None) -> None:
+        self.max_findings = max_findings
         self._names = names
         self._indent = 2 + _STATUS_WIDTH + 2 + names + 2
         self._text_width = None if width is None else max(_MIN_TEXT_WIDTH, width - self._indent)
@@ -110,7 +112,7 @@ def _render_alike(items: Sequence[CheckupItem], layout: _Layout) -> Iterator[Tex
 def _render_findings(findings: Sequence[Diagnostic], help_text: str, layout: _Layout) -> Iterator[Text]:
     """Render the first findings. A next step that several of them share stands once, below them; if all share one, the
     `help_text` of the check takes its place."""
-    shown = findings[:_MAX_FINDINGS]
+    shown = findings[: layout.max_findings]
     is_covered = bool(help_text) and len(shown) > 1 and len({finding.help for finding in shown}) == 1
     for advice, alike in groupby(shown, key=lambda finding: finding.help):
         for finding in alike:
@@ -118,8 +120,9 @@ def _render_findings(findings: Sequence[Diagnostic], help_text: str, layout: _La
             yield from layout.render_note("", f"{place}{finding.message}")
         if advice and not is_covered:
             yield from layout.render_note("=> ", advice)
-    if len(findings) > _MAX_FINDINGS:
-        yield from layout.render_note("", f"and {len(findings) - _MAX_FINDINGS:,} more", QUIET)
+    if len(findings) > len(shown):
+        more = f"and {len(findings) - len(shown):,} more; `--verbose` shows all"
+        yield from layout.render_note("", more, QUIET)
 
 
 def _format_counts(checkup: Checkup) -> str:

@@ -28,6 +28,14 @@ from reconciler.emulator.switches import Behaviour
 pytestmark = pytest.mark.sampled(every=2, tests=2)
 
 OPTIONS = ("--format", "json")
+SNOWFLAKE = """\
+  sales:
+    destination:
+      service: snowflake
+      time_zone_offset: "0"
+      external_secrets_manager_id: {manager}
+      config: {{host: acme.snowflakecomputing.com, auth: PASSWORD, password: {{secret: "esm:sales"}}}}
+"""
 ACCOUNT_CHECKS = {
     "key",
     "account",
@@ -252,10 +260,17 @@ def test_a_store_of_a_broken_package_is_named(
 
 
 def test_an_entry_that_fivetran_reads_itself_is_not_checked(right: CheckedSetUp) -> None:
-    right.edit("specs/groups/main.yaml", "env:ORDERS_PASSWORD", "esm:orders")
+    manager = right.server.post(
+        "/external-secrets-managers", {"type": "HASHICORP_VAULT", "name": "vault", "config": {}}
+    )
+    right.project.write_groups(SNOWFLAKE.format(manager=manager["id"]))
     checks = list_checks(right.run(*OPTIONS))
     assert checks["esm"]["status"] == "not-checked"
     assert checks["esm"]["message"] == "only Fivetran reads its 1 reference"
+    assert checks["links and agents"]["message"] == "1 that the specs name, all there"
+    right.project.write_groups(SNOWFLAKE.format(manager="vault"))
+    [finding] = list_checks(right.run(*OPTIONS))["links and agents"]["findings"]
+    assert finding["help"] == f"write its id, `{manager['id']}`"
 
 
 def test_the_sandbox_is_checked_as_a_copy(project: Project) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 from checked_set_up import PASSWORD, PROJECT, SPEC, CheckedSetUp, build_right_set_up
-from cli_harness import CommandResult, EmulatedFivetran, Project
+from cli_harness import CommandResult, EmulatedFivetran, Project, build_credentials
 
 pytestmark = pytest.mark.sampled(every=3, tests=2)
 
@@ -27,7 +27,7 @@ def validate(set_up: CheckedSetUp, *options: str) -> CommandResult:
 def test_right_specs_are_valid_online(right: CheckedSetUp) -> None:
     result = validate(right)
     assert (result.exit, result.stderr) == (0, "")
-    assert result.stdout == "Valid: 1 group, 1 destination in 2 files.\n"
+    assert result.stdout == "Valid: 1 group, 1 destination in 1 file.\n"
 
 
 def fail_link(set_up: CheckedSetUp) -> None:
@@ -55,7 +55,7 @@ CASES: dict[str, tuple[Callable[[CheckedSetUp], None], str, str]] = {
     # change of the set-up, finding without its message, part of the message
     "unset reference": (
         lambda set_up: set_up.environ.clear(),
-        f"{SPEC}:15:19: error[secret-unavailable]",
+        f"{SPEC}:16:19: error[secret-unavailable]",
         "`config.password` needs `env:ORDERS_PASSWORD`",
     ),
     "link that does not exist": (
@@ -185,25 +185,13 @@ def test_a_key_without_groups_is_an_error(right: CheckedSetUp) -> None:
 
 def test_the_record_of_a_state_identifies_a_group(right: CheckedSetUp) -> None:
     """A group of the same name would be ambiguous without the state."""
-    assert (
-        right.project.run(
-            "apply",
-            "--auto-approve",
-            environ={**right.environ, **{name: value for name, value in _credentials(right).items()}},
-        ).exit
-        == 0
-    )
+    environ = {**build_credentials(right.server.url), **right.environ}
+    assert right.project.run("apply", "--auto-approve", environ=environ).exit == 0
     right.server.app.dashboard.add_group("orders")
     assert validate(right).exit == 0
     (right.project.folder / "specs/.reconciler/state.json").write_text("{")
     result = validate(right)
     assert "error[ambiguous-name]" in result.stderr
-
-
-def _credentials(set_up: CheckedSetUp) -> dict[str, str]:
-    from cli_harness import build_credentials
-
-    return build_credentials(set_up.server.url)
 
 
 def test_skipped_secrets_are_not_read(right: CheckedSetUp) -> None:

@@ -78,7 +78,11 @@ CODES_TESTED_ELSEWHERE = {
         "::test_an_unhealthy_destination_without_tests_is_adopted_with_a_warning"
     ),
     "not-found": "tests/cli/test_api_errors.py::test_a_failed_deletion_reports_its_cause",
+    "not-in-account": "tests/cli/test_validate_online.py::test_a_link_under_its_name_gets_its_id_as_help",
     "not-kept": "tests/cli/test_unkept_fields.py::test_a_field_that_is_not_kept_is_named_and_no_drift",
+    "not-ready": (
+        "tests/cli/test_validate_online.py::test_a_spec_that_does_not_fit_the_account_is_a_located_finding"
+    ),
     "not-remembered": (
         "tests/cli/test_api_errors.py::test_a_full_disk_during_apply_is_reported_beside_the_results"
     ),
@@ -91,6 +95,9 @@ CODES_TESTED_ELSEWHERE = {
     ),
     "object-store-not-installed": (
         "tests/unit/state/test_object.py::test_a_missing_library_is_reported_with_the_extra"
+    ),
+    "other-service": (
+        "tests/cli/test_validate_online.py::test_a_spec_that_does_not_fit_the_account_is_a_located_finding"
     ),
     "outcome-unknown": (
         "tests/cli/test_recorded_state.py::test_a_destination_create_without_answer_is_recovered_and_not_repeated"

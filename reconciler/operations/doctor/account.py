@@ -15,9 +15,9 @@ from reconciler.operations.doctor import reads
 from reconciler.operations.doctor.api_session import ApiSession, open_session
 from reconciler.operations.doctor.companions import check_companions, list_companions
 from reconciler.operations.doctor.entries import match_entries
-from reconciler.operations.doctor.project import ProjectView
+from reconciler.operations.doctor.project import ExaminedProject
 from reconciler.operations.doctor.reads import AccountLists
-from reconciler.operations.doctor.state import StateView
+from reconciler.operations.doctor.state import ExaminedState
 from reconciler.operations.doctor.unknown_parts import (
     MAX_DESTINATIONS,
     UnknownParts,
@@ -48,14 +48,14 @@ _MAX_SHOWN = 8
 
 
 def check_account(
-    settings: Settings, obstacle: str, project: ProjectView, state: StateView, listener: Listener
+    settings: Settings, obstacle: str, project: ExaminedProject, state: ExaminedState, listener: Listener
 ) -> tuple[CheckupItem, ...]:
     """Check the account of the credentials. `obstacle` is the reason why no request can be sent."""
     if obstacle:
         return tuple(_skip_from(_NAMES[0], obstacle))
     try:
         with open_session(settings, project.project, listener) as session:
-            return tuple(_check(_Examination(settings, session, project, state)))
+            return tuple(_check(_AccountExamination(settings, session, project, state)))
     except ReconcilerError as error:
         unopened = _CHECKS.judge("key", "", error.diagnostics)
         return (unopened, *_skip_from("account", "no request could be sent"))
@@ -67,16 +67,16 @@ def _skip_from(first: str, cause: str) -> Iterator[CheckupItem]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Examination:
+class _AccountExamination:
     """Everything that the checks of an account work with."""
 
     settings: Settings
     session: ApiSession
-    project: ProjectView
-    state: StateView
+    project: ExaminedProject
+    state: ExaminedState
 
 
-def _check(case: _Examination) -> Iterator[CheckupItem]:
+def _check(case: _AccountExamination) -> Iterator[CheckupItem]:
     try:
         account = case.session.client.get_account()
     except ApiError as error:
@@ -101,7 +101,7 @@ def _describe_obstacle(error: ApiError) -> str:
     return "Fivetran has not answered" if error.status is None else f"Fivetran answered {error.status}"
 
 
-def _check_identity(case: _Examination, account: Account) -> CheckupItem:
+def _check_identity(case: _AccountExamination, account: Account) -> CheckupItem:
     """Check that the account is the account of the project file and of the state."""
     name, id = escape(account.account_name), escape(account.account_id)
     shown = f"{name} ({id})" if name else id
@@ -124,7 +124,7 @@ def _check_identity(case: _Examination, account: Account) -> CheckupItem:
     return _CHECKS.pass_check("account", f"{shown}, as the project file says")
 
 
-def _check_clock(case: _Examination) -> CheckupItem:
+def _check_clock(case: _AccountExamination) -> CheckupItem:
     server_time = case.session.get_server_time()
     if server_time is None:
         return _CHECKS.skip("clock", "the answers of Fivetran have no date")
@@ -138,7 +138,7 @@ def _check_clock(case: _Examination) -> CheckupItem:
     return make("clock", text, advice)
 
 
-def _check_quota(case: _Examination, lists: AccountLists) -> CheckupItem:
+def _check_quota(case: _AccountExamination, lists: AccountLists) -> CheckupItem:
     if isinstance(lists.outage, RateLimited):
         return _CHECKS.judge("quota", "", [explain_read(lists.outage)])
     remaining = case.session.quota.remaining
@@ -152,7 +152,7 @@ def _check_quota(case: _Examination, lists: AccountLists) -> CheckupItem:
     return _CHECKS.pass_check("quota", f"{remaining:,} requests left in this hour")
 
 
-def _check_list(name: str, case: _Examination, lists: AccountLists) -> CheckupItem:
+def _check_list(name: str, case: _AccountExamination, lists: AccountLists) -> CheckupItem:
     read = lists.reads.get(name)
     if read is None:
         return _CHECKS.skip(name, _explain_unread(lists))
@@ -176,7 +176,7 @@ _REQUIRED = (reads.GROUPS, reads.DESTINATIONS)
 _FORBIDDEN = "answers 403: the key may not read them"
 
 
-def _explain_forbidden(name: str, case: _Examination) -> CheckupItem:
+def _explain_forbidden(name: str, case: _AccountExamination) -> CheckupItem:
     """Explain a list that the role of the key forbids, by what it is needed for."""
     if name in _REQUIRED:
         return _CHECKS.fail(name, _FORBIDDEN, "use a key whose role may manage groups and destinations")
@@ -193,7 +193,7 @@ def _explain_forbidden(name: str, case: _Examination) -> CheckupItem:
     return _CHECKS.warn(name, f"{_FORBIDDEN}, and the specs name {len(named):,}", advice)
 
 
-def _check_companions(case: _Examination, lists: AccountLists) -> CheckupItem:
+def _check_companions(case: _AccountExamination, lists: AccountLists) -> CheckupItem:
     name = "links and agents"
     specs = case.project.specs
     if specs is None:
@@ -213,7 +213,7 @@ def _explain_unlisted(lists: AccountLists) -> str:
     return _describe_obstacle(lists.outage) if lists.outage is not None else "their lists cannot be read"
 
 
-def _check_entries(case: _Examination, lists: AccountLists) -> CheckupItem:
+def _check_entries(case: _AccountExamination, lists: AccountLists) -> CheckupItem:
     """Check that the entries match with the account."""
     specs = case.project.specs
     if specs is None:
@@ -226,7 +226,7 @@ def _check_entries(case: _Examination, lists: AccountLists) -> CheckupItem:
     return _CHECKS.judge("entries", text, matches.findings, f"{text}; some entries do not fit the account")
 
 
-def _read_unknown(case: _Examination, lists: AccountLists) -> UnknownParts | None:
+def _read_unknown(case: _AccountExamination, lists: AccountLists) -> UnknownParts | None:
     """Read the settings of destinations, unless that would use up the quota. None if they are not read."""
     summaries = lists.get_items(reads.DESTINATIONS)
     remaining = case.session.quota.remaining

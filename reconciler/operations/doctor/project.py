@@ -20,7 +20,7 @@ _ALL_FINDINGS = "`reconciler validate` shows every finding with its line"
 
 
 @dataclass(frozen=True, slots=True)
-class ProjectView:
+class ExaminedProject:
     """Project and specs, as far as they could be read.
 
     `obstacle` is the reason why there is no project, `specs_obstacle` the reason why there are no specs.
@@ -33,7 +33,7 @@ class ProjectView:
     specs_obstacle: str = ""
 
 
-def check_project(settings: Settings) -> ProjectView:
+def check_project(settings: Settings) -> ExaminedProject:
     """Read the project file and its specs. Sends nothing."""
     if not settings.is_project_named and not os.path.lexists(settings.directory / settings.project):
         advice = "`reconciler init` begins a project; `--project FILE` names a file elsewhere"
@@ -41,7 +41,7 @@ def check_project(settings: Settings) -> ProjectView:
             _CHECKS.skip("project file", f"{_NO_FILE} here or in a folder above", advice),
             _CHECKS.skip("specs", _NO_FILE),
         )
-        return ProjectView(items, obstacle=_NO_FILE, specs_obstacle=_NO_FILE)
+        return ExaminedProject(items, obstacle=_NO_FILE, specs_obstacle=_NO_FILE)
     try:
         project = read_project(settings.project, settings.directory)
     except ReconcilerError as error:
@@ -50,16 +50,16 @@ def check_project(settings: Settings) -> ProjectView:
             "project file", "", error.diagnostics, f"`{settings.project}` has errors", _ALL_FINDINGS
         )
         items = (failed, _CHECKS.skip("specs", obstacle))
-        return ProjectView(items, obstacle=obstacle, specs_obstacle=obstacle)
+        return ExaminedProject(items, obstacle=obstacle, specs_obstacle=obstacle)
     origin = "named by you" if settings.is_project_named else "found"
     found = _CHECKS.pass_check("project file", f"`{project.shown}`, {origin}")
     try:
         specs = load_specs(settings)
     except ReconcilerError as error:
         failed = _CHECKS.judge("specs", "", error.diagnostics, "the specs have errors", _ALL_FINDINGS)
-        return ProjectView((found, failed), project, specs_obstacle="the specs have errors")
+        return ExaminedProject((found, failed), project, specs_obstacle="the specs have errors")
     add_spec_secrets(settings.redactor, specs, settings.directory)
-    return ProjectView((found, *_check_specs(specs)), project, specs)
+    return ExaminedProject((found, *_check_specs(specs)), project, specs)
 
 
 def _check_specs(specs: Specs) -> Iterator[CheckupItem]:

@@ -12,7 +12,7 @@ from reconciler.model.checkup import AreaChecks, CheckupArea, CheckupItem
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.resource import Desired
 from reconciler.model.value import EXTERNAL_SCHEME, FieldPath, Reference, find_references
-from reconciler.operations.doctor.project import ProjectView
+from reconciler.operations.doctor.project import ExaminedProject
 from reconciler.planning.planner import Planner
 from reconciler.secrets.base import Registry, SecretUnavailable, ValueShape
 from reconciler.workspace.settings import Settings
@@ -103,7 +103,7 @@ def _count_references(specs: Specs) -> Counter[str]:
     )
 
 
-def check_references(settings: Settings, view: ProjectView) -> Sequence[CheckupItem]:
+def check_references(settings: Settings, view: ExaminedProject) -> Sequence[CheckupItem]:
     """Check each store that the specs refer to."""
     if view.specs is None:
         return [_CHECKS.skip(_NAME, view.specs_obstacle)]

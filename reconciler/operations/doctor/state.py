@@ -11,7 +11,7 @@ from reconciler.model.checkup import AreaChecks, CheckupArea, CheckupItem
 from reconciler.model.diagnostic import ReconcilerError
 from reconciler.model.record import State
 from reconciler.model.state_location import LocalFile
-from reconciler.operations.doctor.project import ProjectView
+from reconciler.operations.doctor.project import ExaminedProject
 from reconciler.spec.files import display_path
 from reconciler.spec.project import Project
 from reconciler.state.backend import BackendError
@@ -31,32 +31,32 @@ _WAIT = "wait for that run to end; `reconciler state unlock` frees the lock of a
 
 
 @dataclass(frozen=True, slots=True)
-class StateView:
+class ExaminedState:
     """State of a project, as far as it could be read. `content` is None without a state."""
 
     items: tuple[CheckupItem, ...]
     content: State | None = None
 
 
-def check_state(settings: Settings, view: ProjectView, *, write_check: bool) -> StateView:
+def check_state(settings: Settings, view: ExaminedProject, *, write_check: bool) -> ExaminedState:
     """Check the state of a project. Writes nothing without `write_check`."""
     project = view.project
     if project is None:
-        return StateView(tuple(_CHECKS.skip(name, view.obstacle) for name in _NAMES))
+        return ExaminedState(tuple(_CHECKS.skip(name, view.obstacle) for name in _NAMES))
     try:
         store = build_store(project, settings)
         content = store.read()
         former = None if content or settings.sandbox else check_former_place(project, settings, writes=True)
     except ReconcilerError as error:
         skipped = (_CHECKS.skip(name, _UNREACHED) for name in _NAMES[1:])
-        return StateView((_CHECKS.judge("state", "", error.diagnostics), *skipped))
+        return ExaminedState((_CHECKS.judge("state", "", error.diagnostics), *skipped))
     items = (
         _CHECKS.judge("state", _describe(store, content), [former] if former is not None else []),
         _check_lock(store, settings),
         _check_writes(project, settings, write_check=write_check),
         *_check_key(project, store, settings),
     )
-    return StateView(items, content)
+    return ExaminedState(items, content)
 
 
 def _describe(store: Store, content: State | None) -> str:
