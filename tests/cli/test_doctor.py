@@ -225,7 +225,7 @@ BROKEN: Mapping[str, BrokenSetUp] = {
     "another account": BrokenSetUp(
         lambda set_up: set_up.write_project(account_id="other_account"),
         "account",
-        "the project is for `other_account`",
+        "which the project file is not for",
         "use credentials of the right account",
     ),
     "no account in the project": BrokenSetUp(

@@ -11,6 +11,7 @@ import pytest
 from checked_set_up import (
     PASSWORD,
     PROJECT,
+    SPEC,
     CheckedSetUp,
     build_right_set_up,
     list_checks,
@@ -21,6 +22,7 @@ from command_line import TerminalProcess
 from git_repo import run_git
 from plugin_packages import install_package
 from remote_backends import BRANCH, BareRepository, S3Proxy, open_bucket
+from scripted_server import serve_script
 
 from reconciler.emulator.quota import QuotaProfile
 from reconciler.emulator.switches import Behaviour
@@ -257,6 +259,48 @@ def test_a_store_of_a_broken_package_is_named(
     assert check["status"] == "error"
     assert "the module `acme_store` is missing" in check["message"]
     assert check["help"] == "update or uninstall that package"
+
+
+def test_a_silent_store_is_not_asked_for_every_reference(right: CheckedSetUp) -> None:
+    fields = ("host", "database", "user", "password")
+    config = "".join(f'        {name}: {{secret: "vault:kv/{name}#value"}}\n' for name in fields)
+    text = (right.project.folder / SPEC).read_text()
+    right.project.write(SPEC, text[: text.index("        host:")] + config)
+    right.write_project("secrets: {timeout: 1}\n")
+    with serve_script(lambda connection, request: connection.hang()) as vault:
+        right.environ |= {"VAULT_ADDR": vault.url.removesuffix("/v1"), "VAULT_TOKEN": "hvs.unused-token"}
+        check = list_checks(right.run(*OPTIONS))["vault"]
+    assert check["message"].startswith("4 of 4 references cannot be read: Vault cannot be asked: ")
+    assert len(vault.requests) == 2
+
+
+@pytest.mark.parametrize(
+    ("fault", "name", "status", "message"),
+    [
+        (("/proxy", "status 404"), "proxy agents", "ok", "answers 404, and this project does not need them"),
+        (("/private-links", "status 404"), "private links", "warning", "answers 404, and the specs name 1"),
+        (("/groups", "status 418"), "groups", "error", "HTTP 418"),
+    ],
+)
+def test_a_list_with_another_refusal_is_reported_by_its_need(
+    fault: tuple[str, str], name: str, status: str, message: str, right: CheckedSetUp
+) -> None:
+    right.add_fault(*fault)
+    check = list_checks(right.run(*OPTIONS))[name]
+    assert check["status"] == status
+    assert message in check["message"]
+
+
+def test_the_findings_of_a_check_are_cut_unless_the_report_is_verbose(right: CheckedSetUp) -> None:
+    for number in range(7):
+        right.project.write(
+            f"specs/groups/more{number}.yaml", f"version: 1\ngroups:\n  more{number}: {{id: gone_{number}}}\n"
+        )
+    text = right.run().stdout
+    assert text.count("is gone from Fivetran") == 5
+    assert "and 2 more; `--verbose` shows all\n" in text
+    assert text.count("=> use a key that sees it") == 1
+    assert right.run("--verbose").stdout.count("is gone from Fivetran") == 7
 
 
 def test_an_entry_that_fivetran_reads_itself_is_not_checked(right: CheckedSetUp) -> None:

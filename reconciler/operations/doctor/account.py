@@ -111,7 +111,7 @@ def _check_identity(case: _AccountExamination, account: Account) -> CheckupItem:
     expected = project.content.account_id
     if expected not in {"", account.account_id}:
         finding = explain_other_account(project, account.account_id)
-        return _CHECKS.fail("account", finding.message, finding.help, [finding])
+        return _CHECKS.judge("account", shown, [finding], f"{shown}, which the project file is not for")
     if state is not None and state.account_id != account.account_id:
         return _CHECKS.fail(
             "account",
@@ -159,11 +159,7 @@ def _check_list(name: str, case: _AccountExamination, lists: AccountLists) -> Ch
     if read.error is None:
         count = f"{len(read.items):,}"
         return _CHECKS.pass_check(name, f"{count} in the first group" if name == reads.CONNECTIONS else count)
-    if not isinstance(read.error, Forbidden):
-        finding = explain_read(read.error)
-        make = _CHECKS.fail if name in _REQUIRED else _CHECKS.warn
-        return make(name, "; ".join((finding.message, *finding.notes)), finding.help)
-    return _explain_forbidden(name, case)
+    return _explain_refused(name, read.error, case)
 
 
 def _explain_unread(lists: AccountLists) -> str:
@@ -173,24 +169,27 @@ def _explain_unread(lists: AccountLists) -> str:
 
 
 _REQUIRED = (reads.GROUPS, reads.DESTINATIONS)
-_FORBIDDEN = "answers 403: the key may not read them"
 
 
-def _explain_forbidden(name: str, case: _AccountExamination) -> CheckupItem:
-    """Explain a list that the role of the key forbids, by what it is needed for."""
+def _explain_refused(name: str, error: ApiError, case: _AccountExamination) -> CheckupItem:
+    """Explain a list that cannot be read, by what it is needed for."""
+    if name in _REQUIRED and not isinstance(error, Forbidden):
+        return _CHECKS.judge(name, "", [explain_read(error)])
+    role = ": the key may not read them" if isinstance(error, Forbidden) else ""
+    text = f"answers {error.status}{role}" if error.status else f"cannot be read: {error.message}"
     if name in _REQUIRED:
-        return _CHECKS.fail(name, _FORBIDDEN, "use a key whose role may manage groups and destinations")
+        return _CHECKS.fail(name, text, "use a key whose role may manage groups and destinations")
     if name == reads.CONNECTIONS:
         advice = "use a key whose role may read connections before you delete a destination: they block it"
-        return _CHECKS.warn(name, _FORBIDDEN, advice)
+        return _CHECKS.warn(name, text, advice)
     specs = case.project.specs
     named = (
         [each for each in list_companions(specs) if each.field.source == name] if specs is not None else []
     )
     if not named:
-        return _CHECKS.pass_check(name, f"{_FORBIDDEN}, and this project does not need them")
+        return _CHECKS.pass_check(name, f"{text}, and this project does not need them")
     advice = f"use a key whose role may read {name}, or check the ids in Fivetran"
-    return _CHECKS.warn(name, f"{_FORBIDDEN}, and the specs name {len(named):,}", advice)
+    return _CHECKS.warn(name, f"{text}, and the specs name {len(named):,}", advice)
 
 
 def _check_companions(case: _AccountExamination, lists: AccountLists) -> CheckupItem:
