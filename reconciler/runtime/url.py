@@ -40,5 +40,11 @@ def find_proxy(parts: SplitResult, environ: Mapping[str, str]) -> str | None:
     excluded = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
     if excluded and proxy_bypass_environment(parts.netloc, {"no": excluded}):
         return None
-    proxy = next((environ[name] for name in _PROXY_VARIABLES if environ.get(name)), None)
+    variable = find_proxy_variable(environ)
+    proxy = environ[variable] if variable is not None else None
     return f"http://{proxy}" if proxy and "://" not in proxy else proxy
+
+
+def find_proxy_variable(environ: Mapping[str, str]) -> str | None:
+    """Find the variable that names the proxy for https addresses; None if no variable does."""
+    return next((name for name in _PROXY_VARIABLES if environ.get(name)), None)

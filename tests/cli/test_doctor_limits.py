@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import platform
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,7 @@ from checked_set_up import (
     PASSWORD,
     PROJECT,
     SPEC,
+    STATE,
     CheckedSetUp,
     build_right_set_up,
     list_checks,
@@ -21,13 +25,13 @@ from cli_harness import EmulatedFivetran, Project, serve_fivetran
 from command_line import TerminalProcess
 from git_repo import run_git
 from plugin_packages import install_package
-from remote_backends import BRANCH, BareRepository, S3Proxy, open_bucket
+from remote_backends import BRANCH, HOLDER, BareRepository, S3Proxy, open_bucket
 from scripted_server import serve_script
 
 from reconciler.emulator.quota import QuotaProfile
 from reconciler.emulator.switches import Behaviour
 
-pytestmark = pytest.mark.sampled(every=2, tests=2)
+pytestmark = pytest.mark.sampled(every=3, tests=3)
 
 OPTIONS = ("--format", "json")
 SNOWFLAKE = """\
@@ -202,25 +206,33 @@ def test_a_hidden_group_is_an_error_of_its_entry(project: Project) -> None:
     assert finding["span"]["line"] == 4
 
 
-def test_the_proxy_and_its_authorities_are_shown_without_a_password(
-    right: CheckedSetUp, tmp_path: Path
+@pytest.mark.parametrize(
+    ("address", "excluded", "shown"),
+    [
+        ("https://fivetran.invalid/v1", "", "http://127.0.0.1:9, from `HTTPS_PROXY`"),
+        ("https://fivetran.invalid/v1", "fivetran.invalid", "does not count for this host, by `NO_PROXY`"),
+        ("http://127.0.0.1:1/v1", "", "does not count for an address of this machine"),
+    ],
+)
+def test_the_proxy_in_use_is_shown_without_its_password(
+    address: str, excluded: str, shown: str, right: CheckedSetUp
 ) -> None:
     right.environ |= {
-        "FIVETRAN_API_URL": "https://fivetran.invalid/v1",
+        "FIVETRAN_API_URL": address,
         "HTTPS_PROXY": "http://ada:secret-of-ada@127.0.0.1:9/",
+        "NO_PROXY": excluded,
         "REQUESTS_CA_BUNDLE": "",
         "SSL_CERT_FILE": "",
     }
     result = right.run(*OPTIONS)
     checks = list_checks(result)
-    assert checks["proxy"] | {"findings": []} == checks["proxy"]
-    assert checks["proxy"]["message"] == "http://127.0.0.1:9"
-    assert checks["certificates"]["message"].startswith("the usual authorities (certifi 20")
+    assert checks["proxy"]["message"].endswith(shown)
+    assert ("certifi 20" in checks["certificates"]["message"]) == address.startswith("https:")
     assert checks["key"]["status"] == "error"
     assert "secret-of-ada" not in result.stdout
 
 
-def test_a_run_without_git_is_told_what_needs_git(right: CheckedSetUp, tmp_path: Path) -> None:
+def test_a_missing_git_is_an_error_if_the_state_needs_it(right: CheckedSetUp, tmp_path: Path) -> None:
     right.environ["PATH"] = str(tmp_path / "empty")
     checks = list_checks(right.run(*OPTIONS))
     assert checks["git"]["status"] == "ok"
@@ -405,24 +417,48 @@ def test_a_remote_state_without_a_key_is_a_warning(shared: SharedState) -> None:
     assert "changed secrets are not noticed" in check["message"]
 
 
-def test_a_held_lease_is_a_warning_with_its_holder(shared: SharedState) -> None:
-    from reconciler.model.lock_info import LockInfo
-    from reconciler.state.lease import Lease, _encode_lease
-
-    holder = LockInfo(7, "runner-7", "ci", "2026-11-23T10:00:00+00:00", "reconciler apply")
-    folder = shared.set_up.project.folder.parent / "writer"
-    folder.mkdir()
+@pytest.mark.parametrize(
+    ("until", "status", "parts"),
+    [
+        ("2999-01-01T00:00:00+00:00", "warning", ("held by ", "; it expires at 2999-01-01")),
+        ("2001-01-01T00:00:00+00:00", "ok", ("free; the lock of ", " has expired")),
+    ],
+)
+def test_a_lease_is_shown_with_its_holder(
+    until: str,
+    status: str,
+    parts: tuple[str, ...],
+    shared: SharedState,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    folder = tmp_path_factory.mktemp("writer")
     run_git(folder, "init", "-q")
-    (folder / "state.json.lock").write_bytes(_encode_lease(Lease(holder, "2999-01-01T00:00:00+00:00", "m")))
+    lease = {"holder": asdict(HOLDER), "until": until, "mark": "m"}
+    (folder / "state.json.lock").write_text(json.dumps(lease))
     run_git(folder, "add", "-A")
     run_git(folder, "commit", "-q", "-m", "lock")
     run_git(folder, "push", "-q", str(shared.upstream.path), f"HEAD:refs/heads/{BRANCH}")
     check = shared.run()["lock"]
-    assert check["status"] == "warning"
-    assert "held by `reconciler apply` by ci on runner-7" in check["message"]
-    assert "it expires at 2999-01-01" in check["message"]
+    assert check["status"] == status
+    assert [part for part in (*parts, str(HOLDER)) if part not in check["message"]] == []
 
 
+@pytest.mark.parametrize(
+    ("entry", "status", "message"),
+    [
+        (json.dumps(asdict(replace(HOLDER, host=platform.node(), pid=2**22 + 1))), "ok", " has ended"),
+        ("{", "warning", "its holder cannot be read"),
+    ],
+)
+def test_the_entry_of_a_dead_holder_is_no_lock(
+    entry: str, status: str, message: str, right: CheckedSetUp
+) -> None:
+    right.project.write(f"{STATE}.lock.holder", entry)
+    check = list_checks(right.run(*OPTIONS))["lock"]
+    assert (check["status"], message in check["message"]) == (status, True)
+
+
+@pytest.mark.long
 def test_the_writes_of_a_bucket_are_checked_with_an_object_that_is_deleted(shared: SharedState) -> None:
     with open_bucket() as bucket:
         shared.set_up.environ |= bucket.environ
@@ -434,6 +470,7 @@ def test_the_writes_of_a_bucket_are_checked_with_an_object_that_is_deleted(share
         assert bucket.list_keys() == []
 
 
+@pytest.mark.long
 def test_a_bucket_that_ignores_conditions_is_an_error(shared: SharedState) -> None:
     with open_bucket() as bucket, S3Proxy(bucket.environ["AWS_ENDPOINT_URL"]) as proxy:
         proxy.dropped_headers = frozenset({"if-none-match", "if-match"})
@@ -446,6 +483,7 @@ def test_a_bucket_that_ignores_conditions_is_an_error(shared: SharedState) -> No
         assert bucket.read_files() == {}
 
 
+@pytest.mark.long
 def test_a_bucket_that_does_not_exist_is_an_error_of_the_state(shared: SharedState) -> None:
     with open_bucket() as bucket:
         shared.set_up.environ |= bucket.environ

@@ -79,11 +79,10 @@ class CheckedSetUp:
 
 
 def read_tree(folder: Path) -> dict[str, tuple[bytes, int]]:
-    """Read the content and the time of the last change of all files and folders, without those of git."""
+    """Read the content and the time of the last change of all files and folders."""
     return {
         str(path.relative_to(folder)): (path.read_bytes() if path.is_file() else b"", path.stat().st_mtime_ns)
         for path in folder.rglob("*")
-        if ".git" not in path.relative_to(folder).parts
     }
 
 

@@ -70,10 +70,8 @@ def open_session(settings: Settings, project: Project | None, listener: Listener
     rules = project.content.timeouts if project is not None else TimeoutRules()
     bounds = {name: min(getattr(rules, name), _MAX_SECONDS) for name in ("call", "connect", "read")}
     with (
-        TemporaryDirectory() as folder,
-        open_transport(
-            settings, rules.model_copy(update=bounds), _copy_sandbox(settings, project, Path(folder))
-        ) as transport,
+        _copy_sandbox(settings, project) as sandbox_file,
+        open_transport(settings, rules.model_copy(update=bounds), sandbox_file) as transport,
     ):
         sender = RetryingSender(
             transport,
@@ -86,11 +84,16 @@ def open_session(settings: Settings, project: Project | None, listener: Listener
         yield ApiSession(Client(quota), sender, quota)
 
 
-def _copy_sandbox(settings: Settings, project: Project | None, folder: Path) -> Path:
-    """Copy the account of a sandbox into a folder. Without one, the account is empty."""
-    if settings.sandbox and project is not None:
-        account = path_for(project, ACCOUNT, sandbox=True)
-        for file in account.parent.glob(f"{account.name}*"):
-            shutil.copy(file, folder)
-        return folder / account.name
-    return folder / ACCOUNT
+@contextmanager
+def _copy_sandbox(settings: Settings, project: Project | None) -> Iterator[Path]:
+    """Copy the account of a sandbox into a temporary folder. Without such an account the copy does not exist."""
+    if not settings.sandbox:
+        yield Path(ACCOUNT)  # not used
+        return
+    with TemporaryDirectory() as folder:
+        copy = Path(folder) / ACCOUNT
+        if project is not None:
+            account = path_for(project, ACCOUNT, sandbox=True)
+            for file in account.parent.glob(f"{account.name}*"):  # the database, and its journal
+                shutil.copy(file, f"{copy}{file.name.removeprefix(account.name)}")
+        yield copy

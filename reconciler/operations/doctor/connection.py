@@ -12,7 +12,7 @@ from reconciler.model.checkup import AreaChecks, CheckupArea, CheckupItem, Check
 from reconciler.model.diagnostic import ReconcilerError
 from reconciler.operations.doctor.program import find_version
 from reconciler.runtime.endpoint import DEFAULT_BASE_URL, Endpoint, resolve_endpoint
-from reconciler.runtime.url import is_loopback
+from reconciler.runtime.url import find_proxy_variable, is_loopback
 from reconciler.workspace.connection import read_credentials
 from reconciler.workspace.settings import Settings
 
@@ -54,7 +54,7 @@ def _check_endpoint(environ: Mapping[str, str]) -> Iterator[CheckupItem]:
         yield _CHECKS.skip("certificates", _OBSTACLES["address"])
         return
     others = {name: value for name, value in environ.items() if name not in _CA_VARIABLES}
-    yield _check_part("proxy", address, others, _describe_proxy)
+    yield _check_part("proxy", address, others, lambda found: _describe_proxy(found, environ))
     variable = next((name for name in _CA_VARIABLES if environ.get(name)), None)
     chosen = {variable: environ[variable]} if variable is not None else {}
     item = _check_part("certificates", address, chosen, lambda found: _describe_authorities(found, variable))
@@ -72,16 +72,24 @@ def _check_part(
         return _CHECKS.judge(name, "", error.diagnostics)
 
 
-def _describe_proxy(endpoint: Endpoint) -> str:
-    if endpoint.proxy is None:
+def _describe_proxy(endpoint: Endpoint, environ: Mapping[str, str]) -> str:
+    variable = find_proxy_variable(environ)
+    if variable is None:
         return "none"
+    if endpoint.proxy is None:
+        reason = "an address of this machine" if _is_local(endpoint) else "this host, by `NO_PROXY`"
+        return f"`{variable}` does not count for {reason}"
     parts = urlsplit(endpoint.proxy)  # may hold a password, which is not shown
     port = f":{parts.port}" if parts.port else ""
-    return f"{parts.scheme}://{parts.hostname}{port}"
+    return f"{parts.scheme}://{parts.hostname}{port}, from `{variable}`"
+
+
+def _is_local(endpoint: Endpoint) -> bool:
+    return is_loopback(urlsplit(endpoint.base_url).hostname or "")
 
 
 def _describe_authorities(endpoint: Endpoint, variable: str | None) -> str:
-    if is_loopback(urlsplit(endpoint.base_url).hostname or ""):
+    if _is_local(endpoint):
         return "not needed for an address of this machine"
     if endpoint.ca_bundle is None:
         return f"the usual authorities (certifi {find_version('certifi')})"
