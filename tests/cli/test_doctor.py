@@ -159,13 +159,13 @@ BROKEN: Mapping[str, BrokenSetUp] = {
     ),
     "wrong credentials": BrokenSetUp(
         set_variables(FIVETRAN_APISECRET="another-secret"),
-        "key",
+        "access",
         "Fivetran does not accept these credentials",
         "check `FIVETRAN_APIKEY` and `FIVETRAN_APISECRET`",
     ),
     "address out of reach": BrokenSetUp(
         lambda set_up: set_up.environ.update(FIVETRAN_API_URL=f"http://127.0.0.1:{find_free_port()}/v1"),
-        "key",
+        "access",
         "Fivetran cannot be reached: the connection was refused",
         "check the network",
     ),
@@ -194,7 +194,7 @@ BROKEN: Mapping[str, BrokenSetUp] = {
         "correct `SSL_CERT_FILE`",
     ),
     "fault of Fivetran": BrokenSetUp(
-        answer("/account/info", "status 503"), "key", "Fivetran has a fault: HTTP 503", "try again later"
+        answer("/account/info", "status 503"), "access", "Fivetran has a fault: HTTP 503", "try again later"
     ),
     "key without groups": BrokenSetUp(
         answer("/groups", "status 403"), "groups", "answers 403", "use a key whose role may manage groups"

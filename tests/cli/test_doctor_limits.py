@@ -43,7 +43,7 @@ SNOWFLAKE = """\
       config: {{host: acme.snowflakecomputing.com, auth: PASSWORD, password: {{secret: "esm:sales"}}}}
 """
 ACCOUNT_CHECKS = {
-    "key",
+    "access",
     "account",
     "clock",
     "quota",
@@ -107,7 +107,7 @@ def test_without_credentials_the_rest_is_checked_and_the_cause_stands_once(right
     assert select(checks, "not-checked") == ACCOUNT_CHECKS
     assert select(checks, "error") == {"credentials"}
     text = right.run().stdout
-    assert text.count("not checked, since the credentials are missing: key, account, clock") == 1
+    assert text.count("not checked, since the credentials are missing: access, account, clock") == 1
     assert text.count("credentials are missing") == 1
     assert right.server.calls[-1].startswith("POST "), "nothing was asked since the account was made"
 
@@ -131,7 +131,7 @@ def test_an_outage_ends_the_reads(right: CheckedSetUp) -> None:
     assert checks["users"]["message"] == "Fivetran answered 503"
     unread = {"users", "private links", "hybrid agents", "proxy agents", "secrets managers"}
     assert select(checks, "not-checked") >= unread
-    assert select(checks, "ok") >= {"key", "groups", "destinations", "connections", "entries"}
+    assert select(checks, "ok") >= {"access", "groups", "destinations", "connections", "entries"}
     assert sum(call == "GET /v1/private-links" for call in right.server.calls) == 0
 
 
@@ -148,7 +148,7 @@ def test_a_list_that_is_not_needed_is_no_warning(right: CheckedSetUp) -> None:
 
 def test_a_system_key_is_named(project: Project) -> None:
     with open_set_up(project, behaviour=Behaviour(key_kind="system")) as set_up:
-        assert list_checks(set_up.run(*OPTIONS))["key"]["message"].startswith("accepted: system key; ")
+        assert list_checks(set_up.run(*OPTIONS))["access"]["message"].startswith("accepted: system key; ")
 
 
 @pytest.mark.parametrize(
@@ -179,13 +179,14 @@ def test_a_server_without_a_date_leaves_the_clock_unchecked(project: Project) ->
     ("hourly", "message", "unchecked"),
     [
         (14, "requests left in this hour, and a plan needs about 5", set()),
-        (7, "Fivetran takes no more requests for now", {"private links", "hybrid agents"}),
+        (7, "Fivetran takes no more requests for now", {"private links", "hybrid agents", "services"}),
+        (2, "Fivetran takes no more requests for now", {"access", "account", "groups", "fields"}),
     ],
 )
 def test_a_used_up_quota_is_an_error(
     hourly: int, message: str, unchecked: set[str], project: Project
 ) -> None:
-    """Three requests make the account, and nine read it."""
+    """Two requests make the account, and eleven read it."""
     with open_set_up(project, quota=QuotaProfile(hourly=hourly)) as set_up:
         result = set_up.run(*OPTIONS)
     checks = list_checks(result)
@@ -228,7 +229,7 @@ def test_the_proxy_in_use_is_shown_without_its_password(
     checks = list_checks(result)
     assert checks["proxy"]["message"].endswith(shown)
     assert ("certifi 20" in checks["certificates"]["message"]) == address.startswith("https:")
-    assert checks["key"]["status"] == "error"
+    assert checks["access"]["status"] == "error"
     assert "secret-of-ada" not in result.stdout
 
 
@@ -236,11 +237,28 @@ def test_a_missing_git_is_an_error_if_the_state_needs_it(right: CheckedSetUp, tm
     right.environ["PATH"] = str(tmp_path / "empty")
     checks = list_checks(right.run(*OPTIONS))
     assert checks["git"]["status"] == "ok"
-    assert checks["git"]["message"] == "git is not installed; this project needs it only for revisions"
+    assert checks["git"]["message"] == "git is not installed; only revisions and a state in git need it"
     right.write_project("state: git:origin/states\n")
     checks = list_checks(right.run(*OPTIONS))
-    assert select(checks, "error") == {"git", "state"}
-    assert checks["git"]["help"] == "install git, version 2.31 or later"
+    assert select(checks, "error") == {"state"}
+    assert "git is not installed" in checks["state"]["message"]
+    assert "install git, version 2.31 or later" in checks["state"]["help"]
+
+
+def test_another_account_is_one_error(right: CheckedSetUp) -> None:
+    """Nothing that the specs name is in that account."""
+    right.edit(SPEC, right.link, "pl_elsewhere")
+    right.edit(SPEC, "  orders:\n", "  orders:\n    id: decent_dropsy\n")
+    right.write_project(account_id="other_account")
+    checks = list_checks(right.run(*OPTIONS))
+    assert select(checks, "error") == {"account"}
+    assert select(checks, "not-checked") == {"links and agents", "entries"}
+
+
+def test_an_unreadable_state_makes_no_name_ambiguous(right: CheckedSetUp) -> None:
+    right.server.app.dashboard.add_group("orders")
+    right.project.write(STATE, "{")
+    assert select(list_checks(right.run(*OPTIONS)), "error") == {"state"}
 
 
 def test_an_old_git_is_a_warning(right: CheckedSetUp, tmp_path: Path) -> None:

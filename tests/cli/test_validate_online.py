@@ -190,8 +190,22 @@ def test_the_record_of_a_state_identifies_a_group(right: CheckedSetUp) -> None:
     right.server.app.dashboard.add_group("orders")
     assert validate(right).exit == 0
     (right.project.folder / "specs/.reconciler/state.json").write_text("{")
+    result = validate(right, "--format", "concise")
+    assert (result.exit, result.stderr.startswith("warning[state-damaged]: ")) == (0, True)
+
+
+def test_two_groups_of_one_name_are_a_located_error(right: CheckedSetUp) -> None:
+    right.server.app.dashboard.add_group("orders")
+    result = validate(right, "--format", "concise")
+    assert (result.exit, result.stderr.startswith(f"{SPEC}:3:3: error[ambiguous-name]: ")) == (1, True)
+
+
+def test_the_state_of_another_account_is_one_error(right: CheckedSetUp) -> None:
+    right.write_state("other_account")
     result = validate(right)
-    assert "error[ambiguous-name]" in result.stderr
+    assert result.exit == 1
+    assert result.stderr.startswith("error[other-account]: ")
+    assert result.stderr.count("error[") == 1
 
 
 def test_skipped_secrets_are_not_read(right: CheckedSetUp) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from reconciler.api.errors import ApiError, Forbidden, RateLimited
 from reconciler.api.responses import Account
-from reconciler.model.checkup import AreaChecks, CheckupArea, CheckupItem
+from reconciler.model.checkup import AreaChecks, CheckupArea, CheckupItem, CheckupStatus
 from reconciler.model.diagnostic import ReconcilerError
 from reconciler.model.event import Listener
 from reconciler.model.sanitize import escape
@@ -31,7 +31,7 @@ from reconciler.workspace.settings import Settings
 
 _CHECKS = AreaChecks(CheckupArea.ACCOUNT)
 _NAMES = (
-    "key",
+    "access",
     "account",
     "clock",
     "quota",
@@ -42,6 +42,7 @@ _NAMES = (
     "fields",
 )
 _LIMITED_VIEW = "Fivetran does not show what it may see, which can be a part of the account only"
+_OTHER_ACCOUNT = "the credentials are for another account"
 _PLAN_REQUESTS = 4
 """Requests of a plan beside one read per destination: the account, and the lists with a second page."""
 _MAX_SHOWN = 8
@@ -57,7 +58,7 @@ def check_account(
         with open_session(settings, project.project, listener) as session:
             return tuple(_check(_AccountExamination(settings, session, project, state)))
     except ReconcilerError as error:
-        unopened = _CHECKS.judge("key", "", error.diagnostics)
+        unopened = _CHECKS.judge("access", "", error.diagnostics)
         return (unopened, *_skip_from("account", "no request could be sent"))
 
 
@@ -80,19 +81,33 @@ def _check(case: _AccountExamination) -> Iterator[CheckupItem]:
     try:
         account = case.session.client.get_account()
     except ApiError as error:
-        yield _CHECKS.judge("key", "", [explain_read(error)])
-        yield from _skip_from("account", _describe_obstacle(error))
+        yield from _explain_no_access(error)
         return
     lists = reads.read_lists(case.session.client)
     unknown = _read_unknown(case, lists)
-    yield _CHECKS.pass_check("key", f"accepted: {get_key_kind(account).value}; {_LIMITED_VIEW}")
-    yield _check_identity(case, account)
+    yield _CHECKS.pass_check("access", f"accepted: {get_key_kind(account).value}; {_LIMITED_VIEW}")
+    identity = _check_identity(case, account)
+    yield identity
     yield _check_clock(case)
     yield _check_quota(case, lists)
     yield from (_check_list(name, case, lists) for name in reads.NAMES)
-    yield _check_companions(case, lists)
-    yield _check_entries(case, lists)
+    if identity.status is CheckupStatus.ERROR:
+        yield _CHECKS.skip("links and agents", _OTHER_ACCOUNT)
+        yield _CHECKS.skip("entries", _OTHER_ACCOUNT)
+    else:
+        yield _check_companions(case, lists)
+        yield _check_entries(case, lists)
     yield from _report_unknown(lists, unknown)
+
+
+def _explain_no_access(error: ApiError) -> Iterator[CheckupItem]:
+    """Explain why the account cannot be read. A used-up quota is an error of the quota."""
+    failed = "quota" if isinstance(error, RateLimited) else "access"
+    for name in _NAMES:
+        if name == failed:
+            yield _CHECKS.judge(name, "", [explain_read(error)])
+        else:
+            yield _CHECKS.skip(name, _describe_obstacle(error))
 
 
 def _describe_obstacle(error: ApiError) -> str:
@@ -219,7 +234,8 @@ def _check_entries(case: _AccountExamination, lists: AccountLists) -> CheckupIte
         return _CHECKS.skip("entries", case.project.specs_obstacle)
     if not all(lists.has_read(name) for name in _REQUIRED):
         return _CHECKS.skip("entries", "groups or destinations cannot be read")
-    records = case.state.content.records if case.state.content is not None else {}
+    content = case.state.content
+    records = content.records if content is not None else {} if case.state.is_read else None
     matches = match_entries(specs, lists, records)
     text = f"{matches.found:,} of {len(specs.groups):,} groups exist"
     return _CHECKS.judge("entries", text, matches.findings, f"{text}; some entries do not fit the account")
@@ -237,16 +253,20 @@ def _read_unknown(case: _AccountExamination, lists: AccountLists) -> UnknownPart
 
 def _report_unknown(lists: AccountLists, unknown: UnknownParts | None) -> Iterator[CheckupItem]:
     if unknown is None:
-        cause = (
-            "the destinations cannot be read"
-            if not lists.has_read(reads.DESTINATIONS)
-            else "the quota is too small to read all destinations"
-        )
+        cause = _explain_unread_settings(lists)
         yield _CHECKS.skip("services", cause)
         yield _CHECKS.skip("fields", cause)
         return
     yield _report_services(unknown)
     yield _report_fields(unknown, len(lists.get_items(reads.DESTINATIONS)))
+
+
+def _explain_unread_settings(lists: AccountLists) -> str:
+    if lists.outage is not None:
+        return _describe_obstacle(lists.outage)
+    if not lists.has_read(reads.DESTINATIONS):
+        return "the destinations cannot be read"
+    return "the quota is too small to read all destinations"
 
 
 def _report_services(unknown: UnknownParts) -> CheckupItem:

@@ -27,10 +27,17 @@ class EntryMatches:
     findings: tuple[Diagnostic, ...]
 
 
-def match_entries(specs: Specs, lists: AccountLists, records: Mapping[Address, Record]) -> EntryMatches:
-    """Match the entries with the lists of groups and destinations, as a plan does."""
+def match_entries(
+    specs: Specs, lists: AccountLists, records: Mapping[Address, Record] | None
+) -> EntryMatches:
+    """Match the entries with the lists of groups and destinations, as a plan does.
+
+    `records` is None if they are unknown. An ambiguous name is no finding then: the id in a record may decide.
+    """
     live = {group.id: build_observed_group(group) for group in lists.get_items(reads.GROUPS)}
-    matching = match_groups(specs.groups, live, records, {group.address for group in specs.groups})
+    scope = {group.address for group in specs.groups if group.id is not None or records is not None}
+    records = records or {}
+    matching = match_groups(specs.groups, live, records, scope)
     summaries = {summary.group_id: summary for summary in lists.get_items(reads.DESTINATIONS)}
     reported = {problem.address for problem in matching.problems}
     findings = [*matching.problems]

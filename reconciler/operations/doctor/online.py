@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from reconciler.operations.selection import select_files
 from reconciler.operations.validate import ValidationResult, validate
 from reconciler.planning.account import explain_other_account
 from reconciler.planning.errors import explain_read
+from reconciler.workspace.project_state import ProjectState
 from reconciler.workspace.settings import Settings
 from reconciler.workspace.spec_secrets import add_spec_secrets
 from reconciler.workspace.specs import Specs, load_specs
@@ -69,8 +69,10 @@ def find_online(
             _require_lists(lists)
         except ApiError as error:
             raise ReconcilerError([explain_read(error)]) from None
+    records, warnings = _read_records(settings, specs, account.account_id)
     findings = [
-        *match_entries(specs, lists, _read_records(settings, specs)).findings,
+        *warnings,
+        *match_entries(specs, lists, records).findings,
         *check_companions(companions, lists),
         *_warn_unread(lists),
         *(failed.finding for failed in find_unreadable(settings, specs)),
@@ -96,10 +98,15 @@ def _warn_unread(lists: AccountLists) -> Iterator[Diagnostic]:
             yield replace(finding, severity=Severity.WARNING, notes=(*finding.notes, note))
 
 
-def _read_records(settings: Settings, specs: Specs) -> Mapping[Address, Record]:
-    """Read the records of the state, by whose ids entries are matched. A state that cannot be read counts as none:
-    `doctor` and every plan report it."""
-    with suppress(ReconcilerError):
-        state = build_store(specs.project, settings).read()
-        return state.records if state is not None else {}
-    return {}
+def _read_records(
+    settings: Settings, specs: Specs, account_id: str
+) -> tuple[Mapping[Address, Record] | None, tuple[Diagnostic, ...]]:
+    """Read the records of the state, by whose ids entries are matched. Without access to the state they are unknown,
+    and the reasons are warnings. Raises ReconcilerError for the state of another account."""
+    try:
+        state = ProjectState(build_store(specs.project, settings), settings.entropy)
+    except ReconcilerError as error:
+        warnings = (replace(finding, severity=Severity.WARNING) for finding in error.diagnostics)
+        return None, tuple(warnings)
+    state.check_account(account_id)
+    return state.records, ()

@@ -51,10 +51,8 @@ def find_version(package: str) -> str | None:
 def _check_git(settings: Settings, *, needs_git: bool) -> CheckupItem:
     try:
         output = GitRunner(settings.directory, settings.environ, _GIT_TIMEOUT).run("--version").out
-    except GitError as error:
-        if needs_git:
-            return _CHECKS.fail("git", f"{error}, and the state is in git", error.advice or _GIT_ADVICE)
-        return _CHECKS.pass_check("git", f"{error}; this project needs it only for revisions")
+    except GitError as error:  # a state in git reports it
+        return _CHECKS.pass_check("git", f"{error}; only revisions and a state in git need it")
     text = output.decode("utf-8", "replace").strip().removeprefix("git version ")
     found = re.match(r"(\d+)\.(\d+)", text)
     if found is None or (int(found[1]), int(found[2])) >= _MIN_GIT:

@@ -32,10 +32,11 @@ _WAIT = "wait for that run to end; `reconciler state unlock` frees the lock of a
 
 @dataclass(frozen=True, slots=True)
 class ExaminedState:
-    """State of a project, as far as it could be read. `content` is None without a state."""
+    """State of a project. `content` is None without a state, and if the state could not be read (not `is_read`)."""
 
     items: tuple[CheckupItem, ...]
     content: State | None = None
+    is_read: bool = False
 
 
 def check_state(settings: Settings, view: ExaminedProject, *, write_check: bool) -> ExaminedState:
@@ -56,7 +57,7 @@ def check_state(settings: Settings, view: ExaminedProject, *, write_check: bool)
         _check_writes(project, settings, write_check=write_check),
         *_check_key(project, store, settings),
     )
-    return ExaminedState(items, content)
+    return ExaminedState(items, content, is_read=True)
 
 
 def _describe(store: Store, content: State | None) -> str:
