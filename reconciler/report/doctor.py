@@ -110,15 +110,14 @@ def _render_alike(items: Sequence[CheckupItem], layout: _Layout) -> Iterator[Tex
 
 
 def _render_findings(findings: Sequence[Diagnostic], help_text: str, layout: _Layout) -> Iterator[Text]:
-    """Render the first findings. A next step that several of them share stands once, below them; if all share one, the
-    `help_text` of the check takes its place."""
+    """Render the first findings. A next step that several of them share stands once, below them. The `help_text` of
+    the check stands below all, and is not repeated."""
     shown = findings[: layout.max_findings]
-    is_covered = bool(help_text) and len(shown) > 1 and len({finding.help for finding in shown}) == 1
     for advice, alike in groupby(shown, key=lambda finding: finding.help):
         for finding in alike:
             place = f"{finding.span}: " if finding.span else ""
             yield from layout.render_note("", f"{place}{finding.message}")
-        if advice and not is_covered:
+        if advice not in {"", help_text}:
             yield from layout.render_note("=> ", advice)
     if len(findings) > len(shown):
         more = f"and {len(findings) - len(shown):,} more; `--verbose` shows all"

@@ -333,6 +333,15 @@ def test_the_findings_of_a_check_are_cut_unless_the_report_is_verbose(right: Che
     assert right.run("--verbose").stdout.count("is gone from Fivetran") == 7
 
 
+def test_a_next_step_stands_once(right: CheckedSetUp) -> None:
+    right.environ.clear()
+    assert right.run().stdout.count("=> ") == 1
+    right.edit(SPEC, "user: fivetran", 'user: {secret: "env:ORDERS_USER"}')
+    text = right.run().stdout
+    assert text.count("is not set") == 2
+    assert text.count("=> ") == 1
+
+
 def test_an_entry_that_fivetran_reads_itself_is_not_checked(right: CheckedSetUp) -> None:
     manager = right.server.post(
         "/external-secrets-managers", {"type": "HASHICORP_VAULT", "name": "vault", "config": {}}
