@@ -16,7 +16,10 @@ from reconciler.emulator.envelope import ErrorReply, invalid_input
 from reconciler.emulator.switches import Behaviour
 from reconciler.emulator.unknown_names import build_unknown_value
 
-_EDITABLE = tuple(setting.name for setting in fields(DestinationSettings) if setting.name != "service")
+_NOT_EDITABLE = frozenset({"service", "region_sent"})
+_EDITABLE = tuple(
+    setting.name for setting in fields(DestinationSettings) if setting.name not in _NOT_EDITABLE
+)
 _CURRENT_VERSION = 2
 
 
