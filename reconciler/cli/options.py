@@ -252,18 +252,32 @@ def settings_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return with_revision
 
 
+_PARALLELISM: Decorator = click.option(
+    "--parallelism",
+    type=click.IntRange(1, 64),
+    metavar="N",
+    default=8,
+    show_default=True,
+    help="Concurrent API calls.",
+)
+
+
+def parallelism_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command `--parallelism` alone, as part of `settings`. Stands below the shared options."""
+
+    @_PARALLELISM
+    @functools.wraps(command)
+    def with_parallelism(*, settings: Settings, parallelism: int, **options: Any) -> Any:
+        return command(settings=replace(settings, parallelism=parallelism), **options)
+
+    return with_parallelism
+
+
 def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command `--parallelism`, as part of `settings`, and `--events`, as part of `output`. Stands below the
     shared options."""
 
-    @click.option(
-        "--parallelism",
-        type=click.IntRange(1, 64),
-        metavar="N",
-        default=8,
-        show_default=True,
-        help="Concurrent API calls.",
-    )
+    @_PARALLELISM
     @click.option(
         "--events",
         type=click.Path(path_type=Path),
