@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -69,6 +69,13 @@ class SaveOptions:
     help="How long a saved plan is valid: minutes, hours or days, as in 90m, 12h, 7d.",
 )
 @signature_option
+@click.option(
+    "--against",
+    type=click.Path(path_type=Path),
+    metavar="SNAPSHOT",
+    help="Plan against a file of `reconciler snapshot` and not against the account: without credentials, secrets and"
+    " lock. Such a plan cannot be saved or applied.",
+)
 @shared_options
 @variables_option
 @strict_option
@@ -87,6 +94,7 @@ def command(
     out: Path | None,
     valid_for: timedelta,
     signature_key: str | None,
+    against: Path | None,
 ) -> ExitCode:
     """Show the changes that apply would make. Only reads.
 
@@ -101,10 +109,29 @@ def command(
         raise MisuseError(f"{option} is for whole plans", "leave `--drift-only` out")
     if signature_key is not None and out is None:
         raise MisuseError("`--signature-key` signs a saved plan", "add `--out FILE`")
+    if against is not None:
+        settings = _plan_against(settings, against, is_saved=out is not None)
     save_options = None if out is None else SaveOptions(out, valid_for, signature_key)
     changes_exit = ExitCode.CHANGES if detailed_exitcode else ExitCode.OK
     work = partial(_plan, changes_exit=changes_exit, drift_only=drift_only, save_options=save_options)
     return run_command(settings, output, form, work)
+
+
+def _plan_against(settings: Settings, snapshot: Path, *, is_saved: bool) -> Settings:
+    """Build the settings of a plan against a snapshot, which reads no secrets."""
+    if is_saved:
+        raise MisuseError(
+            "`--out` saves a plan that apply takes, and a plan against a snapshot is no such plan",
+            "leave `--out` out, or plan without `--against`",
+        )
+    if settings.sandbox:
+        raise MisuseError("`--against` and `--sandbox` exclude each other", "leave one of them out")
+    if settings.resend:
+        raise MisuseError(
+            "`--resend-secret` has no meaning in a plan against a snapshot, which reads no secret",
+            "leave `--resend-secret` out",
+        )
+    return replace(settings, against=snapshot, compare_secrets=False)
 
 
 def _plan(

@@ -20,7 +20,7 @@ MAX_BYTES = 4 * 1024 * 1024
 _BYTE_ORDER_MARK = "\ufeff"
 
 
-def parse(text: str, path: str) -> MappingNode:
+def parse(text: str, path: str, max_bytes: int = MAX_BYTES) -> MappingNode:
     """Parse one YAML 1.2 document whose root is a mapping. `path` is the path that spans show.
 
     Anchors, aliases and `<<` are resolved; a value from an alias keeps the span of its anchor. Tags,
@@ -30,8 +30,8 @@ def parse(text: str, path: str) -> MappingNode:
     """
     text = text.removeprefix(_BYTE_ORDER_MARK)
     _refuse_invisible(text, path)
-    if len(text) > MAX_BYTES:
-        raise ReconcilerError([_explain_too_large(path)])
+    if len(text) > max_bytes:
+        raise ReconcilerError([_explain_too_large(path, max_bytes)])
     root = compose(text, path)
     if root is None or (isinstance(root, Scalar) and root.value is None):
         raise ReconcilerError(
@@ -60,10 +60,10 @@ def parse(text: str, path: str) -> MappingNode:
     return root
 
 
-def read_text(file: Path, display_path: str) -> str:
-    """Read the text of a regular file of at most 4 MiB in UTF-8. Raises ReconcilerError."""
+def read_text(file: Path, display_path: str, max_bytes: int = MAX_BYTES) -> str:
+    """Read the text of a regular file of at most `max_bytes` in UTF-8. Raises ReconcilerError."""
     try:
-        data = _read_bytes(file)
+        data = _read_bytes(file, max_bytes)
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise ReconcilerError([_explain_unreadable(display_path, reason[:1].lower() + reason[1:])]) from None
@@ -79,8 +79,8 @@ def read_text(file: Path, display_path: str) -> str:
         )
     if data is None:
         raise ReconcilerError([_explain_unreadable(display_path, "it is not a regular file")])
-    if len(data) > MAX_BYTES:
-        raise ReconcilerError([_explain_too_large(display_path)])
+    if len(data) > max_bytes:
+        raise ReconcilerError([_explain_too_large(display_path, max_bytes)])
     try:
         return data.decode("utf-8").removeprefix(_BYTE_ORDER_MARK)
     except UnicodeDecodeError as error:
@@ -99,7 +99,7 @@ def read_text(file: Path, display_path: str) -> str:
         ) from None
 
 
-def _read_bytes(file: Path) -> bytes | None:
+def _read_bytes(file: Path, max_bytes: int) -> bytes | None:
     """Read the bytes of a regular file, at most one more than allowed; None for any other file.
 
     Checks the type before it opens the file, since opening a FIFO or a device can block or have effects.
@@ -110,7 +110,7 @@ def _read_bytes(file: Path) -> bytes | None:
     with os.fdopen(descriptor, "rb") as stream:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             return None
-        return stream.read(MAX_BYTES + 1)
+        return stream.read(max_bytes + 1)
 
 
 def _refuse_invisible(text: str, path: str) -> None:
@@ -145,11 +145,11 @@ def _locate_end(preceding: str, path: str) -> Span:
     return Span(path, line, column, line, column + 1)
 
 
-def _explain_too_large(display_path: str) -> Diagnostic:
+def _explain_too_large(display_path: str, max_bytes: int) -> Diagnostic:
     return Diagnostic(
         "too-large",
-        f"`{display_path}` is larger than {MAX_BYTES // 1024 // 1024} MiB",
-        help="split it into several files; `specs:` takes globs",
+        f"`{display_path}` is larger than {max_bytes // 1024 // 1024} MiB",
+        help="split it into several files; `specs:` takes globs" if max_bytes == MAX_BYTES else "",
     )
 
 
