@@ -54,6 +54,7 @@ def _parse_extra_lists(
 @shared_options
 @parallelism_option
 def command(
+    *,
     settings: Settings,
     output: OutputOptions,
     form: str,

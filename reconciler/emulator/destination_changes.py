@@ -17,9 +17,7 @@ from reconciler.emulator.switches import Behaviour
 from reconciler.emulator.unknown_names import build_unknown_value
 
 _NOT_EDITABLE = frozenset({"service", "region_sent"})
-EDITABLE = tuple(
-    setting.name for setting in fields(DestinationSettings) if setting.name not in _NOT_EDITABLE
-)
+EDITABLE = tuple(setting.name for setting in fields(DestinationSettings) if setting.name not in _NOT_EDITABLE)
 """Settings that an edit form changes."""
 _CURRENT_VERSION = 2
 

@@ -13,11 +13,11 @@ from reconciler.model.clock import Clock
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.source import Span
 from reconciler.spec.files import display_path
+from reconciler.spec.guard import SNAPSHOT_LIMITS
 from reconciler.spec.nodes import MappingNode, Scalar, find_key_span, to_plain
 from reconciler.spec.source import parse, read_text
 from reconciler.workspace.documents import read_document
 from reconciler.workspace.sandbox import explain_not_installed
-from reconciler.workspace.snapshot import MAX_SEED_BYTES
 
 if TYPE_CHECKING:
     from reconciler.emulator.app import Emulator
@@ -112,8 +112,8 @@ def _read_seed(emulation: EmulationOptions) -> Seed | None:
     if emulation.seed_file is None:
         return None
     shown = display_path(emulation.seed_file, emulation.directory)
-    text = read_text(emulation.seed_file, shown, MAX_SEED_BYTES)
-    return read_document(text, Seed, shown, max_bytes=MAX_SEED_BYTES)
+    text = read_text(emulation.seed_file, shown, SNAPSHOT_LIMITS)
+    return read_document(text, Seed, shown, SNAPSHOT_LIMITS)
 
 
 def _build_scenario(emulation: EmulationOptions) -> Scenario:

@@ -113,7 +113,11 @@ def _read_account(
     rules, sandbox_file = _find_connection_settings(settings)
     cancelled = threading.Event()
     with open_transport(settings, rules, sandbox_file) as transport:
-        events = EventQueue(listener, lambda: sender.report_slow_calls())
+
+        def report_slow_calls() -> None:
+            sender.report_slow_calls()
+
+        events = EventQueue(listener, report_slow_calls)
         sender = RetryingSender(transport, settings.clock, cancelled=cancelled, listener=events.put)
         reader = AccountReader(Client(sender), events.put, settings.parallelism)
         deadline = ShutdownDeadline(settings.clock, cancelled)
@@ -151,7 +155,9 @@ def _write(settings: Settings, target: Path, text: str, *, replaces: bool) -> No
     except FileExistsError:
         raise ReconcilerError([_explain_existing(settings, target)]) from None
     except OSError as error:
-        raise ReconcilerError([_explain_unwritable(settings, target, error.strerror or str(error))]) from error
+        raise ReconcilerError(
+            [_explain_unwritable(settings, target, error.strerror or str(error))]
+        ) from error
 
 
 def _explain_existing(settings: Settings, target: Path) -> Diagnostic:

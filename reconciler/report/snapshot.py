@@ -50,7 +50,9 @@ def render_snapshot(facts: SnapshotFacts, file: str) -> StyledText:
     ]
     counts += [format_count(facts.connections, "connection")] if facts.connections is not None else []
     counts += [format_count(facts.approvals, "approval")] if facts.approvals is not None else []
-    hidden = f"{format_count(facts.stars, 'value')} hidden by stars · {format_count(facts.requests, 'request')}"
+    hidden = (
+        f"{format_count(facts.stars, 'value')} hidden by stars · {format_count(facts.requests, 'request')}"
+    )
     return join_lines(
         [
             Text.assemble("account ", (f"{name} ({id})" if name else id, STRONG), f" · {', '.join(counts)}"),

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.api.transport import Timeouts, Transport
@@ -17,6 +16,7 @@ from reconciler.model.instant import format_utc
 from reconciler.model.snapshot_origin import SnapshotOrigin
 from reconciler.model.value import Secret
 from reconciler.spec.files import display_path
+from reconciler.spec.guard import SNAPSHOT_LIMITS
 from reconciler.spec.source import read_text
 from reconciler.workspace.documents import read_document
 from reconciler.workspace.sandbox import ADDRESS, explain_not_installed
@@ -24,8 +24,6 @@ from reconciler.workspace.settings import Settings
 
 if TYPE_CHECKING:
     from reconciler.emulator.seed import Seed
-
-MAX_SEED_BYTES = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +48,9 @@ def read_snapshot(settings: Settings) -> OpenSnapshot | None:
         raise ReconcilerError([explain_not_installed(error)]) from error
     file = settings.directory / settings.against
     shown = display_path(file, settings.directory)
-    text = read_text(file, shown, MAX_SEED_BYTES)
+    text = read_text(file, shown, SNAPSHOT_LIMITS)
     try:
-        seed = read_document(text, Seed, shown, max_bytes=MAX_SEED_BYTES)
+        seed = read_document(text, Seed, shown, SNAPSHOT_LIMITS)
     except ReconcilerError as error:
         raise ReconcilerError([_explain_unusable(shown, error.diagnostics)]) from None
     if seed.account is None:
