@@ -25,7 +25,7 @@ from reconciler.api.errors import (
 from reconciler.api.responses import (
     ID_PATTERN,
     Account,
-    Approval,
+    ApprovedServer,
     Companion,
     Connection,
     Destination,
@@ -44,7 +44,7 @@ MAX_PAGES = 1000
 
 _Model = TypeVar("_Model", bound=BaseModel)
 _Object = TypeVar("_Object", Group, Destination, SetupRun)
-_ListItem = TypeVar("_ListItem", Group, Connection, DestinationSummary, Companion, Approval)
+_ListItem = TypeVar("_ListItem", Group, Connection, DestinationSummary, Companion, ApprovedServer)
 
 
 class CompanionList(StrEnum):
@@ -119,9 +119,9 @@ class Client:
         """List every private link or agent of the account."""
         return self._list(Companion, companions)
 
-    def list_approvals(self, destination_id: str, approvals: ApprovalList) -> list[Approval]:
+    def list_approvals(self, destination_id: str, approvals: ApprovalList) -> list[ApprovedServer]:
         """List every approved certificate or fingerprint of a destination. Raises NotFound."""
-        return self._list(Approval, _build_path("GET", "/destinations", destination_id, approvals))
+        return self._list(ApprovedServer, _build_path("GET", "/destinations", destination_id, approvals))
 
     def get_destination(self, destination_id: str) -> Destination:
         """Get a destination with its config. Raises NotFound."""

@@ -92,7 +92,7 @@ class Companion(_ResponseModel):
         return {**data, "raw": data} if isinstance(data, dict) else data
 
 
-class Approval(_ResponseModel):
+class ApprovedServer(_ResponseModel):
     """An approved certificate or fingerprint of a destination. Its hash identifies it."""
 
     id: Annotated[str, Field(alias="hash", min_length=1)]

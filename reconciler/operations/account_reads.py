@@ -10,7 +10,7 @@ from reconciler.api.client import ApprovalList, Client, CompanionList
 from reconciler.api.errors import Forbidden, NotFound
 from reconciler.api.responses import (
     Account,
-    Approval,
+    ApprovedServer,
     Companion,
     Connection,
     Destination,
@@ -59,8 +59,8 @@ class AccountContent:
     summaries: Mapping[str, DestinationSummary]
     companions: Mapping[CompanionList, list[Companion]]
     connections: Mapping[str, list[Connection]]
-    certificates: Mapping[str, list[Approval]]
-    fingerprints: Mapping[str, list[Approval]]
+    certificates: Mapping[str, list[ApprovedServer]]
+    fingerprints: Mapping[str, list[ApprovedServer]]
     unreadable: tuple[str, ...] = ()
 
 
@@ -108,7 +108,7 @@ class AccountReader:
             tuple(self._unreadable),
         )
 
-    def _list_approvals(self, approvals: ApprovalList) -> Callable[[str], list[Approval]]:
+    def _list_approvals(self, approvals: ApprovalList) -> Callable[[str], list[ApprovedServer]]:
         return lambda id: self.client.list_approvals(id, approvals)
 
     def _list_companions(self, companions: CompanionList) -> list[Companion]:

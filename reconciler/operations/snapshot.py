@@ -49,7 +49,7 @@ class SnapshotResult:
     taken_at: datetime
     groups: int
     destinations: int
-    companions: int
+    links_and_agents: int
     connections: int | None
     approvals: int | None
     stars: int
@@ -84,7 +84,7 @@ def take_snapshot(
         taken_at,
         groups=len(content.groups),
         destinations=len(content.destinations),
-        companions=sum(len(content.companions[companions]) for companions in CompanionList),
+        links_and_agents=sum(len(content.companions[companions]) for companions in CompanionList),
         connections=sum(map(len, content.connections.values()))
         if ExtraList.CONNECTIONS in extra_lists
         else None,

@@ -27,7 +27,7 @@ class SnapshotFacts(Protocol):
     @property
     def destinations(self) -> int: ...
     @property
-    def companions(self) -> int: ...
+    def links_and_agents(self) -> int: ...
     @property
     def connections(self) -> int | None: ...
     @property
@@ -46,7 +46,7 @@ def render_snapshot(facts: SnapshotFacts, file: str) -> StyledText:
     counts = [
         format_count(facts.groups, "group"),
         format_count(facts.destinations, "destination"),
-        "1 link or agent" if facts.companions == 1 else f"{facts.companions:,} links and agents",
+        "1 link or agent" if facts.links_and_agents == 1 else f"{facts.links_and_agents:,} links and agents",
     ]
     counts += [format_count(facts.connections, "connection")] if facts.connections is not None else []
     counts += [format_count(facts.approvals, "approval")] if facts.approvals is not None else []
@@ -71,7 +71,7 @@ def serialize_snapshot(facts: SnapshotFacts, file: str) -> dict[str, Any]:
         "counts": {
             "groups": facts.groups,
             "destinations": facts.destinations,
-            "links_and_agents": facts.companions,
+            "links_and_agents": facts.links_and_agents,
             "connections": facts.connections,
             "approvals": facts.approvals,
             "stars": facts.stars,

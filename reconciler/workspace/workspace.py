@@ -116,7 +116,7 @@ def open_workspace(
     baseline = load_baseline(settings, specs)
     cancel_event = cancelled or threading.Event()
     snapshot = read_snapshot(settings)
-    specs, store = _find_store(specs, settings, cancel_event)
+    store, unread_warning = _find_store(specs, settings, cancel_event)
     with ExitStack() as stack:
         if access is Access.WRITE:
             stack.enter_context(_hold_lock(store, settings.holder, listener))
@@ -126,7 +126,10 @@ def open_workspace(
         registry = build_registry(settings, specs, access)
         key = resolve_fingerprint_key(settings, specs, registry, store)
         state = ProjectState(store, settings.entropy, key, specs.destinations)
-        specs = _check_place(specs, settings, state, access)
+        if unread_warning is None:
+            specs = _check_place(specs, settings, state, access)
+        else:
+            specs = replace(specs, warnings=(*specs.warnings, unread_warning))
         if access is Access.WRITE:
             state.ensure_key()
         else:
@@ -158,18 +161,19 @@ def open_workspace(
         )
 
 
-def _find_store(specs: Specs, settings: Settings, cancelled: threading.Event) -> tuple[Specs, Store]:
-    """Find the store of a run. A plan against a snapshot goes on, with a warning, without a state that it cannot
-    read."""
+def _find_store(
+    specs: Specs, settings: Settings, cancelled: threading.Event
+) -> tuple[Store, Diagnostic | None]:
+    """Find the store of a run. A plan against a snapshot goes on without a state that it cannot read: its store is
+    empty, and the warning explains why."""
     if settings.against is None:
-        return specs, build_store(specs.project, settings, cancelled)
+        return build_store(specs.project, settings, cancelled), None
     try:
         store = build_store(specs.project, settings, cancelled)
         store.read()
     except ReconcilerError as error:
-        warning = _explain_unread_state(error)
-        return replace(specs, warnings=(*specs.warnings, warning)), build_empty_store(specs.project)
-    return specs, store
+        return build_empty_store(specs.project), _explain_unread_state(error)
+    return store, None
 
 
 def _explain_unread_state(error: ReconcilerError) -> Diagnostic:

@@ -178,6 +178,7 @@ def test_a_state_that_cannot_be_read_is_a_warning(offline: OfflineProject, state
     result = offline.plan_against("--format", "json", environ={"AWS_ENDPOINT_URL": "http://127.0.0.1:9"})
     assert result.exit == 0
     assert {"state-not-read", "snapshot-plan"} <= list_codes(result.document)
+    assert "state-elsewhere" not in list_codes(result.document)
     assert len(result.document["adopted"]) == 4  # found by their names
 
 
