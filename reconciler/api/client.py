@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from enum import StrEnum
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -24,6 +25,8 @@ from reconciler.api.errors import (
 from reconciler.api.responses import (
     ID_PATTERN,
     Account,
+    ApprovedServer,
+    Companion,
     Connection,
     Destination,
     DestinationSummary,
@@ -56,7 +59,24 @@ _ListItem = TypeVar(
     HybridAgent,
     ProxyAgent,
     SecretsManagerConnection,
+    Companion,
+    ApprovedServer,
 )
+
+
+class CompanionList(StrEnum):
+    """List of the objects of one kind to which destinations refer by id. The values are paths of the API."""
+
+    PRIVATE_LINKS = "/private-links"
+    HYBRID_AGENTS = "/hybrid-deployment-agents"
+    PROXY_AGENTS = "/proxy"
+
+
+class ApprovalList(StrEnum):
+    """List of the approvals of one kind of a destination. The values are parts of paths of the API."""
+
+    CERTIFICATES = "/certificates"
+    FINGERPRINTS = "/fingerprints"
 
 
 class Client:
@@ -111,6 +131,14 @@ class Client:
     def list_destinations(self) -> list[DestinationSummary]:
         """List every destination of the account, each id once, without `config`."""
         return self._list(DestinationSummary, "/destinations")
+
+    def list_companions(self, companions: CompanionList) -> list[Companion]:
+        """List every private link or agent of the account."""
+        return self._list(Companion, companions)
+
+    def list_approvals(self, destination_id: str, approvals: ApprovalList) -> list[ApprovedServer]:
+        """List every approved certificate or fingerprint of a destination. Raises NotFound."""
+        return self._list(ApprovedServer, _build_path("GET", "/destinations", destination_id, approvals))
 
     def get_destination(self, destination_id: str) -> Destination:
         """Get a destination with its config. Raises NotFound."""

@@ -117,6 +117,30 @@ class SecretsManagerConnection(_ResponseModel):
     name: Text = ""
 
 
+class Companion(_ResponseModel):
+    """A private link or an agent, to which destinations refer by its id. `raw` is the unchanged item."""
+
+    id: Id
+    raw: dict[str, Any] = Field(repr=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keep_raw_item(cls, data: Any) -> Any:
+        return {**data, "raw": data} if isinstance(data, dict) else data
+
+
+class ApprovedServer(_ResponseModel):
+    """An approved certificate or fingerprint of a destination. Its hash identifies it."""
+
+    id: Annotated[str, Field(alias="hash", min_length=1)]
+    raw: dict[str, Any] = Field(repr=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keep_raw_item(cls, data: Any) -> Any:
+        return {"hash": data.get("hash"), "raw": data} if isinstance(data, dict) else data
+
+
 class SetupTest(_ResponseModel):
     """Result of a setup test. `details` is absent, a text, a list or an object."""
 

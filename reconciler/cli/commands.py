@@ -18,6 +18,7 @@ SUMMARIES: Mapping[str, str] = MappingProxyType(
         "apply": "Change the account to match the specs, after asking.",
         "show": "Show a saved plan.",
         "drift": "Show changes made outside the specs. Only reads.",
+        "snapshot": "Write the account to a file, to plan without the account. Only reads.",
         "graph": "Draw groups and destinations with their planned changes.",
         "state": "Show and correct the recorded state.",
         "catalogue": "List known services with all their fields.",

@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from reconciler.cli.exit import ExitCode, get_exit_code
 from reconciler.cli.github_job import write_github_outputs, write_github_summary
@@ -125,13 +125,15 @@ def run_command(
     form: str,
     work: Callable[[CommandContext], ExitCode],
     command: str = "",
+    *,
+    stdout: TextIO | None = None,
 ) -> ExitCode:
     """Run the work of a command. Every run ends with an exit code and, except for a bug, without a traceback.
 
     A bug shows its place and never its message, which may contain a secret. `command` is the name of a command whose
-    failure has a headline of its own.
+    failure has a headline of its own. `stdout` takes the results instead of standard output.
     """
-    context = _make_context(settings, output, form, command)
+    context = _make_context(settings, output, form, command, stdout or sys.stdout)
     _print_found_project(context, form)
     try:
         code = work(context)
@@ -165,10 +167,12 @@ def _print_part(screen: Screen, part: Printed) -> None:
         screen.print(part.text)
 
 
-def _make_context(settings: Settings, output: OutputOptions, form: str, command: str) -> CommandContext:
+def _make_context(
+    settings: Settings, output: OutputOptions, form: str, command: str, stdout: TextIO
+) -> CommandContext:
     colour = choose_colour(settings.environ, no_color=output.no_color)
     redact = settings.redactor.redact
-    out, err = make_console(sys.stdout, colour, redact), make_console(sys.stderr, colour, redact)
+    out, err = make_console(stdout, colour, redact), make_console(sys.stderr, colour, redact)
 
     def to_repo_path(path: str) -> str:
         """Make a path relative to the root of the repository, if the root is known; else to this directory."""

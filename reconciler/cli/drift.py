@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -11,13 +12,14 @@ import click
 from reconciler.cli.exit import ExitCode, get_exit_code
 from reconciler.cli.options import (
     format_option,
+    projects_options,
     run_options,
     scope_options,
-    shared_options,
     strict_option,
     variables_option,
 )
 from reconciler.cli.output import OutputOptions
+from reconciler.cli.projects import OnPlan, check_several, choose_columns, ignore_plan, run_projects
 from reconciler.report.formats import Document, list_formats
 from reconciler.workspace.settings import Settings
 
@@ -30,12 +32,19 @@ if TYPE_CHECKING:
 @click.command("drift")
 @format_option(*list_formats(Document.DRIFT))
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 if anything drifted.")
-@shared_options
+@projects_options
 @variables_option
 @strict_option
 @scope_options
 @run_options
-def command(settings: Settings, output: OutputOptions, form: str, detailed_exitcode: bool) -> ExitCode:
+def command(
+    *,
+    settings: Settings,
+    output: OutputOptions,
+    form: str,
+    detailed_exitcode: bool,
+    projects: tuple[Path, ...],
+) -> ExitCode:
     """Show changes and deletions made outside the specs, and groups without a spec.
 
     Only reads. An edit of the specs is no drift; `reconciler plan` shows both. Fivetran never shows secrets, so
@@ -45,15 +54,18 @@ def command(settings: Settings, output: OutputOptions, form: str, detailed_exitc
     from reconciler.cli.context import run_command
 
     changes_exit = ExitCode.CHANGES if detailed_exitcode else ExitCode.OK
-    return run_command(
-        replace(settings, compare_secrets=False),
-        output,
-        form,
-        partial(_show_drift, changes_exit=changes_exit),
-    )
+    settings = replace(settings, compare_secrets=False)
+    work = partial(_show_drift, changes_exit=changes_exit)
+    if projects:
+        check_several(form)
+        columns = choose_columns(is_drift=True)
+        return run_projects(projects, settings, output, form, work=work, columns=columns)
+    return run_command(settings, output, form, work)
 
 
-def _show_drift(context: CommandContext, changes_exit: ExitCode) -> ExitCode:
+def _show_drift(
+    context: CommandContext, on_plan: OnPlan = ignore_plan, *, changes_exit: ExitCode
+) -> ExitCode:
     from reconciler.cli.events import open_event_log
     from reconciler.planning.pipeline import make_plan
     from reconciler.report.drift import UnmanagedGroups
@@ -66,6 +78,7 @@ def _show_drift(context: CommandContext, changes_exit: ExitCode) -> ExitCode:
             open_workspace(context.settings, combine_listeners(progress, log)) as workspace,
         ):
             plan = with_lock_renewal(workspace, make_plan).plan
+            on_plan(plan)
         log.log_plan(plan, {})
         code = render_drift(context, plan, UnmanagedGroups.LISTED, changes_exit)
         log.log_finish(code, code.reason)

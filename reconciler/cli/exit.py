@@ -44,6 +44,26 @@ def get_exit_code(diagnostics: Iterable[Diagnostic]) -> ExitCode:
     return ExitCode[classes.pop().name] if len(classes) == 1 else ExitCode.FAILED
 
 
+_FROM_BEST_TO_WORST = (
+    ExitCode.OK,
+    ExitCode.CHANGES,
+    ExitCode.AWAITING_APPROVAL,
+    ExitCode.REFUSED,
+    ExitCode.PLAN_REFUSED,
+    ExitCode.LOCKED,
+    ExitCode.INCOMPLETE,
+    ExitCode.USAGE,
+    ExitCode.FAILED,
+    ExitCode.BUG,
+    ExitCode.INTERRUPTED,
+)
+
+
+def get_worst_exit_code(codes: Iterable[ExitCode]) -> ExitCode:
+    """Choose the exit code of a run over several projects: the worst exit code of a project."""
+    return max(codes, key=_FROM_BEST_TO_WORST.index, default=ExitCode.OK)
+
+
 def get_apply_exit_code(applied: ApplyResult) -> ExitCode:
     """Choose the exit code of an apply. An incomplete run takes precedence over a pending approval."""
     statuses = {outcome.status for outcome in applied.outcomes}

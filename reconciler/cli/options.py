@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -37,15 +38,50 @@ def _make_settings(project: Path, *, sandbox: bool = False) -> Settings:
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
-_PROJECT: Decorator = click.option(
-    "--project",
-    type=click.Path(path_type=Path),
-    default=_find_project,
-    show_default=f"{DEFAULT_PROJECT}, here or in a folder above",
-    envvar=PROJECT_VARIABLE,
-    metavar="FILE",
-    help="Project file. Also read from RECONCILER_PROJECT.",
-)
+
+class _ProjectPath(click.Path):
+    """Path of a project file. The variable of the environment has one path, whatever characters it holds."""
+
+    def split_envvar_value(self, rv: str) -> list[str]:  # the signature is that of click
+        """Return the value of the variable as the only path."""
+        return [rv]
+
+
+def _drop_repeated(
+    context: click.Context, parameter: click.Parameter, projects: tuple[Path, ...]
+) -> tuple[Path, ...]:
+    """Drop repeated names of a project file. The last name stays."""
+    by_file = {os.path.realpath(path): path for path in projects}
+    return tuple(by_file.values())
+
+
+def _take_one(context: click.Context, parameter: click.Parameter, projects: tuple[Path, ...]) -> Path:
+    """Take the only project. Raises MisuseError for several: a run of one of them would look like a run of all."""
+    chosen = _drop_repeated(context, parameter, projects)
+    if len(chosen) > 1:
+        raise MisuseError(
+            "`--project` is given for several projects",
+            "run once per project; `plan` and `drift` take several",
+        )
+    return chosen[0]
+
+
+def _define_project(callback: Callable[..., Any], help_suffix: str = "") -> Decorator:
+    return click.option(
+        "--project",
+        type=_ProjectPath(path_type=Path),
+        multiple=True,
+        default=lambda: (_find_project(),),
+        show_default=f"{DEFAULT_PROJECT}, here or in a folder above",
+        envvar=PROJECT_VARIABLE,
+        metavar="FILE",
+        callback=callback,
+        help=f"Project file. Also read from RECONCILER_PROJECT.{help_suffix}",
+    )
+
+
+_PROJECT: Decorator = _define_project(_take_one)
+_PROJECTS: Decorator = _define_project(_drop_repeated, " Repeatable: one result for each, and a table.")
 _SANDBOX: Decorator = click.option(
     "--sandbox", is_flag=True, help="Use an embedded Fivetran instead of a real account."
 )
@@ -64,27 +100,94 @@ def sandbox_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return _SANDBOX(command)
 
 
+_QUIET: Decorator = click.option(
+    "-q", "--quiet", is_flag=True, help="Print results and diagnostics only, no progress."
+)
+_VERBOSE: Decorator = click.option(
+    "-v", "--verbose", is_flag=True, help="Also list unchanged entries and each step of the work."
+)
+
+
+def _choose_verbosity(*, quiet: bool, verbose: bool) -> Verbosity:
+    if quiet and verbose:
+        raise MisuseError("`--quiet` and `--verbose` exclude each other", "leave one of them out")
+    return Verbosity.QUIET if quiet else Verbosity.VERBOSE if verbose else Verbosity.NORMAL
+
+
 def shared_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options of every run, as `settings` and `output`."""
 
     @_PROJECT
     @_SANDBOX
     @_NO_COLOR
-    @click.option("-q", "--quiet", is_flag=True, help="Print results and diagnostics only, no progress.")
-    @click.option(
-        "-v", "--verbose", is_flag=True, help="Also list unchanged entries and each step of the work."
-    )
+    @_QUIET
+    @_VERBOSE
     @functools.wraps(command)
     def with_shared(
         *, project: Path, sandbox: bool, no_color: bool, quiet: bool, verbose: bool, **options: Any
     ) -> Any:
-        if quiet and verbose:
-            raise MisuseError("`--quiet` and `--verbose` exclude each other", "leave one of them out")
-        verbosity = Verbosity.QUIET if quiet else Verbosity.VERBOSE if verbose else Verbosity.NORMAL
+        verbosity = _choose_verbosity(quiet=quiet, verbose=verbose)
         settings = _make_settings(project, sandbox=sandbox)
         return command(settings=settings, output=OutputOptions(no_color, verbosity), **options)
 
     return with_shared
+
+
+_ALL_PROJECTS: Decorator = click.option(
+    "--all",
+    "is_all",
+    is_flag=True,
+    help="Every project file `reconciler.yaml` of the repository, or below this folder outside of a repository.",
+)
+
+
+def projects_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options of every run for one project or several, as `settings`, `output` and `projects`.
+
+    `projects` is empty for a run about the project of `settings` alone.
+    """
+
+    @_PROJECTS
+    @_ALL_PROJECTS
+    @_SANDBOX
+    @_NO_COLOR
+    @_QUIET
+    @_VERBOSE
+    @functools.wraps(command)
+    def with_projects(
+        *,
+        project: tuple[Path, ...],
+        is_all: bool,
+        sandbox: bool,
+        no_color: bool,
+        quiet: bool,
+        verbose: bool,
+        **options: Any,
+    ) -> Any:
+        verbosity = _choose_verbosity(quiet=quiet, verbose=verbose)
+        chosen = _list_all_projects() if is_all else project
+        settings = _make_settings(chosen[0], sandbox=sandbox)
+        return command(
+            settings=settings,
+            output=OutputOptions(no_color, verbosity),
+            projects=chosen if is_all or len(chosen) > 1 else (),
+            **options,
+        )
+
+    return with_projects
+
+
+def _list_all_projects() -> tuple[Path, ...]:
+    """List every project file. Raises MisuseError if there is none, or if the command line names project files too."""
+    from reconciler.workspace.project_search import find_all_projects
+
+    source = click.get_current_context().get_parameter_source("project")
+    if source is click.core.ParameterSource.COMMANDLINE:
+        raise MisuseError("`--all` and `--project` exclude each other", "leave one of them out")
+    found = find_all_projects(Path.cwd())
+    if not found:
+        raise MisuseError("`--all` finds no project file `reconciler.yaml`", "name it: `--project FILE`")
+    return found
 
 
 def offline_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -266,18 +369,32 @@ def settings_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return with_revision
 
 
+_PARALLELISM: Decorator = click.option(
+    "--parallelism",
+    type=click.IntRange(1, 64),
+    metavar="N",
+    default=8,
+    show_default=True,
+    help="Concurrent API calls.",
+)
+
+
+def parallelism_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command `--parallelism` alone, as part of `settings`. Stands below the shared options."""
+
+    @_PARALLELISM
+    @functools.wraps(command)
+    def with_parallelism(*, settings: Settings, parallelism: int, **options: Any) -> Any:
+        return command(settings=replace(settings, parallelism=parallelism), **options)
+
+    return with_parallelism
+
+
 def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command `--parallelism`, as part of `settings`, and `--events`, as part of `output`. Stands below the
     shared options."""
 
-    @click.option(
-        "--parallelism",
-        type=click.IntRange(1, 64),
-        metavar="N",
-        default=8,
-        show_default=True,
-        help="Concurrent API calls.",
-    )
+    @_PARALLELISM
     @click.option(
         "--events",
         type=click.Path(path_type=Path),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -13,12 +13,12 @@ import click
 from reconciler.cli.exit import ExitCode, get_exit_code
 from reconciler.cli.options import (
     format_option,
+    projects_options,
     recreate_option,
     run_options,
     scope_options,
     secrets_option,
     settings_option,
-    shared_options,
     strict_option,
     variables_option,
 )
@@ -30,6 +30,7 @@ from reconciler.cli.plan_file import (
     signature_option,
     write_plan,
 )
+from reconciler.cli.projects import OnPlan, check_several, choose_columns, ignore_plan, run_projects
 from reconciler.cli.usage import MisuseError
 from reconciler.report.formats import Document, list_formats
 from reconciler.workspace.settings import Settings
@@ -69,7 +70,14 @@ class SaveOptions:
     help="How long a saved plan is valid: minutes, hours or days, as in 90m, 12h, 7d.",
 )
 @signature_option
-@shared_options
+@click.option(
+    "--against",
+    type=click.Path(path_type=Path),
+    metavar="SNAPSHOT",
+    help="Plan against a file of `reconciler snapshot` and not against the account: without credentials, secrets and"
+    " lock. Such a plan cannot be saved or applied.",
+)
+@projects_options
 @variables_option
 @strict_option
 @secrets_option
@@ -87,6 +95,8 @@ def command(
     out: Path | None,
     valid_for: timedelta,
     signature_key: str | None,
+    against: Path | None,
+    projects: tuple[Path, ...],
 ) -> ExitCode:
     """Show the changes that apply would make. Only reads.
 
@@ -101,14 +111,42 @@ def command(
         raise MisuseError(f"{option} is for whole plans", "leave `--drift-only` out")
     if signature_key is not None and out is None:
         raise MisuseError("`--signature-key` signs a saved plan", "add `--out FILE`")
+    if against is not None:
+        settings = _plan_against(settings, against, is_saved=out is not None)
     save_options = None if out is None else SaveOptions(out, valid_for, signature_key)
     changes_exit = ExitCode.CHANGES if detailed_exitcode else ExitCode.OK
     work = partial(_plan, changes_exit=changes_exit, drift_only=drift_only, save_options=save_options)
+    if projects:
+        check_several(form, {"--out": out is not None})
+        columns = choose_columns(is_drift=drift_only)
+        return run_projects(projects, settings, output, form, work=work, columns=columns)
     return run_command(settings, output, form, work)
 
 
+def _plan_against(settings: Settings, snapshot: Path, *, is_saved: bool) -> Settings:
+    """Build the settings of a plan against a snapshot, which reads no secrets."""
+    if is_saved:
+        raise MisuseError(
+            "`--out` saves a plan that apply takes, and a plan against a snapshot is no such plan",
+            "leave `--out` out, or plan without `--against`",
+        )
+    if settings.sandbox:
+        raise MisuseError("`--against` and `--sandbox` exclude each other", "leave one of them out")
+    if settings.resend:
+        raise MisuseError(
+            "`--resend-secret` has no meaning in a plan against a snapshot, which reads no secret",
+            "leave `--resend-secret` out",
+        )
+    return replace(settings, against=snapshot, compare_secrets=False)
+
+
 def _plan(
-    context: CommandContext, changes_exit: ExitCode, drift_only: bool, save_options: SaveOptions | None
+    context: CommandContext,
+    on_plan: OnPlan = ignore_plan,
+    *,
+    changes_exit: ExitCode,
+    drift_only: bool,
+    save_options: SaveOptions | None,
 ) -> ExitCode:
     from reconciler.cli.drift import render_drift
     from reconciler.cli.events import open_event_log
@@ -130,6 +168,7 @@ def _plan(
                 workspace.state.ensure_key()  # `apply` compares fingerprints to find changed secrets
             planned = with_lock_renewal(workspace, make_plan)
             plan = planned.plan
+            on_plan(plan)
             if save_options is not None:
                 project = record_project(
                     workspace.specs.project.path, context.settings.directory / save_options.path

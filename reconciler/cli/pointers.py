@@ -63,6 +63,7 @@ STATE_COMMANDS: Mapping[str, str] = MappingProxyType(
 
 OPTIONS: Mapping[str, str] = MappingProxyType(
     {
+        "against": "only `plan` takes a snapshot; `plan --against FILE --drift-only` shows drift",
         "auto-approve": _NO_QUESTIONS,
         "backend-config": _STATE_PLACE,
         "c": "`--project FILE` names the project file",

@@ -141,6 +141,16 @@ class _RequestResult:
         return None if is_broken else self.response.status
 
 
+def _build_unreadable_fault(destination_id: str) -> Fault:
+    return Fault(
+        FaultKind.STATUS,
+        path=f"/v1/destinations/{destination_id}",
+        phase=Phase.BEFORE_EFFECT,
+        argument="403",
+        options={"code": "Forbidden"},
+    )
+
+
 class Emulator:
     """Emulator: an account behind its REST API. Safe to call from many threads; requests run one after the other.
 
@@ -261,9 +271,13 @@ class Emulator:
         return has_content(self._account)
 
     def load_seed(self, seed: Seed) -> None:
-        """Load a seed into the account, and the scenario of the start over it. The history gets no entry."""
+        """Load a seed into the account, and the scenario of the start over it. The history gets no entry.
+
+        A fault answers 403 to each request about a destination that the seed calls unreadable.
+        """
         load_seed(self._account, seed)
         load_scenario(self._account, self._scenario)
+        self.faults.add(*(_build_unreadable_fault(id) for id in seed.unreadable))
 
     def dump(self, *, show_secrets: bool = False) -> dict[str, Any]:
         """Dump the account as a document that `load_seed` accepts.

@@ -37,8 +37,15 @@ def build_connection_key(connection_id: str) -> str:
     return f"connection/{connection_id}"
 
 
-def approve(account: Account, kind: Kind, owner: str, document: Mapping[str, Any]) -> dict[str, Any]:
-    """Approve a certificate or fingerprint and return the approval.
+def approve(
+    account: Account,
+    kind: Kind,
+    owner: str,
+    document: Mapping[str, Any],
+    *,
+    approved_at: str | None = None,
+) -> dict[str, Any]:
+    """Approve a certificate or fingerprint and return the approval, now or at another time.
 
     A hash that is already approved keeps its earlier approval; the switch `repeated_approval` may ask for a
     409.
@@ -52,7 +59,7 @@ def approve(account: Account, kind: Kind, owner: str, document: Mapping[str, Any
     approval = {
         "id": identifier,
         **document,
-        "validated_date": account.now(),
+        "validated_date": approved_at or account.now(),
         "validated_by": _format_approver(account),
     }
     key = _build_key(owner, document["hash"])

@@ -176,8 +176,9 @@ class Dashboard:
             if self._account.store.find(Kind.DESTINATION, group_id) is not None:
                 raise conflict("the group has a destination")
             # The settings are checked as changes of a destination without settings.
-            bare = Destination(id=group_id, service=settings.service)
-            changes = {name: value for name, value in settings.to_document().items() if name != "service"}
+            bare = Destination(id=group_id, service=settings.service, region_sent=settings.region_sent)
+            document = settings.to_document()
+            changes = {name: document[name] for name in destination_changes.EDITABLE}
             destination = destination_changes.change(bare, service, changes, self._account.behaviour)
             was_healthy = settings.setup_status != "incomplete"
             destinations.add(self._account, replace(destination, connected_once=was_healthy))

@@ -15,12 +15,14 @@ _Text = Annotated[str, Field(min_length=1)]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DestinationSettings:
-    """Settings of a destination in a seed. Secrets are kept in clear, unset ids as None."""
+    """Settings of a destination in a seed. Secrets are kept in clear, unset ids as None. `region_sent` distinguishes a
+    chosen region from the default, which answers about destinations with a hybrid deployment agent leave out."""
 
     __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
 
     service: _Text
     region: _Text = "GCP_US_EAST4"
+    region_sent: bool = True
     time_zone_offset: _Text = "0"
     daylight_saving_time_enabled: bool = False
     networking_method: str | None = "Directly"
@@ -42,14 +44,13 @@ class Destination(DestinationSettings):
     """Destination of the account. Its id is the id of its group.
 
     `connected_once` distinguishes `broken` from `incomplete`; `patched` is for switches about values that a patch
-    loses; `region_sent` distinguishes a chosen region from the default. `last_tests` are the results of the latest
-    setup tests in JSON form, `tested_at` is their time; both are empty before the first run.
+    loses. `last_tests` are the results of the latest setup tests in JSON form, `tested_at` is their time; both are
+    empty before the first run.
     """
 
     id: str
     connected_once: bool = False
     patched: bool = False
-    region_sent: bool = True
     last_tests: list[dict[str, Any]] = field(default_factory=list)
     tested_at: str = ""
 

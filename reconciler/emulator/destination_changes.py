@@ -16,7 +16,9 @@ from reconciler.emulator.envelope import ErrorReply, invalid_input
 from reconciler.emulator.switches import Behaviour
 from reconciler.emulator.unknown_names import build_unknown_value
 
-_EDITABLE = tuple(setting.name for setting in fields(DestinationSettings) if setting.name != "service")
+_NOT_EDITABLE = frozenset({"service", "region_sent"})
+EDITABLE = tuple(setting.name for setting in fields(DestinationSettings) if setting.name not in _NOT_EDITABLE)
+"""Settings that an edit form changes."""
 _CURRENT_VERSION = 2
 
 
@@ -36,9 +38,9 @@ def change(
     `service` is None for a service that the catalogue lacks. Raises a 400 for the first wrong name or value.
     """
     for name in changes:
-        if name not in _EDITABLE:
-            raise build_unknown_value("field of destinations", name, _EDITABLE)
-    settings = {name: getattr(destination, name) for name in _EDITABLE} | {"service": destination.service}
+        if name not in EDITABLE:
+            raise build_unknown_value("field of destinations", name, EDITABLE)
+    settings = {name: getattr(destination, name) for name in EDITABLE} | {"service": destination.service}
     try:
         # An empty field of a form clears an id.
         filled = {name: None if value == "" else value for name, value in changes.items()}

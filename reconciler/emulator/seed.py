@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Protocol, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
+from reconciler.emulator import approvals
 from reconciler.emulator.account import ADMINISTRATOR, Account, Identity, build_user
 from reconciler.emulator.agent_outages import is_online
 from reconciler.emulator.connection import SetupState
@@ -24,7 +25,7 @@ from reconciler.emulator.resources import (
     users,
 )
 from reconciler.emulator.resources.hybrid_agents import Environment
-from reconciler.emulator.resources.private_links import LinkService, LinkState
+from reconciler.emulator.resources.private_links import LinkState
 from reconciler.emulator.scenario import Scenario, dump_scenario, load_scenario
 from reconciler.emulator.store import Kind
 
@@ -95,8 +96,24 @@ class SeedConnection(_SeedModel):
     created_at: _Text | None = None
 
 
+class SeedFingerprint(_SeedModel):
+    """An approved fingerprint of the SSH host of a destination."""
+
+    hash: _Text
+    public_key: str = ""
+    validated_date: _Text | None = None
+
+
+class SeedCertificate(SeedFingerprint):
+    """An approved certificate of a destination."""
+
+    name: str = ""
+    sha1: str = ""
+    sha256: str = ""
+
+
 class SeedGroup(_SeedModel):
-    """A group. Without an `id`, the id is generated."""
+    """A group. Without an `id`, the id is generated. Approvals belong to its destination."""
 
     name: _Text
     id: _Text | None = None
@@ -104,15 +121,20 @@ class SeedGroup(_SeedModel):
     destination: DestinationSettings | None = None
     connections: list[SeedConnection] = []
     users: list[SeedMember] = []
+    certificates: list[SeedCertificate] = []
+    fingerprints: list[SeedFingerprint] = []
 
 
 class SeedPrivateLink(_SeedModel):
-    """A private link. Work in progress takes the time of the switch `private_link_seconds`."""
+    """A private link, of any service: a snapshot may have a service that is newer than this release.
+
+    Work in progress takes the time of the switch `private_link_seconds`.
+    """
 
     id: _Text | None = None
     name: _Text
     region: _Text
-    service: LinkService
+    service: _Text
     config: dict[str, Any] = {}
     state: LinkState = "OK"
     created_at: _Text | None = None
@@ -142,6 +164,19 @@ class SeedProxyAgent(_SeedModel):
     online: bool | None = None
 
 
+class SeedSnapshot(_SeedModel):
+    """Origin of a seed that `reconciler snapshot` has written.
+
+    `connections` and `trust` say which lists were read. `unreadable` are the ids of destinations whose config could not
+    be read: requests about them answer 403.
+    """
+
+    taken_at: _Text
+    connections: bool = False
+    trust: bool = False
+    unreadable: list[_Text] = []
+
+
 def _refuse_duplicates(nouns: str, key: str, values: Iterable[str | None]) -> None:
     """Refuse a value that two objects have. Raises PydanticCustomError."""
     counts = Counter(value for value in values if value is not None)
@@ -164,6 +199,7 @@ class Seed(Scenario, _SeedModel):
     """An account as a document."""
 
     version: Literal[1]
+    snapshot: SeedSnapshot | None = None
     account: SeedAccount | None = None
     owner: SeedOwner | None = None
     users: list[SeedUser] = []
@@ -171,6 +207,11 @@ class Seed(Scenario, _SeedModel):
     private_links: list[SeedPrivateLink] = []
     hybrid_agents: list[SeedHybridAgent] = []
     proxy_agents: list[SeedProxyAgent] = []
+
+    @property
+    def unreadable(self) -> list[str]:
+        """Return the ids of the destinations whose config the snapshot lacks."""
+        return self.snapshot.unreadable if self.snapshot is not None else []
 
     @field_validator("groups", "private_links", "hybrid_agents", "proxy_agents")
     @classmethod
@@ -270,6 +311,16 @@ def _load_group(account: Account, group: SeedGroup) -> None:
     for member in group.users:
         user = users.find_user(account, member.email) or _add_user(account, SeedUser(email=member.email))
         USERS_IN_GROUPS.put(account, user["id"], identifier, member.role)
+    _load_approvals(account, Kind.CERTIFICATE, identifier, group.certificates, type="TLS")
+    _load_approvals(account, Kind.FINGERPRINT, identifier, group.fingerprints)
+
+
+def _load_approvals(
+    account: Account, kind: Kind, owner: str, approved: Iterable[SeedFingerprint], **facts: str
+) -> None:
+    for approval in approved:
+        document = approval.model_dump(exclude={"validated_date"}) | facts
+        approvals.approve(account, kind, owner, document, approved_at=approval.validated_date)
 
 
 def _load_companions(account: Account, seed: Seed) -> None:
@@ -339,7 +390,16 @@ def _dump_group(account: Account, group: dict[str, Any]) -> dict[str, Any]:
         if membership["user"] != account.identity.user_id
         and (user := account.store.find(Kind.USER, membership["user"])) is not None
     ]
-    return {**content, "users": members} if members else content
+    lists = {
+        "users": members,
+        "certificates": _select(SeedCertificate, _list_approvals(account, Kind.CERTIFICATE, group["id"])),
+        "fingerprints": _select(SeedFingerprint, _list_approvals(account, Kind.FINGERPRINT, group["id"])),
+    }
+    return content | {name: items for name, items in lists.items() if items}
+
+
+def _list_approvals(account: Account, kind: Kind, owner: str) -> list[dict[str, Any]]:
+    return account.store.list_documents(kind, parent=owner)
 
 
 def _dump_users(account: Account) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 from reconciler.model.address import DESTINATION, Address
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.policy import PolicyResult
+from reconciler.model.snapshot_origin import SnapshotOrigin
 from reconciler.model.source import Span
 from reconciler.model.value import FieldPath
 
@@ -287,7 +288,8 @@ class Plan:
     that do. Plans of one `digest` would do the same. `narrowing` is None for a plan of all entries. `judgements` are
     the results of the project's policies, passed policies too. `recreated` are addresses of missing objects that
     `--recreate` makes again. `unplanned` are addresses that blockers leave out of the plan.
-    `uncomparable_secrets` are secrets that may have changed and are not sent, as `ADDRESS:FIELD`.
+    `uncomparable_secrets` are secrets that may have changed and are not sent, as `ADDRESS:FIELD`. `snapshot` is the
+    snapshot in place of the account, of a plan that cannot be applied.
     """
 
     account_id: str
@@ -305,6 +307,7 @@ class Plan:
     recreated: tuple[Address, ...] = ()
     unplanned: tuple[Address, ...] = ()
     uncomparable_secrets: tuple[str, ...] = ()
+    snapshot: SnapshotOrigin | None = None
 
     @property
     def omissions(self) -> tuple[Diagnostic, ...]:
@@ -376,7 +379,7 @@ class Plan:
     @property
     def needs_approval(self) -> bool:
         """Whether an apply does anything that a reviewer approves by the digest."""
-        return bool(self.effective or self.unprotected)
+        return self.snapshot is None and bool(self.effective or self.unprotected)
 
     def count(self, action: Action) -> int:
         """Count the changes with this action."""

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from reconciler.model.clock import Clock
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.source import Span
-from reconciler.spec.errors import to_diagnostics
 from reconciler.spec.files import display_path
+from reconciler.spec.guard import SNAPSHOT_LIMITS
 from reconciler.spec.nodes import MappingNode, Scalar, find_key_span, to_plain
 from reconciler.spec.source import parse, read_text
+from reconciler.workspace.documents import read_document
 from reconciler.workspace.sandbox import explain_not_installed
 
 if TYPE_CHECKING:
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
     from reconciler.emulator.seed import Seed
     from reconciler.emulator.setup_tests import SetupTestScript
     from reconciler.emulator.switches import Behaviour
-
-
-_Model = TypeVar("_Model", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,16 +112,8 @@ def _read_seed(emulation: EmulationOptions) -> Seed | None:
     if emulation.seed_file is None:
         return None
     shown = display_path(emulation.seed_file, emulation.directory)
-    return read_document(read_text(emulation.seed_file, shown), Seed, shown)
-
-
-def read_document(text: str, model: type[_Model], path: str = "body") -> _Model:
-    """Read a document in YAML. `path` is its name in diagnostics. Raises ReconcilerError with all findings."""
-    root = parse(text, path)
-    try:
-        return model.model_validate(to_plain(root))
-    except ValidationError as error:
-        raise ReconcilerError(to_diagnostics(error, root, model)) from None
+    text = read_text(emulation.seed_file, shown, SNAPSHOT_LIMITS)
+    return read_document(text, Seed, shown, SNAPSHOT_LIMITS)
 
 
 def _build_scenario(emulation: EmulationOptions) -> Scenario:

@@ -14,6 +14,7 @@ from reconciler.planning.match import is_create_outcome_unknown, list_pending_cr
 from reconciler.planning.refresh import AccountListing, AccountView, Observer, ReadResult
 from reconciler.runtime.polling import Poller
 from reconciler.spec.project import Project
+from reconciler.workspace.project_state import CREDENTIALS, AccountSource
 from reconciler.workspace.workspace import Workspace
 
 
@@ -24,20 +25,23 @@ def check_account(workspace: Workspace) -> responses.Account:
     """
     account = workspace.client.get_account()
     expected = workspace.specs.project.content.account_id
+    source = CREDENTIALS if workspace.snapshot is None else AccountSource("the snapshot is", "a snapshot")
     if expected not in {"", account.account_id} and not workspace.settings.sandbox:
-        raise ReconcilerError([explain_other_account(workspace.specs.project, account.account_id)])
-    workspace.state.check_account(account.account_id)
+        raise ReconcilerError([explain_other_account(workspace.specs.project, account.account_id, source)])
+    workspace.state.check_account(account.account_id, source)
     return account
 
 
-def explain_other_account(project: Project, account_id: str) -> Diagnostic:
+def explain_other_account(
+    project: Project, account_id: str, source: AccountSource = CREDENTIALS
+) -> Diagnostic:
     """Explain that the credentials are for an account that the project file does not name."""
     expected = project.content.account_id
     return Diagnostic(
         "other-account",
-        f"these credentials are for account `{account_id}`, the project is for `{expected}`",
+        f"{source.subject} for account `{account_id}`, the project is for `{expected}`",
         span=project.account_id_span,
-        help="use credentials of the right account, or correct `account_id:` in the project file",
+        help=f"use {source.noun} of the right account, or correct `account_id:` in the project file",
     )
 
 

@@ -125,12 +125,15 @@ def compute_digest(
     scope: Iterable[str] = (),
     unprotected: Iterable[Address] = (),
     given_variables: Mapping[str, Any] = MappingProxyType({}),
+    *,
+    is_against_snapshot: bool = False,
 ) -> str:
     """Hash all effects that need a request, as SHA-256 in hex. `scope` are the addresses of a narrowed plan,
     `given_variables` the values of `--var` by name.
 
     `unprotected` are addresses whose recorded protection ends. An apply ends it, and nothing else guards the object
-    from then on, so an approved digest has to cover it although no request is sent.
+    from then on, so an approved digest has to cover it although no request is sent. A plan against a snapshot never
+    has the digest of a plan that can be applied.
 
     The encoding is fixed: a pipeline may approve a digest with one release and apply it with the next.
     """
@@ -149,6 +152,8 @@ def compute_digest(
     # An empty key is left out: digests of earlier releases, which did not know the key, stay valid.
     if addresses := sorted(map(str, unprotected)):
         content["unprotected"] = addresses
+    if is_against_snapshot:
+        content["snapshot"] = True
     if given_variables:
         content["variables"] = {**given_variables}
     return hashlib.sha256(encode_canonical(content).encode()).hexdigest()

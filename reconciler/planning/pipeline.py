@@ -93,6 +93,7 @@ from reconciler.planning.replacements import (
 )
 from reconciler.planning.requests import announce_deletions, announce_writes
 from reconciler.planning.settling import find_late_duplicates, hold_unsettled_creates
+from reconciler.planning.snapshot_warnings import warn_of_snapshot
 from reconciler.planning.targets import (
     Scope,
     list_uncomparable_secrets,
@@ -250,6 +251,7 @@ def _build_result(
         inputs.digest_scope,
         plan.unprotected,
         workspace.specs.given_variables,
+        is_against_snapshot=plan.snapshot is not None,
     )
     blockers = tuple(note_settings_source(plan.blockers, workspace.specs.project))
     return PlanResult(
@@ -456,6 +458,7 @@ def _build_plan(
         changes=(*changes, *(deletion.change for deletion in deletion_plan.deletions)),
         unmanaged=unmanaged,
         warnings=(
+            *warn_of_snapshot(workspace.snapshot, operations, deletion_plan.deletions),
             *specs.warnings,
             *sort_diagnostics(value_warnings),
             *warn_creation_doubts(operations.values()),
@@ -475,6 +478,7 @@ def _build_plan(
         uncomparable_secrets=_list_uncomparable_secrets(workspace, operations),
         files=len(specs.files),
         narrowing=inputs.scope.summary,
+        snapshot=workspace.snapshot,
     )
 
 

@@ -18,6 +18,7 @@ from reconciler.model.plan import (
     SecretComparison,
 )
 from reconciler.model.policy import PolicyResult
+from reconciler.model.snapshot_origin import SnapshotOrigin
 from reconciler.model.value import FieldPath
 from reconciler.report.diagnostics import serialize_diagnostics, serialize_span
 from reconciler.report.plan_summary import list_blocking_codes
@@ -49,6 +50,7 @@ def serialize_plan(plan: Plan) -> dict[str, Any]:
     """Serialize a plan as JSON objects; `changes` has only changes that an apply makes, in the order of the apply."""
     return {
         "account": {"id": plan.account_id, "name": plan.account_name},
+        **serialize_snapshot_origin(plan.snapshot),
         "digest": plan.digest,
         "narrowed_to": serialize_scope(plan.narrowing),
         "changes": [
@@ -95,6 +97,14 @@ def serialize_plan(plan: Plan) -> dict[str, Any]:
         "requests": plan.requests,
         "seconds": round(plan.seconds, 3),
     }
+
+
+def serialize_snapshot_origin(snapshot: SnapshotOrigin | None) -> dict[str, Any]:
+    """Serialize the snapshot that a plan was made against, and that no apply takes this plan; empty for a plan against
+    the account."""
+    if snapshot is None:
+        return {}
+    return {"snapshot": {"path": snapshot.path, "taken_at": snapshot.taken_at}, "applyable": False}
 
 
 def serialize_policy_results(policy_results: Iterable[PolicyResult]) -> list[dict[str, Any]]:

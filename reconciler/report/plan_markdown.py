@@ -68,7 +68,11 @@ def render_plan_markdown(
     details = [f"Account {format_code(format_account(plan))} · {format_coverage(plan)}"]
     details += ["", " · ".join(list_remarks(plan))] if list_remarks(plan) else []
     approval = (
-        f"Digest {format_code(plan.digest)}" if plan.needs_approval else "Nothing would be sent to Fivetran."
+        "A plan against a snapshot cannot be applied."
+        if plan.snapshot is not None
+        else f"Digest {format_code(plan.digest)}"
+        if plan.needs_approval
+        else "Nothing would be sent to Fivetran."
     )
     sections = [*_render_alerts(plan, read_line), *_render_changes(plan), *_render_untouched(plan)]
     return _fit_limit(make_paragraph(title, "", *details), make_paragraph(approval), sections, limit)

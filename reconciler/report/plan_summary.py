@@ -78,10 +78,11 @@ def list_blocking_codes(address: Address, blockers: Iterable[Diagnostic]) -> lis
 
 
 def format_account(plan: Plan) -> str:
-    """Format the account: `NAME (id)`, or the id alone if the account has no name."""
+    """Format the account: `NAME (id)`, or the id alone if the account has no name; and the snapshot in its place."""
+    suffix = f" in {escape(str(plan.snapshot))}" if plan.snapshot is not None else ""
     if not plan.account_name:
-        return escape(plan.account_id)
-    return f"{escape(plan.account_name)} ({escape(plan.account_id)})"
+        return f"{escape(plan.account_id)}{suffix}"
+    return f"{escape(plan.account_name)} ({escape(plan.account_id)}){suffix}"
 
 
 def format_coverage(plan: Plan) -> str:
@@ -121,6 +122,7 @@ def list_remarks(plan: Plan) -> list[str]:
     remarks += [f"{format_count(verify, 'destination')} to test"] if verify else []
     remarks += [f"{len(plan.held):,} to be created later"] if plan.held else []
     remarks += [f"{unchanged:,} unchanged"] if unchanged else []
+    remarks += ["against a snapshot: cannot be applied"] if plan.snapshot is not None else []
     return [*remarks, *_summarize_secrets(plan.changes), *_summarize_policies(plan.judgements)]
 
 

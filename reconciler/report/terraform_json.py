@@ -108,7 +108,7 @@ def build_terraform_plan(plan: Plan, at: datetime, extra: Mapping[str, Any]) -> 
             else {}
         ),
         "timestamp": f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
-        "applyable": is_applyable and not plan.blockers,
+        "applyable": is_applyable and not plan.blockers and plan.snapshot is None,
         "complete": plan.narrowing is None and not plan.omissions,
         "errored": False,
         **_build_variables({**_build_extension(plan), **extra}),

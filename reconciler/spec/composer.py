@@ -27,7 +27,7 @@ from reconciler.model.suggestions import did_you_mean
 from reconciler.spec.characters import describe_character, find_forbidden_in_value
 from reconciler.spec.excerpt_masking import SECRET_WORDS, is_below_secret, may_hold_secret
 from reconciler.spec.flow_text import ParserText, replace_flow_marks
-from reconciler.spec.guard import MAX_DEPTH, refuse_too_many
+from reconciler.spec.guard import MAX_DEPTH, SPEC_LIMITS, ReadLimits, refuse_too_many
 from reconciler.spec.nodes import KeyValue, MappingNode, Node, Scalar, Sequence
 from reconciler.spec.scalars import parse_scalar
 from reconciler.spec.syntax_errors import Position, explain_syntax_error, to_span
@@ -43,21 +43,21 @@ _SECRET_KEY = re.compile(SECRET_WORDS, re.IGNORECASE)
 _ANCHOR = re.compile(r"&\S+(?:\s+(?:#[^\n]*)?)*")
 
 
-def compose(text: str, path: str) -> Node | None:
+def compose(text: str, path: str, limits: ReadLimits = SPEC_LIMITS) -> Node | None:
     """Compose the root of the only document of a file; None if there is none. Raises ReconcilerError.
 
     Most files need no stand-ins, so a file is read without them first.
     """
-    refuse_too_many(text, path)
-    composer = Composer(path, text, ParserText(text))
+    refuse_too_many(text, path, limits.max_nodes)
+    composer = Composer(path, text, ParserText(text), limits)
     try:
         return composer.compose()
     except YAMLError as error:
         parser_text = replace_flow_marks(text)
         if parser_text is None:
             composer.refuse_syntax(error)
-    refuse_too_many(parser_text.text, path)
-    composer = Composer(path, text, parser_text)
+    refuse_too_many(parser_text.text, path, limits.max_nodes)
+    composer = Composer(path, text, parser_text, limits)
     try:
         return composer.compose()
     except YAMLError as error:
@@ -67,10 +67,13 @@ def compose(text: str, path: str) -> Node | None:
 class Composer:
     """Composer of the tree of one file. Collects findings; raises findings that make the rest unreadable."""
 
-    def __init__(self, path: str, text: str, parser_text: ParserText) -> None:
+    def __init__(
+        self, path: str, text: str, parser_text: ParserText, limits: ReadLimits = SPEC_LIMITS
+    ) -> None:
         """Read `parser_text`, which has a character for each character of the file's `text`."""
         self._text = text
         self._path = path
+        self._takes_escapes = limits.takes_escapes
         self._restore = parser_text.restore if parser_text.stand_ins else None
         self._next_event = CParser(parser_text.text).get_event
         self._findings: list[Diagnostic] = []
@@ -170,7 +173,14 @@ class Composer:
         if event.implicit[0]:
             value = parse_scalar(text)
             return Scalar(text, span) if value is text else Scalar(value, span, text)
-        if event.style == '"' and (character := find_forbidden_in_value(text)) is not None:
+        if event.style == '"' and not self._takes_escapes:
+            self._check_visible(text, span)
+        return Scalar(text, span)
+
+    def _check_visible(self, text: str, span: Span) -> None:
+        """Report an invisible character that an escape has put into a text."""
+        character = find_forbidden_in_value(text)
+        if character is not None:
             self._report(
                 "forbidden-character",
                 f"this text holds the invisible character {describe_character(character)}",
@@ -178,7 +188,6 @@ class Composer:
                 "remove the escape",
                 notes=("it cannot be seen in a review",),
             )
-        return Scalar(text, span)
 
     def _compose_sequence(self, event: Any) -> Sequence:
         items = []

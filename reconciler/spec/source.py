@@ -13,14 +13,13 @@ from reconciler.model.source import Span
 from reconciler.spec.characters import describe_character, find_forbidden_in_file
 from reconciler.spec.composer import MAX_FINDINGS, compose
 from reconciler.spec.excerpt_masking import may_hold_secret
+from reconciler.spec.guard import SPEC_LIMITS, ReadLimits
 from reconciler.spec.nodes import MappingNode, Scalar
-
-MAX_BYTES = 4 * 1024 * 1024
 
 _BYTE_ORDER_MARK = "\ufeff"
 
 
-def parse(text: str, path: str) -> MappingNode:
+def parse(text: str, path: str, limits: ReadLimits = SPEC_LIMITS) -> MappingNode:
     """Parse one YAML 1.2 document whose root is a mapping. `path` is the path that spans show.
 
     Anchors, aliases and `<<` are resolved; a value from an alias keeps the span of its anchor. Tags,
@@ -30,9 +29,9 @@ def parse(text: str, path: str) -> MappingNode:
     """
     text = text.removeprefix(_BYTE_ORDER_MARK)
     _refuse_invisible(text, path)
-    if len(text) > MAX_BYTES:
-        raise ReconcilerError([_explain_too_large(path)])
-    root = compose(text, path)
+    if len(text) > limits.max_bytes:
+        raise ReconcilerError([_explain_too_large(path, limits)])
+    root = compose(text, path, limits)
     if root is None or (isinstance(root, Scalar) and root.value is None):
         raise ReconcilerError(
             [
@@ -60,10 +59,10 @@ def parse(text: str, path: str) -> MappingNode:
     return root
 
 
-def read_text(file: Path, display_path: str) -> str:
-    """Read the text of a regular file of at most 4 MiB in UTF-8. Raises ReconcilerError."""
+def read_text(file: Path, display_path: str, limits: ReadLimits = SPEC_LIMITS) -> str:
+    """Read the text of a regular file in UTF-8, within the limits. Raises ReconcilerError."""
     try:
-        data = _read_bytes(file)
+        data = _read_bytes(file, limits.max_bytes)
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise ReconcilerError([_explain_unreadable(display_path, reason[:1].lower() + reason[1:])]) from None
@@ -79,8 +78,8 @@ def read_text(file: Path, display_path: str) -> str:
         )
     if data is None:
         raise ReconcilerError([_explain_unreadable(display_path, "it is not a regular file")])
-    if len(data) > MAX_BYTES:
-        raise ReconcilerError([_explain_too_large(display_path)])
+    if len(data) > limits.max_bytes:
+        raise ReconcilerError([_explain_too_large(display_path, limits)])
     try:
         return data.decode("utf-8").removeprefix(_BYTE_ORDER_MARK)
     except UnicodeDecodeError as error:
@@ -99,7 +98,7 @@ def read_text(file: Path, display_path: str) -> str:
         ) from None
 
 
-def _read_bytes(file: Path) -> bytes | None:
+def _read_bytes(file: Path, max_bytes: int) -> bytes | None:
     """Read the bytes of a regular file, at most one more than allowed; None for any other file.
 
     Checks the type before it opens the file, since opening a FIFO or a device can block or have effects.
@@ -110,7 +109,7 @@ def _read_bytes(file: Path) -> bytes | None:
     with os.fdopen(descriptor, "rb") as stream:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             return None
-        return stream.read(MAX_BYTES + 1)
+        return stream.read(max_bytes + 1)
 
 
 def _refuse_invisible(text: str, path: str) -> None:
@@ -145,11 +144,11 @@ def _locate_end(preceding: str, path: str) -> Span:
     return Span(path, line, column, line, column + 1)
 
 
-def _explain_too_large(display_path: str) -> Diagnostic:
+def _explain_too_large(display_path: str, limits: ReadLimits) -> Diagnostic:
     return Diagnostic(
         "too-large",
-        f"`{display_path}` is larger than {MAX_BYTES // 1024 // 1024} MiB",
-        help="split it into several files; `specs:` takes globs",
+        f"`{display_path}` is larger than {limits.max_bytes // 1024 // 1024} MiB",
+        help="split it into several files; `specs:` takes globs" if limits is SPEC_LIMITS else "",
     )
 
 

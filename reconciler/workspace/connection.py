@@ -14,17 +14,25 @@ from reconciler.spec.files import display_path
 from reconciler.spec.timeouts import TimeoutRules
 from reconciler.workspace.sandbox import open_sandbox
 from reconciler.workspace.settings import Settings
+from reconciler.workspace.snapshot import OpenSnapshot, open_snapshot
 
 
 @contextmanager
-def open_transport(settings: Settings, rules: TimeoutRules, sandbox_file: Path) -> Iterator[Transport]:
-    """Open a transport to the API. `sandbox_file` is the account of a sandbox.
+def open_transport(
+    settings: Settings, rules: TimeoutRules, sandbox_file: Path, snapshot: OpenSnapshot | None = None
+) -> Iterator[Transport]:
+    """Open a transport to the API. `sandbox_file` is the account of a sandbox. A snapshot takes the place of any
+    account.
 
     Sends nothing. Raises ReconcilerError for missing credentials, a bad address, and an unusable sandbox.
     """
     timeouts = Timeouts(
         connect=rules.connect, read=rules.read, total=rules.call, setup_tests=rules.setup_tests
     )
+    if snapshot is not None:
+        with open_snapshot(snapshot, settings.clock, timeouts) as transport:
+            yield transport
+        return
     if settings.sandbox:
         shown_as = display_path(sandbox_file, settings.directory)
         with open_sandbox(sandbox_file, shown_as, settings.clock, timeouts) as transport:

@@ -49,6 +49,17 @@ def file_name_for(project: Project, name: str) -> str:
     return name if stem == "reconciler" else f"{stem}.{name}"
 
 
+@dataclass(frozen=True, slots=True)
+class AccountSource:
+    """Words for the source of an account in messages: `these credentials are for account …`."""
+
+    subject: str
+    noun: str
+
+
+CREDENTIALS = AccountSource("these credentials are", "credentials")
+
+
 class _KeySource(Enum):
     WITH_STATE = auto()
     UNKNOWN = auto()
@@ -137,17 +148,17 @@ class ProjectState:
         state = self._session.state if self._session is not None else self._state
         return state.removals if state is not None else {}
 
-    def check_account(self, account_id: str) -> None:
-        """Raise ReconcilerError if this is the state of another account."""
+    def check_account(self, account_id: str, source: AccountSource = CREDENTIALS) -> None:
+        """Raise ReconcilerError if this is the state of another account than the account of the source."""
         if self._state is None or self._state.account_id == account_id:
             return
         raise ReconcilerError(
             [
                 Diagnostic(
                     "other-account",
-                    f"these credentials are for account `{account_id}`,"
+                    f"{source.subject} for account `{account_id}`,"
                     f" the state `{self._store.display_name}` is of `{self._state.account_id}`",
-                    help="use credentials of that account, or a separate project file for this account",
+                    help=f"use {source.noun} of that account, or a separate project file for this account",
                 )
             ]
         )

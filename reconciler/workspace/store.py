@@ -48,6 +48,12 @@ def build_backend_context(
     )
 
 
+def build_empty_store(project: Project) -> Store:
+    """Build a store without a state, for a run that cannot read its state. No run writes to its place."""
+    path = project.directory / own_folder.NAME / "unread" / STATE
+    return StateFile(path, display_path(path, project.directory))
+
+
 def with_state(project: Project, place: StateLocation) -> Project:
     """Replace the place of the state, as if the project file named this place."""
     return replace(project, content=project.content.model_copy(update={"state": place}))

@@ -16,6 +16,7 @@ from reconciler.model.diagnostic import Diagnostic, ReconcilerError, Severity
 from reconciler.model.event import Listener, WarningIssued, ignore_event
 from reconciler.model.instant import Instant
 from reconciler.model.lock_info import LockInfo
+from reconciler.model.snapshot_origin import SnapshotOrigin
 from reconciler.model.value import Secret, find_references
 from reconciler.runtime.deadline import ShutdownDeadline
 from reconciler.runtime.events import EventQueue
@@ -37,10 +38,11 @@ from reconciler.workspace.project_state import (
     path_for,
 )
 from reconciler.workspace.settings import Settings
+from reconciler.workspace.snapshot import read_snapshot
 from reconciler.workspace.spec_secrets import add_spec_secrets
 from reconciler.workspace.specs import Specs, load_specs
 from reconciler.workspace.state_memory import check_former_place, remember_place
-from reconciler.workspace.store import build_store, get_place
+from reconciler.workspace.store import build_empty_store, build_store, get_place
 
 _Result = TypeVar("_Result")
 
@@ -51,7 +53,7 @@ class Workspace:
 
     `listener` is for the thread that uses the workspace. On the main thread it is `events`, which also emits
     the events of other threads. `baseline` is the revision of `--changed-since`; `specs` already has its
-    entries merged.
+    entries merged. `snapshot` is the snapshot in place of the account.
     """
 
     settings: Settings
@@ -64,6 +66,7 @@ class Workspace:
     listener: Listener
     cancelled: threading.Event
     baseline: Baseline | None = None
+    snapshot: SnapshotOrigin | None = None
 
     def now(self) -> Instant:
         """Return the time of the own clock and of Fivetran's clock."""
@@ -112,17 +115,21 @@ def open_workspace(
     add_spec_secrets(settings.redactor, specs, settings.directory)
     baseline = load_baseline(settings, specs)
     cancel_event = cancelled or threading.Event()
-    store = build_store(specs.project, settings, cancel_event)
+    snapshot = read_snapshot(settings)
+    store, unread_warning = _find_store(specs, settings, cancel_event)
     with ExitStack() as stack:
         if access is Access.WRITE:
             stack.enter_context(_hold_lock(store, settings.holder, listener))
         sandbox_file = path_for(specs.project, ACCOUNT, sandbox=True)
         rules = specs.project.content.timeouts
-        transport = stack.enter_context(open_transport(settings, rules, sandbox_file))
+        transport = stack.enter_context(open_transport(settings, rules, sandbox_file, snapshot))
         registry = build_registry(settings, specs, access)
         key = resolve_fingerprint_key(settings, specs, registry, store)
         state = ProjectState(store, settings.entropy, key, specs.destinations)
-        specs = _check_place(specs, settings, state, access)
+        if unread_warning is None:
+            specs = _check_place(specs, settings, state, access)
+        else:
+            specs = replace(specs, warnings=(*specs.warnings, unread_warning))
         if access is Access.WRITE:
             state.ensure_key()
         else:
@@ -150,7 +157,34 @@ def open_workspace(
             listener=events,
             cancelled=cancel_event,
             baseline=baseline,
+            snapshot=snapshot.origin if snapshot is not None else None,
         )
+
+
+def _find_store(
+    specs: Specs, settings: Settings, cancelled: threading.Event
+) -> tuple[Store, Diagnostic | None]:
+    """Find the store of a run. A plan against a snapshot goes on without a state that it cannot read: its store is
+    empty, and the warning explains why."""
+    if settings.against is None:
+        return build_store(specs.project, settings, cancelled), None
+    try:
+        store = build_store(specs.project, settings, cancelled)
+        store.read()
+    except ReconcilerError as error:
+        return build_empty_store(specs.project), _explain_unread_state(error)
+    return store, None
+
+
+def _explain_unread_state(error: ReconcilerError) -> Diagnostic:
+    first = error.diagnostics[0]
+    return Diagnostic(
+        "state-not-read",
+        "this plan is made without the records of the state",
+        severity=Severity.WARNING,
+        notes=(first.message, *first.notes),
+        help=first.help,
+    )
 
 
 def _build_sender(

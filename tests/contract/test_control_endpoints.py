@@ -11,7 +11,7 @@ from control_requests import LOCAL_HOST, control, send_control
 from emulated_account import POSTGRES, SNOWFLAKE, EmulatedAccount
 
 from reconciler.emulator.control.handler import ENDPOINTS
-from reconciler.operations.emulation import read_document
+from reconciler.workspace.documents import read_document
 
 ALL_ENDPOINTS = [(endpoint.method, endpoint.path) for endpoint in ENDPOINTS]
 WITH_BODY = [pair for pair in ALL_ENDPOINTS if pair[0] in {"POST", "PATCH"} and pair[1] != "/behaviour"]

@@ -20,7 +20,7 @@ from fake_clock import TickingClock
 from reconciler.emulator.app import create_app
 from reconciler.emulator.scenario import Scenario
 from reconciler.emulator.serve import serve_in_thread
-from reconciler.operations.emulation import read_document
+from reconciler.workspace.documents import read_document
 
 GUIDE = ROOT / "reconciler" / "guides" / "emulator.md"
 SEED = """\

@@ -165,6 +165,16 @@ CODES_TESTED_ELSEWHERE = {
     "similar-name": (
         "tests/cli/test_taken_names.py::test_an_almost_equal_name_of_an_unmanaged_group_is_a_hint_with_its_id"
     ),
+    "snapshot-exists": "tests/cli/test_snapshot.py::test_an_existing_file_is_replaced_with_force_only",
+    "snapshot-incomplete": (
+        "tests/cli/test_snapshot.py::test_unreadable_objects_are_named_and_the_rest_is_written"
+    ),
+    "snapshot-lacks-connections": (
+        "tests/cli/test_plan_against.py::test_connections_of_the_snapshot_block_deletions"
+    ),
+    "snapshot-plan": "tests/cli/test_plan_against.py::test_the_text_names_the_snapshot_and_its_time",
+    "snapshot-unusable": "tests/cli/test_plan_against.py::test_a_file_that_is_no_snapshot_is_one_error",
+    "state-not-read": "tests/cli/test_plan_against.py::test_a_damaged_state_is_a_warning_with_its_reason",
     "state-arriving": "tests/cli/test_state_migrate.py::test_a_lost_old_place_has_to_be_confirmed",
     "state-cleaned": "tests/cli/test_earlier_release.py::test_an_apply_redacts_the_state_and_reports_it_once",
     "state-damaged": "tests/cli/test_recorded_state.py::test_a_damaged_state_is_reported_before_any_request",

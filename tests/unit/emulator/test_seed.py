@@ -12,7 +12,9 @@ from pydantic import ValidationError
 from reconciler.emulator.scenario import Scenario
 from reconciler.emulator.seed import (
     Seed,
+    SeedCertificate,
     SeedConnection,
+    SeedFingerprint,
     SeedGroup,
     SeedHybridAgent,
     SeedMember,
@@ -90,6 +92,19 @@ EVERYTHING: dict[str, Any] = {
                 },
             ],
             "users": [{"email": "ada@acme.example", "role": "Destination Reviewer"}],
+            "certificates": [
+                {
+                    "name": "CN=db.acme.example",
+                    "hash": "c2FsZXM=",
+                    "sha1": "ab" * 20,
+                    "sha256": "cd" * 32,
+                    "public_key": "Sun RSA public key, 2048 bits",
+                    "validated_date": MOMENT,
+                }
+            ],
+            "fingerprints": [
+                {"hash": "aG9zdA==", "public_key": "ssh-rsa AAAA", "validated_date": MOMENT},
+            ],
         },
         {"id": "bare_willow", "name": "bare", "created_at": MOMENT},
     ],
@@ -157,6 +172,8 @@ def test_the_dumped_seed_says_everything_that_a_seed_can_say() -> None:
         SeedGroup: EVERYTHING["groups"],
         SeedConnection: group["connections"],
         SeedMember: group["users"],
+        SeedCertificate: group["certificates"],
+        SeedFingerprint: group["fingerprints"],
         SeedPrivateLink: EVERYTHING["private_links"],
         SeedHybridAgent: EVERYTHING["hybrid_agents"],
         SeedProxyAgent: EVERYTHING["proxy_agents"],
@@ -168,9 +185,8 @@ def test_the_dumped_seed_says_everything_that_a_seed_can_say() -> None:
     }
     # The flags of the owner are the flags of other users.
     assert unsaid == {("SeedOwner", key) for key in ("active", "invited", "verified")}
-    assert (
-        Seed.model_fields.keys() - EVERYTHING.keys() == Scenario.model_fields.keys()
-    )  # no content of the account
+    no_content = {*Scenario.model_fields, "snapshot"}
+    assert Seed.model_fields.keys() - EVERYTHING.keys() == no_content
 
 
 def test_a_dump_masks_secrets_of_connections_and_destinations() -> None:
@@ -295,3 +311,27 @@ def test_agents_of_a_seed_are_online_or_offline_as_described() -> None:
     [proxy_agent] = account.get("/v1/proxy").data["items"]
     assert (hybrid_agent["online"], hybrid_agent["version"]) == (True, "1.0.0")
     assert (proxy_agent["status"], proxy_agent["version"]) == ("NOT_CONNECTED", "1.0.0")
+
+
+def test_approvals_of_a_seed_answer_to_the_api() -> None:
+    account, group = load(EVERYTHING), EVERYTHING["groups"][0]
+    for name in ("certificates", "fingerprints"):
+        (approval,) = account.get(f"/v1/destinations/decent_dropsy/{name}").data["items"]
+        (declared,) = group[name]
+        assert {key: approval[key] for key in declared} == declared
+
+
+def test_an_unreadable_destination_of_a_snapshot_is_listed_and_answers_403() -> None:
+    account = load(
+        {**EVERYTHING, "snapshot": {"taken_at": MOMENT, "connections": True, "unreadable": ["decent_dropsy"]}}
+    )
+    assert account.get("/v1/destinations/decent_dropsy").error == (403, "Forbidden")
+    assert [item["id"] for item in account.get("/v1/destinations").data["items"]] == ["decent_dropsy"]
+
+
+def test_a_region_that_was_not_sent_survives_a_dump() -> None:
+    account = EmulatedAccount()
+    group = account.must_create("snowflake", SNOWFLAKE, hybrid_deployment_agent_id="agent_one")
+    assert "region" not in account.get(f"/v1/destinations/{group}").data
+    copy = load(account.emulator.dump(show_secrets=True))
+    assert "region" not in copy.get(f"/v1/destinations/{group}").data

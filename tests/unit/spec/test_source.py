@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
+from reconciler.spec.guard import SPEC_LIMITS
 from reconciler.spec.nodes import MappingNode, Scalar, Sequence, to_plain
-from reconciler.spec.source import MAX_BYTES, parse, read_text
+from reconciler.spec.source import parse, read_text
 
 
 def find_problems(text: str) -> list[Diagnostic]:
@@ -387,7 +388,7 @@ def test_only_regular_files_are_read(kind: str, tmp_path: Path) -> None:
 
 def test_a_large_file_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
     file = tmp_path / "a.yaml"
-    file.write_bytes(b"\xff" * (MAX_BYTES + 1))
+    file.write_bytes(b"\xff" * (SPEC_LIMITS.max_bytes + 1))
     with pytest.raises(ReconcilerError) as raised:
         read_text(file, "a.yaml")
     assert [each.code for each in raised.value.diagnostics] == ["too-large"]
