@@ -10,6 +10,7 @@ import click
 
 from reconciler.cli.exit import ExitCode, get_exit_code
 from reconciler.cli.options import (
+    connections_option,
     format_option,
     run_options,
     scope_options,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 if anything drifted.")
 @shared_options
 @variables_option
+@connections_option
 @strict_option
 @scope_options
 @run_options

@@ -12,6 +12,7 @@ import click
 
 from reconciler.cli.exit import ExitCode, get_exit_code
 from reconciler.cli.options import (
+    connections_option,
     format_option,
     recreate_option,
     run_options,
@@ -71,6 +72,7 @@ class SaveOptions:
 @signature_option
 @shared_options
 @variables_option
+@connections_option
 @strict_option
 @secrets_option
 @recreate_option

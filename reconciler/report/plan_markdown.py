@@ -7,7 +7,17 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from reconciler.model.address import DESTINATION
 from reconciler.model.diagnostic import Diagnostic
-from reconciler.model.plan import Action, Change, FieldChange, LiveConnection, Origin, Plan, Risk, Visibility
+from reconciler.model.plan import (
+    Action,
+    Change,
+    FieldChange,
+    ListedDestination,
+    LiveConnection,
+    Origin,
+    Plan,
+    Risk,
+    Visibility,
+)
 from reconciler.model.policy import PolicyResult
 from reconciler.model.sanitize import escape
 from reconciler.model.value import FieldPath, format_path
@@ -249,9 +259,30 @@ def _render_untouched(plan: Plan) -> Iterator[Section]:
     if notes := list_notes(plan):
         rows = tuple(f"- {format_code(note.subject)}: {_format_note(note)}" for note in notes)
         yield make_details(format_count(len(rows), "note"), Section(rows))
+    if plan.undeclared:
+        rows = tuple(
+            f"- {format_code(str(found.address))} ({format_code(found.id)}), {_describe_listed(found.destination)}"
+            for found in plan.undeclared
+        )
+        title = f"{format_count(len(rows), 'destination')} of declared groups not declared, left alone"
+        yield make_details(title, Section(rows))
     if plan.unmanaged:
-        names = tuple(f"- {format_code(group.name)} ({format_code(group.id)})" for group in plan.unmanaged)
+        names = tuple(
+            f"- {format_code(group.name)} ({format_code(group.id)})"
+            + (f", {_describe_listed(group.destination)}" if group.destination is not None else "")
+            for group in plan.unmanaged
+        )
         yield make_details(f"{format_count(len(names), 'group')} not managed, left alone", Section(names))
+
+
+def _describe_listed(destination: ListedDestination) -> str:
+    """Describe a destination without an entry: its service with its region, and its status."""
+    service = format_code(destination.service) + (
+        f" in {format_code(destination.region)}" if destination.region else ""
+    )
+    return ", ".join(
+        [service, *([format_code(destination.setup_status)] if destination.setup_status else [])]
+    )
 
 
 def _format_note(note: Note) -> str:

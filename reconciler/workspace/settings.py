@@ -26,7 +26,7 @@ class Settings(RunEnvironment):
     plan, `settings_from` the revision whose project file has the settings of this run. `fallback_dir` is a
     folder for files that cannot be written in their place. `redactor` knows the secrets of this run. `given` are the
     values of variables that the operator gives for this run. `is_project_named` is false if the project file was
-    searched for.
+    searched for. With `lists_connections` the connections of groups without an entry are listed too.
     """
 
     project: Path
@@ -49,3 +49,4 @@ class Settings(RunEnvironment):
     redactor: Redactor = field(default_factory=Redactor, repr=False, compare=False)
     given: GivenVariables = NO_VARIABLES
     is_project_named: bool = True
+    lists_connections: bool = False
