@@ -43,6 +43,20 @@ def warn_unlisted_files(
     Looks into the folder of the project file and below it, and into the folders of its other files, within bounds. A
     file of another project in these folders is no finding.
     """
+    by_line = _find_unlisted_files(project, listed)
+    for line, files in list(by_line.items())[:MAX_FINDINGS]:
+        yield _explain_unlisted(
+            project, line, [display_match(file, shown_from, project.area) for file in files]
+        )
+
+
+def has_unlisted_files(project: Project) -> bool:
+    """Return whether any file beside the project file looks like a spec, if its `specs` name no file at all."""
+    return bool(_find_unlisted_files(project, ()))
+
+
+def _find_unlisted_files(project: Project, listed: Collection[SpecPath]) -> dict[str, list[Path]]:
+    """Find the unlisted files by the line to add to `specs`."""
     named = {resolve_path(spec.file) for spec in listed}
     found = _search(project.directory, {project.path, *(spec.file for spec in listed)})
     candidates = [file for file in found.specs if resolve_path(file) not in named]
@@ -53,10 +67,7 @@ def warn_unlisted_files(
     by_line: dict[str, list[Path]] = {}
     for file in dict.fromkeys([*candidates, *twins]):
         by_line.setdefault(twins.get(file) or _suggest_line(file, project), []).append(file)
-    for line, files in list(by_line.items())[:MAX_FINDINGS]:
-        yield _explain_unlisted(
-            project, line, [display_match(file, shown_from, project.area) for file in files]
-        )
+    return by_line
 
 
 @dataclass(frozen=True, slots=True)
