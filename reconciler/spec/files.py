@@ -97,6 +97,12 @@ def find_files(
     return found
 
 
+def matches_any(pattern: Scalar, area: SearchArea, exclude: Iterable[Path]) -> bool:
+    """Return whether a glob matches any file. Raises ReconcilerError if it leaves the area or is no glob."""
+    start, relative = _split_pattern(pattern, area)
+    return bool(_expand_glob(pattern, start, relative, {resolve_path(path) for path in exclude}))
+
+
 def find_in_repository(pattern: str, root: Path) -> str | None:
     """Find the path, from the root of a repository, that an absolute pattern names; None if it leads elsewhere.
 

@@ -200,7 +200,7 @@ def _find_project_files(project: Project, shown_from: Path, *, is_copy: bool = F
         )
     except ReconcilerError as error:
         # A copy has only the files that the patterns of its project match, so no other file could be found in it.
-        if not (findings or is_copy) and is_fresh(project, error.diagnostics):
+        if not (findings or is_copy) and is_fresh(project, excluded):
             return _ProjectFiles([], overrides, tuple(error.diagnostics))
         raise ReconcilerError([*findings, *error.diagnostics]) from None
     if findings:

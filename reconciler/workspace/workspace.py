@@ -175,9 +175,11 @@ def _hold_lock(store: Store, holder: LockInfo, listener: Listener) -> Iterator[N
 def _check_lost_specs(specs: Specs, state: ProjectState) -> None:
     """Check that a project without any spec file has no records: a fresh project has none, and a project with records
     has lost its files. Raises ReconcilerError."""
-    if specs.unmatched and state.records:
+    if specs.unmatched_globs and state.records:
         note = f"the state has {len(state.records)} records, so this project had specs"
-        raise ReconcilerError([replace(finding, notes=(*finding.notes, note)) for finding in specs.unmatched])
+        raise ReconcilerError(
+            [replace(finding, notes=(*finding.notes, note)) for finding in specs.unmatched_globs]
+        )
 
 
 def _check_place(specs: Specs, settings: Settings, state: ProjectState, access: Access) -> Specs:
