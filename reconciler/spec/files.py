@@ -27,10 +27,15 @@ class SpecPath:
 
 @dataclass(frozen=True, slots=True)
 class RevisionCopy:
-    """Copy of files of an earlier revision, in `folder`, which stands for the folder `root` of the work tree."""
+    """Copy of files of an earlier revision, in `folder`, which stands for the folder `root` of the work tree.
+
+    It has only the files that the project names. `has_other_files` is false if the revision has no other YAML file
+    below the project file either.
+    """
 
     folder: Path
     root: Path
+    has_other_files: bool = True
 
 
 @dataclass(frozen=True, slots=True)

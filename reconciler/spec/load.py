@@ -84,7 +84,7 @@ def _load(
     project_file: Path, shown_from: Path, copy: RevisionCopy | None, given: GivenVariables
 ) -> LoadedProject:
     project = read_project(project_file, shown_from, copy=copy)
-    files = _find_project_files(project, shown_from, is_copy=copy is not None)
+    files = _find_project_files(project, shown_from, may_be_fresh=copy is None or not copy.has_other_files)
     specs, overrides = files.specs, files.overrides
     findings: list[Diagnostic] = []
     override_sources = _read_sources(overrides, findings)
@@ -185,7 +185,7 @@ class _ProjectFiles:
     unmatched: tuple[Diagnostic, ...] = ()
 
 
-def _find_project_files(project: Project, shown_from: Path, *, is_copy: bool = False) -> _ProjectFiles:
+def _find_project_files(project: Project, shown_from: Path, *, may_be_fresh: bool = True) -> _ProjectFiles:
     """Find the files of a project. Raises ReconcilerError."""
     findings: list[Diagnostic] = []
     overrides: list[SpecPath] = []
@@ -199,8 +199,7 @@ def _find_project_files(project: Project, shown_from: Path, *, is_copy: bool = F
             chain.from_iterable(find_files(project.content.specs, project.area, shown_from, excluded))
         )
     except ReconcilerError as error:
-        # A copy has only the files that the patterns of its project match, so no other file could be found in it.
-        if not (findings or is_copy) and is_fresh(project, excluded):
+        if may_be_fresh and not findings and is_fresh(project, excluded):
             return _ProjectFiles([], overrides, tuple(error.diagnostics))
         raise ReconcilerError([*findings, *error.diagnostics]) from None
     if findings:

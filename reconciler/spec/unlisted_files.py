@@ -28,7 +28,7 @@ MAX_ENTRIES = 10_000
 MAX_FILES = 200
 MAX_FINDINGS = 5
 _READ_BYTES = 64 * 1024
-_SUFFIXES = {".yaml": ".yml", ".yml": ".yaml"}
+YAML_SUFFIXES = {".yaml": ".yml", ".yml": ".yaml"}
 _FOREIGN_FOLDERS = frozenset({"node_modules", "__pycache__", "venv", "vendor"})
 _VERSION = re.compile(rb"^version:", re.MULTILINE)
 _SPEC_KEYS = re.compile(rb"^(?:groups|profiles|removed):", re.MULTILINE)
@@ -112,7 +112,7 @@ def _list_folder(folder: Path) -> tuple[list[Path], list[Path]]:
     except OSError:
         return [], []
     return (
-        [folder / name for name, _, is_file in visible if is_file and Path(name).suffix in _SUFFIXES],
+        [folder / name for name, _, is_file in visible if is_file and Path(name).suffix in YAML_SUFFIXES],
         [folder / name for name, is_folder, _ in visible if is_folder and name not in _FOREIGN_FOLDERS],
     )
 
@@ -156,9 +156,9 @@ def _find_twins(
     for pattern in project.content.specs:
         text = str(pattern.value)
         suffix = Path(text).suffix
-        if suffix not in _SUFFIXES or not GLOB_CHARACTERS & set(text):
+        if suffix not in YAML_SUFFIXES or not GLOB_CHARACTERS & set(text):
             continue
-        other = Scalar(text.removesuffix(suffix) + _SUFFIXES[suffix], pattern.span)
+        other = Scalar(text.removesuffix(suffix) + YAML_SUFFIXES[suffix], pattern.span)
         with suppress(ReconcilerError):
             [found] = find_files([other], project.area, project.directory, [project.path])
             specs, _ = _classify(spec.file for spec in found if resolve_path(spec.file) not in named)

@@ -176,7 +176,7 @@ def _check_lost_specs(specs: Specs, state: ProjectState) -> None:
     """Check that a project without any spec file has no records: a fresh project has none, and a project with records
     has lost its files. Raises ReconcilerError."""
     if specs.unmatched_globs and state.records:
-        note = f"the state has {len(state.records)} records, so this project had specs"
+        note = f"the state has records of this project ({len(state.records)}), so it had specs"
         raise ReconcilerError(
             [replace(finding, notes=(*finding.notes, note)) for finding in specs.unmatched_globs]
         )
