@@ -6,6 +6,7 @@ The record of an address changes at these moments, and at no other:
     --------------------------  ------------------------------------------------------------------------------------
     read, request unmarked      the same; the intent was sent at the latest possible time
     read, value in clear        the same; a fingerprint takes the place of the value
+    read, another status        the same, with the status
     moved (`was:`)              the same, under the address of today; two records of one object become one
     adopted                     id, values and protection in effect; no intent; outstanding tests stay outstanding
     before a create             intent; only fingerprints that every open request sends; open requests of a group
@@ -353,7 +354,7 @@ def record_answers(record: Record, update: RecordUpdate) -> Record:
 
 
 def record_status(record: Record, update: RecordUpdate) -> Record:
-    """Build the record of an object after the check of an apply, with the status that Fivetran shows now."""
+    """Build the record of an object that stays as it is, with the status that Fivetran shows now."""
     return replace(record, setup_status=update.setup_status)
 
 

@@ -206,9 +206,11 @@ def _render_notes(notes: Sequence[Note], detail: Detail) -> Text:
 
 
 def _render_unmanaged_objects(plan: Plan, detail: Detail) -> list[Text]:
-    """Render the objects without an entry: a line for each kind, or a line for each object if all details are shown."""
-    if detail is Detail.EVERYTHING:
-        return render_unmanaged_objects(plan, is_verbose=True)
+    """Render the objects without an entry: a line for each kind, or a line for each object if all details are shown, or
+    if the user asked for their connections."""
+    is_verbose = detail is Detail.EVERYTHING
+    if is_verbose or any(found.connections is not None for found in (*plan.unmanaged, *plan.undeclared)):
+        return render_unmanaged_objects(plan, is_verbose=is_verbose)
     lines = []
     if plan.undeclared:
         count = format_count(len(plan.undeclared), "destination")

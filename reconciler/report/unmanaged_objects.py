@@ -90,12 +90,15 @@ def choose_status_style(status: str) -> str:
 
 
 def _render_connection_count(found: ConnectionList | None) -> Iterator[Text]:
-    if found is None:
-        return
+    if found is not None:
+        yield Text(format_connection_count(found), QUIET if found.connections is None else "")
+
+
+def format_connection_count(found: ConnectionList) -> str:
+    """Format the number of connections, if these credentials may list them."""
     if found.connections is None:
-        yield Text("connections hidden from these credentials", QUIET)
-    else:
-        yield Text(format_count(len(found.connections), "connection"))
+        return "connections hidden from these credentials"
+    return format_count(len(found.connections), "connection")
 
 
 def _render_connections(found: ConnectionList | None) -> Iterator[Text]:

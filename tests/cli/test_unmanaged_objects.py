@@ -153,12 +153,14 @@ def test_connections_are_listed_on_request(shared: SharedAccount, command: str) 
     assert f"      salesforce {ids['crm']} crm\n" in text
 
 
-def test_the_number_of_connections_needs_no_verbosity(shared: SharedAccount) -> None:
+@pytest.mark.parametrize("command", ["plan", "drift"])
+def test_the_number_of_connections_needs_no_verbosity(shared: SharedAccount, command: str) -> None:
     shared.add_connections()
-    text = shared.run("drift", "--connections").stdout
+    text = shared.run(command, "--connections").stdout
     assert "broken, 2 connections\n" in text
     assert '"empty"       0 connections\n' in text
     assert "google_sheets" not in text
+    assert "`broken`, 2 connections\n" in shared.plan("--connections", "--format", "markdown").stdout
 
 
 def test_connections_that_a_key_may_not_list_are_unknown(shared: SharedAccount) -> None:
