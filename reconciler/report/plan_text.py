@@ -9,7 +9,15 @@ from enum import StrEnum
 
 from rich.text import Text
 
-from reconciler.model.plan import Action, Change, FieldChange, Plan, Risk
+from reconciler.model.plan import (
+    Action,
+    Change,
+    FieldChange,
+    Plan,
+    Risk,
+    UndeclaredDestination,
+    UnmanagedGroup,
+)
 from reconciler.model.sanitize import escape
 from reconciler.model.value import FieldPath, format_path
 from reconciler.report.live_objects import format_identified_object, format_live_object, list_live_rows
@@ -209,7 +217,8 @@ def _render_unmanaged_objects(plan: Plan, detail: Detail) -> list[Text]:
     """Render the objects without an entry: a line for each kind, or a line for each object if all details are shown, or
     if the user asked for their connections."""
     is_verbose = detail is Detail.EVERYTHING
-    if is_verbose or any(found.connections is not None for found in (*plan.unmanaged, *plan.undeclared)):
+    objects: list[UnmanagedGroup | UndeclaredDestination] = [*plan.unmanaged, *plan.undeclared]
+    if is_verbose or any(found.connections is not None for found in objects):
         return render_unmanaged_objects(plan, is_verbose=is_verbose)
     lines = []
     if plan.undeclared:
