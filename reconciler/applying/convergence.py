@@ -10,7 +10,7 @@ from reconciler.model.address import DESTINATION, GROUP, Address
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.event import ConvergenceCheck
 from reconciler.model.outcome import Outcome
-from reconciler.model.record_transitions import record_answers
+from reconciler.model.record_transitions import record_answers, record_status
 from reconciler.model.value import FieldPath
 from reconciler.planning.pipeline import PlanResult, make_plan
 from reconciler.runtime.deadline import ShutdownDeadline
@@ -22,7 +22,8 @@ from reconciler.workspace.workspace import Workspace
 @dataclass(frozen=True, slots=True)
 class ConvergenceResult:
     """Result of the check. `remaining` are the addresses that a new plan still changes; None if it could not be made,
-    for the reasons in `problems`. `plan` is the new plan if it shows fields that Fivetran did not keep, else None."""
+    for the reasons in `problems`. `plan` is the new plan if it shows anything to record: fields that Fivetran did not
+    keep, or another status; else None."""
 
     remaining: tuple[Address, ...] | None
     problems: tuple[Diagnostic, ...] = ()
@@ -82,7 +83,8 @@ def _check(
             *(found.address for found in planned.plan.gone_or_hidden if found.address is not None),
         )
         is_unkept = any(_has_new_answers(planned, address) for address in planned.operations)
-        result = ConvergenceResult(remaining, plan=planned if is_unkept else None)
+        has_news = is_unkept or any(_has_new_status(planned, address) for address in planned.operations)
+        result = ConvergenceResult(remaining, plan=planned if has_news else None)
         return not (remaining or is_unkept) or None
 
     Poller(workspace.settings.clock, workspace.cancelled).poll_until(is_empty, max_polls)
@@ -93,3 +95,9 @@ def _has_new_answers(planned: PlanResult, address: Address) -> bool:
     """Return whether the answers of Fivetran are not recorded yet."""
     record, update = planned.records.get(address), planned.operations[address].record_update
     return record is not None and record_answers(record, update) != record
+
+
+def _has_new_status(planned: PlanResult, address: Address) -> bool:
+    """Return whether the status at Fivetran is not recorded yet. It is no reason to make the plan again."""
+    record, update = planned.records.get(address), planned.operations[address].record_update
+    return record is not None and record_status(record, update) != record

@@ -6,7 +6,7 @@
 4. Take back the intents of changes without an effect, and end approved plans that are in effect (`_settle_state`).
 5. Close the state (`_close_state`).
 6. Make a new plan of the touched entries: it should be empty (`convergence`). Record the fields that Fivetran did not
-   keep, so that no later plan takes them for drift (`_record_answers`).
+   keep, so that no later plan takes them for drift, and the status of each destination (`_record_answers`).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from reconciler.model.outcome import ApplyResult, Outcome
 from reconciler.model.plan import Plan, UnsettledRequest
 from reconciler.model.policy import PolicyStatus
 from reconciler.model.record import Exemption, Record
-from reconciler.model.record_transitions import record_answers
+from reconciler.model.record_transitions import record_answers, record_status
 from reconciler.model.removal import CompletedRemoval
 from reconciler.planning.fact_warnings import warn_unkept
 from reconciler.planning.pipeline import PlanResult
@@ -229,13 +229,18 @@ def _close_state(workspace: Workspace) -> list[Diagnostic]:
 
 
 def _record_answers(workspace: Workspace, checked: ConvergenceResult) -> list[Diagnostic]:
-    """Record what Fivetran answered in place of the sent values. Returns a warning for each field, and diagnostics if
-    the state could not be written: then the next plan shows these fields as drift, and an apply of it tries again."""
+    """Record the status of each destination, and what Fivetran answered in place of the sent values.
+
+    Returns a warning for each such field, and diagnostics if the state could not be written: then the next plan shows
+    these fields as drift, and an apply of it tries again.
+    """
     planned = checked.plan
     if planned is None:
         return []
     entries = {
-        address: record_answers(planned.records[address], operation.record_update)
+        address: record_status(
+            record_answers(planned.records[address], operation.record_update), operation.record_update
+        )
         for address, operation in planned.operations.items()
         if address in planned.records
     }

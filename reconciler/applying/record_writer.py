@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from reconciler.applying.circuit_breaker import CircuitBreaker
 from reconciler.kinds.base import Verification
+from reconciler.kinds.destination import select_unhealthy_status
 from reconciler.model.address import Address
 from reconciler.model.clock import Clock
 from reconciler.model.diagnostic import Diagnostic
@@ -62,12 +63,13 @@ class RecordWriter:
         `trust` must find what is outstanding."""
         address, update = operation.change.address, operation.record_update
         intended, at = self.intents.get(address), self._format_now()
+        update = replace(update, setup_status=select_unhealthy_status(run.settled_status))
         if run.has_passed:
             self._write_result(address, id, complete_tests(intended, id, update, at, run.settled_status))
             return
         awaited = tuple(sorted({approval.subject for approval in run.pending}))
         record = fail_tests(intended, id, update, at, awaited)
-        if record != complete_change(intended, id, update, at):
+        if record != complete_change(intended, id, operation.record_update, at):
             self._write_result(address, id, record)
 
     def save_removal(self, address: Address, removed: CompletedRemoval) -> None:

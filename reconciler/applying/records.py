@@ -18,6 +18,7 @@ from reconciler.model.record_transitions import (
     list_moves,
     prepare_change,
     prepare_create,
+    record_status,
 )
 from reconciler.planning.pipeline import PlanResult
 from reconciler.planning.planner import PlannedOperation
@@ -37,13 +38,19 @@ def build_opening_entries(
 
 
 def build_adopted_records(planned: PlanResult, now: datetime) -> dict[Address, Record]:
-    """Build the records of objects that are as declared, but not yet recorded so: adopted objects, new fields."""
+    """Build the records of objects that are as declared, but not yet recorded so: adopted objects, new fields. Another
+    status is recorded too, without the time: nothing was applied."""
     adopted: dict[Address, Record] = {}
     for operation in planned.operations.values():
         change, update = operation.change, operation.record_update
         record = planned.records.get(change.address)
-        if change.action in _WITHOUT_CALL and not is_adopted(record, change.id, update):
+        if change.action not in _WITHOUT_CALL:
+            continue
+        current = None if record is None else record_status(record, update)
+        if current is None or not is_adopted(current, change.id, update):
             adopted[change.address] = adopt(record, change.id, update, now.isoformat(timespec="seconds"))
+        elif current != record:
+            adopted[change.address] = current
     return adopted
 
 

@@ -11,6 +11,7 @@ import click
 
 from reconciler.cli.exit import ExitCode, get_exit_code
 from reconciler.cli.options import (
+    connections_option,
     format_option,
     projects_options,
     run_options,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 if anything drifted.")
 @projects_options
 @variables_option
+@connections_option
 @strict_option
 @scope_options
 @run_options

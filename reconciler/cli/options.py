@@ -227,6 +227,21 @@ def strict_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return with_strict
 
 
+def connections_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command `--connections`, as part of `settings`. Stands below the options that make the settings."""
+
+    @click.option(
+        "--connections",
+        is_flag=True,
+        help="Also list the connections of groups and destinations without an entry: one more request per group.",
+    )
+    @functools.wraps(command)
+    def with_connections(*, settings: Settings, connections: bool, **options: Any) -> Any:
+        return command(settings=replace(settings, lists_connections=connections), **options)
+
+    return with_connections
+
+
 def _parse_variables(
     context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
 ) -> GivenVariables:

@@ -12,6 +12,7 @@ import click
 
 from reconciler.cli.exit import ExitCode, get_exit_code
 from reconciler.cli.options import (
+    connections_option,
     format_option,
     projects_options,
     recreate_option,
@@ -79,6 +80,7 @@ class SaveOptions:
 )
 @projects_options
 @variables_option
+@connections_option
 @strict_option
 @secrets_option
 @recreate_option

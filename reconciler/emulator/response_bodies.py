@@ -85,13 +85,17 @@ def _align_networking(destination: Destination, service: Service | None, behavio
     return destination
 
 
+def _render_status(status: str, behaviour: Behaviour) -> str:
+    return status.upper() if behaviour.status_case == "upper" else status
+
+
 def _render_base(destination: Destination, behaviour: Behaviour) -> dict[str, Any]:
     body: dict[str, Any] = {
         "id": destination.id,
         "service": destination.service,
         "region": destination.region,
         "networking_method": destination.networking_method,
-        "setup_status": destination.setup_status,
+        "setup_status": _render_status(destination.setup_status, behaviour),
         "daylight_saving_time_enabled": destination.daylight_saving_time_enabled,
         "group_id": destination.id,
         "time_zone_offset": destination.time_zone_offset,

@@ -77,6 +77,11 @@ class Behaviour(BaseModel):
         Evidence(Grade.LIVE, "the SDK's end-to-end tests: false in the list after a create with true"),
     ] = "always-false"
     """`daylight_saving_time_enabled` in the list of destinations."""
+    status_case: Annotated[
+        Literal["lower", "upper"],
+        Evidence(Grade.LIVE, "the SDK's end-to-end tests; the definition lists the words in upper case"),
+    ] = "lower"
+    """Case of the `setup_status` of destinations."""
     tests_not_run: Annotated[Literal["absent", "empty"], UNDOCUMENTED] = "absent"
     """`setup_tests` in the response of a create or patch that runs no setup tests."""
     test_answer: Annotated[

@@ -55,7 +55,7 @@ class Verification:
 
     @property
     def settled_status(self) -> str:
-        """The unhealthy status that stayed although all tests have passed; empty for a healthy resource."""
+        """The status after the tests, if it is unhealthy; empty for a healthy resource."""
         return "" if self.healthy else self.status
 
 

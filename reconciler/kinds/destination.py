@@ -46,6 +46,11 @@ def is_unhealthy(status: str) -> bool:
     return status in {UNTESTED_STATUS, BROKEN_STATUS}
 
 
+def select_unhealthy_status(status: str) -> str:
+    """Return an unhealthy status, and the empty text for any other status."""
+    return status if is_unhealthy(status) else ""
+
+
 def build_observed_destination(destination: responses.Destination) -> Observed:
     """Build the observed destination from a response, one field per leaf."""
     raw = destination.raw
@@ -61,8 +66,13 @@ def build_observed_destination(destination: responses.Destination) -> Observed:
         id=destination.id,
         name=destination.id,
         fields=fields,
-        status=destination.setup_status.lower(),  # live responses are lower case, the API's definition says upper case
+        status=read_status(destination),
     )
+
+
+def read_status(destination: responses.DestinationSummary) -> str:
+    """Read the status of a destination: live answers are lower case, the API's definition says upper case."""
+    return destination.setup_status.lower()
 
 
 def list_settings(observed: Observed, declared: Fields) -> dict[FieldPath, Any]:
@@ -218,7 +228,7 @@ class DestinationKind:
             trust_certificates=desired.trust.certificates,
             trust_fingerprints=desired.trust.fingerprints,
         )
-        status = client.get_destination(id).setup_status.lower()
+        status = read_status(client.get_destination(id))
         return Verification(
             checks=tuple(
                 Check(test.title, test.status.upper(), test.message) for test in response.setup_tests

@@ -253,11 +253,48 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class ListedDestination:
+    """Destination as the list of the account shows it. Region and status are empty if the list leaves them out."""
+
+    service: str
+    region: str = ""
+    setup_status: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ListedConnection:
+    """Connection of a group without an entry. `name` is the name of its schema."""
+
+    id: str
+    service: str
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionList:
+    """Connections of one group; None if these credentials may not list them."""
+
+    connections: tuple[ListedConnection, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
 class UnmanagedGroup:
-    """Group of the account without a spec entry."""
+    """Group of the account without a spec entry, and its destination. `connections` is None if they were not read."""
 
     id: str
     name: str
+    destination: ListedDestination | None = None
+    connections: ConnectionList | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UndeclaredDestination:
+    """Destination of a declared group whose entry declares none. `connections` is None if they were not read."""
+
+    address: Address
+    id: str
+    destination: ListedDestination
+    connections: ConnectionList | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,8 +325,9 @@ class Plan:
     that do. Plans of one `digest` would do the same. `narrowing` is None for a plan of all entries. `judgements` are
     the results of the project's policies, passed policies too. `recreated` are addresses of missing objects that
     `--recreate` makes again. `unplanned` are addresses that blockers leave out of the plan.
-    `uncomparable_secrets` are secrets that may have changed and are not sent, as `ADDRESS:FIELD`. `snapshot` is the
-    snapshot in place of the account, of a plan that cannot be applied.
+    `uncomparable_secrets` are secrets that may have changed and are not sent, as `ADDRESS:FIELD`. `unmanaged` and
+    `undeclared` are the objects of the account that no entry declares, in scope or not. `snapshot` is the snapshot in
+    place of the account, of a plan that cannot be applied.
     """
 
     account_id: str
@@ -308,6 +346,7 @@ class Plan:
     unplanned: tuple[Address, ...] = ()
     uncomparable_secrets: tuple[str, ...] = ()
     snapshot: SnapshotOrigin | None = None
+    undeclared: tuple[UndeclaredDestination, ...] = ()
 
     @property
     def omissions(self) -> tuple[Diagnostic, ...]:

@@ -68,7 +68,8 @@ class Record:
     `answers` are the values that Fivetran answered right after the last write in place of the sent values, None for a
     field that it left out; `answer_fingerprints` stand for answers that must not be stored. `settled_status` is the
     status that Fivetran still showed after the setup tests had passed, empty for a healthy object. `awaited_approvals`
-    are the kinds of approval that the last test run waited for.
+    are the kinds of approval that the last test run waited for. `setup_status` is `incomplete` or `broken` if Fivetran
+    showed that in the last apply; empty for a connected object, so that its record has no further key.
     """
 
     id: str | None = None
@@ -83,6 +84,7 @@ class Record:
     answer_fingerprints: Mapping[FieldPath, str] = field(default_factory=dict)
     settled_status: str = ""
     awaited_approvals: tuple[str, ...] = ()
+    setup_status: str = ""
 
     @property
     def open_request(self) -> Intent | None:

@@ -6,6 +6,7 @@ The record of an address changes at these moments, and at no other:
     --------------------------  ------------------------------------------------------------------------------------
     read, request unmarked      the same; the intent was sent at the latest possible time
     read, value in clear        the same; a fingerprint takes the place of the value
+    read, another status        the same, with the status
     moved (`was:`)              the same, under the address of today; two records of one object become one
     adopted                     id, values and protection in effect; no intent; outstanding tests stay outstanding
     before a create             intent; only fingerprints that every open request sends; open requests of a group
@@ -17,7 +18,7 @@ The record of an address changes at these moments, and at no other:
     after a success             id and all values in effect; no intent; tests outstanding if they follow
     after passed tests          as after a success; no tests outstanding
     after failed tests          as after a success; tests outstanding, with the approvals that they wait for
-    after the check             the same, with the answers of Fivetran that differ from the sent values
+    after the check             the same, with the answers of Fivetran that differ from the sent values, and its status
     after a deletion            none; the completed removal stands in its place
     after a failure             as before the call; a failed replacement keeps its intent, unsent
     skipped, held, cancelled    as before the call
@@ -62,7 +63,8 @@ class RecordUpdate:
 
     `applied` are declared values in normal form that may be stored in clear, `fingerprints` stand for the other values.
     `sent` are the paths whose values the call sends. `has_tests` says that setup tests follow the call. `answers` are
-    about fields that Fivetran did not keep and that the call does not send again.
+    about fields that Fivetran did not keep and that the call does not send again. `setup_status` is the status that
+    Fivetran showed for the plan, if it is unhealthy.
     """
 
     applied: Mapping[FieldPath, Any] = field(default_factory=dict)
@@ -71,6 +73,7 @@ class RecordUpdate:
     sent: Collection[FieldPath] = ()
     has_tests: bool = False
     answers: Answers = NO_ANSWERS
+    setup_status: str = ""
 
 
 # Reading a state
@@ -196,6 +199,7 @@ def adopt(record: Record | None, id: str | None, update: RecordUpdate, at: str) 
         applied_at=at,
         answers=update.answers.public,
         answer_fingerprints=update.answers.fingerprints,
+        setup_status=update.setup_status,
     )
 
 
@@ -291,6 +295,7 @@ def complete_change(intended: Record | None, id: str, update: RecordUpdate, at: 
         answer_fingerprints=update.answers.fingerprints,
         settled_status=known.settled_status,
         awaited_approvals=known.awaited_approvals,
+        setup_status=update.setup_status,
     )
 
 
@@ -346,6 +351,11 @@ def record_answers(record: Record, update: RecordUpdate) -> Record:
     """Build the record of an object after the check of an apply, with the answers of Fivetran that differ from the sent
     values. An answer that agrees by now is dropped."""
     return replace(record, answers=update.answers.public, answer_fingerprints=update.answers.fingerprints)
+
+
+def record_status(record: Record, update: RecordUpdate) -> Record:
+    """Build the record of an object that stays as it is, with the status that Fivetran shows now."""
+    return replace(record, setup_status=update.setup_status)
 
 
 # Requests without an answer

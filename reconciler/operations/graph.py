@@ -28,9 +28,15 @@ def build_planned_graph(specs: Specs, plan: Plan) -> tuple[GraphNode, ...]:
     changes = {change.address: change for change in plan.changes}
     actions: dict[Address, Action | None] = {address: change.action for address, change in changes.items()}
     actions |= dict.fromkeys(address for address in plan.unplanned if address in declared)
-    return _sort_nodes(
+    nodes = (
         _restrict_node(declared.get(address) or _build_removed_node(changes[address]), actions, action)
         for address, action in actions.items()
+    )
+    return _sort_nodes(
+        replace(node, setup_status=changes[node.address].facts.setup_status)
+        if node.address in changes
+        else node
+        for node in nodes
     )
 
 

@@ -111,10 +111,13 @@ def _list_spec_files(settings: Settings) -> list[SpecPath]:
     """List the spec files of the project, or a plausible path if it has none or cannot be read."""
     try:
         project = read_project(settings.project, settings.directory)
-        return list(find_project_files(project, settings.directory))
+        files = find_project_files(project, settings.directory)
     except ReconcilerError:
+        files = ()
+    if not files:
         file = (settings.directory / settings.project).parent / "groups" / "any.yaml"
         return [SpecPath(file, str(_relativize(file, settings.directory)))]
+    return list(files)
 
 
 def format_modeline(schema: Path, folder: Path) -> str:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from reconciler.kinds.destination import BROKEN_STATUS, is_unhealthy
 from reconciler.model.address import Address
 from reconciler.model.diagnostic import Diagnostic, Severity
-from reconciler.model.plan import Action, Change, FieldValue, ProtectionChange, Visibility
+from reconciler.model.plan import (
+    Action,
+    Change,
+    FieldValue,
+    ProtectionChange,
+    UndeclaredDestination,
+    Visibility,
+)
 from reconciler.model.record import Record
 from reconciler.model.resource import Desired, OnFailure
 from reconciler.model.source import Span
@@ -28,12 +35,38 @@ def warn_of_facts(
         change, record = operation.change, records.get(operation.change.address)
         if change.facts.protection is ProtectionChange.LOST:
             yield _explain_lost_protection(operation)
-        if is_unhealthy(change.facts.setup_status) and change.action not in _TESTED_NOW:
+        if _must_warn_of_status(change):
             yield _explain_unhealthy(operation, record)
         yield from warn_unkept([operation])
     for deletion in deletions:
         if deletion.change.facts.protection is ProtectionChange.LOST:
             yield _explain_forgotten_protection(deletion.change)
+
+
+def _must_warn_of_status(change: Change) -> bool:
+    """Return whether to warn of the status: always of a broken destination, since its syncs have stopped, and of an
+    incomplete destination if this plan does not run its setup tests."""
+    status = change.facts.setup_status
+    return status == BROKEN_STATUS or (is_unhealthy(status) and change.action not in _TESTED_NOW)
+
+
+def warn_broken_undeclared(
+    destinations: Iterable[UndeclaredDestination], groups: Iterable[Desired], scope: Collection[Address]
+) -> Iterator[Diagnostic]:
+    """Warn of broken destinations that the entries of their groups do not declare, as far as the entries are in
+    `scope`. Destinations of other groups are a matter of their own teams, and are only listed."""
+    entries = {group.address.key: group for group in groups if group.address in scope}
+    for found in destinations:
+        entry = entries.get(found.address.key)
+        if entry is not None and found.destination.setup_status == BROKEN_STATUS:
+            yield Diagnostic(
+                "not-connected",
+                f"{found.address} is `{BROKEN_STATUS}` at Fivetran, and its entry does not declare it",
+                span=entry.span,
+                severity=Severity.WARNING,
+                address=found.address,
+                help="correct the cause in Fivetran, or declare it with `destination:`",
+            )
 
 
 def warn_unkept(operations: Iterable[PlannedOperation]) -> Iterator[Diagnostic]:
@@ -88,6 +121,10 @@ def _advise_unhealthy(desired: Desired, operation: PlannedOperation, record: Rec
     """Advise on the reason why this plan does not run the setup tests alone."""
     if not desired.setup_tests.run:
         return "`setup_tests: {run: false}` keeps apply from testing it; `run: true` tests it once"
+    if operation.change.action is Action.VERIFY:
+        return "apply runs its setup tests"
+    if operation.change.action is Action.REPLACE:
+        return "apply deletes it, creates it again and tests it"
     if operation.change.action is Action.UPDATE:
         return "its setup tests run after the update"
     if record is not None and record.unverified and desired.setup_tests.on_failure is not OnFailure.FAIL:

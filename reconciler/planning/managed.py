@@ -1,11 +1,13 @@
-"""Find the objects of the account that the project manages, and the groups that belong to no entry."""
+"""Find the objects of the account that the project manages, and the objects that belong to no entry."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
-from reconciler.model.address import GROUP, Address
-from reconciler.model.plan import UnmanagedGroup
+from reconciler.kinds.destination import read_status
+from reconciler.model.address import DESTINATION, GROUP, Address
+from reconciler.model.plan import ConnectionList, ListedDestination, UndeclaredDestination, UnmanagedGroup
 from reconciler.model.removal import Extent
 from reconciler.planning.deletions import PlannedDeletion, list_removed_addresses
 from reconciler.planning.refresh import AccountView
@@ -27,14 +29,74 @@ def find_managed(specs: Specs, view: AccountView) -> frozenset[Address]:
     return frozenset(address for address, id in ids.items() if id in existing[address.kind])
 
 
+@dataclass(frozen=True, slots=True)
+class UnmanagedObjects:
+    """Objects of the account that no entry declares: groups sorted by name, and destinations of declared groups sorted
+    by key."""
+
+    groups: tuple[UnmanagedGroup, ...]
+    destinations: tuple[UndeclaredDestination, ...]
+
+    @property
+    def group_ids(self) -> tuple[str, ...]:
+        """The ids of all groups with an object that no entry declares."""
+        return (*(group.id for group in self.groups), *(found.id for found in self.destinations))
+
+    def add_connections(self, connections: Mapping[str, ConnectionList]) -> UnmanagedObjects:
+        """Add the connections of each group. `connections` are by the id of their group."""
+        return UnmanagedObjects(
+            tuple(replace(group, connections=connections.get(group.id)) for group in self.groups),
+            tuple(replace(found, connections=connections.get(found.id)) for found in self.destinations),
+        )
+
+
 def find_unmanaged(
+    specs: Specs, view: AccountView, deletions: Iterable[PlannedDeletion], records: Iterable[Address]
+) -> UnmanagedObjects:
+    """Find the objects that belong to no entry. A removal out of scope is an entry too."""
+    return UnmanagedObjects(
+        _find_groups(view, deletions, specs.removed), _find_destinations(specs, view, frozenset(records))
+    )
+
+
+def _find_groups(
     view: AccountView, deletions: Iterable[PlannedDeletion], removed: Iterable[RemovalEntry]
 ) -> tuple[UnmanagedGroup, ...]:
-    """Find the groups that belong to no entry, sorted by name. A removal out of scope is an entry too."""
     managed = {*view.group_ids.values(), *(deletion.change.id for deletion in deletions)}
     managed |= {entry.id for entry in removed if entry.extent is Extent.PAIR}
     unmanaged = [group for group in view.listing.groups.values() if group.id not in managed]
     return tuple(
-        UnmanagedGroup(group.id, group.name)
+        UnmanagedGroup(group.id, group.name, _describe_destination(view, group.id))
         for group in sorted(unmanaged, key=lambda group: (group.name, group.id))
+    )
+
+
+def _find_destinations(
+    specs: Specs, view: AccountView, recorded: frozenset[Address]
+) -> tuple[UndeclaredDestination, ...]:
+    """Find the destinations of declared groups that no entry declares. A recorded destination without an entry is a
+    blocker of the plan instead, and a destination to be removed has its entry."""
+    declared = {entry.address for entry in specs.destinations} | recorded
+    declared |= {address for entry in specs.removed for address in list_removed_addresses(entry)}
+    found = {
+        Address(DESTINATION, key): (id, _describe_destination(view, id))
+        for key, id in sorted(view.group_ids.items())
+    }
+    return tuple(
+        UndeclaredDestination(address, id, destination)
+        for address, (id, destination) in found.items()
+        if destination is not None and address not in declared
+    )
+
+
+def _describe_destination(view: AccountView, group_id: str) -> ListedDestination | None:
+    """Describe the destination of a group as the list shows it. None if the list has none."""
+    summary = view.listing.summaries.get(group_id)
+    if summary is None:
+        return None
+    region = summary.raw.get("region")
+    return ListedDestination(
+        summary.service,
+        region if isinstance(region, str) else "",
+        read_status(summary),
     )

@@ -25,7 +25,8 @@ read and not applied. A blocker may *omit* an entry that cannot be planned: the 
 10. Replacements (`replacements`). Reads the connections of replaced destinations. Blocks by protection and connections.
 11. Names (`names`). Lets a group wait for the rename that frees its name. Blocks by a name that another group has.
     All mutating requests of the apply are known now; `requests` announces them.
-12. Plan (`managed`, `plan_warnings`, `limits`). Gives the changes in order, the unmanaged groups and the warnings.
+12. Plan (`managed`, `connections`, `plan_warnings`, `limits`). Gives the changes in order, the objects without an
+    entry, on request with the connections of their groups, and the warnings.
 13. Policies and limits (`policies`, `limits`). Block. Refuse the override of a policy that cannot be overridden.
     Secrets that Fivetran repeats are redacted after that (`redaction`), so that the digest covers the shown plan.
 14. Effects (`effects`). Give the digest.
@@ -54,6 +55,7 @@ from reconciler.model.removal import CompletedRemoval
 from reconciler.model.resource import Desired, Observed
 from reconciler.model.value import FieldPath
 from reconciler.planning.account import check_account, view_account
+from reconciler.planning.connections import list_connections
 from reconciler.planning.deletions import (
     DeletionPlan,
     DeletionPlanner,
@@ -62,7 +64,7 @@ from reconciler.planning.deletions import (
 )
 from reconciler.planning.effects import Effect, build_effects, compute_digest
 from reconciler.planning.errors import explain_read
-from reconciler.planning.fact_warnings import warn_of_facts
+from reconciler.planning.fact_warnings import warn_broken_undeclared, warn_of_facts
 from reconciler.planning.facts import list_moved_addresses
 from reconciler.planning.limits import (
     RemainingQuota,
@@ -70,7 +72,7 @@ from reconciler.planning.limits import (
     find_limit_violations,
     warn_low_quota,
 )
-from reconciler.planning.managed import find_managed, find_unmanaged
+from reconciler.planning.managed import UnmanagedObjects, find_managed, find_unmanaged
 from reconciler.planning.missing import (
     MissingResolution,
     explain_unused_selectors,
@@ -206,10 +208,19 @@ def _compute_plan(
         names = resolve_names(operations, _collect_name_facts(workspace, view, deletion_plan))  # 11
         operations = announce_writes(names.operations)
         deletion_plan = replace(deletion_plan, deletions=announce_deletions(deletion_plan.deletions))
+        unmanaged = _find_unmanaged(workspace, inputs, view, deletion_plan)  # 12
     except ApiError as error:
         raise ReconcilerError([explain_read(error)]) from error
-    plan = replace(  # 12
-        _build_plan(workspace, inputs, view, operations, deletion_plan, value_warnings=value_warnings),
+    plan = replace(
+        _build_plan(
+            workspace,
+            inputs,
+            view,
+            operations,
+            deletion_plan,
+            unmanaged=unmanaged,
+            value_warnings=value_warnings,
+        ),
         blockers=(
             *missing.findings,
             *sort_diagnostics((*view.problems, *deletion_plan.problems, *refusals)),
@@ -439,6 +450,17 @@ def _hold_unsettled_creates(
     return hold_unsettled_creates(operations, inputs.records, workspace.now(), settle, resent)
 
 
+def _find_unmanaged(
+    workspace: Workspace, inputs: _PlanInput, view: AccountView, deletion_plan: DeletionPlan
+) -> UnmanagedObjects:
+    """Find the objects without an entry, with the connections of their groups if the user asked for them."""
+    unmanaged = find_unmanaged(workspace.specs, view, deletion_plan.deletions, inputs.records)
+    if inputs.is_recheck or not workspace.settings.lists_connections:
+        return unmanaged
+    readers = workspace.settings.parallelism
+    return unmanaged.add_connections(list_connections(workspace.client, unmanaged.group_ids, readers))
+
+
 def _build_plan(
     workspace: Workspace,
     inputs: _PlanInput,
@@ -446,17 +468,18 @@ def _build_plan(
     operations: Mapping[Address, PlannedOperation],
     deletion_plan: DeletionPlan,
     *,
+    unmanaged: UnmanagedObjects,
     value_warnings: Iterable[Diagnostic],
 ) -> Plan:
-    """Build the plan without blockers: its changes, unmanaged groups and warnings."""
+    """Build the plan without blockers: its changes, the objects without an entry, and the warnings."""
     specs, groups = workspace.specs, view.listing.groups
     changes = [operations[address].change for address in sorted(operations, key=get_entry_sort_key)]
-    unmanaged = find_unmanaged(view, deletion_plan.deletions, specs.removed)
     return Plan(
         account_id=view.account.account_id,
         account_name=view.account.account_name,
         changes=(*changes, *(deletion.change for deletion in deletion_plan.deletions)),
-        unmanaged=unmanaged,
+        unmanaged=unmanaged.groups,
+        undeclared=unmanaged.destinations,
         warnings=(
             *warn_of_snapshot(workspace.snapshot, operations, deletion_plan.deletions),
             *specs.warnings,
@@ -464,13 +487,14 @@ def _build_plan(
             *warn_creation_doubts(operations.values()),
             *deletion_plan.notes,
             *(() if workspace.state.exists else warn_without_state(groups.values(), changes)),
-            *warn_lookalikes(operations.values(), [groups[group.id] for group in unmanaged]),
+            *warn_lookalikes(operations.values(), [groups[group.id] for group in unmanaged.groups]),
             *inputs.scope.warnings,
             *warn_of_facts(
                 [operations[address] for address in sorted(operations, key=get_entry_sort_key)],
                 deletion_plan.deletions,
                 inputs.records,
             ),
+            *warn_broken_undeclared(unmanaged.destinations, specs.groups, inputs.scope.addresses),
             *warn_unfinished(specs.destinations, inputs.records, inputs.scope),
             *_find_late_duplicates(specs, inputs.records, view),
             *_warn_quota(workspace, operations, deletion_plan),

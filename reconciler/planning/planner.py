@@ -16,7 +16,7 @@ from typing import Any
 
 from reconciler.catalogue.model import Field, FieldType
 from reconciler.kinds.base import Kind
-from reconciler.kinds.destination import HEALTHY_STATUS, SERVICE, read_service
+from reconciler.kinds.destination import HEALTHY_STATUS, SERVICE, read_service, select_unhealthy_status
 from reconciler.kinds.destination_checks import (
     check_new_destination,
     check_resolved_values,
@@ -339,6 +339,7 @@ class Planner:
                 sent=frozenset(values),
                 has_tests=desired.setup_tests.run,
                 answers=answers,
+                setup_status=select_unhealthy_status(change.facts.setup_status),
             ),
         )
 

@@ -12,11 +12,14 @@ from dataclasses import replace
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.plan import (
     Change,
+    ConnectionList,
     FieldChange,
     FieldValue,
+    ListedDestination,
     LiveConnection,
     LiveObject,
     Plan,
+    UnmanagedGroup,
     Visibility,
 )
 from reconciler.model.redaction import Redactor
@@ -28,7 +31,15 @@ def redact_plan(plan: Plan, redactor: Redactor) -> Plan:
         plan,
         account_name=redactor.redact(plan.account_name),
         changes=tuple(_redact_change(change, redactor) for change in plan.changes),
-        unmanaged=tuple(replace(group, name=redactor.redact(group.name)) for group in plan.unmanaged),
+        unmanaged=tuple(_redact_group(group, redactor) for group in plan.unmanaged),
+        undeclared=tuple(
+            replace(
+                found,
+                destination=_redact_destination(found.destination, redactor),
+                connections=_redact_connections(found.connections, redactor),
+            )
+            for found in plan.undeclared
+        ),
         warnings=redact_diagnostics(plan.warnings, redactor),
         blockers=redact_diagnostics(plan.blockers, redactor),
         judgements=tuple(
@@ -39,6 +50,33 @@ def redact_plan(plan: Plan, redactor: Redactor) -> Plan:
             )
             for judgement in plan.judgements
         ),
+    )
+
+
+def _redact_group(group: UnmanagedGroup, redactor: Redactor) -> UnmanagedGroup:
+    return replace(
+        group,
+        name=redactor.redact(group.name),
+        destination=group.destination and _redact_destination(group.destination, redactor),
+        connections=_redact_connections(group.connections, redactor),
+    )
+
+
+def _redact_destination(destination: ListedDestination, redactor: Redactor) -> ListedDestination:
+    texts = (destination.service, destination.region, destination.setup_status)
+    return ListedDestination(*map(redactor.redact, texts))
+
+
+def _redact_connections(found: ConnectionList | None, redactor: Redactor) -> ConnectionList | None:
+    if found is None or not found.connections:
+        return found
+    return ConnectionList(
+        tuple(
+            replace(
+                connection, service=redactor.redact(connection.service), name=redactor.redact(connection.name)
+            )
+            for connection in found.connections
+        )
     )
 
 

@@ -8,14 +8,19 @@ from typing import Any
 
 from rich.text import Text
 
-from reconciler.model.plan import Plan, UnmanagedGroup
+from reconciler.kinds.destination import HEALTHY_STATUS
+from reconciler.model.plan import Plan
 from reconciler.model.sanitize import escape
 from reconciler.report.diagnostics import serialize_diagnostics
 from reconciler.report.plan_json import serialize_change, serialize_scope, serialize_unplanned
 from reconciler.report.plan_summary import format_unplanned
 from reconciler.report.plan_text import choose_location_column, render_change_block, render_heading
 from reconciler.report.style import BAD, QUIET, STRONG, WARN, format_count, join_lines
-from reconciler.report.values import format_value
+from reconciler.report.unmanaged_objects import (
+    choose_status_style,
+    render_unmanaged_objects,
+    serialize_unmanaged,
+)
 
 
 class UnmanagedGroups(StrEnum):
@@ -25,8 +30,11 @@ class UnmanagedGroups(StrEnum):
     OMITTED = "left-out"
 
 
-def render_drift_text(plan: Plan, unmanaged_groups: UnmanagedGroups, width: int | None = None) -> Text:
-    """Render a header, one block for each drifted object, the unmanaged groups, and a count.
+def render_drift_text(
+    plan: Plan, unmanaged_groups: UnmanagedGroups, width: int | None = None, *, is_verbose: bool = False
+) -> Text:
+    """Render a header, one block for each drifted object, the destinations that are not connected, the objects without
+    an entry, and a count.
 
     A missing object is rendered without the fields that a create would send. `width` is the number of cells of the
     terminal, or None.
@@ -37,16 +45,34 @@ def render_drift_text(plan: Plan, unmanaged_groups: UnmanagedGroups, width: int 
         render_change_block(replace(change, fields=()) if change.is_missing else change, column)
         for change in plan.drifted
     ]
-    if unmanaged_groups is UnmanagedGroups.LISTED and plan.unmanaged:
-        blocks.append(_render_unmanaged(plan.unmanaged))
+    blocks += _render_statuses(plan, is_verbose=is_verbose)
+    if unmanaged_groups is UnmanagedGroups.LISTED:
+        blocks += render_unmanaged_objects(plan, is_verbose=is_verbose)
     blocks.append(_render_summary(plan))
     return Text("\n\n").join(blocks)
 
 
-def _render_unmanaged(groups: tuple[UnmanagedGroup, ...]) -> Text:
-    width = max(len(escape(group.id)) for group in groups)
-    rows = [Text(f"  {escape(group.id):<{width}}  {format_value(group.name)}") for group in groups]
-    return join_lines([Text(f"Not managed: {format_count(len(groups), 'group')}. Left alone."), *rows])
+def _render_statuses(plan: Plan, *, is_verbose: bool) -> list[Text]:
+    """Render the destinations that are not connected on a line each; if `is_verbose`, all destinations."""
+    statuses = list_statuses(plan)
+    shown = {
+        address: status for address, status in statuses.items() if is_verbose or status != HEALTHY_STATUS
+    }
+    if not shown:
+        return []
+    width = max(map(len, shown))
+    rows = [
+        Text.assemble(f"  {address:<{width}}  ", (escape(status), choose_status_style(status)))
+        for address, status in shown.items()
+    ]
+    return [join_lines([Text("Status of destinations:" if is_verbose else "Not connected:"), *rows])]
+
+
+def list_statuses(plan: Plan) -> dict[str, str]:
+    """List the status of each existing destination of a plan, by address."""
+    return {
+        str(change.address): change.facts.setup_status for change in plan.changes if change.facts.setup_status
+    }
 
 
 def _render_summary(plan: Plan) -> Text:
@@ -69,14 +95,16 @@ def _render_summary(plan: Plan) -> Text:
 
 def serialize_drift(plan: Plan) -> dict[str, Any]:
     """Serialize the changes that would undo a drift as in a plan, with the number of other changes, the changes that
-    may be drift, and findings about objects that these credentials cannot see, and about all omitted entries."""
+    may be drift, the status of each destination, findings about objects that these credentials cannot see, and findings
+    about all omitted entries."""
     return {
         "account": {"id": plan.account_id, "name": plan.account_name},
         "narrowed_to": serialize_scope(plan.narrowing),
         "changes": [serialize_change(change) for change in plan.drifted],
         "other_changes": len(plan.effective) - len(plan.drifted),
         "undecided": [str(change.address) for change in plan.possibly_drifted],
-        "unmanaged": [{"id": group.id, "name": group.name} for group in plan.unmanaged],
+        "setup_statuses": list_statuses(plan),
+        **serialize_unmanaged(plan),
         "unseen": serialize_diagnostics(plan.gone_or_hidden),
         "unplanned": serialize_unplanned(plan),
         "blockers": serialize_diagnostics(plan.omissions),

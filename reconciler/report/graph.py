@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from reconciler.kinds.destination import BROKEN_STATUS, UNTESTED_STATUS, select_unhealthy_status
 from reconciler.model.address import Address
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.graph import GraphNode
@@ -24,13 +25,20 @@ _COLOURS = {
     Action.NO_OP: "fill:#ffffff,stroke:#888888,color:#000",
 }
 
+_BORDERS = {
+    UNTESTED_STATUS: "stroke:#b8860b,stroke-width:3px",
+    BROKEN_STATUS: "stroke:#b02020,stroke-width:4px",
+}
+
 
 def render_mermaid(nodes: Sequence[GraphNode]) -> str:
-    """Render a flowchart: a box for each address, arrows from dependencies to dependents, a class for each action.
+    """Render a flowchart: a box for each address, arrows from dependencies to dependents, a class for each action, and
+    a mark for each destination that is not connected.
 
     Labels are escaped, so that no character of the data can end its label.
     """
-    return "\n".join(["flowchart LR", *_render_nodes(nodes), *_render_edges(nodes), *_render_classes(nodes)])
+    lines = [*_render_nodes(nodes), *_render_edges(nodes), *_render_classes(nodes), *_render_marks(nodes)]
+    return "\n".join(["flowchart LR", *lines])
 
 
 def serialize_graph(nodes: Sequence[GraphNode], warnings: Iterable[Diagnostic]) -> dict[str, Any]:
@@ -41,6 +49,7 @@ def serialize_graph(nodes: Sequence[GraphNode], warnings: Iterable[Diagnostic]) 
                 "address": str(node.address),
                 "title": node.title,
                 "action": None if node.action is None else str(node.action),
+                **({"setup_status": node.setup_status} if node.setup_status else {}),
                 "depends_on": [str(address) for address in node.depends_on],
             }
             for node in nodes
@@ -51,7 +60,8 @@ def serialize_graph(nodes: Sequence[GraphNode], warnings: Iterable[Diagnostic]) 
 
 def _render_nodes(nodes: Sequence[GraphNode]) -> Iterator[str]:
     for node in nodes:
-        label = _escape_label(str(node.address)) + (f"<br/>{_escape_label(node.title)}" if node.title else "")
+        mark = select_unhealthy_status(node.setup_status)
+        label = "<br/>".join(_escape_label(text) for text in (str(node.address), node.title, mark) if text)
         yield f'  {_format_node_id(node.address)}["{label}"]' + (
             f":::{_format_class(node.action)}" if node.action else ""
         )
@@ -68,6 +78,15 @@ def _render_classes(nodes: Sequence[GraphNode]) -> Iterator[str]:
     for action, colours in _COLOURS.items():
         if action in used:
             yield f"  classDef {_format_class(action)} {colours}"
+
+
+def _render_marks(nodes: Sequence[GraphNode]) -> Iterator[str]:
+    """Give each destination that is not connected a second class, whose border shows its status."""
+    for status, border in _BORDERS.items():
+        marked = [_format_node_id(node.address) for node in nodes if node.setup_status == status]
+        if marked:
+            yield f"  classDef {status} {border}"
+            yield f"  class {','.join(marked)} {status}"
 
 
 def _format_node_id(address: Address) -> str:

@@ -22,6 +22,7 @@ from reconciler.model.snapshot_origin import SnapshotOrigin
 from reconciler.model.value import FieldPath
 from reconciler.report.diagnostics import serialize_diagnostics, serialize_span
 from reconciler.report.plan_summary import list_blocking_codes
+from reconciler.report.unmanaged_objects import serialize_unmanaged
 from reconciler.workspace.plan_project import PlanProject
 
 
@@ -89,7 +90,7 @@ def serialize_plan(plan: Plan) -> dict[str, Any]:
             for change in plan.changes
             if change.action is Action.NO_OP
         ],
-        "unmanaged": [{"id": group.id, "name": group.name} for group in plan.unmanaged],
+        **serialize_unmanaged(plan),
         "uncomparable_secrets": list(plan.uncomparable_secrets),
         "warnings": serialize_diagnostics(plan.warnings),
         "counts": {str(action): plan.count(action) for action in Action},

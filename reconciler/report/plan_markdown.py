@@ -7,7 +7,18 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from reconciler.model.address import DESTINATION
 from reconciler.model.diagnostic import Diagnostic
-from reconciler.model.plan import Action, Change, FieldChange, LiveConnection, Origin, Plan, Risk, Visibility
+from reconciler.model.plan import (
+    Action,
+    Change,
+    ConnectionList,
+    FieldChange,
+    ListedDestination,
+    LiveConnection,
+    Origin,
+    Plan,
+    Risk,
+    Visibility,
+)
 from reconciler.model.policy import PolicyResult
 from reconciler.model.sanitize import escape
 from reconciler.model.value import FieldPath, format_path
@@ -37,6 +48,7 @@ from reconciler.report.plan_summary import (
 )
 from reconciler.report.renderer import DocumentRenderer, ExitStatus, Parts, PlanReport, make_verbatim
 from reconciler.report.style import format_count
+from reconciler.report.unmanaged_objects import format_connection_count
 from reconciler.report.values import (
     render_before_and_after,
     render_change,
@@ -253,9 +265,33 @@ def _render_untouched(plan: Plan) -> Iterator[Section]:
     if notes := list_notes(plan):
         rows = tuple(f"- {format_code(note.subject)}: {_format_note(note)}" for note in notes)
         yield make_details(format_count(len(rows), "note"), Section(rows))
+    if plan.undeclared:
+        rows = tuple(
+            _describe_unmanaged(str(found.address), found.id, found.destination, found.connections)
+            for found in plan.undeclared
+        )
+        title = f"{format_count(len(rows), 'destination')} of declared groups not declared, left alone"
+        yield make_details(title, Section(rows))
     if plan.unmanaged:
-        names = tuple(f"- {format_code(group.name)} ({format_code(group.id)})" for group in plan.unmanaged)
+        names = tuple(
+            _describe_unmanaged(group.name, group.id, group.destination, group.connections)
+            for group in plan.unmanaged
+        )
         yield make_details(f"{format_count(len(names), 'group')} not managed, left alone", Section(names))
+
+
+def _describe_unmanaged(
+    name: str, id: str, destination: ListedDestination | None, connections: ConnectionList | None
+) -> str:
+    """Describe an object without an entry: its name and id, and as far as they are known, service with region, status,
+    and number of connections."""
+    facts = [f"- {format_code(name)} ({format_code(id)})"]
+    if destination is not None:
+        region = f" in {format_code(destination.region)}" if destination.region else ""
+        facts.append(format_code(destination.service) + region)
+        facts += [format_code(destination.setup_status)] if destination.setup_status else []
+    facts += [format_connection_count(connections)] if connections is not None else []
+    return ", ".join(facts)
 
 
 def _format_note(note: Note) -> str:

@@ -9,7 +9,15 @@ from enum import StrEnum
 
 from rich.text import Text
 
-from reconciler.model.plan import Action, Change, FieldChange, Plan, Risk, UnmanagedGroup
+from reconciler.model.plan import (
+    Action,
+    Change,
+    FieldChange,
+    Plan,
+    Risk,
+    UndeclaredDestination,
+    UnmanagedGroup,
+)
 from reconciler.model.sanitize import escape
 from reconciler.model.value import FieldPath, format_path
 from reconciler.report.live_objects import format_identified_object, format_live_object, list_live_rows
@@ -26,6 +34,7 @@ from reconciler.report.plan_summary import (
     list_remarks,
 )
 from reconciler.report.style import ACTION_STYLES, BAD, QUIET, STRONG, SYMBOLS, WARN, format_count, join_lines
+from reconciler.report.unmanaged_objects import choose_status_style, render_unmanaged_objects
 from reconciler.report.values import format_value, render_change, render_lost_value, render_new_value
 
 _LOCATION_COLUMN = 60
@@ -49,17 +58,16 @@ def render_plan_text(plan: Plan, detail: Detail = Detail.CHANGES, width: int | N
     """
     column = choose_location_column(plan.effective, width)
     blocks = [render_heading(plan)]
-    blocks += [render_change_block(change, column) for change in plan.effective]
+    blocks += [_add_status(render_change_block(change, column), change, detail) for change in plan.effective]
     if detail is Detail.EVERYTHING:
         blocks += _render_unchanged(plan)
     if plan.adopted:
-        blocks.append(_render_adopted(plan.adopted))
+        blocks.append(_render_adopted(plan.adopted, detail))
     if plan.forgotten:
         blocks.append(_render_forgotten(plan.forgotten))
     if notes := list_notes(plan):
         blocks.append(_render_notes(notes, detail))
-    if plan.unmanaged:
-        blocks.append(_render_unmanaged(plan.unmanaged))
+    blocks += _render_unmanaged_objects(plan, detail)
     if plan.unplanned:
         blocks.append(Text(format_unplanned(plan), BAD))
     blocks.append(_render_summary(plan))
@@ -156,15 +164,27 @@ def _describe_unchanged(change: Change) -> str:
     return " · ".join([*([status] if status else []), *parts])
 
 
-def _render_adopted(adopted: Sequence[Change]) -> Text:
+def _add_status(block: Text, change: Change, detail: Detail) -> Text:
+    """Add the status of a destination to the block of its change, if all details are shown."""
+    status = change.facts.setup_status
+    if detail is not Detail.EVERYTHING or not status:
+        return block
+    row = Text.assemble((f"    status: {escape(status)}", choose_status_style(status) or QUIET))
+    return join_lines([block, row])
+
+
+def _render_adopted(adopted: Sequence[Change], detail: Detail) -> Text:
     """Render adopted objects: they exist as declared, and no earlier run recorded them."""
-    shown = adopted[:_MAX_NAMES]
+    is_verbose = detail is Detail.EVERYTHING
+    shown = adopted if is_verbose else adopted[:_MAX_NAMES]
     width = max(len(str(change.address)) for change in shown)
-    symbol = SYMBOLS[Action.ADOPT]
-    parts = [
-        Text(f"{symbol} {change.address!s:<{width}}  {escape(change.id or '')}", ACTION_STYLES[Action.ADOPT])
-        for change in shown
-    ]
+    id_width = max(len(escape(change.id or "")) for change in shown)
+    symbol, style = SYMBOLS[Action.ADOPT], ACTION_STYLES[Action.ADOPT]
+    parts = []
+    for change in shown:
+        status = escape(change.facts.setup_status) if is_verbose else ""
+        row = f"{symbol} {change.address!s:<{width}}  {escape(change.id or ''):<{id_width}}  {status}"
+        parts.append(Text(row.rstrip(), style))
     if len(adopted) > len(shown):
         parts.append(Text(f"{symbol} and {len(adopted) - len(shown):,} more", ACTION_STYLES[Action.ADOPT]))
     return join_lines([Text("Found at Fivetran as declared; apply adopts them and sends nothing:"), *parts])
@@ -193,11 +213,29 @@ def _render_notes(notes: Sequence[Note], detail: Detail) -> Text:
     return join_lines([Text("Notes:"), *rows, *more])
 
 
-def _render_unmanaged(unmanaged: Sequence[UnmanagedGroup]) -> Text:
-    names = ", ".join(f'"{escape(group.name)}"' for group in unmanaged[:_MAX_NAMES])
-    more = len(unmanaged) - _MAX_NAMES
-    suffix = f" and {more:,} more" if more > 0 else ""
-    return Text(f"Not managed: {format_count(len(unmanaged), 'group')} ({names}{suffix}). Left alone.", QUIET)
+def _render_unmanaged_objects(plan: Plan, detail: Detail) -> list[Text]:
+    """Render the objects without an entry: a line for each kind, or a line for each object if all details are shown, or
+    if the user asked for their connections."""
+    is_verbose = detail is Detail.EVERYTHING
+    objects: list[UnmanagedGroup | UndeclaredDestination] = [*plan.unmanaged, *plan.undeclared]
+    if is_verbose or any(found.connections is not None for found in objects):
+        return render_unmanaged_objects(plan, is_verbose=is_verbose)
+    lines = []
+    if plan.undeclared:
+        count = format_count(len(plan.undeclared), "destination")
+        names = _limit_names([str(found.address) for found in plan.undeclared])
+        lines.append(Text(f"Not declared: {count} of declared groups ({names}). Left alone.", QUIET))
+    if plan.unmanaged:
+        names = _limit_names([f'"{escape(group.name)}"' for group in plan.unmanaged])
+        count = format_count(len(plan.unmanaged), "group")
+        lines.append(Text(f"Not managed: {count} ({names}). Left alone.", QUIET))
+    return [join_lines(lines)] if lines else []
+
+
+def _limit_names(names: Sequence[str]) -> str:
+    """Format the first few names, and count the others."""
+    more = len(names) - _MAX_NAMES
+    return ", ".join(names[:_MAX_NAMES]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def _render_summary(plan: Plan) -> Text:

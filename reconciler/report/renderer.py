@@ -194,7 +194,12 @@ class Renderer:
         """Render the drift of a plan, and the entries that it omits. Other blockers are irrelevant."""
         yield from self.warnings(report.plan.warnings)
         yield from self.result(
-            render_drift_text(report.plan, report.unmanaged_groups, self.run.get_out_width())
+            render_drift_text(
+                report.plan,
+                report.unmanaged_groups,
+                self.run.get_out_width(),
+                is_verbose=self.run.is_verbose,
+            )
         )
         yield from self.blockers(report.plan.omissions)
 

@@ -159,7 +159,7 @@ def _render_row(address: Address, record: Record) -> tuple[str, ...]:
         str(address),
         escape(record.id or "-"),
         escape(record.applied_at or "-"),
-        ", ".join(list_marks(record)),
+        ", ".join([*list_marks(record), *([record.setup_status] if record.setup_status else [])]),
     )
 
 
@@ -176,6 +176,7 @@ def _render_record(address: Address, record: Record, hidden: Collection[FieldPat
     rows += [("applied at", escape(record.applied_at))] if record.applied_at else []
     rows += [(mark, "yes") for mark in list_marks(record) if mark != "interrupted"]
     rows += [("interrupted", _describe_intent(record.intent))] if record.intent else []
+    rows += [("setup status", escape(record.setup_status))] if record.setup_status else []
     rows += [
         (escape(format_path(path)), "(hidden)" if path in hidden else format_value(value))
         for path, value in record.applied.items()
@@ -267,6 +268,7 @@ def serialize_record_header(address: Address, record: Record) -> dict[str, Any]:
         "id": record.id,
         "applied_at": record.applied_at or None,
         "marks": list_marks(record),
+        **({"setup_status": record.setup_status} if record.setup_status else {}),
     }
 
 

@@ -39,6 +39,7 @@ from reconciler.report.terraform_values import (
     view_before,
     view_last_applied,
 )
+from reconciler.report.unmanaged_objects import serialize_unmanaged
 
 FORMAT_VERSION = "1.2"
 STATE_FORMAT_VERSION = "1.0"
@@ -248,7 +249,7 @@ def _build_extension(plan: Plan) -> dict[str, Any]:
         "unplanned": serialize_unplanned(plan),
         "blockers": serialize_diagnostics(plan.blockers),
         "warnings": serialize_diagnostics(plan.warnings),
-        "unmanaged": [{"id": group.id, "name": group.name} for group in plan.unmanaged],
+        **serialize_unmanaged(plan),
         "changes": {
             to_terraform_address(change.address): _build_change_details(change)
             for change in plan.changes

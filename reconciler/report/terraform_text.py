@@ -163,6 +163,8 @@ def _render_remarks(plan: Plan) -> Iterator[str]:
             yield f"  {escape(str(change.address))}: {RISK_TEXTS[change.risk]}{suffix}"
     for note in list_notes(plan):
         yield f"  {note.subject}: {note.format()}"
+    if plan.undeclared:
+        yield f"  {format_count(len(plan.undeclared), 'destination')} of declared groups not declared, left alone"
     if plan.unmanaged:
         yield f"  {format_count(len(plan.unmanaged), 'group')} not managed, left alone"
     if plan.blockers:

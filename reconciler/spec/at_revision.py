@@ -28,6 +28,7 @@ from reconciler.spec.repository import (
     find_merge_base,
     open_repository,
 )
+from reconciler.spec.unlisted_files import YAML_SUFFIXES
 
 _MAX_REPORTED = 3
 
@@ -126,7 +127,19 @@ class _Checkout:
     @property
     def copy(self) -> RevisionCopy:
         """The temporary folder, as the place of the files of the revision."""
-        return RevisionCopy(self.folder, self.repository.root)
+        return RevisionCopy(self.folder, self.repository.root, self._has_other_files())
+
+    def _has_other_files(self) -> bool:
+        """Return whether the revision has a YAML file, or a link, below the project file, besides the project file
+        itself. Hidden files and folders are left out, as by globs."""
+        folder, files = PurePosixPath(self.name).parent, self.repository.files
+        paths = (PurePosixPath(name) for name in files if name != self.name)
+        return any(
+            (path.suffix in YAML_SUFFIXES or files[str(path)].is_link)
+            and path.is_relative_to(folder)
+            and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+            for path in paths
+        )
 
     def write_files_of(self, project: Project) -> None:
         """Write every file that may be a spec or override file of the project. Raises OSError and ReconcilerError."""

@@ -28,10 +28,15 @@ class SpecPath:
 
 @dataclass(frozen=True, slots=True)
 class RevisionCopy:
-    """Copy of files of an earlier revision, in `folder`, which stands for the folder `root` of the work tree."""
+    """Copy of files of an earlier revision, in `folder`, which stands for the folder `root` of the work tree.
+
+    It has only the files that the project names. `has_other_files` is false if the revision has no other YAML file
+    below the project file either.
+    """
 
     folder: Path
     root: Path
+    has_other_files: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +105,12 @@ def find_files(
     if findings:
         raise ReconcilerError(findings)
     return found
+
+
+def matches_any(pattern: Scalar, area: SearchArea, exclude: Iterable[Path]) -> bool:
+    """Return whether a glob matches any file. Raises ReconcilerError if it leaves the area or is no glob."""
+    start, relative = _split_pattern(pattern, area)
+    return bool(_expand_glob(pattern, start, relative, {resolve_path(path) for path in exclude}))
 
 
 def find_in_repository(pattern: str, root: Path) -> str | None:

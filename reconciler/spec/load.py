@@ -14,6 +14,7 @@ from reconciler.model.given_variables import NO_VARIABLES, GivenVariables
 from reconciler.model.source import Span
 from reconciler.spec.files import RevisionCopy, SpecPath, find_files
 from reconciler.spec.fill import Filling, TemplateFiller
+from reconciler.spec.fresh_projects import is_fresh, warn_fresh
 from reconciler.spec.merge_files import GroupSpec, ParsedFile, ProjectMerger
 from reconciler.spec.nodes import MappingNode
 from reconciler.spec.project import Project, read_project, with_defaults
@@ -32,7 +33,8 @@ __all__ = ["GroupSpec", "LoadedProject", "find_project_files", "load", "load_str
 class LoadedProject:
     """Content of a project, groups sorted by key. `files` are the displayed paths of the spec and override files,
     without the project file. `shared` are the defaults and the profiles, unmerged; `roots` are the trees of all
-    readable files by displayed path; `filling` has the variables of the texts."""
+    readable files by displayed path; `filling` has the variables of the texts. `unmatched` are findings about the globs
+    of a fresh project, which has no spec file yet; a project with a state has lost its files instead."""
 
     project: Project
     groups: tuple[GroupSpec, ...]
@@ -42,6 +44,7 @@ class LoadedProject:
     roots: Mapping[str, MappingNode] = field(default_factory=dict)
     removed: tuple[RemovalEntry, ...] = ()
     filling: Filling = field(default_factory=Filling)
+    unmatched: tuple[Diagnostic, ...] = ()
 
     @property
     def warnings(self) -> tuple[Diagnostic, ...]:
@@ -88,7 +91,8 @@ def _load(
     unsaved: UnsavedFiles,
 ) -> LoadedProject:
     project = read_project(project_file, shown_from, copy=copy, unsaved=unsaved)
-    specs, overrides = _find_project_files(project, shown_from)
+    files = _find_project_files(project, shown_from, may_be_fresh=copy is None or not copy.has_other_files)
+    specs, overrides = files.specs, files.overrides
     findings: list[Diagnostic] = []
     override_sources = _read_sources(overrides, unsaved, findings)
     # A variable without a definition may be defined in the file that cannot be read.
@@ -124,7 +128,9 @@ def _load(
     groups = merger.merge_groups()
     removals = merger.merge_removals()
 
-    if not groups and not removals and not findings:
+    if files.unmatched:
+        side_findings.append(warn_fresh(project))
+    elif not groups and not removals and not findings:
         findings.append(_explain_no_groups(project))
     shared = merger.merge_shared()
     roots = {
@@ -140,6 +146,7 @@ def _load(
         roots,
         removals,
         filler.finish(() if given.is_lenient else refused),
+        files.unmatched,
     )
 
 
@@ -154,7 +161,8 @@ def _check_given(
 
 def find_project_files(project: Project, shown_from: Path) -> tuple[SpecPath, ...]:
     """Find the spec and override files that a project names, without reading them. Raises ReconcilerError."""
-    return tuple(chain.from_iterable(_find_project_files(project, shown_from)))
+    files = _find_project_files(project, shown_from)
+    return (*files.specs, *files.overrides)
 
 
 @contextmanager
@@ -174,8 +182,18 @@ def _pause_gc() -> Iterator[None]:
             gc.enable()
 
 
-def _find_project_files(project: Project, shown_from: Path) -> tuple[list[SpecPath], list[SpecPath]]:
-    """Find the spec files, sorted by path, and the override files in the order in which the project names them."""
+@dataclass(frozen=True, slots=True)
+class _ProjectFiles:
+    """Spec files of a project, sorted by path, and its override files in the order in which it names them. `unmatched`
+    are findings about the globs of a fresh project."""
+
+    specs: list[SpecPath]
+    overrides: list[SpecPath]
+    unmatched: tuple[Diagnostic, ...] = ()
+
+
+def _find_project_files(project: Project, shown_from: Path, *, may_be_fresh: bool = True) -> _ProjectFiles:
+    """Find the files of a project. Raises ReconcilerError."""
     findings: list[Diagnostic] = []
     overrides: list[SpecPath] = []
     try:
@@ -188,10 +206,12 @@ def _find_project_files(project: Project, shown_from: Path) -> tuple[list[SpecPa
             chain.from_iterable(find_files(project.content.specs, project.area, shown_from, excluded))
         )
     except ReconcilerError as error:
+        if may_be_fresh and not findings and is_fresh(project, excluded):
+            return _ProjectFiles([], overrides, tuple(error.diagnostics))
         raise ReconcilerError([*findings, *error.diagnostics]) from None
     if findings:
         raise ReconcilerError(findings)
-    return sorted(specs, key=lambda spec: spec.file), overrides
+    return _ProjectFiles(sorted(specs, key=lambda spec: spec.file), overrides)
 
 
 @dataclass(frozen=True, slots=True)

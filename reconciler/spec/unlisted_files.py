@@ -28,7 +28,7 @@ MAX_ENTRIES = 10_000
 MAX_FILES = 200
 MAX_FINDINGS = 5
 _READ_BYTES = 64 * 1024
-_SUFFIXES = {".yaml": ".yml", ".yml": ".yaml"}
+YAML_SUFFIXES = {".yaml": ".yml", ".yml": ".yaml"}
 _FOREIGN_FOLDERS = frozenset({"node_modules", "__pycache__", "venv", "vendor"})
 _VERSION = re.compile(rb"^version:", re.MULTILINE)
 _SPEC_KEYS = re.compile(rb"^(?:groups|profiles|removed):", re.MULTILINE)
@@ -43,6 +43,20 @@ def warn_unlisted_files(
     Looks into the folder of the project file and below it, and into the folders of its other files, within bounds. A
     file of another project in these folders is no finding.
     """
+    by_line = _find_unlisted_files(project, listed)
+    for line, files in list(by_line.items())[:MAX_FINDINGS]:
+        yield _explain_unlisted(
+            project, line, [display_match(file, shown_from, project.area) for file in files]
+        )
+
+
+def has_unlisted_files(project: Project) -> bool:
+    """Return whether any file beside the project file looks like a spec, if its `specs` name no file at all."""
+    return bool(_find_unlisted_files(project, ()))
+
+
+def _find_unlisted_files(project: Project, listed: Collection[SpecPath]) -> dict[str, list[Path]]:
+    """Find the unlisted files by the line to add to `specs`."""
     named = {resolve_path(spec.file) for spec in listed}
     found = _search(project.directory, {project.path, *(spec.file for spec in listed)})
     candidates = [file for file in found.specs if resolve_path(file) not in named]
@@ -53,10 +67,7 @@ def warn_unlisted_files(
     by_line: dict[str, list[Path]] = {}
     for file in dict.fromkeys([*candidates, *twins]):
         by_line.setdefault(twins.get(file) or _suggest_line(file, project), []).append(file)
-    for line, files in list(by_line.items())[:MAX_FINDINGS]:
-        yield _explain_unlisted(
-            project, line, [display_match(file, shown_from, project.area) for file in files]
-        )
+    return by_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +112,7 @@ def _list_folder(folder: Path) -> tuple[list[Path], list[Path]]:
     except OSError:
         return [], []
     return (
-        [folder / name for name, _, is_file in visible if is_file and Path(name).suffix in _SUFFIXES],
+        [folder / name for name, _, is_file in visible if is_file and Path(name).suffix in YAML_SUFFIXES],
         [folder / name for name, is_folder, _ in visible if is_folder and name not in _FOREIGN_FOLDERS],
     )
 
@@ -145,9 +156,9 @@ def _find_twins(
     for pattern in project.content.specs:
         text = str(pattern.value)
         suffix = Path(text).suffix
-        if suffix not in _SUFFIXES or not GLOB_CHARACTERS & set(text):
+        if suffix not in YAML_SUFFIXES or not GLOB_CHARACTERS & set(text):
             continue
-        other = Scalar(text.removesuffix(suffix) + _SUFFIXES[suffix], pattern.span)
+        other = Scalar(text.removesuffix(suffix) + YAML_SUFFIXES[suffix], pattern.span)
         with suppress(ReconcilerError):
             [found] = find_files([other], project.area, project.directory, [project.path])
             specs, _ = _classify(spec.file for spec in found if resolve_path(spec.file) not in named)

@@ -38,8 +38,8 @@ EXTENDED_FORMAT: Final = 3
 """Format 3 has the keys of `_LEFT_OUT_IF_EMPTY`. A snapshot without any of these keys is written in format 2, so that
 releases that only know format 2 can read it."""
 RELOCATED_FORMAT: Final = 4
-"""Format 4 has a relocation. Releases that do not know relocations refuse such a state as newer, instead of taking it
-for a state that is in force."""
+"""Format 4 has a relocation, or the keys of `_SINCE_FORMAT_4`. Releases that do not know them refuse such a state as
+newer: they would take a relocated state for a state that is in force."""
 
 JournalValue: TypeAlias = Record | CompletedRemoval | None
 """The new record of an address; the removal that dropped the record; or None for a record that was dropped without a
@@ -133,7 +133,13 @@ def _nest_record(record: Record, dump: SerializerFunctionWrapHandler) -> dict[st
 
 
 _NESTED = ("applied", "fingerprints", "answers", "answer_fingerprints")
-_LEFT_OUT_IF_EMPTY = frozenset({"answers", "answer_fingerprints", "settled_status", "awaited_approvals"})
+_SINCE_FORMAT_4 = frozenset({"setup_status"})
+_LEFT_OUT_IF_EMPTY = _SINCE_FORMAT_4 | {
+    "answers",
+    "answer_fingerprints",
+    "settled_status",
+    "awaited_approvals",
+}
 """Keys that an earlier release of this format does not read. It reads a record without them."""
 
 
@@ -231,12 +237,13 @@ def encode_state(state: State) -> bytes:
 
 def _choose_format(state: State) -> Literal[2, 3, 4]:
     """Choose the earliest format that has all parts of a state."""
-    if state.relocation is not None:
+    if state.relocation is not None or _has_any(state, _SINCE_FORMAT_4):
         return RELOCATED_FORMAT
-    is_extended = any(
-        getattr(record, name) for record in state.records.values() for name in _LEFT_OUT_IF_EMPTY
-    )
-    return EXTENDED_FORMAT if is_extended else FORMAT
+    return EXTENDED_FORMAT if _has_any(state, _LEFT_OUT_IF_EMPTY) else FORMAT
+
+
+def _has_any(state: State, names: Iterable[str]) -> bool:
+    return any(getattr(record, name) for record in state.records.values() for name in names)
 
 
 def decode_state(content: bytes) -> State:

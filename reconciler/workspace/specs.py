@@ -46,6 +46,7 @@ class Specs:
 
     `roots` are the parsed files by path. `hidden` are the source positions of values that must not be shown.
     `given_variables` are the values of `--var` by name, `filled` the variables of each text by its source position.
+    `unmatched_globs` are findings about the globs of a fresh project, which are errors if the project has a state.
     """
 
     project: Project
@@ -60,6 +61,7 @@ class Specs:
     hidden: frozenset[Span] = frozenset()
     given_variables: Mapping[str, str | int | float | bool] = field(default_factory=dict)
     filled: Mapping[Span, tuple[Variable, ...]] = field(default_factory=dict)
+    unmatched_globs: tuple[Diagnostic, ...] = ()
 
     @property
     def public_variables(self) -> frozenset[Variable]:
@@ -155,6 +157,7 @@ def compile_specs(
         hidden,
         loaded.filling.given,
         loaded.filling.filled,
+        loaded.unmatched,
     )
 
 

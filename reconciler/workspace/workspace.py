@@ -126,6 +126,7 @@ def open_workspace(
         registry = build_registry(settings, specs, access)
         key = resolve_fingerprint_key(settings, specs, registry, store)
         state = ProjectState(store, settings.entropy, key, specs.destinations)
+        _check_lost_specs(specs, state)
         if unread_warning is None:
             specs = _check_place(specs, settings, state, access)
         else:
@@ -203,6 +204,16 @@ def _hold_lock(store: Store, holder: LockInfo, listener: Listener) -> Iterator[N
     finally:
         if store.lock.release_failure is not None:
             listener(WarningIssued(store.lock.release_failure))
+
+
+def _check_lost_specs(specs: Specs, state: ProjectState) -> None:
+    """Check that a project without any spec file has no records: a fresh project has none, and a project with records
+    has lost its files. Raises ReconcilerError."""
+    if specs.unmatched_globs and state.records:
+        note = f"the state has records of this project ({len(state.records)}), so it had specs"
+        raise ReconcilerError(
+            [replace(finding, notes=(*finding.notes, note)) for finding in specs.unmatched_globs]
+        )
 
 
 def _check_place(specs: Specs, settings: Settings, state: ProjectState, access: Access) -> Specs:

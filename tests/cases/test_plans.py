@@ -224,6 +224,23 @@ def facts(example: PlanExample) -> None:
     example.write_specs(moved.replace("        port: 443\n", "") + EVENTS)
 
 
+def not_connected(example: PlanExample) -> None:
+    """A broken destination with a change, an incomplete destination without tests, and objects without an entry."""
+    dashboard, untested = example.dashboard, "      setup_tests: {run: false}\n"
+    example.write_specs(ORDERS + EVENTS + untested)
+    example.apply_all()
+    example.write_specs(
+        ORDERS.replace("database: ORDERS", "database: ORDERS_2027") + EVENTS + untested + "  lake: {}\n"
+    )
+    dashboard.change_destination(example.find_id("Orders"), setup_status="broken")
+    dashboard.add_destination(dashboard.add_group("lake"), "managed_data_lake", setup_status="broken")
+    theirs = dashboard.add_group("Their warehouse")
+    dashboard.add_destination(theirs, "snowflake", region="AWS_US_EAST_1", setup_status="incomplete")
+    dashboard.add_connection(theirs, "postgres", "shop")
+    dashboard.add_group("hackathon")
+    example.options = ("--connections",)
+
+
 EXAMPLES: dict[str, Callable[[PlanExample], None]] = {
     prepare.__name__.replace("_", "-"): prepare
     for prepare in (
@@ -243,6 +260,7 @@ EXAMPLES: dict[str, Callable[[PlanExample], None]] = {
         hidden,
         mixed,
         facts,
+        not_connected,
     )
 }
 

@@ -200,6 +200,7 @@ PROBES: dict[str, Probe] = {
     "list_order": _probe_order,
     "public_key_ending": _probe_public_key,
     "listed_daylight_saving": _probe_listed_flag,
+    "status_case": probe_create("snowflake", SNOWFLAKE, "setup_status"),
     "tests_not_run": probe_create("snowflake", SNOWFLAKE, "setup_tests"),
     "test_answer": _probe_test_answer,
     "created_code": probe_create("snowflake", SNOWFLAKE),

@@ -162,7 +162,9 @@ class ListedDestination(Shape):
     group_id: Text
     service: Text
     time_zone_offset: Offset
-    setup_status: Literal["connected", "incomplete", "broken"]
+    setup_status: Literal[
+        "connected", "incomplete", "broken", "CONNECTED", "INCOMPLETE", "BROKEN"
+    ]  # a switch
     daylight_saving_time_enabled: bool
     region: Text | None = None
     networking_method: Literal["Directly", "PrivateLink", "SshTunnel", "ProxyAgent"] | None = None

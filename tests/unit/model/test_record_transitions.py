@@ -33,6 +33,7 @@ from reconciler.model.record_transitions import (
     prepare_change,
     prepare_create,
     record_answers,
+    record_status,
     update_literal_fingerprint,
     update_secret_fingerprints,
 )
@@ -350,6 +351,35 @@ TABLE = [
             answers={PORT: 1},
         ),
         "fields not kept",
+    ),
+    Transition(
+        "read, another status",
+        record_status(KNOWN, replace(UPDATE, setup_status="broken")),
+        replace(KNOWN, setup_status="broken"),
+        "broken",
+    ),
+    Transition(
+        "read, another status",
+        record_status(replace(KNOWN, setup_status="broken"), UPDATE),
+        KNOWN,
+        "connected",
+    ),
+    Transition(
+        "adopted",
+        adopt(None, "decent_dropsy", replace(UPDATE, setup_status="incomplete"), AT),
+        replace(IN_EFFECT, setup_status="incomplete"),
+        "incomplete",
+    ),
+    Transition(
+        "after a success",
+        complete_change(
+            replace(KNOWN, setup_status="broken"),
+            "decent_dropsy",
+            replace(UNTESTED, setup_status="broken"),
+            AT,
+        ),
+        replace(IN_EFFECT, setup_status="broken"),
+        "broken",
     ),
     Transition(
         "after the check",

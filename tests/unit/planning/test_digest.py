@@ -13,7 +13,16 @@ from hypothesis import strategies as st
 
 from reconciler.model.address import DESTINATION, GROUP, Address
 from reconciler.model.diagnostic import Diagnostic, Severity
-from reconciler.model.plan import Action, Change, LiveConnection, LiveObject, Plan, UnmanagedGroup
+from reconciler.model.plan import (
+    Action,
+    Change,
+    ListedDestination,
+    LiveConnection,
+    LiveObject,
+    Plan,
+    UndeclaredDestination,
+    UnmanagedGroup,
+)
 from reconciler.model.record import Record
 from reconciler.model.removal import CompletedRemoval, Extent
 from reconciler.model.resource import Desired, Observed, OnFailure, SetupTests, Trust
@@ -157,6 +166,15 @@ FACTS_WITHOUT_EFFECT: dict[str, Callable[[Plan], Plan]] = {
     "files": lambda plan: replace(plan, files=77),
     "name of the account": lambda plan: replace(plan, account_name="Other"),
     "unmanaged": lambda plan: replace(plan, unmanaged=(UnmanagedGroup("x", "y"),)),
+    "undeclared": lambda plan: replace(
+        plan, undeclared=(UndeclaredDestination(Address(DESTINATION, "x"), "x", ListedDestination("lake")),)
+    ),
+    "status": lambda plan: replace(
+        plan,
+        changes=tuple(
+            replace(change, facts=replace(change.facts, setup_status="broken")) for change in plan.changes
+        ),
+    ),
     "warnings": lambda plan: replace(
         plan, warnings=(Diagnostic("unknown-field", "x", severity=Severity.WARNING),)
     ),

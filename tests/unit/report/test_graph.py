@@ -33,6 +33,24 @@ def test_a_graph_has_boxes_arrows_and_classes() -> None:
     assert re.findall(r"classDef (\w+) ", render_mermaid(PAIR)) == ["create", "no_op"]
 
 
+@pytest.mark.parametrize("status", ["incomplete", "broken"])
+def test_a_destination_that_is_not_connected_has_a_mark_and_a_class(status: str) -> None:
+    nodes = [GraphNode(DESTINATION, "big_query", (), Action.UPDATE, status)]
+    lines = render_mermaid(nodes).splitlines()
+    assert f'  destination_orders["destination.orders<br/>big_query<br/>{status}"]:::update' in lines
+    assert lines[-1] == f"  class destination_orders {status}"
+    assert lines[-2].startswith(f"  classDef {status} ")
+
+
+def test_no_other_status_is_drawn() -> None:
+    for status in ("connected", 'new"]; click x'):
+        node = GraphNode(DESTINATION, "big_query", (), Action.UPDATE, status)
+        assert render_mermaid([node]) == render_mermaid(
+            [GraphNode(DESTINATION, "big_query", (), Action.UPDATE)]
+        )
+        assert serialize_graph([node], [])["nodes"][0]["setup_status"] == status
+
+
 @pytest.mark.parametrize("action", Action)
 def test_every_action_has_a_class(action: Action) -> None:
     drawn = render_mermaid([GraphNode(GROUP, "", (), action)])

@@ -226,3 +226,14 @@ def test_a_key_that_an_earlier_release_lacks_makes_the_state_newer_and_not_damag
     assert json.loads(content)["format"] == 3
     assert decode_state(content).records == {GROUP: record}
     assert decode_entry(encode_entry(GROUP, record)) == (GROUP, record)
+
+
+def test_a_status_takes_the_format_that_knows_it() -> None:
+    """A state without a status stays readable for releases that know no status."""
+    record = replace(RECORD, setup_status="broken")
+    content = encode_state(replace(STATE, records={GROUP: record}))
+    assert json.loads(content)["format"] == 4
+    assert decode_state(content).records == {GROUP: record}
+    assert decode_entry(encode_entry(GROUP, record)) == (GROUP, record)
+    for text in (encode_state(STATE), encode_entry(GROUP, RECORD)):
+        assert b"setup_status" not in text
