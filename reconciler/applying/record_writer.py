@@ -66,7 +66,7 @@ class RecordWriter:
             self._write_result(address, id, complete_tests(intended, id, update, at, run.settled_status))
             return
         awaited = tuple(sorted({approval.subject for approval in run.pending}))
-        record = fail_tests(intended, id, update, at, awaited)
+        record = fail_tests(intended, id, update, at, awaited, has_failures=bool(run.failed))
         if record != complete_change(intended, id, update, at):
             self._write_result(address, id, record)
 

@@ -25,7 +25,16 @@ from reconciler.kinds.registry import KINDS
 from reconciler.kinds.visibility import Masking
 from reconciler.model.address import DESTINATION, Address
 from reconciler.model.diagnostic import Diagnostic, Severity, select_errors
-from reconciler.model.plan import Action, Change, ChangeFacts, FieldValue, Reason, Risk, SecretComparison
+from reconciler.model.plan import (
+    Action,
+    AssertedValue,
+    Change,
+    ChangeFacts,
+    FieldValue,
+    Reason,
+    Risk,
+    SecretComparison,
+)
 from reconciler.model.record import Record
 from reconciler.model.record_transitions import (
     RecordUpdate,
@@ -77,7 +86,8 @@ class PlannedOperation:
     `values` are the sent values; `declared` are all values that will be in effect then, in normal form and without
     secrets. `record_update` is the content of the record once the change is in effect. `carried` are fields that an
     update sends unchanged, with None for a live value that is read right before the request. `unkept` are fields that
-    Fivetran did not keep, with their live values as they may be shown.
+    Fivetran did not keep, with their live values as they may be shown. `asserted` are values that the operator of this
+    run asserts to be in effect.
     """
 
     desired: Desired
@@ -87,6 +97,7 @@ class PlannedOperation:
     record_update: RecordUpdate
     carried: Fields = field(default_factory=dict)
     unkept: tuple[FieldValue, ...] = ()
+    asserted: tuple[AssertedValue, ...] = ()
 
     def get_hashable_value(self, path: FieldPath) -> Any:
         """Return a sent value for a hash: a hidden literal as the specs spell it."""
@@ -271,7 +282,9 @@ class Planner:
         fingerprints = self._secrets.fingerprint_secrets(desired, values, record) | {
             path: update_literal_fingerprint(
                 stored.get(path),
-                self._secrets.fingerprint_literal(desired, path, literal, stored.get(path)),
+                self._secrets.fingerprint_literal(
+                    desired, path, literal, stored.get(path), is_sent=path in values
+                ),
                 is_in_effect=path in values
                 or (self.fingerprinter is not None and path not in change.uncomparable),
             )

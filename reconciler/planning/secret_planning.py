@@ -12,7 +12,7 @@ from typing import Any
 from reconciler.kinds.base import Kind
 from reconciler.model.address import Address
 from reconciler.model.plan import SecretComparison
-from reconciler.model.record import HIDDEN_LITERAL, NO_FINGERPRINT, Record
+from reconciler.model.record import HIDDEN_LITERAL, NO_FINGERPRINT, Record, strip_assertion
 from reconciler.model.record_transitions import tracks_secrets, update_secret_fingerprints
 from reconciler.model.resource import Desired
 from reconciler.model.value import FieldPath, Fields, Secret, UnresolvedSecret, is_secret
@@ -85,11 +85,12 @@ class SecretPlanner:
         )
 
     def fingerprint_literal(
-        self, desired: Desired, path: FieldPath, literal: Secret, stored: str | None
+        self, desired: Desired, path: FieldPath, literal: Secret, stored: str | None, *, is_sent: bool
     ) -> str | None:
         """Compute the fingerprint of a hidden literal; None without a key.
 
-        A matching stored fingerprint stays: after a move it still belongs to the former address.
+        A matching stored fingerprint stays: after a move it still belongs to the former address. The mark of an
+        asserted literal stays too, unless the literal is sent now.
         """
         if self.fingerprinter is None:
             return None
@@ -98,7 +99,7 @@ class SecretPlanner:
             and self.fingerprinter.is_own(stored)
             and self.fingerprinter.matches(stored, literal)
         ):
-            return stored
+            return strip_assertion(stored) if is_sent else stored
         return self._fingerprint(desired, path, literal)
 
     def _find_rotated(

@@ -40,6 +40,9 @@ releases that only know format 2 can read it."""
 RELOCATED_FORMAT: Final = 4
 """Format 4 has a relocation. Releases that do not know relocations refuse such a state as newer, instead of taking it
 for a state that is in force."""
+ASSERTED_FORMAT: Final = 5
+"""Format 5 has fingerprints of asserted values. A release that does not know them refuses such a state as newer: it
+would keep an assertion after a failed setup test, which refutes the assertion."""
 
 JournalValue: TypeAlias = Record | CompletedRemoval | None
 """The new record of an address; the removal that dropped the record; or None for a record that was dropped without a
@@ -157,7 +160,7 @@ def _flatten(nested: Mapping[str, Any]) -> dict[FieldPath, Any]:
     return flat
 
 
-_Format: TypeAlias = Literal[1, 2, 3, 4]
+_Format: TypeAlias = Literal[1, 2, 3, 4, 5]
 _Time: TypeAlias = Annotated[AwareDatetime, AfterValidator(_check_time)]
 _StoredRecord: TypeAlias = Annotated[
     Record,
@@ -229,8 +232,10 @@ def encode_state(state: State) -> bytes:
     return f"{text}\n".encode()
 
 
-def _choose_format(state: State) -> Literal[2, 3, 4]:
+def _choose_format(state: State) -> Literal[2, 3, 4, 5]:
     """Choose the earliest format that has all parts of a state."""
+    if any(record.asserted for record in state.records.values()):
+        return ASSERTED_FORMAT
     if state.relocation is not None:
         return RELOCATED_FORMAT
     is_extended = any(
@@ -242,8 +247,8 @@ def _choose_format(state: State) -> Literal[2, 3, 4]:
 def decode_state(content: bytes) -> State:
     """Decode a snapshot. Raises DamagedStateError, NewerStateError."""
     data = _parse_json(content)
-    if isinstance(data, dict) and isinstance(data.get("format"), int) and data["format"] > RELOCATED_FORMAT:
-        raise NewerStateError(f"its format is {data['format']}, this version knows {RELOCATED_FORMAT}")
+    if isinstance(data, dict) and isinstance(data.get("format"), int) and data["format"] > ASSERTED_FORMAT:
+        raise NewerStateError(f"its format is {data['format']}, this version knows {ASSERTED_FORMAT}")
     document = _validate(StateDocument, data)
     fields = {name: value for name, value in document if name not in ("format", "records")}
     records = {parse_address(text): record for text, record in document.records.items()}
