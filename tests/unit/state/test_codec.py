@@ -13,7 +13,7 @@ import pytest
 from reconciler.model.address import Address
 from reconciler.model.instant import Instant
 from reconciler.model.plan import Action
-from reconciler.model.record import Exemption, Intent, Record, State
+from reconciler.model.record import Exemption, Intent, Record, State, mark_asserted
 from reconciler.model.removal import CompletedRemoval, Extent
 from reconciler.state.codec import (
     DamagedStateError,
@@ -226,3 +226,14 @@ def test_a_key_that_an_earlier_release_lacks_makes_the_state_newer_and_not_damag
     assert json.loads(content)["format"] == 3
     assert decode_state(content).records == {GROUP: record}
     assert decode_entry(encode_entry(GROUP, record)) == (GROUP, record)
+
+
+def test_a_fingerprint_of_an_asserted_value_makes_the_state_newer() -> None:
+    marked = mark_asserted("", "k:digest:place")
+    record = replace(RECORD, fingerprints={("config", "password"): marked}, settled_status="incomplete")
+    content = encode_state(replace(STATE, records={GROUP: record}))
+    assert json.loads(content)["format"] == 5
+    assert decode_state(content).records == {GROUP: record}
+    assert decode_entry(encode_entry(GROUP, record)) == (GROUP, record)
+    sent = replace(record, fingerprints={("config", "password"): "k:digest:place"})
+    assert json.loads(encode_state(replace(STATE, records={GROUP: sent})))["format"] == 3
