@@ -62,8 +62,9 @@ def assert_values_of(operation: PlannedOperation, planner: Planner) -> PlannedOp
 
 def _find_assertable(operation: PlannedOperation) -> Iterator[FieldPath]:
     desired, change = operation.desired, operation.change
+    # A value that the change sends has a fingerprint here already.
     for path, stored in operation.record_update.fingerprints.items():
-        if is_fingerprint(stored) or path in operation.values or path in desired.ignore_changes:
+        if is_fingerprint(stored) or path in desired.ignore_changes:
             continue
         if _is_reference(operation, path) or (stored == HIDDEN_LITERAL and path in change.uncomparable):
             yield path

@@ -292,6 +292,23 @@ def test_a_failed_setup_test_of_the_same_run_records_nothing_of_its_destination(
     assert foreign.list_uncomparable() == ["destination.orders:config.password"]
 
 
+def test_a_pending_approval_leaves_the_assertion_until_the_tests_have_a_result(
+    foreign: ForeignProject,
+) -> None:
+    foreign.must_state()
+    edited = declare_pair("orders", host="other.example") + SALES
+    foreign.write_specs(edited)
+    foreign.dashboard.present_certificate(group_name="orders")
+    waiting = foreign.apply()
+    assert waiting.exit == 7, waiting.stdout + waiting.stderr
+    assert foreign.list_marks() == {"orders": True, "sales": True}
+    trust = "      trust: {certificates: any}\n"
+    foreign.write_specs(edited.replace("  sales:", f"{trust}  sales:"))
+    foreign.let_tests("orders", FAILED)
+    assert foreign.apply().exit == 6
+    assert foreign.list_marks() == {"orders": False, "sales": True}
+
+
 def test_passed_setup_tests_leave_the_assertion(foreign: ForeignProject) -> None:
     foreign.must_state()
     foreign.write_specs(declare_pair("orders", host="other.example") + SALES)
@@ -421,6 +438,19 @@ def test_an_assertion_after_the_review_of_a_plan_leaves_the_plan_valid(foreign: 
     applied = foreign.run("apply", "plan.json")
     assert applied.exit == 0, applied.stdout + applied.stderr
     assert foreign.list_marks() == {"orders": False, "sales": True}
+
+
+def test_a_rotation_after_the_review_of_a_plan_makes_the_plan_stale(foreign: ForeignProject) -> None:
+    foreign.must_state()
+    edited = declare_pair("orders", host="other.example") + SALES
+    foreign.write_specs(edited)
+    assert foreign.run("plan", "--out", "plan.json").exit == 0
+    foreign.write_specs(ORDERS + SALES)
+    foreign.environ["ORDERS"] = ROTATED
+    foreign.must_apply()
+    foreign.write_specs(edited)
+    refused = foreign.run("apply", "plan.json")
+    assert (refused.exit, get_error_code(refused)) == (4, "plan-secret-changed")
 
 
 def test_a_hidden_literal_that_fivetran_masks_is_asserted_like_a_secret(foreign: ForeignProject) -> None:
