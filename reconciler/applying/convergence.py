@@ -41,8 +41,9 @@ def check_convergence(
     keys = {change.address.key for change in planned.plan.effective}
     touched = {Address(kind, key) for kind in (GROUP, DESTINATION) for key in keys}
     workspace.listener(ConvergenceCheck(len(keys)))
-    # `--resend-…` asks for one more request each, which has been sent by now.
-    settings = replace(workspace.settings, resend=(), resent_creates=())
+    # `--resend-…` asks for one more request each, which has been sent by now. What the operator asserts is recorded, or
+    # was refuted by setup tests.
+    settings = replace(workspace.settings, resend=(), resent_creates=(), asserts_secrets=False)
     check_workspace = replace(workspace, settings=settings, listener=workspace.events.put)
     max_polls = MAX_POLLS if not any(outcome.is_unsuccessful for outcome in outcomes) else 1
     work = partial(_check, check_workspace, touched, _list_sent_fields(planned, outcomes), max_polls)

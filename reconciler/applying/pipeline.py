@@ -1,6 +1,7 @@
 """Apply a plan.
 
-1. Open the state for writing, and collect the records of everything that needs no call (`_open_state`).
+1. Open the state for writing, and collect the records of everything that needs no call (`_open_state`). Assertions of
+   the operator need none either: they stand in the first record of each address that this run writes.
 2. Write these records and the intent of each change, before the first call (`records.build_intents`).
 3. Execute the plan (`executor`), which records each result.
 4. Take back the intents of changes without an effect, and end approved plans that are in effect (`_settle_state`).
@@ -23,6 +24,7 @@ from reconciler.applying.records import (
     build_adopted_records,
     build_intents,
     build_opening_entries,
+    record_assertions,
     select_writable_intents,
     settle_records,
 )
@@ -30,11 +32,12 @@ from reconciler.model.address import Address
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.event import WarningIssued
 from reconciler.model.outcome import ApplyResult, Outcome
-from reconciler.model.plan import Plan, UnsettledRequest
+from reconciler.model.plan import UnsettledRequest
 from reconciler.model.policy import PolicyStatus
-from reconciler.model.record import Exemption, Record
+from reconciler.model.record import ASSERTION, Exemption, Record
 from reconciler.model.record_transitions import record_answers, record_status
 from reconciler.model.removal import CompletedRemoval
+from reconciler.model.value import format_path
 from reconciler.planning.fact_warnings import warn_unkept
 from reconciler.planning.pipeline import PlanResult
 from reconciler.planning.redaction import redact_diagnostics
@@ -56,7 +59,8 @@ def apply_plan(
     """
     clock, sender = workspace.settings.clock, workspace.sender
     started, requests_before, retries_before = clock.monotonic(), sender.requests_sent, sender.retry_count
-    opening = _open_state(workspace, planned, approved, _collect_exemptions(workspace, planned.plan))
+    planned = record_assertions(planned)
+    opening = _open_state(workspace, planned, approved, _collect_exemptions(workspace, planned))
     intents = build_intents(planned, workspace.now())
     # In one write: the place of a state may limit the rate of writes.
     workspace.state.persist([*opening.items(), *select_writable_intents(intents, planned.records).items()])
@@ -82,13 +86,16 @@ def apply_plan(
 
 
 def adopt_only(workspace: Workspace, planned: PlanResult) -> None:
-    """Record existing objects as declared, for a plan without effective changes. Sends nothing.
+    """Record existing objects as declared, for a plan without effective changes, and the assertions of the operator.
+    Sends nothing.
 
     Raises `ReconcilerError` if the state cannot be written.
     """
     if _is_recorded(workspace, planned):
         return
-    opening = _open_state(workspace, planned)
+    # Without a change, nothing exceeds a limit or a policy: only assertions need the reason of the operator.
+    exemptions = _collect_exemptions(workspace, planned) if planned.asserted else ()
+    opening = _open_state(workspace, planned, exemptions=exemptions)
     if opening:
         workspace.state.persist(opening.items())
     problems = _close_state(workspace)
@@ -136,18 +143,21 @@ def _find_requested_removals(workspace: Workspace) -> dict[str, CompletedRemoval
     return {key: removed for key, removed in removals.items() if (key, removed.id) in requested}
 
 
-def _collect_exemptions(workspace: Workspace, plan: Plan) -> Iterator[Exemption]:
-    """Collect the exemptions of this run from limits and policies, with the user's reason."""
-    settings = workspace.settings
+def _collect_exemptions(workspace: Workspace, planned: PlanResult) -> Iterator[Exemption]:
+    """Collect what this run does on the word of its operator: exemptions from limits and policies, requests sent again,
+    and assertions. All of it has one reason."""
+    settings, plan = workspace.settings, planned.plan
     limits = [f"{limit}={number:g}" for limit, number in settings.allowed.items()]
     policies = [
         judgement.policy for judgement in plan.judgements if judgement.standing is PolicyStatus.OVERRIDDEN
     ]
     resent = [f"resend-create={change.address}" for change in plan.resent]
-    if settings.reason and (limits or policies or resent):
+    asserted = [f"{ASSERTION}={value.address}:{format_path(value.path)}" for value in planned.asserted]
+    what = (*limits, *policies, *resent, *asserted)
+    if settings.reason and what:
         by = f"{settings.holder.user} on {settings.holder.host}"
         at = settings.clock.now().isoformat(timespec="seconds")
-        yield Exemption(by, at, (*limits, *policies, *resent), settings.reason, plan.digest)
+        yield Exemption(by, at, what, settings.reason, plan.digest)
 
 
 # 3. Executing the plan

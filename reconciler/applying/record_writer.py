@@ -68,7 +68,9 @@ class RecordWriter:
             self._write_result(address, id, complete_tests(intended, id, update, at, run.settled_status))
             return
         awaited = tuple(sorted({approval.subject for approval in run.pending}))
-        record = fail_tests(intended, id, update, at, awaited)
+        # A test that waits for an approval has not tried the secrets yet, even if Fivetran calls it failed.
+        has_failures = bool(run.failed) and not run.pending
+        record = fail_tests(intended, id, update, at, awaited, has_failures=has_failures)
         if record != complete_change(intended, id, operation.record_update, at):
             self._write_result(address, id, record)
 

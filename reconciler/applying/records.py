@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from reconciler.model.address import Address
 from reconciler.model.instant import Instant
 from reconciler.model.outcome import Outcome
-from reconciler.model.plan import Action, Change
+from reconciler.model.plan import Action, AssertedValue, Change
 from reconciler.model.record import Intent, Record
 from reconciler.model.record_transitions import (
     adopt,
+    assert_values,
     conclude_run,
     hides_open_request,
     is_adopted,
@@ -55,6 +57,32 @@ def build_adopted_records(planned: PlanResult, now: datetime) -> dict[Address, R
 
 
 _WITHOUT_CALL = frozenset({Action.ADOPT, Action.NO_OP})
+
+
+def record_assertions(planned: PlanResult) -> PlanResult:
+    """Add the asserted values of changes with a call to the records that all later transitions start from. A change
+    without a call is adopted with them; the first record of an object is made with them."""
+    asserted = {
+        change.address: assert_values(
+            planned.records[change.address], planned.operations[change.address].record_update
+        )
+        for change in planned.plan.effective
+        if change.address in planned.operations
+        and change.address in planned.records
+        and planned.records[change.address].id is not None
+    }
+    return replace(planned, records={**planned.records, **asserted})
+
+
+def find_unrecorded(
+    asserted: Iterable[AssertedValue], records: Mapping[Address, Record]
+) -> tuple[AssertedValue, ...]:
+    """Find the asserted values that the records do not hold: setup tests refuted them, or no first record was made."""
+    return tuple(
+        value
+        for value in asserted
+        if value.address not in records or value.path not in records[value.address].asserted
+    )
 
 
 def build_intents(planned: PlanResult, begun: Instant) -> dict[Address, Record]:

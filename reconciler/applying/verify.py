@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from reconciler.api.client import Client
@@ -12,7 +13,9 @@ from reconciler.kinds.registry import KINDS
 from reconciler.model.diagnostic import Diagnostic, Severity
 from reconciler.model.outcome import Check
 from reconciler.model.plan import Action
+from reconciler.model.record import is_asserted
 from reconciler.model.resource import OnFailure
+from reconciler.model.value import FieldPath, format_path
 from reconciler.planning.errors import explain_operation
 from reconciler.planning.fact_warnings import explain_settled_status
 from reconciler.planning.planner import PlannedOperation
@@ -97,10 +100,25 @@ def explain_verification(verification: Verification, operation: PlannedOperation
             span=operation.desired.span,
             severity=_choose_severity(operation),
             address=operation.change.address,
-            notes=tuple(_format_check(check) for check in verification.failed),
+            notes=(
+                *(_format_check(check) for check in verification.failed),
+                *_note_refuted(operation.record_update.fingerprints),
+            ),
             help="correct the cause of the failed tests, then apply again: the object is kept and tested again",
         ),
     )
+
+
+def _note_refuted(fingerprints: Mapping[FieldPath, str]) -> Iterator[str]:
+    """Note the asserted values that failed tests refute."""
+    fields = ", ".join(
+        f"`{format_path(path)}`" for path, stored in fingerprints.items() if is_asserted(stored)
+    )
+    if fields:
+        yield (
+            f"recorded by `--secrets-as-they-are`, and not any more: {fields} may be the cause, and cannot be compared"
+            " until it is sent or recorded again"
+        )
 
 
 def _explain_settled_status(verification: Verification, operation: PlannedOperation) -> Diagnostic:

@@ -112,7 +112,16 @@ class Approval:
     " any text. Look at Fivetran first. Needs --reason. Repeatable.",
 )
 @click.option(
-    "--reason", metavar="TEXT", help="Reason to raise a limit, override a policy or send a create again."
+    "--secrets-as-they-are",
+    "asserts_secrets",
+    is_flag=True,
+    help="Record the declared secrets that have no fingerprint as what Fivetran has, without sending them, so that a"
+    " later change of a secret is noticed. Needs --reason.",
+)
+@click.option(
+    "--reason",
+    metavar="TEXT",
+    help="Reason to raise a limit, override a policy, send a create again or record secrets as they are.",
 )
 @click.option(
     "--expect",
@@ -145,6 +154,7 @@ def command(
     allow: dict[str, float],
     overridden: tuple[str, ...],
     resent_creates: tuple[str, ...],
+    asserts_secrets: bool,
     reason: str | None,
     fail_fast: bool,
 ) -> ExitCode:
@@ -159,16 +169,24 @@ def command(
     if plan is not None:
         _reject_options_with_saved_plan(settings, expect)
     _check_signature_options(plan, signature_key, require_signature)
+    if asserts_secrets:
+        _check_assertion(settings, plan, expect)
     must_ask = not (auto_approve or plan is not None or expect is not None)
     if form == "json" and must_ask:
         raise MisuseError("`--format json` shows no plan to approve", "add `--auto-approve`")
-    exceptions = {"--allow": allow, "--override": overridden, "--resend-create": resent_creates}
+    exceptions = {
+        "--allow": allow,
+        "--override": overridden,
+        "--resend-create": resent_creates,
+        _ASSERTING: asserts_secrets,
+    }
     _require_reason([name for name, values in exceptions.items() if values], reason)
     updated = replace(
         settings,
         allowed=allow,
         overridden=overridden,
         resent_creates=resent_creates,
+        asserts_secrets=asserts_secrets,
         reason=reason,
         fail_fast=fail_fast,
     )
@@ -184,6 +202,23 @@ def _check_signature_options(plan: Path | None, key: str | None, is_required: bo
         raise MisuseError("`--require-signature` needs the key", "add `--signature-key env:NAME`")
 
 
+_ASSERTING = "--secrets-as-they-are"
+
+
+def _check_assertion(settings: Settings, plan: Path | None, expect: str | None) -> None:
+    """Refuse to assert secrets in a run that compares none, or whose approval does not cover them."""
+    if not settings.compare_secrets:
+        raise MisuseError(
+            f"`{_ASSERTING}` reads secrets, and `--secrets skip` forbids it", "leave one of them out"
+        )
+    if plan is not None or expect is not None:
+        approved = "a saved plan" if plan is not None else "`--expect`"
+        raise MisuseError(
+            f"`{_ASSERTING}` cannot be used with {approved}",
+            "run it by itself: neither a saved plan nor a digest covers the secrets that it records",
+        )
+
+
 def _require_reason(exceptions: list[str], reason: str | None) -> None:
     """Refuse exceptions without a reason. `exceptions` are the given options that need a reason."""
     has_reason = bool(reason and reason.strip())
@@ -191,8 +226,8 @@ def _require_reason(exceptions: list[str], reason: str | None) -> None:
         raise MisuseError(f"`{exceptions[0]}` needs a reason", 'write for example `--reason "as agreed"`')
     if has_reason and not exceptions:
         raise MisuseError(
-            "`--reason` says why a limit is raised, a policy overridden or a create sent again",
-            "add `--allow`, `--override` or `--resend-create`",
+            "`--reason` says why a limit is raised, a policy overridden, a create sent again or a secret recorded",
+            f"add `--allow`, `--override`, `--resend-create` or `{_ASSERTING}`",
         )
 
 
@@ -234,26 +269,26 @@ def _apply(context: CommandContext, approval: Approval) -> ExitCode:
         open_workspace(settings, combine_listeners(progress, log), Access.WRITE, cancelled) as workspace,
         log_abandoned_runs(log),
     ):
-        finish = partial(_finish, context, log)
+        finish = partial(_finish, context, log, workspace)
         is_confirmed = workspace.is_account_confirmed or saved is not None
         if not is_confirmed and not can_prompt():
             raise ReconcilerError([_ACCOUNT_UNCONFIRMED])
         planned, approved = with_lock_renewal(workspace, partial(_make_plan, approval=approval, saved=saved))
         progress.close()
-        log.log_plan(planned.plan, context.settings.allowed, context.settings.reason)
+        log.log_plan(planned.plan, context.settings.allowed, context.settings.reason, planned.asserted)
         context.show(context.renderer.warnings(planned.plan.warnings))
         _render_plan(context, planned.plan, saved)
         must_confirm = approval.must_ask or not is_confirmed
         code = _end_without_changes(context, workspace, planned, approval, must_confirm=must_confirm)
         if code is not None:
-            return finish(code, planned.plan, None)
+            return finish(code, planned)
         progress.expect(tuple(change.address for change in planned.plan.effective))
         # Keep handling signals until the state is saved, so a late Ctrl-C is not reported as 'nothing changed'.
         exit_stack.enter_context(cancel_on_signal(cancelled, before_exit=progress.close))
         context.print_result("")
         applied = apply_plan(workspace, planned, approved)
         progress.close()
-        return finish(get_apply_exit_code(applied), planned.plan, applied)
+        return finish(get_apply_exit_code(applied), planned, applied=applied)
 
 
 def _end_without_changes(
@@ -266,17 +301,22 @@ def _end_without_changes(
 ) -> ExitCode | None:
     """End an apply that is blocked, has no effective changes, or is declined by the user; None for any other apply."""
     from reconciler.applying.pipeline import adopt_only
+    from reconciler.report.assertions import render_assertions
 
     plan = planned.plan
     if plan.blockers:
         context.show(context.renderer.blockers(plan.blockers))
         return get_exit_code(plan.blockers)
+    if context.settings.asserts_secrets:
+        context.print_result("")
+        context.print_result(render_assertions(planned.asserted, plan))
+    has_question = bool(plan.effective or planned.asserted)
+    if must_confirm and has_question and not _confirm(context, planned, approval):
+        context.print_result("Nothing was applied.")
+        return ExitCode.FAILED
     if not plan.effective:
         adopt_only(workspace, planned)
         return ExitCode.OK
-    if must_confirm and not _confirm(context, plan, approval):
-        context.print_result("Nothing was applied.")
-        return ExitCode.FAILED
     return None
 
 
@@ -334,12 +374,17 @@ _ACCOUNT_UNCONFIRMED = Diagnostic(
 )
 
 
-def _confirm(context: CommandContext, plan: Plan, approval: Approval) -> bool:
-    """Ask about the account and, unless the changes are approved already, about the objects that they destroy."""
+def _confirm(context: CommandContext, planned: PlanResult, approval: Approval) -> bool:
+    """Ask about the account and, unless the changes are approved already, about the objects that they destroy. The
+    question covers the secrets that the operator asserts."""
+    from reconciler.report.assertions import render_question
     from reconciler.report.destruction_text import build_confirmation
     from reconciler.report.plan_summary import format_account
 
+    plan, count = planned.plan, len(planned.asserted)
     question = f"Apply these changes to account {format_account(plan)}?"
+    if count:
+        question = render_question(count, format_account(plan), has_changes=bool(plan.effective))
     destruction = build_confirmation(plan) if approval.must_ask else None
     if destruction is None:
         return confirm(context, question)
@@ -347,11 +392,21 @@ def _confirm(context: CommandContext, plan: Plan, approval: Approval) -> bool:
 
 
 def _finish(
-    context: CommandContext, log: EventLog, code: ExitCode, plan: Plan, applied: ApplyResult | None
+    context: CommandContext,
+    log: EventLog,
+    workspace: Workspace,
+    code: ExitCode,
+    planned: PlanResult,
+    *,
+    applied: ApplyResult | None = None,
 ) -> ExitCode:
     """Log and print the end of a run."""
+    from reconciler.applying.records import find_unrecorded
     from reconciler.report.renderer import ApplyReport
 
     log.log_finish(code, code.reason, applied)
-    context.show(context.renderer.applied(ApplyReport(plan, code, applied)))
+    unrecorded = find_unrecorded(planned.asserted, workspace.state.records)
+    context.show(
+        context.renderer.applied(ApplyReport(planned.plan, code, applied, planned.asserted, unrecorded))
+    )
     return code

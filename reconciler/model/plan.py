@@ -109,6 +109,16 @@ class FieldValue:
 
 
 @dataclass(frozen=True, slots=True)
+class AssertedValue:
+    """Value of a field that no run has sent, and that an operator asserts to be in effect. `source` is the reference of
+    a secret; None for a hidden literal."""
+
+    address: Address
+    path: FieldPath
+    source: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class SecretComparison:
     """Comparison of the declared secrets of an existing object with the last sent secrets. Each secret is in one of the
     three results."""

@@ -20,11 +20,36 @@ resource was adopted, or was sent without a key of fingerprints."""
 HIDDEN_LITERAL = "hidden"
 """In place of a fingerprint: a hidden literal is in effect and cannot be compared. The two marks differ, so that a
 reference in place of a literal is sent."""
+_ASSERTED = "asserted"
+"""First part of the fingerprint of an asserted value, before the text that the fingerprint replaced. The mark is a part
+of the fingerprint, so that neither can be stored, moved or dropped without the other. No name of a key has this form:
+an earlier release takes the fingerprint for one that another key made, and compares nothing with it."""
 
 
 def is_fingerprint(stored: str) -> bool:
     """Check whether a stored text is a fingerprint, which distinguishes its value from other values."""
     return stored not in {NO_FINGERPRINT, HIDDEN_LITERAL}
+
+
+def mark_asserted(stored: str, fingerprint: str) -> str:
+    """Mark the fingerprint of a value that no run has sent: the operator asserts that Fivetran has this value. `stored`
+    is the text that stands in place of a fingerprint so far."""
+    return f"{_ASSERTED}:{stored}:{fingerprint}"
+
+
+def is_asserted(stored: str) -> bool:
+    """Check whether a stored text is the fingerprint of an asserted value."""
+    return stored.startswith(f"{_ASSERTED}:")
+
+
+def strip_assertion(stored: str) -> str:
+    """Strip the mark of an asserted value from a fingerprint. Returns every other stored text as it is."""
+    return stored.split(":", 2)[2] if is_asserted(stored) else stored
+
+
+def withdraw_assertion(stored: str) -> str:
+    """Return the text that the fingerprint of an asserted value has replaced, and every other stored text as it is."""
+    return stored.split(":", 2)[1] if is_asserted(stored) else stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +85,8 @@ class Record:
     """Record of one address.
 
     `applied` holds the declared fields as they were last sent or found to be in effect, in normal form and as far as
-    they may be shown; `fingerprints` stand for secrets and hidden literals. `protected` is recorded so that it survives
+    they may be shown; `fingerprints` stand for secrets and hidden literals that were sent, or that an operator asserts
+    to be in effect. `protected` is recorded so that it survives
     the deletion of the block that declared it. `unverified` is true from a write until the tests and approvals that the
     spec demands have passed. `earlier` are intents whose requests were never answered, although later requests were
     sent: an object that an earlier request makes exists beside the object of `id`.
@@ -87,6 +113,11 @@ class Record:
     setup_status: str = ""
 
     @property
+    def asserted(self) -> tuple[FieldPath, ...]:
+        """The fields whose values no run has sent, and which an operator asserts to be in effect."""
+        return tuple(path for path, stored in self.fingerprints.items() if is_asserted(stored))
+
+    @property
     def open_request(self) -> Intent | None:
         """The intent of a request that makes this object, and that was sent and not answered."""
         intent = self.intent
@@ -102,8 +133,8 @@ _CREATING_ACTIONS = frozenset({Action.CREATE, Action.REPLACE})
 class Exemption:
     """Permission of an operator for one run to exceed the limits and the soft policies of its project, with a reason.
 
-    `by` names the operator, `at` is the time (ISO 8601, UTC), `what` lists limits as `deletes=3` and policies by name,
-    `digest` is the digest of the plan.
+    `by` names the operator, `at` is the time (ISO 8601, UTC), `what` lists limits as `deletes=3`, policies by name, and
+    asserted values as `secrets-as-they-are=ADDRESS:FIELD`, `digest` is the digest of the plan.
     """
 
     by: str
@@ -134,6 +165,8 @@ class Relocation:
     at: str
 
 
+ASSERTION = "secrets-as-they-are"
+"""Name of an asserted value in an exemption."""
 MAX_EXEMPTIONS = 100
 MAX_REVIEWED_PLANS = 10
 """Number of partly applied plans that can be resumed; older plans have to be made and reviewed again."""

@@ -9,6 +9,7 @@ The record of an address changes at these moments, and at no other:
     read, another status        the same, with the status
     moved (`was:`)              the same, under the address of today; two records of one object become one
     adopted                     id, values and protection in effect; no intent; outstanding tests stay outstanding
+    asserted                    the same; marked fingerprints of the values that the operator asserts to be in effect
     before a create             intent; only fingerprints that every open request sends; open requests of a group
     before a first change       intent; id; values in effect, without the values that the call sends
     before an update, a test    intent; without the values that the call sends; tests outstanding if they follow
@@ -17,7 +18,8 @@ The record of an address changes at these moments, and at no other:
     the request leaves          intent with the time of sending
     after a success             id and all values in effect; no intent; tests outstanding if they follow
     after passed tests          as after a success; no tests outstanding
-    after failed tests          as after a success; tests outstanding, with the approvals that they wait for
+    after failed tests          as after a success; tests outstanding; no asserted fingerprints
+    after pending approvals     as after a success; tests outstanding, with the approvals that they wait for
     after the check             the same, with the answers of Fivetran that differ from the sent values, and its status
     after a deletion            none; the completed removal stands in its place
     after a failure             as before the call; a failed replacement keeps its intent, unsent
@@ -51,7 +53,9 @@ from reconciler.model.record import (
     Answers,
     Intent,
     Record,
+    is_asserted,
     is_fingerprint,
+    withdraw_assertion,
 )
 from reconciler.model.resource import Desired
 from reconciler.model.value import FieldPath, Fields
@@ -203,6 +207,13 @@ def adopt(record: Record | None, id: str | None, update: RecordUpdate, at: str) 
     )
 
 
+def assert_values(record: Record, update: RecordUpdate) -> Record:
+    """Build the record of an object before its call, with the values that the operator asserts to be in effect. They
+    are recorded even if the call fails: the assertion is not about its values."""
+    asserted = {path: stored for path, stored in update.fingerprints.items() if is_asserted(stored)}
+    return replace(record, fingerprints={**record.fingerprints, **asserted}) if asserted else record
+
+
 def is_adopted(record: Record | None, id: str | None, update: RecordUpdate) -> bool:
     """Check whether an adoption would change nothing but the time: such a record is not written again."""
     return record is not None and record == adopt(record, id, update, record.applied_at)
@@ -316,15 +327,31 @@ def complete_tests(
 
 
 def fail_tests(
-    intended: Record | None, id: str, update: RecordUpdate, at: str, awaited_approvals: tuple[str, ...] = ()
+    intended: Record | None,
+    id: str,
+    update: RecordUpdate,
+    at: str,
+    awaited_approvals: tuple[str, ...] = (),
+    *,
+    has_failures: bool = True,
 ) -> Record:
-    """Build the record of an object after failed setup tests, or tests that wait for approvals of these kinds."""
+    """Build the record of an object after setup tests without success. `awaited_approvals` are the kinds of approval
+    that they wait for. With `has_failures` a test has failed: this refutes what the operator asserted, since a wrong
+    secret is one of the possible causes.
+    """
+    completed = complete_change(intended, id, update, at)
     return replace(
-        complete_change(intended, id, update, at),
+        completed,
+        fingerprints=_withdraw_assertions(completed.fingerprints) if has_failures else completed.fingerprints,
         unverified=True,
         settled_status="",
         awaited_approvals=awaited_approvals,
     )
+
+
+def _withdraw_assertions(fingerprints: Mapping[FieldPath, str]) -> dict[FieldPath, str]:
+    """Withdraw all assertions: these values cannot be compared any more, as if they had never been asserted."""
+    return {path: withdraw_assertion(stored) for path, stored in fingerprints.items()}
 
 
 def conclude_run(

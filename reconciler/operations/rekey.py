@@ -15,7 +15,16 @@ from dataclasses import dataclass, field, replace
 from reconciler.kinds.destination import SERVICE
 from reconciler.model.address import Address, get_entry_sort_key
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
-from reconciler.model.record import HIDDEN_LITERAL, NO_FINGERPRINT, Record, State, is_fingerprint
+from reconciler.model.record import (
+    HIDDEN_LITERAL,
+    NO_FINGERPRINT,
+    Record,
+    State,
+    is_asserted,
+    is_fingerprint,
+    mark_asserted,
+    withdraw_assertion,
+)
 from reconciler.model.resource import Desired
 from reconciler.model.value import FieldPath, Secret
 from reconciler.operations.state import build_cleaner, explain_no_state, write_entries
@@ -183,7 +192,8 @@ class _Rekeyer:
             self.fields.changed.append((address, path))
             return None
         self.fields.renewed += 1
-        return self.fingerprinter.fingerprint_field(address, path, secret)
+        renewed = self.fingerprinter.fingerprint_field(address, path, secret)
+        return mark_asserted(withdraw_assertion(stored), renewed) if is_asserted(stored) else renewed
 
     def _lose(self, address: Address, path: FieldPath, why: str, mark: str) -> str:
         """Record the loss of a fingerprint. Returns the mark that takes its place."""

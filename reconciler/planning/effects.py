@@ -28,7 +28,7 @@ from reconciler.model.effect import (
     list_deleted_connections,
 )
 from reconciler.model.plan import ACTIONS_WITHOUT_REQUESTS, Action, Change
-from reconciler.model.record import is_fingerprint
+from reconciler.model.record import is_fingerprint, strip_assertion
 from reconciler.model.resource import Desired, Observed
 from reconciler.model.value import FieldPath, Reference, Structure, format_path, is_secret
 from reconciler.planning.planner import PlannedOperation
@@ -253,7 +253,7 @@ _REFERENCE_FORMS = frozenset({ValueForm.SECRET, ValueForm.VALUE})
 def _collect_fingerprints(operation: PlannedOperation) -> dict[str, str]:
     """Collect the known fingerprints of the secrets that will be in effect."""
     return {
-        format_path(path): fingerprint
+        format_path(path): strip_assertion(fingerprint)  # the same value may be sent since the review
         for path, fingerprint in operation.record_update.fingerprints.items()
         if is_fingerprint(fingerprint) and is_secret(operation.desired.fields.get(path))
     }

@@ -17,9 +17,9 @@ read and not applied. A blocker may *omit* an entry that cannot be planned: the 
  7. Deletions (`deletions`, `removal_identity`, `orphans`). Reads the connections of removed entries. Gives one deletion
     per object. Omits a removal of another object than the entry says, and an orphan. Blocks by protection and
     by connections.
- 8. Operations (`planner`, `diff`, `fields`). Resolves references. Gives one operation per entry. Refuses a wrong value
-    behind a reference, and a creation that lacks a field. Omits a replacement without permission and an entry whose
-    secret is unavailable.
+ 8. Operations (`planner`, `diff`, `fields`, `secret_planning`, `assertions`). Resolves references. Gives one operation
+    per entry. Refuses a wrong value behind a reference, and a creation that lacks a field. Omits a replacement without
+    permission and an entry whose secret is unavailable.
  9. Waits (`settling`). Gives each create the earlier request that it has to wait for. Refuses `--resend-create` for a
     create that does not wait.
 10. Replacements (`replacements`). Reads the connections of replaced destinations. Blocks by protection and connections.
@@ -48,13 +48,14 @@ from reconciler.model.diagnostic import (
     select_errors,
     sort_diagnostics,
 )
-from reconciler.model.plan import Action, Plan
+from reconciler.model.plan import Action, AssertedValue, Plan
 from reconciler.model.record import Record
 from reconciler.model.record_transitions import apply_moves
 from reconciler.model.removal import CompletedRemoval
 from reconciler.model.resource import Desired, Observed
 from reconciler.model.value import FieldPath
 from reconciler.planning.account import check_account, view_account
+from reconciler.planning.assertions import assert_values_of, require_fingerprint_key
 from reconciler.planning.connections import list_connections
 from reconciler.planning.deletions import (
     DeletionPlan,
@@ -129,6 +130,14 @@ class PlanResult:
     effects: Mapping[Address, Effect]
     completed_removals: Mapping[str, CompletedRemoval] = field(default_factory=dict)
 
+    @property
+    def asserted(self) -> tuple[AssertedValue, ...]:
+        """The values that the operator of this run asserts to be in effect, in the order of the plan."""
+        operations = (self.operations.get(change.address) for change in self.plan.changes)
+        return tuple(
+            value for operation in operations if operation is not None for value in operation.asserted
+        )
+
     def find_namesakes(self, name: str) -> tuple[str, ...]:
         """Find the ids of the groups that had this name."""
         return tuple(sorted(group.id for group in self.live_groups.values() if group.name == name))
@@ -188,6 +197,8 @@ def _compute_plan(
 ) -> PlanResult:
     clock, sender = workspace.settings.clock, workspace.sender
     started, requests_before = clock.monotonic(), sender.requests_sent
+    if workspace.settings.asserts_secrets:
+        require_fingerprint_key(workspace.state.build_fingerprinter())
     inputs = _select_inputs(workspace, only, scope)  # 1
     records = inputs.records
     try:
@@ -403,7 +414,10 @@ def _plan_operations(
         address = desired.address
         if address not in unplanned:
             observed = live[address.kind].get(view.group_ids.get(address.key, ""))
-            operations[address] = planner.plan_resource(desired, observed, inputs.records.get(address))
+            operation = planner.plan_resource(desired, observed, inputs.records.get(address))
+            if workspace.settings.asserts_secrets:
+                operation = assert_values_of(operation, planner)
+            operations[address] = operation
     findings = [
         note_connections(finding, workspace.client.list_group_connections, view.group_ids)
         for finding in (*planner.diagnostics, *planner.warnings)

@@ -14,7 +14,6 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from reconciler.catalogue.model import Field, FieldType
 from reconciler.kinds.base import Kind
 from reconciler.kinds.destination import HEALTHY_STATUS, SERVICE, read_service, select_unhealthy_status
 from reconciler.kinds.destination_checks import (
@@ -26,14 +25,21 @@ from reconciler.kinds.registry import KINDS
 from reconciler.kinds.visibility import Masking
 from reconciler.model.address import DESTINATION, Address
 from reconciler.model.diagnostic import Diagnostic, Severity, select_errors
-from reconciler.model.plan import Action, Change, ChangeFacts, FieldValue, Reason, Risk, SecretComparison
-from reconciler.model.record import HIDDEN_LITERAL, NO_FINGERPRINT, Record
+from reconciler.model.plan import (
+    Action,
+    AssertedValue,
+    Change,
+    ChangeFacts,
+    FieldValue,
+    Reason,
+    Risk,
+    SecretComparison,
+)
+from reconciler.model.record import Record
 from reconciler.model.record_transitions import (
     RecordUpdate,
     keeps_protection,
-    tracks_secrets,
     update_literal_fingerprint,
-    update_secret_fingerprints,
 )
 from reconciler.model.resource import Desired, Observed
 from reconciler.model.value import (
@@ -43,7 +49,6 @@ from reconciler.model.value import (
     Reference,
     Secret,
     Structure,
-    UnresolvedSecret,
     format_path,
     is_external_secret,
     is_secret,
@@ -60,8 +65,6 @@ from reconciler.planning.fields import (
     build_created_fields,
     build_resent_fields,
     choose_live_value_label,
-    find_dependent_secrets,
-    is_resolved_locally,
     list_applied_values,
     list_conflicting_applied_values,
     list_lost_values,
@@ -69,15 +72,11 @@ from reconciler.planning.fields import (
     list_unkept_values,
 )
 from reconciler.planning.last_applied import LastApplied
-from reconciler.secrets.base import SecretUnavailable, ValueShape
+from reconciler.planning.resolving import FieldResolver, Resolve
+from reconciler.planning.secret_planning import SecretPlanner
 from reconciler.secrets.fingerprint import Fingerprinter
 
-Resolve = Callable[[Reference, ValueShape], Any]
-
 _NO_FIELDS: Fields = {}
-_SHAPES = {FieldType.STRINGS: ValueShape.LIST, FieldType.OBJECT: ValueShape.OBJECT}
-_SECRET_SHAPES = {**_SHAPES, FieldType.INTEGER: ValueShape.NUMBER, FieldType.BOOLEAN: ValueShape.BOOLEAN}
-"""Shapes of secrets. A public number or boolean is checked as if the spec had it, with a better message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +86,8 @@ class PlannedOperation:
     `values` are the sent values; `declared` are all values that will be in effect then, in normal form and without
     secrets. `record_update` is the content of the record once the change is in effect. `carried` are fields that an
     update sends unchanged, with None for a live value that is read right before the request. `unkept` are fields that
-    Fivetran did not keep, with their live values as they may be shown.
+    Fivetran did not keep, with their live values as they may be shown. `asserted` are values that the operator of this
+    run asserts to be in effect.
     """
 
     desired: Desired
@@ -97,20 +97,12 @@ class PlannedOperation:
     record_update: RecordUpdate
     carried: Fields = field(default_factory=dict)
     unkept: tuple[FieldValue, ...] = ()
+    asserted: tuple[AssertedValue, ...] = ()
 
     def get_hashable_value(self, path: FieldPath) -> Any:
         """Return a sent value for a hash: a hidden literal as the specs spell it."""
         value = self.values[path]
         return self.declared.get(path, value) if isinstance(value, Secret) else value
-
-
-@dataclass(frozen=True, slots=True)
-class _SentSecrets:
-    """Secrets that an update sends: their `values`, the `rotated` secrets, and the secrets `resent` by an option."""
-
-    values: Fields
-    rotated: frozenset[FieldPath]
-    resent: frozenset[FieldPath]
 
 
 def _protects_nothing(key: str) -> bool:
@@ -142,6 +134,12 @@ class Planner:
     echoes_secret: Callable[[Any], bool] = _echoes_nothing
     checks_values: bool = True
     warnings: list[Diagnostic] = field(default_factory=list)
+    _resolver: FieldResolver = field(init=False)
+    _secrets: SecretPlanner = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._resolver = FieldResolver(self.resolve, self.diagnostics)
+        self._secrets = SecretPlanner(self._resolver, self.fingerprinter, self.compares_secrets, self.resend)
 
     def plan_resource(
         self, desired: Desired, observed: Observed | None, record: Record | None
@@ -156,11 +154,11 @@ class Planner:
         """Resolve the secret of a declared field, as a plan does. A secret that cannot be read is None, and a refusal
         among the diagnostics."""
         refusals = len(self.diagnostics)
-        value = self._resolve_fields(KINDS[desired.address.kind], desired, [path], service)[path]
+        value = self._resolver.resolve_fields(KINDS[desired.address.kind], desired, [path], service)[path]
         return value if isinstance(value, Secret) and len(self.diagnostics) == refusals else None
 
     def _plan_create(self, kind: Kind, desired: Desired, record: Record | None) -> PlannedOperation:
-        declared = self._resolve_fields(kind, desired, desired.fields, desired.fields.get(SERVICE))
+        declared = self._resolver.resolve_fields(kind, desired, desired.fields, desired.fields.get(SERVICE))
         self._check_destination(desired, declared, is_new=True)
         # Normal form has a field under its present name only. A deprecated name that the specs declare is sent as well.
         values = {**declared, **kind.normalize(declared)}
@@ -200,7 +198,7 @@ class Planner:
             return self._plan_replace(kind, desired, observed, comparison, immutable=immutable, record=record)
         self._refuse_replacement(desired, live_masking, comparison, immutable)
         # Secrets are chosen after the comparison, since a changed field can require its secrets to be sent again.
-        secrets = self._resolve_sent_secrets(kind, desired, service, comparison, record)
+        secrets = self._secrets.resolve_sent(kind, desired, service, comparison, record)
         values = {
             **{path: difference.after for path, difference in comparison.changed.items()},
             **secrets.values,
@@ -221,9 +219,9 @@ class Planner:
             uncomparable=tuple(
                 path
                 for path in comparison.uncomparable
-                if path not in secrets.values and not self._can_compare(path, stored)
+                if path not in secrets.values and not self._secrets.can_compare(path, stored)
             ),
-            secrets=self._classify_secrets(desired, comparison, secrets, stored),
+            secrets=self._secrets.classify(desired, comparison, secrets, stored),
             applied=list_conflicting_applied_values(kind, record, desired, fields),
             facts=ChangeFacts(
                 moved_from=self.moved.get(desired.address),
@@ -259,31 +257,7 @@ class Planner:
             for path, value in desired.fields.items()
             if not is_secret(value) or is_external_secret(value)
         )
-        return {**desired.fields, **self._resolve_fields(kind, desired, paths, service)}
-
-    def _resolve_sent_secrets(
-        self,
-        kind: Kind,
-        desired: Desired,
-        service: str | None,
-        comparison: Comparison,
-        record: Record | None,
-    ) -> _SentSecrets:
-        """Resolve the secrets that an update sends.
-
-        Four reasons send a secret: a field that it depends on changes, its value rotated, no apply has sent it for
-        certain, or the user asks for it. Each reason resolves only its own secrets.
-        """
-        dependents = find_dependent_secrets(kind, service, desired.fields, comparison)
-        rotated = self._find_rotated(kind, desired, service, record.fingerprints if record else {})
-        rotated |= self._resolve_fields(kind, desired, self._find_newly_declared(desired, record), service)
-        resent = [
-            path
-            for path in desired.fields
-            if (desired.address, path) in self.resend and path not in comparison.changed
-        ]
-        others = self._resolve_fields(kind, desired, dict.fromkeys([*dependents, *resent]), service)
-        return _SentSecrets(others | rotated, frozenset(rotated), frozenset(resent))
+        return {**desired.fields, **self._resolver.resolve_fields(kind, desired, paths, service)}
 
     def _build_operation(
         self,
@@ -305,10 +279,12 @@ class Planner:
         literals = _find_hidden_literals(masking, declared)
         stored = record.fingerprints if record is not None else {}
         # Without a key a stored fingerprint cannot be compared, so only a sent literal is in effect for certain.
-        fingerprints = self._fingerprint_secrets(desired, values, record) | {
+        fingerprints = self._secrets.fingerprint_secrets(desired, values, record) | {
             path: update_literal_fingerprint(
                 stored.get(path),
-                self._fingerprint_literal(desired, path, literal, stored.get(path)),
+                self._secrets.fingerprint_literal(
+                    desired, path, literal, stored.get(path), is_sent=path in values
+                ),
                 is_in_effect=path in values
                 or (self.fingerprinter is not None and path not in change.uncomparable),
             )
@@ -343,163 +319,6 @@ class Planner:
             ),
         )
 
-    def _fingerprint_secrets(
-        self, desired: Desired, values: Fields, record: Record | None
-    ) -> dict[FieldPath, str]:
-        """Compute the fingerprints of all declared secrets: stored ones that stay, and new ones of sent secrets."""
-        return update_secret_fingerprints(
-            record,
-            secrets=[path for path, value in desired.fields.items() if is_secret(value)],
-            resolved_here=[path for path in desired.fields if is_resolved_locally(desired, path)],
-            sent={
-                path: self._fingerprint(desired, path, value)
-                for path, value in values.items()
-                if isinstance(value, Secret)
-            },
-        )
-
-    def _fingerprint_literal(
-        self, desired: Desired, path: FieldPath, literal: Secret, stored: str | None
-    ) -> str | None:
-        """Compute the fingerprint of a hidden literal; None without a key.
-
-        A matching stored fingerprint stays: after a move it still belongs to the former address.
-        """
-        if self.fingerprinter is None:
-            return None
-        if (
-            stored is not None
-            and self.fingerprinter.is_own(stored)
-            and self.fingerprinter.matches(stored, literal)
-        ):
-            return stored
-        return self._fingerprint(desired, path, literal)
-
-    def _find_rotated(
-        self, kind: Kind, desired: Desired, service: str | None, stored: Mapping[FieldPath, str]
-    ) -> dict[FieldPath, Any]:
-        """Find the secrets whose value is not the last sent value. A secret that cannot be compared is not resolved."""
-        fingerprinter = self.fingerprinter
-        if fingerprinter is None:
-            return {}
-        paths = [
-            path
-            for path in stored
-            if self._can_compare(path, stored)
-            and is_secret(desired.fields.get(path))
-            and path not in desired.ignore_changes
-        ]
-        secrets = self._resolve_fields(kind, desired, paths, service)
-        return {
-            path: secret
-            for path, secret in secrets.items()
-            if secret is not None and not fingerprinter.matches(stored[path], secret)
-        }
-
-    def _find_newly_declared(self, desired: Desired, record: Record | None) -> list[FieldPath]:
-        """Find the declared secrets that no apply has sent for certain.
-
-        These are secrets that the record does not have, or has as a literal, and secrets of an interrupted call.
-        """
-        if record is None or not tracks_secrets(record) or not self.compares_secrets:
-            return []
-        return [
-            path
-            for path in desired.fields
-            if is_resolved_locally(desired, path)
-            and record.fingerprints.get(path, HIDDEN_LITERAL) == HIDDEN_LITERAL
-            and path not in desired.ignore_changes
-        ]
-
-    def _classify_secrets(
-        self,
-        desired: Desired,
-        comparison: Comparison,
-        secrets: _SentSecrets,
-        stored: Mapping[FieldPath, str],
-    ) -> SecretComparison:
-        """Classify each declared secret, sent or not, and each resent literal. Ignored fields are left out."""
-        checked = [
-            path
-            for path, value in desired.fields.items()
-            if (is_secret(value) or path in secrets.resent) and path not in desired.ignore_changes
-        ]
-        changed = [path for path in checked if path in secrets.rotated or path in comparison.changed]
-        # The record has the name of a key in a secrets manager in clear, so it is compared like any other field.
-        compared = [
-            path for path in checked if self._can_compare(path, stored) or path not in comparison.uncomparable
-        ]
-        return SecretComparison(
-            changed=tuple(changed),
-            unchanged=tuple(path for path in compared if path not in changed),
-            uncomparable=tuple(path for path in checked if path not in {*changed, *compared}),
-        )
-
-    def _can_compare(self, path: FieldPath, stored: Mapping[FieldPath, str]) -> bool:
-        """Return whether the last sent value of a secret can be compared with the present value."""
-        if path not in stored or self.fingerprinter is None:
-            return False
-        return self.compares_secrets and self.fingerprinter.is_own(stored[path])
-
-    def _fingerprint(self, desired: Desired, path: FieldPath, secret: Secret) -> str:
-        """Compute the fingerprint of a sent secret; empty without a key, and for a secret that this run may not read.
-
-        Such a secret does not keep its former fingerprint, which may belong to another value.
-        """
-        if self.fingerprinter is None or isinstance(secret, UnresolvedSecret):
-            return NO_FINGERPRINT
-        return self.fingerprinter.fingerprint_field(desired.address, path, secret)
-
-    def _resolve_fields(
-        self, kind: Kind, desired: Desired, paths: Iterable[FieldPath], service: Any
-    ) -> dict[FieldPath, Any]:
-        """Resolve the references in these fields. Returns the values by path."""
-        service_name = service if isinstance(service, str) else None
-        return {
-            path: self._resolve_value(desired, path, kind.get_field(path, service_name)) for path in paths
-        }
-
-    def _resolve_value(self, desired: Desired, path: FieldPath, field: Field | None) -> Any:
-        value = desired.fields[path]
-        if is_external_secret(value):
-            return ExternalKey(str(value).partition(":")[2])
-        if isinstance(value, Reference):
-            shapes = _SECRET_SHAPES if value.confidential else _SHAPES
-            shape = shapes.get(field.type, ValueShape.TEXT) if field else ValueShape.TEXT
-            return self._resolve_reference(desired, path, value, shape)
-        if isinstance(value, Structure):
-            content = self._resolve_structure(desired, path, value.content)
-            return Secret.wrap(content) if value.confidential else content
-        return value
-
-    def _resolve_structure(self, desired: Desired, path: FieldPath, content: Any) -> Any:
-        """Resolve the references inside a mapping or list."""
-        match content:
-            case Reference():
-                return self._resolve_reference(desired, path, content, ValueShape.TEXT)
-            case Mapping():
-                return {key: self._resolve_structure(desired, path, item) for key, item in content.items()}
-            case list():
-                return [self._resolve_structure(desired, path, item) for item in content]
-        return content
-
-    def _resolve_reference(
-        self, desired: Desired, path: FieldPath, value: Reference, shape: ValueShape
-    ) -> Any:
-        try:
-            return self.resolve(value, shape)
-        except SecretUnavailable as error:
-            self.diagnostics.append(
-                Diagnostic(
-                    "secret-unavailable",
-                    f"`{format_path(path)}` needs `{value}`, which cannot be resolved: {error.reason}",
-                    span=desired.spans.get(path),
-                    address=desired.address,
-                    help="provide the referenced value, or run with `--secrets skip`, which compares no secrets",
-                )
-            )
-            return None
-
     def _plan_replace(
         self,
         kind: Kind,
@@ -512,7 +331,7 @@ class Planner:
     ) -> PlannedOperation:
         """Plan to delete and create a destination in the same group: all declared fields are sent, secrets too, and
         undeclared live settings are lost."""
-        declared = self._resolve_fields(kind, desired, desired.fields, desired.fields.get(SERVICE))
+        declared = self._resolver.resolve_fields(kind, desired, desired.fields, desired.fields.get(SERVICE))
         self._check_destination(desired, declared, is_new=True)
         masking, live_masking = (
             _build_masking(desired, fields.get(SERVICE)) for fields in (declared, observed.fields)

@@ -10,6 +10,7 @@ from reconciler import __version__
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.policy import PolicyResult
 from reconciler.report.apply import serialize_apply_result
+from reconciler.report.assertions import serialize_assertions
 from reconciler.report.diagnostics import serialize_diagnostics
 from reconciler.report.drift import serialize_drift
 from reconciler.report.plan_json import serialize_plan
@@ -77,9 +78,13 @@ class JsonRenderer(DocumentRenderer):
         return self.document(report.exit, content)
 
     def applied(self, report: ApplyReport) -> Parts:
-        """Render the plan, and the result of each change below `applied`; null if the run changed nothing."""
+        """Render the plan, and the result of each change below `applied`; null if the run changed nothing. Values that
+        the operator asserts stand below `asserted`."""
         applied = None if report.applied is None else serialize_apply_result(report.applied)
-        return self.document(report.exit, {"plan": serialize_plan(report.plan), "applied": applied})
+        content: dict[str, Any] = {"plan": serialize_plan(report.plan), "applied": applied}
+        if report.asserted:
+            content["asserted"] = serialize_assertions(report.asserted, report.unrecorded)
+        return self.document(report.exit, content)
 
     def failure(
         self,

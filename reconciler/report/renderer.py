@@ -9,9 +9,10 @@ from typing import Any, ClassVar, Protocol, TypeAlias
 
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.outcome import ApplyResult
-from reconciler.model.plan import Plan
+from reconciler.model.plan import AssertedValue, Plan
 from reconciler.model.policy import PolicyResult
 from reconciler.report.apply import render_summary
+from reconciler.report.assertions import render_recorded
 from reconciler.report.diagnostics import ReadLine, render_concise, render_full
 from reconciler.report.drift import UnmanagedGroups, render_drift_text
 from reconciler.report.plan_text import Detail, render_plan_text
@@ -106,11 +107,17 @@ class DriftReport:
 
 @dataclass(frozen=True, slots=True)
 class ApplyReport:
-    """Report of an apply. `applied` is None if the run changed nothing: the plan was empty, refused or declined."""
+    """Report of an apply. `applied` is None if the run changed nothing: the plan was empty, refused or declined.
+
+    `asserted` are the values that the operator asserted to be in effect, `unrecorded` those of them that the state does
+    not hold at the end.
+    """
 
     plan: Plan
     exit: ExitStatus
     applied: ApplyResult | None
+    asserted: Sequence[AssertedValue] = ()
+    unrecorded: Collection[AssertedValue] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,12 +222,17 @@ class Renderer:
 
     def applied(self, report: ApplyReport) -> Parts:
         """Render the end of an apply. The plan and, unless `shows_outcomes_live` is false, each change stand above."""
-        if report.applied is None:
-            return
-        yield Printed("")
-        yield Printed(render_summary(report.applied))
-        if report.applied.problems:
+        if report.applied is not None:
+            yield Printed("")
+            yield Printed(render_summary(report.applied))
+        yield from self.assertions(report)
+        if report.applied is not None and report.applied.problems:
             yield from self.diagnostics(report.applied.problems)
+
+    def assertions(self, report: ApplyReport) -> Parts:
+        """Render what an apply has recorded of the values that the operator asserted."""
+        if report.asserted and (report.applied is not None or not int(report.exit)):
+            yield Printed(render_recorded(report.asserted, report.unrecorded))
 
     def failure(
         self,

@@ -11,7 +11,7 @@ from rich.text import Text
 from reconciler.model.address import Address, get_entry_sort_key
 from reconciler.model.instant import format_utc
 from reconciler.model.lock_info import LockInfo
-from reconciler.model.record import Exemption, Intent, Record, State, is_fingerprint
+from reconciler.model.record import ASSERTION, Exemption, Intent, Record, State, is_asserted, is_fingerprint
 from reconciler.model.removal import CompletedRemoval
 from reconciler.model.sanitize import escape
 from reconciler.model.value import FieldPath, format_path
@@ -20,6 +20,7 @@ from reconciler.report.values import format_value
 
 _NAME_COLUMN = 22
 _MAX_EXEMPTIONS = 10
+_MAX_ASSERTIONS = 3
 
 
 def render_state(location: str, state: State) -> Text:
@@ -48,19 +49,29 @@ def _render_removals(removals: Mapping[str, CompletedRemoval]) -> Iterator[Text]
 
 
 def _render_exemptions(exemptions: Sequence[Exemption]) -> Iterator[Text]:
-    """Render the exemptions of runs from limits, policies and waits, the latest first."""
+    """Render the exemptions of runs from limits, policies and waits, and their assertions, the latest first."""
     if exemptions:
         shown = [*reversed(exemptions)][:_MAX_EXEMPTIONS]
         suffix = f", the last {len(shown)}" if len(shown) < len(exemptions) else ""
-        parts = [Text(f"Exemptions from limits, policies and waiting{suffix}:")]
+        parts = [
+            Text(f"Exemptions from limits, policies and waiting, and secrets recorded as they are{suffix}:")
+        ]
         parts += [
             Text(
-                f"  {escape(exemption.at)}  {escape(', '.join(exemption.what))}"
+                f"  {escape(exemption.at)}  {escape(_list_exempted(exemption))}"
                 f"  by {escape(exemption.by)}: {escape(exemption.reason)}"
             )
             for exemption in shown
         ]
         yield join_lines(parts)
+
+
+def _list_exempted(exemption: Exemption) -> str:
+    """List what an exemption is about. One run may assert hundreds of secrets."""
+    asserted = [text for text in exemption.what if text.startswith(f"{ASSERTION}=")]
+    others = [text for text in exemption.what if text not in asserted]
+    shown = asserted if len(asserted) <= _MAX_ASSERTIONS else [f"{ASSERTION}={len(asserted):,} secrets"]
+    return ", ".join([*others, *shown])
 
 
 def render_records(
@@ -150,6 +161,7 @@ def list_marks(record: Record) -> list[str]:
         "protected": record.protected,
         "unverified": record.unverified,
         "interrupted": record.intent is not None,
+        "asserted": bool(record.asserted),
     }
     return [word for word, is_set in flags.items() if is_set]
 
@@ -163,6 +175,10 @@ def _render_row(address: Address, record: Record) -> tuple[str, ...]:
     )
 
 
+_DETAILED_MARKS = frozenset({"interrupted", "asserted"})
+"""Marks that a record shows with their details."""
+
+
 def _align_columns(rows: Sequence[Sequence[str]]) -> list[Text]:
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return [
@@ -174,7 +190,7 @@ def _align_columns(rows: Sequence[Sequence[str]]) -> list[Text]:
 def _render_record(address: Address, record: Record, hidden: Collection[FieldPath]) -> Text:
     rows = [("id", escape(record.id) if record.id else "(not known yet)")]
     rows += [("applied at", escape(record.applied_at))] if record.applied_at else []
-    rows += [(mark, "yes") for mark in list_marks(record) if mark != "interrupted"]
+    rows += [(mark, "yes") for mark in list_marks(record) if mark not in _DETAILED_MARKS]
     rows += [("interrupted", _describe_intent(record.intent))] if record.intent else []
     rows += [("setup status", escape(record.setup_status))] if record.setup_status else []
     rows += [
@@ -196,6 +212,8 @@ def _render_record(address: Address, record: Record, hidden: Collection[FieldPat
 
 def _describe_fingerprint(label: str, fingerprint: str) -> str:
     status = "fingerprint present" if is_fingerprint(fingerprint) else "cannot be compared: no fingerprint"
+    if is_asserted(fingerprint):
+        status = "asserted: the fingerprint is of a value that no run has sent"
     return f"({label}, {status})"
 
 
@@ -286,6 +304,7 @@ def _serialize_record(address: Address, record: Record, hidden: Collection[Field
             *({"path": list(path), "hidden": True} for path in record.fingerprints if path in hidden),
         ],
         "fingerprints": [list(path) for path in record.fingerprints],
+        "asserted": [list(path) for path in record.asserted],
     }
 
 

@@ -368,6 +368,7 @@ class TerraformRenderer(Renderer):
         """Render the results, the errors, and the counts. Readers expect either the counts or an error."""
         if report.applied is None:
             yield _render_end(report.exit, ())
+            yield from self.assertions(report)
             return
         outcomes = report.applied.outcomes
         lines = [line for outcome in outcomes for line in _render_outcome_lines(outcome)]
@@ -380,6 +381,7 @@ class TerraformRenderer(Renderer):
             yield from self.diagnostics(problems)
         yield _render_end(report.exit, outcomes)
         yield make_verbatim(f"\n{render_summary(report.applied).plain}")
+        yield from self.assertions(report)
 
 
 def _render_end(exit_code: ExitStatus, outcomes: Iterable[Outcome]) -> Printed:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from reconciler.model.address import Address
+from reconciler.model.record import strip_assertion
 from reconciler.model.value import FieldPath, Secret, format_path
 
 KEY_BYTES = 32
@@ -56,6 +57,7 @@ class Fingerprinter:
 
     def matches(self, fingerprint: str, secret: Secret) -> bool:
         """Check whether a fingerprint belongs to this secret, under any address that the entry had when it was made."""
+        fingerprint = strip_assertion(fingerprint)
         location = fingerprint.partition(":")[2].partition(":")[2]
         return hmac.compare_digest(self.fingerprint(location, secret).encode(), fingerprint.encode())
 
@@ -64,7 +66,7 @@ class Fingerprinter:
 
         Fingerprints of other keys cannot be compared.
         """
-        return fingerprint.startswith(f"{self._key_name}:")
+        return strip_assertion(fingerprint).startswith(f"{self._key_name}:")
 
     @property
     def _key_name(self) -> str:

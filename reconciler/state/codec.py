@@ -40,6 +40,9 @@ releases that only know format 2 can read it."""
 RELOCATED_FORMAT: Final = 4
 """Format 4 has a relocation, or the keys of `_SINCE_FORMAT_4`. Releases that do not know them refuse such a state as
 newer: they would take a relocated state for a state that is in force."""
+ASSERTED_FORMAT: Final = 5
+"""Format 5 has fingerprints of asserted values. A release that does not know them refuses such a state as newer: it
+would keep an assertion after a failed setup test, which refutes the assertion."""
 
 JournalValue: TypeAlias = Record | CompletedRemoval | None
 """The new record of an address; the removal that dropped the record; or None for a record that was dropped without a
@@ -163,7 +166,7 @@ def _flatten(nested: Mapping[str, Any]) -> dict[FieldPath, Any]:
     return flat
 
 
-_Format: TypeAlias = Literal[1, 2, 3, 4]
+_Format: TypeAlias = Literal[1, 2, 3, 4, 5]
 _Time: TypeAlias = Annotated[AwareDatetime, AfterValidator(_check_time)]
 _StoredRecord: TypeAlias = Annotated[
     Record,
@@ -235,8 +238,10 @@ def encode_state(state: State) -> bytes:
     return f"{text}\n".encode()
 
 
-def _choose_format(state: State) -> Literal[2, 3, 4]:
+def _choose_format(state: State) -> Literal[2, 3, 4, 5]:
     """Choose the earliest format that has all parts of a state."""
+    if any(record.asserted for record in state.records.values()):
+        return ASSERTED_FORMAT
     if state.relocation is not None or _has_any(state, _SINCE_FORMAT_4):
         return RELOCATED_FORMAT
     return EXTENDED_FORMAT if _has_any(state, _LEFT_OUT_IF_EMPTY) else FORMAT
@@ -249,8 +254,8 @@ def _has_any(state: State, names: Iterable[str]) -> bool:
 def decode_state(content: bytes) -> State:
     """Decode a snapshot. Raises DamagedStateError, NewerStateError."""
     data = _parse_json(content)
-    if isinstance(data, dict) and isinstance(data.get("format"), int) and data["format"] > RELOCATED_FORMAT:
-        raise NewerStateError(f"its format is {data['format']}, this version knows {RELOCATED_FORMAT}")
+    if isinstance(data, dict) and isinstance(data.get("format"), int) and data["format"] > ASSERTED_FORMAT:
+        raise NewerStateError(f"its format is {data['format']}, this version knows {ASSERTED_FORMAT}")
     document = _validate(StateDocument, data)
     fields = {name: value for name, value in document if name not in ("format", "records")}
     records = {parse_address(text): record for text, record in document.records.items()}

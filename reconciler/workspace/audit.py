@@ -17,7 +17,7 @@ from reconciler.model.diagnostic import Diagnostic, ReconcilerError, Severity
 from reconciler.model.event import ChangeFinished, ChangeWritten, Event, Listener
 from reconciler.model.lock_info import LockInfo
 from reconciler.model.outcome import ApplyResult, Status
-from reconciler.model.plan import Plan
+from reconciler.model.plan import AssertedValue, Plan
 from reconciler.model.redaction import Redactor
 from reconciler.runtime.process import is_running
 from reconciler.workspace.event_json import (
@@ -101,9 +101,15 @@ class EventLog:
             if run_id != self._run_id and self._is_abandoned(unfinished):
                 self._log_abandoned(run_id, unfinished)
 
-    def log_plan(self, plan: Plan, allowed: Mapping[str, float], reason: str | None = None) -> None:
-        """Log the plan. `allowed` are raised limits, for this `reason`."""
-        self._write_entry("planned", serialize_plan_event(plan, allowed, reason))
+    def log_plan(
+        self,
+        plan: Plan,
+        allowed: Mapping[str, float],
+        reason: str | None = None,
+        asserted: Iterable[AssertedValue] = (),
+    ) -> None:
+        """Log the plan. `allowed` are raised limits and `asserted` values to be recorded, for this `reason`."""
+        self._write_entry("planned", serialize_plan_event(plan, allowed, reason, asserted))
 
     def __call__(self, event: Event) -> None:
         content = serialize_event(event)

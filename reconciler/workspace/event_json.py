@@ -26,7 +26,7 @@ from reconciler.model.json_parts import (
     serialize_unsettled,
 )
 from reconciler.model.outcome import ApplyResult, Outcome
-from reconciler.model.plan import Action, Change, Plan
+from reconciler.model.plan import Action, AssertedValue, Change, Plan
 from reconciler.model.policy import PolicyResult
 from reconciler.model.sanitize import to_one_line
 from reconciler.model.value import format_path
@@ -59,8 +59,10 @@ def serialize_event(event: Event) -> dict[str, Any] | None:
     return data
 
 
-def serialize_plan_event(plan: Plan, allowed: Mapping[str, float], reason: str | None) -> dict[str, Any]:
-    """Serialise a plan: its account and changes, with the raised limits and their reason."""
+def serialize_plan_event(
+    plan: Plan, allowed: Mapping[str, float], reason: str | None, asserted: Iterable[AssertedValue] = ()
+) -> dict[str, Any]:
+    """Serialise a plan: its account and changes, with the raised limits, the asserted values, and their reason."""
     return {
         "account_id": plan.account_id,
         "digest": plan.digest,
@@ -78,9 +80,14 @@ def serialize_plan_event(plan: Plan, allowed: Mapping[str, float], reason: str |
         "blockers": serialize_findings(plan.blockers),
         "recreated": [str(address) for address in plan.recreated],
         "allowed": dict(allowed),
+        "asserted": [_serialize_asserted(value) for value in asserted],
         "policies": [_serialize_policy_result(policy_result) for policy_result in plan.judgements],
         "reason": to_one_line(reason) if reason else None,
     }
+
+
+def _serialize_asserted(value: AssertedValue) -> dict[str, str | None]:
+    return {"address": str(value.address), "field": format_path(value.path), "reference": value.source}
 
 
 def _serialize_policy_result(policy_result: PolicyResult) -> dict[str, str]:

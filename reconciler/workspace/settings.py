@@ -20,7 +20,8 @@ class Settings(RunEnvironment):
     `resend` are globs of secrets that are sent without evidence of a change. `recreate` are selectors of
     missing objects that are created again. `allowed` are raised limits, `overridden` names of soft policies
     that do not apply. `resent_creates` are addresses, keys or globs of creates that do not wait for an
-    earlier request. All of these are for this run and for this `reason`.
+    earlier request. With `asserts_secrets` the operator asserts that Fivetran has the declared secrets that no
+    fingerprint stands for. All of these are for this run and for this `reason`.
 
     `parallelism` is the number of concurrent requests. `changed_since` is the git revision that narrows the
     plan, `settings_from` the revision whose project file has the settings of this run. `fallback_dir` is a
@@ -39,6 +40,7 @@ class Settings(RunEnvironment):
     allowed: Mapping[str, float] = field(default_factory=dict)
     overridden: tuple[str, ...] = ()
     resent_creates: tuple[str, ...] = ()
+    asserts_secrets: bool = False
     reason: str | None = None
     targets: tuple[str, ...] = ()
     excludes: tuple[str, ...] = ()

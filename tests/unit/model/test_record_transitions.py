@@ -13,11 +13,19 @@ from reconciler.model.address import DESTINATION, GROUP, Address
 from reconciler.model.instant import Instant
 from reconciler.model.outcome import Status
 from reconciler.model.plan import Action
-from reconciler.model.record import HIDDEN_LITERAL, NO_FINGERPRINT, Answers, Intent, Record
+from reconciler.model.record import (
+    HIDDEN_LITERAL,
+    NO_FINGERPRINT,
+    Answers,
+    Intent,
+    Record,
+    mark_asserted,
+)
 from reconciler.model.record_transitions import (
     RecordUpdate,
     adopt,
     apply_moves,
+    assert_values,
     bound_sent_time,
     complete_change,
     complete_tests,
@@ -84,6 +92,14 @@ CREATE = make_intent(Action.CREATE)
 OPEN_CREATE, OPEN_REPLACE = (make_intent(action, SENT) for action in (Action.CREATE, Action.REPLACE))
 OPEN = Record(fingerprints={PASSWORD: "k:old-password", TOKEN: "k:token"}, intent=OPEN_CREATE)
 """A create whose request has no response."""
+ASSERTED = mark_asserted(NO_FINGERPRINT, "k:password")
+ASSERTED_LITERAL = mark_asserted(HIDDEN_LITERAL, "k:token")
+UNKNOWN = replace(KNOWN, fingerprints={PASSWORD: NO_FINGERPRINT, TOKEN: HIDDEN_LITERAL})
+"""An object that was adopted: no run has sent its secret and its hidden literal."""
+ASSERTING = replace(UPDATE, fingerprints={PASSWORD: ASSERTED, TOKEN: ASSERTED_LITERAL}, sent={HOST})
+"""A change that sends a host, with an assertion about the other values."""
+ON_WORD = replace(IN_EFFECT, fingerprints=ASSERTING.fingerprints)
+"""The record once this change is in effect."""
 OTHER_NAME = replace(OPEN_CREATE, name="sales")
 
 
@@ -180,6 +196,30 @@ TABLE = [
         "earlier request open",
     ),
     Transition(
+        "adopted",
+        adopt(None, "decent_dropsy", replace(ASSERTING, has_tests=False), AT),
+        ON_WORD,
+        "unknown object, asserted values",
+    ),
+    Transition(
+        "asserted",
+        assert_values(UNKNOWN, ASSERTING),
+        replace(UNKNOWN, fingerprints=ASSERTING.fingerprints),
+    ),
+    Transition(
+        "asserted",
+        assert_values(replace(UNKNOWN, intent=CREATE, unverified=True), ASSERTING),
+        replace(UNKNOWN, fingerprints=ASSERTING.fingerprints, intent=CREATE, unverified=True),
+        "intent open, tests outstanding",
+    ),
+    Transition(
+        "asserted",
+        assert_values(KNOWN, replace(UPDATE, fingerprints={TOKEN: ASSERTED_LITERAL, PASSWORD: "k:new"})),
+        replace(KNOWN, fingerprints={PASSWORD: "k:old-password", TOKEN: ASSERTED_LITERAL}),
+        "another secret rotated, and is not sent yet",
+    ),
+    Transition("asserted", assert_values(UNKNOWN, UPDATE), UNKNOWN, "nothing"),
+    Transition(
         "before a create",
         start_create(None),
         Record(fingerprints=UPDATE.fingerprints, unverified=True, intent=CREATE),
@@ -252,6 +292,29 @@ TABLE = [
     ),
     Transition(
         "before an update, a test",
+        start_change(Action.UPDATE, ON_WORD, replace(UPDATE, sent={PASSWORD})),
+        replace(
+            ON_WORD,
+            fingerprints={TOKEN: ASSERTED_LITERAL},
+            unverified=True,
+            intent=make_intent(Action.UPDATE),
+        ),
+        "an asserted secret is sent",
+    ),
+    Transition(
+        "before a first change",
+        start_change(Action.UPDATE, None, ASSERTING),
+        Record(
+            id="decent_dropsy",
+            applied={PORT: 5432},
+            fingerprints=ASSERTING.fingerprints,
+            unverified=True,
+            intent=make_intent(Action.UPDATE),
+        ),
+        "asserted values",
+    ),
+    Transition(
+        "before an update, a test",
         start_change(Action.VERIFY, KNOWN, replace(UPDATE, sent=())),
         replace(KNOWN, unverified=True, intent=make_intent(Action.VERIFY)),
         "test",
@@ -295,6 +358,24 @@ TABLE = [
         "earlier request open",
     ),
     Transition(
+        "after a success",
+        complete_change(ON_WORD, "decent_dropsy", UNTESTED, AT),
+        IN_EFFECT,
+        "asserted values were sent",
+    ),
+    Transition(
+        "after a success",
+        complete_change(UNKNOWN, "decent_dropsy", ASSERTING, AT),
+        replace(ON_WORD, unverified=True),
+        "asserted values were not sent",
+    ),
+    Transition(
+        "after passed tests",
+        complete_tests(ON_WORD, "decent_dropsy", ASSERTING, AT),
+        ON_WORD,
+        "asserted values",
+    ),
+    Transition(
         "after passed tests",
         complete_tests(start_create(OPEN), "decent_dropsy", UPDATE, AT),
         replace(IN_EFFECT, earlier=(OPEN_CREATE,)),
@@ -312,10 +393,38 @@ TABLE = [
         "the status stayed",
     ),
     Transition(
+        "after pending approvals",
+        fail_tests(KNOWN, "decent_dropsy", UPDATE, AT, ("certificate",), has_failures=False),
+        replace(IN_EFFECT, unverified=True, awaited_approvals=("certificate",)),
+    ),
+    Transition(
+        "after pending approvals",
+        fail_tests(ON_WORD, "decent_dropsy", ASSERTING, AT, ("certificate",), has_failures=False),
+        replace(ON_WORD, unverified=True, awaited_approvals=("certificate",)),
+        "asserted values",
+    ),
+    Transition(
+        "after failed tests",
+        fail_tests(ON_WORD, "decent_dropsy", ASSERTING, AT),
+        replace(IN_EFFECT, fingerprints=UNKNOWN.fingerprints, unverified=True),
+        "asserted values",
+    ),
+    Transition(
+        "after failed tests",
+        fail_tests(
+            ON_WORD,
+            "decent_dropsy",
+            replace(ASSERTING, fingerprints={PASSWORD: "k:new", TOKEN: ASSERTED_LITERAL}),
+            AT,
+        ),
+        replace(IN_EFFECT, fingerprints={PASSWORD: "k:new", TOKEN: HIDDEN_LITERAL}, unverified=True),
+        "an asserted secret was sent before the tests",
+    ),
+    Transition(
         "after failed tests",
         fail_tests(KNOWN, "decent_dropsy", UPDATE, AT, ("certificate",)),
         replace(IN_EFFECT, unverified=True, awaited_approvals=("certificate",)),
-        "approval awaited",
+        "approval awaited too",
     ),
     Transition(
         "after failed tests",
@@ -408,6 +517,12 @@ TABLE = [
         end_run(Status.FAILED, Action.UPDATE, KNOWN, start_change(Action.UPDATE, KNOWN)),
         KNOWN,
         "update",
+    ),
+    Transition(
+        "after a failure",
+        end_run(Status.FAILED, Action.UPDATE, ON_WORD, start_change(Action.UPDATE, ON_WORD, ASSERTING)),
+        ON_WORD,
+        "asserted values",
     ),
     Transition(
         "after a failure",

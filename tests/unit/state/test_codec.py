@@ -13,7 +13,7 @@ import pytest
 from reconciler.model.address import Address
 from reconciler.model.instant import Instant
 from reconciler.model.plan import Action
-from reconciler.model.record import Exemption, Intent, Record, State
+from reconciler.model.record import Exemption, Intent, Record, State, mark_asserted
 from reconciler.model.removal import CompletedRemoval, Extent
 from reconciler.state.codec import (
     DamagedStateError,
@@ -237,3 +237,14 @@ def test_a_status_takes_the_format_that_knows_it() -> None:
     assert decode_entry(encode_entry(GROUP, record)) == (GROUP, record)
     for text in (encode_state(STATE), encode_entry(GROUP, RECORD)):
         assert b"setup_status" not in text
+
+
+def test_a_fingerprint_of_an_asserted_value_makes_the_state_newer() -> None:
+    marked = mark_asserted("", "k:digest:place")
+    record = replace(RECORD, fingerprints={("config", "password"): marked}, settled_status="incomplete")
+    content = encode_state(replace(STATE, records={GROUP: record}))
+    assert json.loads(content)["format"] == 5
+    assert decode_state(content).records == {GROUP: record}
+    assert decode_entry(encode_entry(GROUP, record)) == (GROUP, record)
+    sent = replace(record, fingerprints={("config", "password"): "k:digest:place"})
+    assert json.loads(encode_state(replace(STATE, records={GROUP: sent})))["format"] == 3
