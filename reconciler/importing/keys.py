@@ -119,8 +119,13 @@ def _find_omission(
             f"its name has the invisible character {describe_character(character)}, which no spec may have",
             "rename the group in the Fivetran dashboard",
         )
-    if key is None:
-        return None
+    return None if key is None else _find_key_problem(live, taken, key, uses)
+
+
+def _find_key_problem(
+    live: LiveGroup, taken: Collection[str], key: str, uses: Mapping[str, int]
+) -> Omission | None:
+    """Find the reason why a group cannot get its fixed key."""
     if not KEY_PATTERN.fullmatch(key):
         return Omission(live, f"`{key}` is no key", "choose another key", key)
     if key in taken:

@@ -89,7 +89,7 @@ def _list_values(observed: Observed) -> dict[FieldPath, Any]:
 
 def _sort_by_catalogue(service: Service | None, values: Mapping[FieldPath, Any]) -> dict[FieldPath, Any]:
     """Sort settings: those of every destination first, those that the catalogue does not know last, by name."""
-    known = [(name,) for name in load_destination_facts().fields]
+    known: list[FieldPath] = [(name,) for name in load_destination_facts().fields]
     known += [(CONFIG, name) for name in service.fields] if service else []
     rank = {path: number for number, path in enumerate(known)}
     return {path: values[path] for path in sorted(values, key=lambda path: (rank.get(path, len(rank)), path))}

@@ -383,11 +383,12 @@ def _drop_meaningless(service: Service, config: Document) -> None:
     for name, field in service.fields.items():
         declared = DeclaredDestination(service, {("config", key): value for key, value in config.items()})
         conditions = [condition for condition in (field.only_when, field.meant_for) if condition]
-        if (
-            name in config and any(declared.satisfies(condition) is not True for condition in conditions)
-        ) or (name in config and name.startswith("tunnel_") and config.get("connection_type") != "SshTunnel"):
+        is_of_tunnel = name.startswith("tunnel_") and config.get("connection_type") != "SshTunnel"
+        if name not in config:
+            continue
+        if is_of_tunnel or any(declared.satisfies(condition) is not True for condition in conditions):
             del config[name]
-        elif name in config and field.forced_value is not None:
+        elif field.forced_value is not None:
             config[name] = field.forced_value
 
 
