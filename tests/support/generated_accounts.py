@@ -216,8 +216,8 @@ def _build_unknown_destination(rng: random.Random, word: str) -> Document:
 def _build_typical_destination(rng: random.Random, service: str, config: Document) -> Document:
     return {
         "service": service,
-        "region": rng.choices(REGIONS, [20, 2, 1, 1])[0],
-        "time_zone_offset": rng.choices(["+1", "0", "-5"], [20, 2, 1])[0],
+        "region": rng.choices(REGIONS, [50, 2, 1, 1])[0],
+        "time_zone_offset": rng.choices(["+1", "0", "-5"], [50, 2, 1])[0],
         "networking_method": rng.choice(["Directly", None]),
         "config": config,
         "setup_status": _choose_status(rng),
@@ -337,7 +337,7 @@ def _make_database(port: int) -> _ConfigMaker:
             "database": "warehouse",
             "user": "fivetran",
             "password": _make_secret(rng),
-            **(tunnel if rng.random() < 0.9 else {"connection_type": "Directly"}),
+            **(tunnel if rng.random() < 0.95 else {"connection_type": "Directly"}),
         }
 
     return make
