@@ -14,12 +14,10 @@ from in_process_harness import InProcessProject, list_actions, open_project
 from reconciler.importing.entries import EntryBuilder
 from reconciler.importing.keys import assign_keys
 from reconciler.importing.model import EntryOptions, ImportedEntry, UnknownFieldTreatment
-from reconciler.importing.profiles import factor_profiles
 from reconciler.model.plan import Action
 
-group_names = st.text(
-    st.sampled_from("abcXYZ019 _-&/äß日🐍$\u00a0{}'\"#:") | st.characters(categories=["Ll", "Lo"]), min_size=1, max_size=8
-)  # fmt: skip
+_CHARACTERS = st.sampled_from("abcXYZ019 _-&/äß日🐍$\u00a0{}'\"#:") | st.characters(categories=["Ll", "Lo"])
+group_names = st.text(_CHARACTERS, min_size=1, max_size=8)
 treatments = st.sampled_from(UnknownFieldTreatment)
 
 
@@ -66,16 +64,3 @@ def test_imported_entries_plan_empty(
         assert set(list_actions(planned).values()) == {Action.ADOPT}
         assert account.apply() == []
         assert set(list_actions(account.plan()).values()) == {Action.NO_OP}
-
-
-@check_examples(
-    st.data(), behaviours, st.lists(destination_models("redshift"), min_size=3, max_size=6), few=5, many=100
-)  # fmt: skip
-def test_profiles_declare_what_flat_entries_declare(
-    data: st.DataObject, behaviour: dict[str, Any], pairs: list[DestinationModel]
-) -> None:
-    with open_project(**behaviour) as account:
-        create_by_hand(data.draw, account, pairs)
-        entries = import_account(account, EntryOptions())
-        declare(account, entries)
-        account.plan()

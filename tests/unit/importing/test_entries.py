@@ -231,7 +231,8 @@ def test_values_that_fivetran_rewrites_are_left_out_and_named() -> None:
          {"config.fivetran_role_arn": CONTRADICTION}),
         ("mysql_warehouse", {"connection_type": "PrivateLink", "tunnel_host": "h", "tunnel_port": 22}, {},
          {"config.tunnel_host": CONTRADICTION, "config.tunnel_port": CONTRADICTION}),
-        ("snowflake", {}, {"proxy_agent_id": "p", "hybrid_deployment_agent_id": "h"}, {"proxy_agent_id": CONTRADICTION}),
+        ("snowflake", {}, {"proxy_agent_id": "p", "hybrid_deployment_agent_id": "h"},
+         {"proxy_agent_id": CONTRADICTION}),
         ("snowflake", {"host": "a\u200bb"}, {}, {"config.host": "its value has an invisible character"}),
     ],
 )  # fmt: skip
