@@ -27,6 +27,7 @@ _SECRET_INSIDE = "the catalogue does not know it, and its value has a secret ins
 _RESERVED_NAME = "its name has a meaning of its own in specs"
 _UNNAMEABLE_KEY = "specs cannot name its key in the secrets manager"
 _CONTRADICTION = "it contradicts another setting of the destination"
+_NO_SETTING = "specs have no such setting"
 _NOT_ACCEPTED = "the catalogue does not accept its value"
 
 _REGION: FieldPath = ("region",)
@@ -35,6 +36,7 @@ _CONTRADICTIONS = frozenset(
     {"field-not-allowed", "conflicting-fields", "doubtful-combination", "unsupported-networking"}
 )
 _DOUBTFUL = "doubtful-combination"
+_NOTHING: tuple[Any, ...] = (None, False, "", [], {})
 
 
 @dataclass(slots=True)
@@ -75,6 +77,7 @@ def select_settings(observed: Observed, unknown_fields: UnknownFieldTreatment) -
             _add_unknown(selected, service, path, value, unknown_fields)
         else:
             _add_known(selected, catalogue_field, path, value)
+    selected.left_out += _list_unknown_facts(observed)
     _drop_mirrors(selected, service)
     _drop_refused(selected)
     return selected
@@ -85,6 +88,13 @@ def _list_values(observed: Observed) -> dict[FieldPath, Any]:
     settings = list_settings(observed, {})
     region = DestinationKind().normalize(observed.fields).get(_REGION)
     return settings if region is None else {_REGION: region, **settings}
+
+
+def _list_unknown_facts(observed: Observed) -> list[LeftOutField]:
+    """List the values beside `config` that the catalogue does not know: facts, or new settings."""
+    known = {SERVICE[0], *load_destination_facts().fields}
+    facts = [path for path, value in observed.fields.items() if path[0] != CONFIG and value not in _NOTHING]
+    return [LeftOutField(path, _NO_SETTING) for path in sorted(facts) if path[0] not in known]
 
 
 def _sort_by_catalogue(service: Service | None, values: Mapping[FieldPath, Any]) -> dict[FieldPath, Any]:

@@ -91,12 +91,16 @@ def read_live_groups(
 
 
 def compile_entries(
-    entries: Iterable[ImportedEntry], profiles: Mapping[str, Mapping[str, Any]] | None = None
+    entries: Iterable[ImportedEntry],
+    profiles: Mapping[str, Mapping[str, Any]] | None = None,
+    defaults: Mapping[str, Any] | None = None,
 ) -> Specs:
     """Write entries and profiles as a project in a folder of its own, and compile it."""
+    project = {"version": 1, "specs": ["main.yaml"], "vars": {"STAGE": "dev"}}
+    project |= {"defaults": {"destination": defaults}} if defaults else {}
     document = {"version": 1, "profiles": escape_texts(profiles or {}), "groups": write_entries(entries)}
     with TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "reconciler.yaml").write_text("version: 1\nspecs: [main.yaml]\nvars: {STAGE: dev}\n")
+        (folder / "reconciler.yaml").write_text(json.dumps(project))
         (folder / "main.yaml").write_text(json.dumps(document, ensure_ascii=False), encoding="utf-8")
         return compile_specs(load(folder / "reconciler.yaml", folder), strict=False)

@@ -17,6 +17,7 @@ from imported_specs import compile_entries, get_text
 
 from reconciler.catalogue.load import load_service_names
 from reconciler.importing.entries import EntryBuilder, build_entry
+from reconciler.importing.inheritance import list_inherited
 from reconciler.importing.keys import assign_keys
 from reconciler.importing.model import (
     EntryOptions,
@@ -33,6 +34,7 @@ from reconciler.model.resource import Observed
 from reconciler.model.value import ExternalKey, FieldPath
 from reconciler.planning.diff import compare
 from reconciler.planning.last_applied import LastApplied
+from reconciler.spec.source import parse
 
 WRITE = EntryOptions(unknown_fields=UnknownFieldTreatment.WRITE)
 UNKNOWN = "the catalogue does not know it"
@@ -73,9 +75,9 @@ def list_left_out(entry: ImportedEntry) -> dict[str, str]:
     return {".".join(left_out.path): left_out.reason for left_out in entry.left_out}
 
 
-def check_against_live(entries: list[ImportedEntry]) -> None:
+def check_against_live(entries: list[ImportedEntry], defaults: dict[str, Any] | None = None) -> None:
     """Check that specs of the entries are valid, and that a plan without a state finds no difference."""
-    specs = compile_entries(entries)
+    specs = compile_entries(entries, defaults=defaults)
     groups = {desired.address.key: desired for desired in specs.groups}
     destinations = {desired.address.key: desired for desired in specs.destinations}
     for entry in entries:
@@ -112,7 +114,7 @@ def test_a_destination_that_cannot_be_read_is_not_declared() -> None:
 
 def test_an_entry_has_service_region_and_time_zone_first() -> None:
     entry = build(
-        "snowflake", SNOWFLAKE, region="GCP_US_EAST4", time_zone_offset="+1", setup_status="x", created_at="y"
+        "snowflake", SNOWFLAKE, region="GCP_US_EAST4", time_zone_offset="+1", private_link_id=None
     )  # fmt: skip
     assert entry.content == {
         "id": "some_id",
@@ -244,6 +246,13 @@ def test_settings_that_no_spec_may_have_are_left_out_and_named(
     check_against_live([entry])
 
 
+def test_a_setting_beside_config_that_specs_lack_is_named() -> None:
+    entry = build("snowflake", {}, WRITE, created_at=CANARY, is_new=False, note="")
+    assert entry.content["destination"] == {"service": "snowflake"}
+    assert list_left_out(entry) == {"created_at": "specs have no such setting"}
+    assert entry.comments == ()
+
+
 @pytest.mark.parametrize("service", [None, "", 5, "a\u200bb"])
 def test_an_answer_without_a_service_declares_no_destination(service: Any) -> None:
     entry = build(service, {"host": "h"})
@@ -256,6 +265,32 @@ def test_a_service_that_validate_takes_for_a_misspelling_is_not_declared() -> No
     assert entry.content == {"id": "some_id"}
     assert entry.references == ()
     assert "service" in list_left_out(entry)
+
+
+# Defaults of the project
+
+DEFAULTS = {
+    "region": "AWS_EU_CENTRAL_1",
+    "daylight_saving_time_enabled": True,
+    "lifecycle": {"protected": True},
+    "config": {"port": 444, "role": "LOADER"},
+    "extra_config": {"warp_factor": 5},
+}
+
+
+def test_an_entry_inherits_nothing_that_the_destination_lacks() -> None:
+    root = parse(json.dumps(DEFAULTS), "reconciler.yaml")
+    options = EntryOptions(inherited=list_inherited(root))
+    entry = build("snowflake", {"host": "h", "port": "443"}, options, region="GCP_US_EAST4")
+    assert entry.content["destination"] == {
+        "service": "snowflake",
+        "region": "GCP_US_EAST4",
+        "daylight_saving_time_enabled": {"unset": True},
+        "config": {"host": "h", "port": 443, "role": {"unset": True}},
+        "extra_config": {"warp_factor": {"unset": True}},
+    }
+    check_against_live([entry], DEFAULTS)
+    assert list_inherited(None) == frozenset()
 
 
 # Secrets
