@@ -32,10 +32,6 @@ _NOT_ACCEPTED = "the catalogue does not accept its value"
 
 _REGION: FieldPath = ("region",)
 _RESERVED = frozenset({SECRET, VALUE, UNSET})
-_CONTRADICTIONS = frozenset(
-    {"field-not-allowed", "conflicting-fields", "doubtful-combination", "unsupported-networking"}
-)
-_DOUBTFUL = "doubtful-combination"
 _NOTHING: tuple[Any, ...] = (None, False, "", [], {})
 
 
@@ -180,7 +176,10 @@ def _drop_mirrors(selected: LiveSettings, service: Service | None) -> None:
         if path not in selected.values or top_level not in selected.values:
             continue
         value = selected.values[path]
-        if catalogue_field.mirrored_as.get(value, value) == selected.values[top_level]:
+        if (
+            isinstance(value, str)
+            and catalogue_field.mirrored_as.get(value, value) == selected.values[top_level]
+        ):
             del selected.values[path]
 
 
@@ -201,10 +200,7 @@ def _iter_refusals(selected: LiveSettings) -> Iterator[tuple[FieldPath, str]]:
     problems = check_destination(declared, frozenset(selected.extra))
     errors = select_errors(problems)
     for problem in problems:
-        if problem in errors or problem.code == _DOUBTFUL:
-            is_contradiction = problem.code in _CONTRADICTIONS
-            is_service = problem.path == SERVICE
-            yield (
-                problem.path,
-                problem.message if is_service else _CONTRADICTION if is_contradiction else _NOT_ACCEPTED,
-            )
+        if problem.code_facts.contradicts:
+            yield problem.path, _CONTRADICTION
+        elif problem in errors:
+            yield problem.path, problem.message if problem.path == SERVICE else _NOT_ACCEPTED
