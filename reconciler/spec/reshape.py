@@ -435,7 +435,7 @@ class _Reshaper:
             if id(element) not in gone:
                 continue
             start = self.lines.find_start(element.start)
-            end = self.lines.find_end(max(element.end - 1, self._find_element_end(element)))
+            end = self.lines.find_end(self._find_element_end(element))
             comments = self._indent_comments(start, end, column)
             if start == 0:
                 end = self.lines.find_next(end)

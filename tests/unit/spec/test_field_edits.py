@@ -83,7 +83,10 @@ def test_the_last_field_leaves_an_empty_mapping_and_its_comments() -> None:
 
 
 def test_a_name_stands_before_the_destination() -> None:
-    text = "version: 1\ngroups:\n  a:  # A\n    # the destination\n    destination: {}\n  b:\n    id: x\n    # d\n    was: c\n"
+    text = (
+        "version: 1\ngroups:\n  a:  # A\n    # the destination\n    destination: {}\n  b:\n    id: x\n    # d\n"
+        "    was: c\n"
+    )
     edits = [FieldEdit(("groups", key, "name"), key.upper()) for key in ("a", "b")]
     assert apply_field_edits(text, edits, "a.yaml") == (
         "version: 1\ngroups:\n  a:  # A\n    name: A\n    # the destination\n    destination: {}\n  b:\n    id: x\n"
