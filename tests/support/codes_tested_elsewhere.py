@@ -36,6 +36,7 @@ CODES_TESTED_ELSEWHERE = {
         "tests/cli/test_files_for_git.py::test_a_key_that_git_tracks_is_a_warning_even_if_it_is_ignored"
     ),
     "events-unusable": "tests/unit/workspace/test_audit.py::test_a_file_other_than_a_log_stays_unchanged",
+    "file-changed": "tests/unit/spec/test_edit.py::test_a_file_that_changed_meanwhile_is_not_overwritten",
     "file-unwritable": "tests/cli/test_schema.py::test_an_unwritable_folder_is_reported",
     "fingerprints-lost": (
         "tests/cli/test_state_migrate.py::test_the_key_of_the_fingerprints_moves_between_files_only"
@@ -77,6 +78,7 @@ CODES_TESTED_ELSEWHERE = {
         "tests/cli/test_unhealthy_destinations.py"
         "::test_an_unhealthy_destination_without_tests_is_adopted_with_a_warning"
     ),
+    "not-editable": "tests/unit/spec/test_insertion.py::test_a_section_that_cannot_have_the_entry_is_a_located_error",
     "not-found": "tests/cli/test_api_errors.py::test_a_failed_deletion_reports_its_cause",
     "not-in-account": "tests/cli/test_validate_online.py::test_a_link_under_its_name_gets_its_id_as_help",
     "not-kept": "tests/cli/test_unkept_fields.py::test_a_field_that_is_not_kept_is_named_and_no_drift",
