@@ -58,7 +58,7 @@ def _render_change(release: TerraformRelease, name: str) -> tuple[str, list[Prin
         minimum = f" ({name} {release.minimum_version} or newer)" if release.removed else ""
         parts += [Printed(Text(f"   and add{minimum}:\n")), make_code("\n\n".join(blocks))]
     if release.moved:
-        alternative = "   Right before the change is applied, a line does the same as a `moved` and its `removed` block:"
+        alternative = "   Right before the change is applied, a line does the same as `moved` with `removed`:"
         parts += [
             Printed(Text(f"\n{alternative}\n")),
             make_code(_format_state_rm(release, release.moved)),
