@@ -34,7 +34,9 @@ def make_resource(
     **instance: Any,
 ) -> dict[str, Any]:
     """Make a resource of a state. `ids` are the group ids by the keys of its instances."""
-    attributes = {key: {"id": id, "group_id": id, "config": {"password": "in-clear"}} for key, id in ids.items()}
+    attributes = {
+        key: {"id": id, "group_id": id, "config": {"password": "in-clear"}} for key, id in ids.items()
+    }
     return {
         **({"module": module} if module else {}),
         "mode": "managed",

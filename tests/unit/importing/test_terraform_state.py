@@ -148,7 +148,9 @@ def test_a_data_source_is_not_managed() -> None:
 
 
 def test_another_provider_is_named() -> None:
-    foreign = make_resource("group", "a", {None: "g1"}, provider='provider["registry.terraform.io/acme/fivetran"]')
+    foreign = make_resource(
+        "group", "a", {None: "g1"}, provider='provider["registry.terraform.io/acme/fivetran"]'
+    )
     with pytest.raises(ReconcilerError) as caught:
         parse_state([foreign])
     [finding] = caught.value.diagnostics
