@@ -101,10 +101,10 @@ def _describe_use(use: RemainingUse) -> Iterator[str]:
 
 
 def _describe_check(release: TerraformRelease, name: str) -> str:
-    forgotten = f"{name} forgets the released objects, and" if release.removed else f"{name}"
+    forgotten = "forgets the released objects, and " if release.removed else ""
     return (
-        f"Check that `{release.program} plan` shows `0 to add` and `0 to destroy`: {forgotten} creates, replaces and"
-        " destroys nothing. Then apply."
+        f"Check that `{release.program} plan` shows `0 to add` and `0 to destroy`: {name} {forgotten}leaves all others"
+        " alone. Then apply."
     )
 
 

@@ -11,11 +11,9 @@ from reconciler.importing.terraform_state import TerraformState, parse_terraform
 
 FOLDER = Path(__file__).parents[1] / "terraform_states"
 PROVIDER = 'provider["registry.terraform.io/fivetran/fivetran"]'
-SECRETS = tuple(
-    [
-        *("module-clear-password-1", "snow-clear-password-2", "bigquery-clear-secret-3"),
-        *("redshift-clear-password-4", "connector-clear-password-5", "webhook-clear-secret-6"),
-    ]
+SECRETS = (
+    *("module-clear-password-1", "snow-clear-password-2", "bigquery-clear-secret-3"),
+    *("redshift-clear-password-4", "connector-clear-password-5", "webhook-clear-secret-6"),
 )
 """Secrets that stand in the recorded states."""
 

@@ -216,12 +216,12 @@ ENCRYPTED = {"serial": 1, "encrypted_data": "aGVsbG8=", "encryption_version": "v
     ids=range(21),
 )
 def test_another_document_is_one_error_with_advice(data: bytes, problem: str, advice: str) -> None:
-    code, message, help = refuse(data)
+    code, message, given_advice = refuse(data)
     assert code == "terraform-state-unusable"
     assert message.startswith("`copy.tfstate` ")
     assert problem in message
-    assert advice in help
-    assert "in-clear" not in message + help
+    assert advice in given_advice
+    assert "in-clear" not in message + given_advice
 
 
 def test_every_truncated_state_is_an_error() -> None:

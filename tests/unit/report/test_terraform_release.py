@@ -88,8 +88,8 @@ locals {
 terraform state rm 'fivetran_destination.sales["eu"]'
 terraform state rm 'fivetran_group.sales["eu"]'
 
-2. Check that `terraform plan` shows `0 to add` and `0 to destroy`: Terraform forgets the released objects, and creates,\
- replaces and destroys nothing. Then apply."""
+2. Check that `terraform plan` shows `0 to add` and `0 to destroy`: Terraform forgets the released objects, and leaves\
+ all others alone. Then apply."""
     )
 
 
