@@ -1,0 +1,87 @@
+"""Build the entries that declare live groups, with references in place of secrets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from reconciler.catalogue.normalize import CONFIG
+from reconciler.importing.entry_comments import write_comments
+from reconciler.importing.live_settings import UNCHOSEN, LiveSettings, select_settings
+from reconciler.importing.model import (
+    EntryOptions,
+    ImportedEntry,
+    LeftOutField,
+    LiveGroup,
+    WrittenReference,
+)
+from reconciler.importing.secret_template import SecretTemplate, parse_template
+from reconciler.kinds.destination import SERVICE
+from reconciler.kinds.destination_spec import EXTRA_CONFIG
+from reconciler.kinds.group import NAME
+from reconciler.model.address import DESTINATION
+from reconciler.model.value import FieldPath, Reference
+from reconciler.spec.new_entry import Verbatim
+from reconciler.spec.reference import SECRET
+
+
+def build_entry(live: LiveGroup, key: str, options: EntryOptions) -> ImportedEntry:
+    """Build the entry of one live group. Raises ReconcilerError for a bad template of secrets.
+
+    For several groups use one `EntryBuilder`, so that no two secrets get one reference.
+    """
+    return EntryBuilder(options).build(live, key)
+
+
+@dataclass(slots=True)
+class EntryBuilder:
+    """Builder of the entries of an import. No two secrets get one reference.
+
+    `used` are the references in use.
+    """
+
+    options: EntryOptions
+    used: set[str] = field(default_factory=set)
+
+    def build(self, live: LiveGroup, key: str) -> ImportedEntry:
+        """Build the entry of a live group. Raises ReconcilerError for a bad template of secrets."""
+        content: dict[str, Any] = {"id": live.id}
+        if live.name != key:
+            content[NAME[0]] = live.name
+        references: list[WrittenReference] = []
+        left_out: tuple[LeftOutField, ...] = ()
+        if live.destination is not None:
+            settings = select_settings(live.destination, self.options.unknown_fields)
+            left_out = tuple(settings.left_out)
+            if settings.service is not None:
+                references = self._choose_references(settings, key)
+                content[DESTINATION] = _build_block(settings)
+        return ImportedEntry(key, live, content, write_comments(live, left_out), tuple(references), left_out)
+
+    def _choose_references(self, settings: LiveSettings, key: str) -> list[WrittenReference]:
+        """Choose the references of all secrets of an entry."""
+        template = parse_template(self.options.secret_template)
+        references = []
+        for path, value in settings.values.items():
+            if value is UNCHOSEN:
+                reference = self._choose_reference(template, key, path)
+                settings.values[path] = {SECRET: reference}
+                references.append(WrittenReference(path, reference))
+        return references
+
+    def _choose_reference(self, template: SecretTemplate, key: str, path: FieldPath) -> Verbatim:
+        reference = next(text for text in template.list_candidates(key, path[-1]) if text not in self.used)
+        self.used.add(reference)
+        return reference
+
+
+def _build_block(settings: LiveSettings) -> dict[str, Any]:
+    """Build the plain data of a destination."""
+    block: dict[str, Any] = {SERVICE[0]: settings.service}
+    for path, value in settings.values.items():
+        written = {SECRET: str(value)} if isinstance(value, Reference) else value
+        if path[0] != CONFIG:
+            block[path[0]] = written
+        else:
+            block.setdefault(EXTRA_CONFIG if path in settings.extra else CONFIG, {})[path[1]] = written
+    return block

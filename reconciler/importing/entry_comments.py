@@ -1,0 +1,76 @@
+"""Write the comments of imported entries: only what a reader of the specs cannot see otherwise."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from reconciler.catalogue.load import load_service
+from reconciler.catalogue.model import ServiceStage
+from reconciler.importing.live_settings import UNKNOWN_FIELD
+from reconciler.importing.model import LeftOutField, LiveGroup
+from reconciler.kinds.destination import BROKEN_STATUS, UNTESTED_STATUS, read_service
+from reconciler.model.plan import LiveConnection
+from reconciler.model.sanitize import to_one_line
+from reconciler.model.value import format_path
+
+_MAX_CONNECTORS = 5
+_MAX_FIELDS = 8
+_MAX_NAME = 60
+_PLAIN_NAME = re.compile(rf"[A-Za-z0-9_.-]{{1,{_MAX_NAME}}}")
+_STATUSES = {
+    BROKEN_STATUS: "Fivetran calls this destination broken.",
+    UNTESTED_STATUS: "Fivetran calls this destination incomplete: no setup test has passed yet.",
+}
+
+
+def write_comments(live: LiveGroup, left_out: Sequence[LeftOutField]) -> tuple[str, ...]:
+    """Write the comments of an entry, without `#`."""
+    return tuple(_iter_comments(live, left_out))
+
+
+def _iter_comments(live: LiveGroup, left_out: Sequence[LeftOutField]) -> Iterator[str]:
+    if live.unreadable is not None:
+        yield "Its destination is not declared: the API key may not read it."
+    if live.destination is not None:
+        yield from _describe_service(read_service(live.destination.fields))
+        if live.destination.status in _STATUSES:
+            yield _STATUSES[live.destination.status]
+        unknown = [field.path for field in left_out if field.reason == UNKNOWN_FIELD]
+        if unknown:
+            names = _join_some(map(format_path, unknown), _MAX_FIELDS)
+            yield f"Not declared, since the catalogue does not know {'it' if len(unknown) == 1 else 'them'}: {names}"
+    if live.connections:
+        yield _describe_connections(live.connections)
+
+
+def _describe_service(name: str | None) -> Iterator[str]:
+    """Describe a service that is unknown or outdated."""
+    service = load_service(name) if name else None
+    if service is None:
+        yield f"The catalogue does not know the service {_show_name(name or '')}."
+    elif service.stage is not ServiceStage.CURRENT:
+        advice = f"; use `{service.successor}` for new destinations" if service.successor else ""
+        state = "is no longer supported" if service.stage is ServiceStage.RETIRED else "is a legacy service"
+        yield f"`{service.name}` {state}{advice}."
+
+
+def _describe_connections(connections: Sequence[LiveConnection]) -> str:
+    """Describe the connections that load into a destination, by their services."""
+    count = len(connections)
+    services = dict.fromkeys(sorted(connection.service for connection in connections))
+    names = _join_some(services, _MAX_CONNECTORS)
+    return (
+        f"{count} connection{'' if count == 1 else 's'} {'loads' if count == 1 else 'load'} into it: {names}"
+    )
+
+
+def _join_some(names: Iterable[str], most: int) -> str:
+    listed = [_show_name(name) for name in names]
+    rest = len(listed) - most
+    return ", ".join(listed[:most]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _show_name(name: str) -> str:
+    """Show a name of the API. Anything but a plain name is shortened and escaped."""
+    return name if _PLAIN_NAME.fullmatch(name) else f"`{to_one_line(name)[:_MAX_NAME]}`"

@@ -1,0 +1,200 @@
+"""Select the settings of a live destination that its entry declares: as few as a plan without changes allows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from reconciler.catalogue.check import check_destination
+from reconciler.catalogue.load import load_destination_facts, load_service
+from reconciler.catalogue.model import Field, FieldType, Service
+from reconciler.catalogue.normalize import CONFIG, MASKED, is_mask
+from reconciler.catalogue.secret_detection import detect_secret, find_literal_secrets, is_sensitive
+from reconciler.importing.model import LeftOutField, UnknownFieldTreatment
+from reconciler.kinds.destination import SERVICE, DestinationKind, list_settings, read_service
+from reconciler.model.diagnostic import select_errors
+from reconciler.model.resource import Observed
+from reconciler.model.value import EXTERNAL_SCHEME, ExternalKey, FieldPath, Reference, walk
+from reconciler.spec.characters import find_forbidden_in_value
+from reconciler.spec.merge import UNSET
+from reconciler.spec.reference import SECRET, VALUE
+
+UNKNOWN_FIELD = "the catalogue does not know it"
+_REWRITTEN = "Fivetran may answer another value than the one that it uses"
+_INVISIBLE = "its value has an invisible character"
+_SECRET_INSIDE = "the catalogue does not know it, and its value has a secret inside"  # noqa: S105 - a reason
+_RESERVED_NAME = "its name has a meaning of its own in specs"
+_UNNAMEABLE_KEY = "specs cannot name its key in the secrets manager"
+_CONTRADICTION = "it contradicts another setting of the destination"
+_NOT_ACCEPTED = "the catalogue does not accept its value"
+
+_REGION: FieldPath = ("region",)
+_RESERVED = frozenset({SECRET, VALUE, UNSET})
+_CONTRADICTIONS = frozenset(
+    {"field-not-allowed", "conflicting-fields", "doubtful-combination", "unsupported-networking"}
+)
+_DOUBTFUL = "doubtful-combination"
+
+
+@dataclass(slots=True)
+class LiveSettings:
+    """Settings of a live destination by path, in the order of the catalogue.
+
+    A value is a plain value or a `Reference`: one without a locator stands for a secret whose reference is not chosen
+    yet. `extra` are the fields that stand below `extra_config`. `service` is None if no entry can declare the
+    destination.
+    """
+
+    service: str | None
+    values: dict[FieldPath, Any] = field(default_factory=dict)
+    extra: set[FieldPath] = field(default_factory=set)
+    left_out: list[LeftOutField] = field(default_factory=list)
+
+    def leave_out(self, path: FieldPath, reason: str) -> None:
+        """Leave a setting out of the entry."""
+        self.values.pop(path, None)
+        self.extra.discard(path)
+        self.left_out.append(LeftOutField(path, reason))
+
+
+UNCHOSEN = Reference("env", "UNCHOSEN")
+"""Stands for the reference of a secret until the reference is chosen."""
+
+
+def select_settings(observed: Observed, unknown_fields: UnknownFieldTreatment) -> LiveSettings:
+    """Select the settings of a live destination."""
+    name = read_service(observed.fields)
+    if not name or find_forbidden_in_value(name):
+        return LiveSettings(None, left_out=[LeftOutField(SERVICE, "its answer names no service")])
+    service = load_service(name)
+    selected = LiveSettings(name)
+    for path, value in _sort_by_catalogue(service, _list_values(observed)).items():
+        catalogue_field = DestinationKind().get_field(path, name)
+        if catalogue_field is None:
+            _add_unknown(selected, service, path, value, unknown_fields)
+        else:
+            _add_known(selected, catalogue_field, path, value)
+    _drop_mirrors(selected, service)
+    _drop_refused(selected)
+    return selected
+
+
+def _list_values(observed: Observed) -> dict[FieldPath, Any]:
+    """List the settings in normal form, and the region, which is too important to be left to a default."""
+    settings = list_settings(observed, {})
+    region = DestinationKind().normalize(observed.fields).get(_REGION)
+    return settings if region is None else {_REGION: region, **settings}
+
+
+def _sort_by_catalogue(service: Service | None, values: Mapping[FieldPath, Any]) -> dict[FieldPath, Any]:
+    """Sort settings: those of every destination first, those that the catalogue does not know last, by name."""
+    known: list[FieldPath] = [(name,) for name in load_destination_facts().fields]
+    known += [(CONFIG, name) for name in service.fields] if service else []
+    rank = {path: number for number, path in enumerate(known)}
+    return {path: values[path] for path in sorted(values, key=lambda path: (rank.get(path, len(rank)), path))}
+
+
+def _add_known(selected: LiveSettings, catalogue_field: Field, path: FieldPath, value: Any) -> None:
+    if isinstance(value, ExternalKey):
+        _add_external_key(selected, path, value.name)
+    elif (
+        value is MASKED
+        or catalogue_field.sensitive
+        or catalogue_field.type is FieldType.OBJECT  # it may have members that the catalogue does not list
+        or _has_secret_form(value)
+    ):
+        selected.values[path] = UNCHOSEN
+    elif catalogue_field.rewritten:
+        selected.left_out.append(LeftOutField(path, _REWRITTEN))
+    elif _has_invisible_character(value):
+        selected.left_out.append(LeftOutField(path, _INVISIBLE))
+    else:
+        selected.values[path] = value
+
+
+def _add_unknown(
+    selected: LiveSettings,
+    service: Service | None,
+    path: FieldPath,
+    value: Any,
+    treatment: UnknownFieldTreatment,
+) -> None:
+    """Add a field that the catalogue does not know, if that is wanted and harmless."""
+    reason = UNKNOWN_FIELD if treatment is UnknownFieldTreatment.LEAVE_OUT else _find_obstacle(path, value)
+    if reason is not None:
+        selected.left_out.append(LeftOutField(path, reason))
+    elif isinstance(value, ExternalKey):
+        _add_external_key(selected, path, value.name)
+    else:
+        is_secret = value is MASKED or is_sensitive(path[-1], None) or _has_secret_form(value)
+        selected.values[path] = UNCHOSEN if is_secret and not isinstance(value, bool) else value
+        if service is not None and not service.free_form:
+            selected.extra.add(path)
+
+
+def _find_obstacle(path: FieldPath, value: Any) -> str | None:
+    """Find the reason why a field that the catalogue does not know cannot be written."""
+    names = {path[-1], *(name for part in walk(value) if isinstance(part, Mapping) for name in part)}
+    if names & _RESERVED:
+        return _RESERVED_NAME
+    if _has_invisible_character([*names, value]):
+        return _INVISIBLE
+    is_text = value is MASKED or isinstance(value, str | bool | ExternalKey)
+    # A request would send the text behind a reference, and not a value of the type that Fivetran answers.
+    if not is_text and (any(find_literal_secrets(path[-1], value)) or _has_secret_form(value)):
+        return _SECRET_INSIDE
+    return None
+
+
+def _add_external_key(selected: LiveSettings, path: FieldPath, name: str) -> None:
+    """Add a name in the secrets manager of Fivetran, which is a reference too."""
+    if name.strip() and "#" not in name and not find_forbidden_in_value(name):
+        selected.values[path] = Reference(EXTERNAL_SCHEME, name)
+    else:
+        selected.left_out.append(LeftOutField(path, _UNNAMEABLE_KEY))
+
+
+def _has_secret_form(value: Any) -> bool:
+    return detect_secret(value) is not None or any(map(is_mask, walk(value)))
+
+
+def _has_invisible_character(value: Any) -> bool:
+    return any(isinstance(part, str) and find_forbidden_in_value(part) is not None for part in walk(value))
+
+
+def _drop_mirrors(selected: LiveSettings, service: Service | None) -> None:
+    """Drop a setting that the destination has under a second name too."""
+    for name, catalogue_field in service.fields.items() if service else ():
+        path, top_level = (CONFIG, name), (catalogue_field.mirrors or "",)
+        if path not in selected.values or top_level not in selected.values:
+            continue
+        value = selected.values[path]
+        if catalogue_field.mirrored_as.get(value, value) == selected.values[top_level]:
+            del selected.values[path]
+
+
+def _drop_refused(selected: LiveSettings) -> None:
+    """Drop the settings that `validate` refuses or doubts, until the rest is right."""
+    while problem := next(_iter_refusals(selected), None):
+        path, reason = problem
+        if path not in selected.values:
+            selected.left_out.append(LeftOutField(SERVICE, reason))
+            selected.service = None
+            return
+        selected.leave_out(path, reason)
+
+
+def _iter_refusals(selected: LiveSettings) -> Iterator[tuple[FieldPath, str]]:
+    """Iterate over the refused settings, each with the reason without the value."""
+    declared = {SERVICE: selected.service, **selected.values}
+    problems = check_destination(declared, frozenset(selected.extra))
+    errors = select_errors(problems)
+    for problem in problems:
+        if problem in errors or problem.code == _DOUBTFUL:
+            is_contradiction = problem.code in _CONTRADICTIONS
+            is_service = problem.path == SERVICE
+            yield (
+                problem.path,
+                problem.message if is_service else _CONTRADICTION if is_contradiction else _NOT_ACCEPTED,
+            )
