@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -25,6 +25,8 @@ from reconciler.importing.model import FactoredEntries, ImportedEntry, LiveGroup
 from reconciler.importing.options import ImportOptions
 from reconciler.importing.results import GroupLabel, LeftOutGroup
 from reconciler.importing.selection import Selection, select_groups
+from reconciler.importing.setup_tests import accept_incomplete
+from reconciler.importing.terraform_bindings import TerraformBindings, bind_addresses
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.spec.files import resolve_path
 from reconciler.spec.unsaved import NOT_PLANNED_YET, UnsavedFiles
@@ -38,7 +40,7 @@ class Draft:
     """Drafted entries with everything that they follow from.
 
     `patterns` are lines that the project file needs below `specs` for files that an import without an end has left;
-    `broken` are such files with errors.
+    `broken` are such files with errors. `findings` are about groups that the account does not show.
     """
 
     specs: Specs
@@ -47,6 +49,7 @@ class Draft:
     selection: Selection
     entries: tuple[ImportedEntry, ...]
     left_out: tuple[LeftOutGroup, ...]
+    findings: tuple[Diagnostic, ...] = ()
     patterns: tuple[str, ...] = ()
     broken: Mapping[Path, tuple[Diagnostic, ...]] = field(default_factory=dict)
 
@@ -82,32 +85,51 @@ def draft_entries(workspace: Workspace, options: ImportOptions) -> Draft:
                 broken[file] = error.diagnostics
 
 
-def _draft_once(
-    workspace: Workspace, specs: Specs, content: AccountContent, options: ImportOptions
-) -> Draft:
+def _draft_once(workspace: Workspace, specs: Specs, content: AccountContent, options: ImportOptions) -> Draft:
     groups, records = content.listing.groups, workspace.state.records
     claims = find_claims(specs, groups, records)
-    selection = select_groups(groups, options.selectors, claims)
+    selection = _select(content, options, claims)
     left_out = _list_claimed(content, claims, selection)
     open_ids = [id for id in selection.ids if id not in {each.group.id for each in left_out}]
     live = read_groups(workspace, content.listing, open_ids, with_connections=options.with_connections)
     unreadable = [each for each in live if each.unreadable is not None]
     readable = [each for each in live if each.unreadable is None]
+    bindings = _bind(content, options, live)
+    fixed = {**claims.recorded, **bindings.keys}
     used = list_used_keys(specs, records) - {*claims.recorded.values()}
-    keys, omissions = assign_keys(readable, used, claims.recorded)
+    keys, omissions = assign_keys(readable, used, fixed)
     builder = EntryBuilder(options.entries)
     return Draft(
         specs,
         content,
         claims,
         selection,
-        tuple(builder.build(each, keys[each.id]) for each in readable if each.id in keys),
+        tuple(accept_incomplete(builder.build(each, keys[each.id])) for each in readable if each.id in keys),
         (
             *left_out,
             *(_explain_unreadable(each) for each in unreadable),
             *(_label_omission(omission) for omission in omissions),
         ),
+        bindings.findings,
     )
+
+
+def _select(content: AccountContent, options: ImportOptions, claims: Claims) -> Selection:
+    """Select groups: those of the selectors, else those of the Terraform state, else all."""
+    groups = content.listing.groups
+    if options.terraform is not None and not options.selectors:
+        named = {id: groups[id] for id in options.terraform.group_ids if id in groups}
+        return select_groups(named, (), claims)
+    return select_groups(groups, options.selectors, claims)
+
+
+def _bind(content: AccountContent, options: ImportOptions, live: Sequence[LiveGroup]) -> TerraformBindings:
+    """Bind the addresses of the Terraform state, which become keys."""
+    if options.terraform is None:
+        return TerraformBindings({})
+    others = {group.id: LiveGroup(group) for group in content.listing.groups.values()}
+    read = {each.id: each for each in live}
+    return bind_addresses(options.terraform, [*{**others, **read}.values()])
 
 
 def list_shared_names(content: AccountContent) -> frozenset[str]:
@@ -185,7 +207,9 @@ def _explain_unreadable(live: LiveGroup) -> LeftOutGroup:
 
 def _explain_removed(label: GroupLabel, key: str) -> LeftOutGroup:
     return LeftOutGroup(
-        label, f"`removed:` has it as `{key}`", "delete that line of the specs, if the group is to stay managed"
+        label,
+        f"`removed:` has it as `{key}`",
+        "delete that line of the specs, if the group is to stay managed",
     )
 
 

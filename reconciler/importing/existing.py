@@ -68,7 +68,10 @@ def find_claims(
         {
             record.id: address.key
             for address, record in records.items()
-            if address.kind == GROUP and record.id in groups and record.id not in declared
+            if address.kind == GROUP
+            and record.id is not None
+            and record.id in groups
+            and record.id not in declared
         },
     )
 

@@ -163,4 +163,3 @@ def _avoid(file: Path, reserved: frozenset[Path]) -> Path:
     while resolve_path(file) in reserved:
         file = file.with_stem(f"{file.stem}_groups")
     return file
-

@@ -1,4 +1,4 @@
-"""Read the live groups of an import by GET requests: the lists, one read per destination, and connections on request."""
+"""Read the live groups of an import: both lists, one read per destination, and connections on request."""
 
 from __future__ import annotations
 
@@ -70,7 +70,9 @@ def _list_group_connections(client: Client, id: str) -> tuple[LiveConnection, ..
     )
 
 
-def _find_obstacle(id: str, listing: AccountListing, forbidden: Forbidden | None, *, is_read: bool) -> str | None:
+def _find_obstacle(
+    id: str, listing: AccountListing, forbidden: Forbidden | None, *, is_read: bool
+) -> str | None:
     """Find the reason why the fields of a destination are unknown; None if they are known."""
     if forbidden is not None:
         return "the credentials may not read its destination (403)"

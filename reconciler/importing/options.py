@@ -7,6 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from reconciler.importing.model import EntryOptions
+from reconciler.importing.terraform_state import TerraformState
 
 
 class Layout(StrEnum):
@@ -32,6 +33,7 @@ class ImportOptions:
     """Options of an import.
 
     `selectors` are names, ids or globs of live groups; without a selector every group is meant that no entry is about.
+    With a `terraform` state its groups are meant, and its addresses become keys.
     `into` is the only file of new entries and profiles, instead of a layout. `ids_into` is the override file for ids.
     """
 
@@ -42,3 +44,4 @@ class ImportOptions:
     profiles: ProfileUse = ProfileUse.AUTO
     with_connections: bool = False
     entries: EntryOptions = field(default_factory=EntryOptions)
+    terraform: TerraformState | None = None

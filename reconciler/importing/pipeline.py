@@ -1,14 +1,14 @@
 """Import live groups as entries of spec files, in the steps below. Sends only GET, and changes no state.
 
- 1. Specs (`existing`). Loads the specs that the project has. Refuses specs with errors: they may declare any group.
- 2. Account (`live_account`). Reads the account and both lists.
- 3. Selection (`existing`, `selection`). Gives the selected groups that no entry is about.
- 4. Groups (`live_account`). Reads each destination by id, and connections on request.
- 5. Entries (`draft`, `keys`, `entries`). Gives each group a key, and its entry.
- 6. Files (`profiles`, `layout`, `file_plan`). Gives the texts of all files, in memory.
- 7. Proof (`proving`, `proof`). Plans the entries from these texts. An entry that does not plan empty is left out, and
-    steps 6 and 7 are done again without it.
- 8. Writing (`writing`). A file that cannot be written leaves its entries out; the others are planned again without it.
+1. Specs (`existing`). Loads the specs that the project has. Refuses specs with errors: they may declare any group.
+2. Account (`live_account`). Reads the account and both lists.
+3. Selection (`existing`, `selection`). Gives the selected groups that no entry is about.
+4. Groups (`live_account`). Reads each destination by id, and connections on request.
+5. Entries (`draft`, `keys`, `entries`). Gives each group a key, and its entry.
+6. Files (`profiles`, `layout`, `file_plan`). Gives the texts of all files, in memory.
+7. Proof (`proving`, `proof`). Plans the entries from these texts. An entry that does not plan empty is left out, and
+   steps 6 and 7 are done again without it.
+8. Writing (`writing`). A file that cannot be written leaves its entries out; the others are planned again without it.
 """
 
 from __future__ import annotations
@@ -31,11 +31,14 @@ from reconciler.importing.model import ImportedEntry
 from reconciler.importing.options import ImportOptions
 from reconciler.importing.proving import ProvenImport, Prover
 from reconciler.importing.results import GroupLabel, ImportResult
+from reconciler.importing.terraform_release import build_release
+from reconciler.importing.terraform_state import TerraformState
 from reconciler.importing.writing import WriteResult, write_files
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.planning.errors import explain_read
 from reconciler.workspace.specs import Specs
 from reconciler.workspace.workspace import Workspace, with_lock_renewal
+
 
 @dataclass(frozen=True, slots=True)
 class _PlannedImport:
@@ -73,7 +76,9 @@ def import_groups(workspace: Workspace, options: ImportOptions, *, is_dry_run: b
     workspace = replace(workspace, client=Client(RememberingSender(sender)))
     progress = _Progress()
     while True:
-        planned = with_lock_renewal(workspace, partial(_plan, options=options, unwritable=progress.unwritable))
+        planned = with_lock_renewal(
+            workspace, partial(_plan, options=options, unwritable=progress.unwritable)
+        )
         files = planned.proven.files.files
         written = WriteResult(files) if is_dry_run else write_files(files)
         progress.add(planned.proven, written)
@@ -82,7 +87,7 @@ def import_groups(workspace: Workspace, options: ImportOptions, *, is_dry_run: b
         # The written files are specs now, so the other entries are planned beside them.
         workspace = replace(workspace, specs=load_project(workspace.settings, options))
     return replace(
-        _build_result(planned, progress),
+        _build_result(planned, progress, options.terraform),
         is_dry_run=is_dry_run,
         requests=sender.requests_sent - requests_before,
         seconds=clock.monotonic() - started,
@@ -102,12 +107,15 @@ def _plan(
     return _PlannedImport(draft, proven)
 
 
-def _build_result(planned: _PlannedImport, progress: _Progress) -> ImportResult:
+def _build_result(
+    planned: _PlannedImport, progress: _Progress, terraform: TerraformState | None
+) -> ImportResult:
     draft, proven = planned.draft, planned.proven
     groups = draft.content.listing.groups
     imported = {entry.live.id for entry in progress.entries}
     managed = {*imported, *draft.claims.declared, *draft.claims.removed}
     problems = {**proven.problems, **progress.unwritable}
+    keys = {**draft.claims.declared, **{entry.live.id: entry.key for entry in progress.entries}}
     return ImportResult(
         account_id=draft.content.account.account_id,
         account_name=draft.content.account.account_name,
@@ -127,9 +135,10 @@ def _build_result(planned: _PlannedImport, progress: _Progress) -> ImportResult:
             for group in sorted(groups.values(), key=lambda group: (group.name, group.id))
             if group.id not in managed
         ),
-        problems=(*draft.selection.problems, *chain.from_iterable(problems.values())),
+        problems=(*draft.selection.problems, *draft.findings, *chain.from_iterable(problems.values())),
         warnings=proven.warnings,
         hidden_lines=find_hidden_lines(draft.specs),
+        release=None if terraform is None else build_release(terraform, keys),
     )
 
 

@@ -82,9 +82,7 @@ def _list_new_blockers(workspace: Workspace, plan: Plan) -> list[Diagnostic]:
     except ReconcilerError as error:
         known = error.diagnostics
     before = {(finding.code, finding.message, finding.address) for finding in known}
-    return [
-        finding for finding in blockers if (finding.code, finding.message, finding.address) not in before
-    ]
+    return [finding for finding in blockers if (finding.code, finding.message, finding.address) not in before]
 
 
 def _find_changed(plan: Plan, keys: Collection[str]) -> Mapping[str, list[Change]]:

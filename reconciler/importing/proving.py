@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -97,9 +97,7 @@ class Prover:
             return FactoredEntries(tuple(entries))
         return factor_profiles(entries, list_used_profiles(self.draft.specs))
 
-    def _find_refuted(
-        self, entries: Sequence[ImportedEntry], attempt: _Attempt
-    ) -> Mapping[str, Refutation]:
+    def _find_refuted(self, entries: Sequence[ImportedEntry], attempt: _Attempt) -> Mapping[str, Refutation]:
         """Find the entries to leave out after an attempt, with the reasons."""
         if attempt.files.blocked_keys:
             return {

@@ -8,6 +8,7 @@ from typing import Any
 
 from reconciler.importing.file_plan import PlannedFile
 from reconciler.importing.model import ImportedEntry
+from reconciler.importing.terraform_release import TerraformRelease
 from reconciler.model.diagnostic import Diagnostic
 
 
@@ -35,6 +36,7 @@ class ImportResult:
 
     `files` are the written files, or with `is_dry_run` the planned ones. `declared` are selected groups that had an
     entry before; `unmanaged` are all groups without an entry. `problems` are errors that are about no single group.
+    `release` are the steps that make Terraform release the groups.
     `hidden_lines` are lines of files, by displayed path, that hold values which must not be shown.
     """
 
@@ -50,6 +52,7 @@ class ImportResult:
     problems: tuple[Diagnostic, ...] = ()
     warnings: tuple[Diagnostic, ...] = ()
     hidden_lines: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    release: TerraformRelease | None = None
     requests: int = 0
     seconds: float = 0.0
 

@@ -27,10 +27,8 @@ def select_groups(groups: Mapping[str, Observed], selectors: Collection[str], cl
     problems = tuple(
         _explain_unknown_group(selector, groups) for selector, found in matches.items() if not found
     )
-    if selectors:
-        named = {id for found in matches.values() for id in found}
-    else:
-        named = groups.keys() - claims.removed.keys()
+    unclaimed = groups.keys() - claims.removed.keys()
+    named = {id for found in matches.values() for id in found} if selectors else unclaimed
     ordered = sorted(named, key=lambda id: (groups[id].name, id))
     return Selection(
         tuple(id for id in ordered if id not in claims.declared),

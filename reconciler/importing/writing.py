@@ -72,7 +72,7 @@ def _stage(file: PlannedFile) -> _StagedFile:
             temporary.chmod(0o666 & ~_get_umask())
         else:
             if not os.access(target, os.W_OK):
-                raise PermissionError(13, "the file is read-only")  # noqa: TRY301
+                raise PermissionError(13, "the file is read-only")
             temporary.chmod(target.stat().st_mode)
     except OSError:
         temporary.unlink(missing_ok=True)
