@@ -25,7 +25,7 @@ from reconciler.importing.model import FactoredEntries, ImportedEntry, LiveGroup
 from reconciler.importing.options import ImportOptions
 from reconciler.importing.results import GroupLabel, LeftOutGroup
 from reconciler.importing.selection import Selection, select_groups
-from reconciler.importing.setup_tests import accept_incomplete
+from reconciler.importing.setup_tests import accept_unhealthy
 from reconciler.importing.terraform_bindings import TerraformBindings, bind_addresses
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.spec.files import resolve_path
@@ -104,7 +104,7 @@ def _draft_once(workspace: Workspace, specs: Specs, content: AccountContent, opt
         content,
         claims,
         selection,
-        tuple(accept_incomplete(builder.build(each, keys[each.id])) for each in readable if each.id in keys),
+        tuple(accept_unhealthy(builder.build(each, keys[each.id])) for each in readable if each.id in keys),
         (
             *left_out,
             *(_explain_unreadable(each) for each in unreadable),

@@ -113,7 +113,9 @@ def _build_result(
     draft, proven = planned.draft, planned.proven
     groups = draft.content.listing.groups
     imported = {entry.live.id for entry in progress.entries}
+    left_out = (*draft.left_out, *proven.left_out)
     managed = {*imported, *draft.claims.declared, *draft.claims.removed}
+    others = groups.keys() - managed - {each.group.id for each in left_out}
     problems = {**proven.problems, **progress.unwritable}
     keys = {**draft.claims.declared, **{entry.live.id: entry.key for entry in progress.entries}}
     return ImportResult(
@@ -122,9 +124,7 @@ def _build_result(
         imported=tuple(progress.entries),
         profiles=progress.profiles,
         files=tuple(progress.files),
-        left_out=tuple(
-            sorted((*draft.left_out, *proven.left_out), key=lambda each: (each.group.name, each.group.id))
-        ),
+        left_out=tuple(sorted(left_out, key=lambda each: (each.group.name, each.group.id))),
         declared=tuple(
             GroupLabel(id, groups[id].name, draft.claims.declared[id])
             for id in draft.selection.declared
@@ -133,7 +133,7 @@ def _build_result(
         unmanaged=tuple(
             GroupLabel(group.id, group.name)
             for group in sorted(groups.values(), key=lambda group: (group.name, group.id))
-            if group.id not in managed
+            if group.id in others
         ),
         problems=(*draft.selection.problems, *draft.findings, *chain.from_iterable(problems.values())),
         warnings=proven.warnings,

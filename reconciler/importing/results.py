@@ -35,9 +35,9 @@ class ImportResult:
     """Result of an import.
 
     `files` are the written files, or with `is_dry_run` the planned ones. `declared` are selected groups that had an
-    entry before; `unmanaged` are all groups without an entry. `problems` are errors that are about no single group.
-    `release` are the steps that make Terraform release the groups.
-    `hidden_lines` are lines of files, by displayed path, that hold values which must not be shown.
+    entry before; `unmanaged` are all other groups without an entry. `problems` are errors about no single group.
+    `release` are the steps that make Terraform release the groups. `hidden_lines` are lines of files, by displayed
+    path, with values that must not be shown.
     """
 
     account_id: str

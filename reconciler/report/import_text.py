@@ -114,7 +114,7 @@ def _render_labels(heading: str, labels: Sequence[GroupLabel]) -> Text:
 
 
 def _render_unmanaged(result: ImportResult, *, is_verbose: bool) -> Text:
-    if is_verbose or len(result.unmanaged) <= len(result.left_out):
+    if is_verbose:
         return _render_labels("Not managed", result.unmanaged)
     hint = "`reconciler drift` lists them"
     return Text.assemble(
@@ -140,8 +140,5 @@ def _render_end(result: ImportResult, next_command: str) -> Text:
         return Text("\nNothing was written: this is a dry run.", STRONG)
     if not result.imported:
         return Text()
-    lines = [
-        Text(),
-        Text(f"A plan of {'this entry' if len(result.imported) == 1 else 'these entries'} is empty.", STRONG),
-    ]
-    return join_lines([*lines, Text(f"  {next_command}")])
+    noun = "this entry" if len(result.imported) == 1 else "these entries"
+    return join_lines([Text(), Text(f"A plan of {noun} is empty. Next:", STRONG), Text(f"  {next_command}")])
