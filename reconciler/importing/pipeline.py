@@ -49,7 +49,7 @@ class _PlannedImport:
 
 
 @dataclass(slots=True)
-class _Progress:
+class _WrittenPart:
     """Entries and files that are written so far, and the errors of files that could not be written."""
 
     entries: list[ImportedEntry] = field(default_factory=list)
@@ -74,20 +74,20 @@ def import_groups(workspace: Workspace, options: ImportOptions, *, is_dry_run: b
     clock, sender = workspace.settings.clock, workspace.sender
     started, requests_before = clock.monotonic(), sender.requests_sent
     workspace = replace(workspace, client=Client(RememberingSender(sender)))
-    progress = _Progress()
+    part = _WrittenPart()
     while True:
         planned = with_lock_renewal(
-            workspace, partial(_plan, options=options, unwritable=progress.unwritable)
+            workspace, partial(_plan, options=options, unwritable=part.unwritable)
         )
         files = planned.proven.files.files
         written = WriteResult(files) if is_dry_run else write_files(files)
-        progress.add(planned.proven, written)
+        part.add(planned.proven, written)
         if not written.problems:
             break
         # The written files are specs now, so the other entries are planned beside them.
         workspace = replace(workspace, specs=load_project(workspace.settings, options))
     return replace(
-        _build_result(planned, progress, options.terraform),
+        _build_result(planned, part, options.terraform),
         is_dry_run=is_dry_run,
         requests=sender.requests_sent - requests_before,
         seconds=clock.monotonic() - started,
@@ -101,29 +101,28 @@ def _plan(
     try:
         draft = draft_entries(workspace, options)
         proving = replace(workspace, specs=draft.specs)
-        proven = Prover(proving, draft, options, {**draft.broken, **unwritable}).prove()
+        proven = Prover(proving, draft, options, {**draft.broken, **unwritable}).prove_all()
     except ApiError as error:
         raise ReconcilerError([explain_read(error)]) from error
     return _PlannedImport(draft, proven)
 
 
 def _build_result(
-    planned: _PlannedImport, progress: _Progress, terraform: TerraformState | None
+    planned: _PlannedImport, part: _WrittenPart, terraform: TerraformState | None
 ) -> ImportResult:
     draft, proven = planned.draft, planned.proven
     groups = draft.content.listing.groups
-    imported = {entry.live.id for entry in progress.entries}
+    imported = {entry.live.id for entry in part.entries}
     left_out = (*draft.left_out, *proven.left_out)
     managed = {*imported, *draft.claims.declared, *draft.claims.removed}
     others = groups.keys() - managed - {each.group.id for each in left_out}
-    problems = {**proven.problems, **progress.unwritable}
-    keys = {**draft.claims.declared, **{entry.live.id: entry.key for entry in progress.entries}}
+    problems = {**proven.problems, **part.unwritable}
+    keys = {**draft.claims.declared, **{entry.live.id: entry.key for entry in part.entries}}
     return ImportResult(
-        account_id=draft.content.account.account_id,
-        account_name=draft.content.account.account_name,
-        imported=tuple(progress.entries),
-        profiles=progress.profiles,
-        files=tuple(progress.files),
+        account=draft.content.account,
+        imported=tuple(part.entries),
+        profiles=part.profiles,
+        files=tuple(part.files),
         left_out=tuple(sorted(left_out, key=lambda each: (each.group.name, each.group.id))),
         declared=tuple(
             GroupLabel(id, groups[id].name, draft.claims.declared[id])
@@ -136,7 +135,6 @@ def _build_result(
             if group.id in others
         ),
         problems=(*draft.selection.problems, *draft.findings, *chain.from_iterable(problems.values())),
-        warnings=proven.warnings,
         hidden_lines=find_hidden_lines(draft.specs),
         release=None if terraform is None else build_release(terraform, keys),
     )

@@ -48,7 +48,7 @@ class Proof:
         return not self.refuted and not self.unassigned
 
 
-def prove(workspace: Workspace, plan: FilePlan, keys: Collection[str]) -> Proof:
+def prove_entries(workspace: Workspace, plan: FilePlan, keys: Collection[str]) -> Proof:
     """Plan the new entries from the planned texts. The client of the workspace must remember its reads."""
     try:
         result = _plan_entries(workspace, plan, keys)

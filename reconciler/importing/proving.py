@@ -14,7 +14,7 @@ from reconciler.importing.layout import choose_folder, place_entries
 from reconciler.importing.model import FactoredEntries, ImportedEntry
 from reconciler.importing.options import PROFILE_THRESHOLD, ImportOptions, ProfileUse
 from reconciler.importing.profiles import factor_profiles
-from reconciler.importing.proof import Proof, Refutation, prove
+from reconciler.importing.proof import Proof, Refutation, prove_entries
 from reconciler.importing.results import GroupLabel, LeftOutGroup
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.spec.files import display_path
@@ -51,7 +51,7 @@ class Prover:
     options: ImportOptions
     unusable: Mapping[Path, tuple[Diagnostic, ...]] = field(default_factory=dict)
 
-    def prove(self) -> ProvenImport:
+    def prove_all(self) -> ProvenImport:
         """Prove the entries, and leave out the entries that are refuted until the others are proven."""
         entries = self.draft.entries
         left_out: list[LeftOutGroup] = []
@@ -89,7 +89,7 @@ class Prover:
         files = planner.plan(contents, self.draft.patterns).without(self.unusable)
         if files.blocked_keys or not entries:
             return _Attempt(factored, files, Proof())
-        return _Attempt(factored, files, prove(self.workspace, files, {entry.key for entry in entries}))
+        return _Attempt(factored, files, prove_entries(self.workspace, files, {entry.key for entry in entries}))
 
     def _factor(self, entries: Sequence[ImportedEntry]) -> FactoredEntries:
         uses_profiles = self.options.profiles is ProfileUse.AUTO and len(entries) >= PROFILE_THRESHOLD

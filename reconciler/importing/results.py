@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from reconciler.api.responses import Account
 from reconciler.importing.file_plan import PlannedFile
 from reconciler.importing.model import ImportedEntry
 from reconciler.importing.terraform_release import TerraformRelease
@@ -40,8 +41,7 @@ class ImportResult:
     path, with values that must not be shown.
     """
 
-    account_id: str
-    account_name: str
+    account: Account
     is_dry_run: bool = False
     imported: tuple[ImportedEntry, ...] = ()
     profiles: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -50,7 +50,6 @@ class ImportResult:
     declared: tuple[GroupLabel, ...] = ()
     unmanaged: tuple[GroupLabel, ...] = ()
     problems: tuple[Diagnostic, ...] = ()
-    warnings: tuple[Diagnostic, ...] = ()
     hidden_lines: Mapping[str, frozenset[int]] = field(default_factory=dict)
     release: TerraformRelease | None = None
     requests: int = 0

@@ -18,7 +18,7 @@ def serialize_import(result: ImportResult) -> dict[str, Any]:
     """Serialize a result. `files` have their differences if nothing was written."""
     release = result.release
     return {
-        "account": {"id": result.account_id, "name": result.account_name},
+        "account": {"id": result.account.account_id, "name": result.account.account_name},
         "dry_run": result.is_dry_run,
         "imported": [_serialize_entry(entry) for entry in result.imported],
         "profiles": list(result.profiles),

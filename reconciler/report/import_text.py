@@ -54,8 +54,8 @@ def format_references(references: Iterable[str]) -> Iterator[str]:
 
 
 def _render_heading(result: ImportResult) -> Text:
-    shown = escape(result.account_name) or escape(result.account_id)
-    account = f"{shown} ({escape(result.account_id)})" if result.account_name else shown
+    shown = escape(result.account.account_name) or escape(result.account.account_id)
+    account = f"{shown} ({escape(result.account.account_id)})" if result.account.account_name else shown
     verb = "Would import" if result.is_dry_run else "Imported"
     if not result.imported:
         headline = "Nothing to import." if result.is_complete else "Nothing imported."
