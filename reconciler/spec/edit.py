@@ -5,10 +5,38 @@ from __future__ import annotations
 import os
 import tempfile
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.spec.files import SpecPath
+from reconciler.spec.source import read_text
+
+_NEW_FILE_MODE = 0o666
+_BYTE_ORDER_MARK = "\ufeff"
+
+
+@dataclass(frozen=True, slots=True)
+class FileText:
+    """Text of a file as it was read, with its byte order mark and its line ends."""
+
+    path: SpecPath
+    text: str
+
+    def is_current(self) -> bool:
+        """Return whether the file still has this text. Raises OSError."""
+        return has_content(self.path.file, self.text)
+
+
+def read_file_text(path: SpecPath) -> FileText:
+    """Read the text of a file for a later edit. Raises ReconcilerError."""
+    text = read_text(path.file, path.shown)
+    for candidate in (text, _BYTE_ORDER_MARK + text):
+        read = FileText(path, candidate)
+        with suppress(OSError):
+            if read.is_current():
+                return read
+    raise ReconcilerError([explain_changed(path.shown)])
 
 
 def has_content(file: Path, text: str) -> bool:
@@ -22,20 +50,85 @@ def rewrite(spec: SpecPath, text: str) -> None:
     Permissions stay; a symbolic link keeps its target, whose content is replaced.
     """
     file = spec.file.resolve()
+    _write(file, text, spec.shown)
+
+
+def replace_text(before: FileText, text: str) -> None:
+    """Replace the content of a file that still has the text that was read. Raises ReconcilerError."""
+    file = before.path.file.resolve()
+    _write(file, text, before.path.shown, expected=before.text)
+
+
+def create_file(path: SpecPath, text: str) -> None:
+    """Create a file whole, with its folders. A file of this name is not overwritten. Raises ReconcilerError."""
+    file = path.file
     temporary = None
     try:
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        temporary = _write_temporary(file, text)
+        temporary.chmod(_NEW_FILE_MODE & ~_get_umask())
+        os.link(temporary, file)  # unlike a rename, it replaces no file
+    except FileExistsError:
+        raise ReconcilerError([explain_changed(path.shown)]) from None
+    except OSError as error:
+        raise ReconcilerError([_explain_unwritable(path.shown, error)]) from error
+    finally:
+        if temporary is not None:
+            with suppress(OSError):
+                temporary.unlink()
+
+
+def _write(file: Path, text: str, shown: str, expected: str | None = None) -> None:
+    """Replace a file by a rename. With `expected`, only a file that has this content until then."""
+    temporary = None
+    try:
+        temporary = _write_temporary(file, text)
+        temporary.chmod(file.stat().st_mode)
+        if expected is not None and not has_content(file, expected):
+            raise ReconcilerError([explain_changed(shown)])
+        temporary.replace(file)
+        temporary = None
+    except FileNotFoundError:
+        if expected is None:
+            raise
+        raise ReconcilerError([explain_changed(shown)]) from None
+    except OSError as error:
+        raise ReconcilerError([_explain_unwritable(shown, error)]) from error
+    finally:
+        if temporary is not None:
+            with suppress(OSError):
+                temporary.unlink()
+
+
+def _write_temporary(file: Path, text: str) -> Path:
+    """Write a text to a new file beside the file. Raises OSError."""
+    descriptor, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
+    try:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(text.encode())
             stream.flush()
             os.fsync(stream.fileno())
-        Path(temporary).chmod(file.stat().st_mode)
-        Path(temporary).replace(file)
-    except OSError as error:
-        if temporary is not None:
-            with suppress(OSError):
-                Path(temporary).unlink()
-        raise ReconcilerError([_explain_unwritable(spec.shown, error)]) from error
+    except OSError:
+        with suppress(OSError):
+            Path(name).unlink()
+        raise
+    return Path(name)
+
+
+def _get_umask() -> int:
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+def explain_changed(shown: str) -> Diagnostic:
+    """Explain that a file is not as it was when it was read."""
+    return Diagnostic(
+        "file-changed",
+        f"`{shown}` was changed by another program in the meantime",
+        notes=("it is not overwritten",),
+        help="run the command again",
+    )
 
 
 def _explain_unwritable(shown: str, error: OSError) -> Diagnostic:

@@ -216,8 +216,8 @@ def _build_unknown_destination(rng: random.Random, word: str) -> Document:
 def _build_typical_destination(rng: random.Random, service: str, config: Document) -> Document:
     return {
         "service": service,
-        "region": rng.choices(REGIONS, [10, 2, 1, 1])[0],
-        "time_zone_offset": rng.choices(["+1", "0", "-5"], [10, 2, 1])[0],
+        "region": rng.choices(REGIONS, [20, 2, 1, 1])[0],
+        "time_zone_offset": rng.choices(["+1", "0", "-5"], [20, 2, 1])[0],
         "networking_method": rng.choice(["Directly", None]),
         "config": config,
         "setup_status": _choose_status(rng),
@@ -230,21 +230,20 @@ _ConfigMaker = Callable[[random.Random, str], Document]
 def _list_typical_makers() -> list[tuple[str, _ConfigMaker]]:
     """List the services of the typical account, with the makers of their configs: most groups of a company share
     all but hosts, databases, users and secrets."""
-    return [
-        ("snowflake", _make_snowflake),
+    others: list[tuple[str, _ConfigMaker]] = [
         ("big_query", _make_big_query),
         ("redshift", _make_redshift),
         ("databricks", _make_databricks),
         ("postgres_rds_warehouse", _make_database(5432)),
         ("managed_data_lake", _make_lake),
-        ("snowflake", _make_snowflake),
         ("azure_sql_database", _make_database(1433)),
         ("mysql_warehouse", _make_database(3306)),
         ("postgres_warehouse", _make_database(5432)),
-        ("snowflake", _make_snowflake),
         ("sql_server_warehouse", _make_database(1433)),
         ("clickhouse", _make_clickhouse),
     ]
+    # Companies have one main warehouse.
+    return [maker for other in others for maker in (("snowflake", _make_snowflake), other)]
 
 
 def _make_secret(rng: random.Random) -> str:
@@ -255,13 +254,18 @@ def _make_snowflake(rng: random.Random, word: str) -> Document:
     auth = rng.choices(
         [
             {"auth": "PASSWORD", "password": _make_secret(rng)},
-            {"auth": "KEY_PAIR", "private_key": f"-----BEGIN PRIVATE KEY-----\n{_make_secret(rng)}\n"},
+            {
+                "auth": "KEY_PAIR",
+                "private_key": f"-----BEGIN PRIVATE KEY-----\n{_make_secret(rng)}\n",
+                "is_private_key_encrypted": True,
+                "passphrase": _make_secret(rng),
+            },
         ],
-        [1, 3],
+        [1, 8],
     )[0]
     return {
         "host": rng.choices(
-            ["acme.eu-central-1.snowflakecomputing.com", "acme-us.snowflakecomputing.com"], [8, 1]
+            ["acme.eu-central-1.snowflakecomputing.com", "acme-us.snowflakecomputing.com"], [12, 1]
         )[0],
         "port": 443,
         "database": f"RAW_{word.upper()}",
@@ -333,7 +337,7 @@ def _make_database(port: int) -> _ConfigMaker:
             "database": "warehouse",
             "user": "fivetran",
             "password": _make_secret(rng),
-            **(tunnel if rng.random() < 0.8 else {"connection_type": "Directly"}),
+            **(tunnel if rng.random() < 0.9 else {"connection_type": "Directly"}),
         }
 
     return make
