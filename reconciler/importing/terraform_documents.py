@@ -17,7 +17,7 @@ from reconciler.importing.terraform_address import InstanceKey, ModuleStep, Terr
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 
 _STATE_VERSION = 4
-_SHOWN_FORMAT = "1."
+_SHOWN_FORMATS = ("0.", "1.")
 _PULL = "write a copy with `terraform state pull > copy.tfstate`, in the folder of the configuration"
 _SHOW = "pipe the state: `terraform show -json | reconciler import --from-terraform -`"
 _PROVIDER = re.compile(r'(?:^|\.)provider(?:\["(?P<source>[^"]+)"\]|\.(?P<legacy>[\w-]+))')
@@ -86,7 +86,7 @@ def _refuse_other_documents(document: Mapping[str, Any], shown: str) -> None:
     if "backend" in document and not document.get("resources"):
         _refuse(f"`{shown}` only names the backend that keeps the state", _PULL)
     if "format_version" in document:
-        if not str(document["format_version"]).startswith(_SHOWN_FORMAT):
+        if not str(document["format_version"]).startswith(_SHOWN_FORMATS):
             _refuse(f"`{shown}` has a format of `terraform show -json` that is not known", _PULL)
         if not {"values", "terraform_version"} & document.keys() and len(document) > 1:
             _refuse(f"`{shown}` is an output of Terraform, but not that of `terraform show -json`", _SHOW)

@@ -32,7 +32,7 @@ def render_terraform_release(release: TerraformRelease) -> Parts:
     if not release.whole and not release.partial:
         return
     name = _PROGRAM_NAMES[release.program]
-    heading = f"{name} still manages these objects. Make it release them before the next apply:"
+    heading = f"{name} still manages these objects. Make it release them before you change them here:"
     yield Printed(Text(f"\n{heading}", STRONG))
     steps = [
         _render_change(release, name),
@@ -137,11 +137,13 @@ def _format_state_mv(release: TerraformRelease, source: TerraformAddress, target
 
 
 def _format_locals(ids: Sequence[ReplacedId]) -> str:
-    keys = [quote_hcl(replaced.key) for replaced in ids]
-    width = max(map(len, keys))
+    """Format the ids by key, in columns as `terraform fmt` writes them."""
+    keys, values = zip(*((quote_hcl(each.key), quote_hcl(each.id)) for each in ids), strict=True)
+    comments = (", ".join(map(str, each.replaces)) for each in ids)
+    key_width, value_width = max(map(len, keys)), max(map(len, values))
     lines = "\n".join(
-        f"    {key:<{width}} = {quote_hcl(replaced.id)} # {', '.join(map(str, replaced.replaces))}"
-        for key, replaced in zip(keys, ids, strict=True)
+        f"    {key:<{key_width}} = {value:<{value_width}} # {comment}"
+        for key, value, comment in zip(keys, values, comments, strict=True)
     )
     return f"locals {{\n  {TFVARS_VARIABLE} = {{\n{lines}\n  }}\n}}"
 

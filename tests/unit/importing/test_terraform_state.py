@@ -55,6 +55,13 @@ def test_both_forms_of_a_state_have_the_same_facts() -> None:
     assert replace(read_state("show.json"), shown="state.json") == read_state("state.json")
 
 
+def test_the_form_of_terraform_0_12_is_read() -> None:
+    shown = json.loads((FOLDER / "show.json").read_text())
+    assert list_ids(json.dumps({**shown, "format_version": "0.1"}).encode()) == list_ids(
+        (FOLDER / "state.json").read_bytes()
+    )
+
+
 def test_uses_of_ids_are_found_in_attributes_texts_and_outputs() -> None:
     uses = {use.address: {name: set(ids) for name, ids in use.uses.items()} for use in read_state().uses}
     assert uses == {

@@ -36,7 +36,7 @@ def test_the_steps_are_rendered_in_one_text() -> None:
     assert (
         render(state, {"g1": "sales_eu", "g3": "old"})
         == """
-Terraform still manages these objects. Make it release them before the next apply:
+Terraform still manages these objects. Make it release them before you change them here:
 
 1. Change the configuration, in one change:
    delete   resource "fivetran_destination" "old"
