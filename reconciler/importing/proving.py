@@ -89,7 +89,9 @@ class Prover:
         files = planner.plan(contents, self.draft.patterns).without(self.unusable)
         if files.blocked_keys or not entries:
             return _Attempt(factored, files, Proof())
-        return _Attempt(factored, files, prove_entries(self.workspace, files, {entry.key for entry in entries}))
+        return _Attempt(
+            factored, files, prove_entries(self.workspace, files, {entry.key for entry in entries})
+        )
 
     def _factor(self, entries: Sequence[ImportedEntry]) -> FactoredEntries:
         uses_profiles = self.options.profiles is ProfileUse.AUTO and len(entries) >= PROFILE_THRESHOLD

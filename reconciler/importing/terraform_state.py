@@ -101,12 +101,8 @@ def parse_terraform(data: bytes, shown: str) -> TerraformState:
 
 
 def _read_standard_input() -> bytes:
-    if sys.stdin is None or sys.stdin.isatty():
-        advice = "pipe the state: `terraform show -json | reconciler import --from-terraform -`"
-        raise ReconcilerError(
-            [Diagnostic("wrong-usage", "`-` reads standard input, and that is a terminal", help=advice)]
-        )
-    return _limit(sys.stdin.buffer.read(_MAX_BYTES + 1), "standard input")
+    data = b"" if sys.stdin is None else sys.stdin.buffer.read(_MAX_BYTES + 1)
+    return _limit(data, "standard input")
 
 
 def _read_file(file: Path, shown: str) -> bytes:
