@@ -11,13 +11,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, NoReturn
 
-from pydantic import BaseModel, BeforeValidator, Field, StrictInt, ValidationError
+from pydantic import BaseModel, BeforeValidator, Field, PlainValidator, StrictInt, ValidationError
 
-from reconciler.importing.terraform_address import InstanceKey, TerraformAddress, parse_module
+from reconciler.importing.terraform_address import InstanceKey, ModuleStep, TerraformAddress, parse_module
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 
 _STATE_VERSION = 4
-_SHOWN_FORMAT = "1."
+_SHOWN_FORMATS = ("0.", "1.")
 _PULL = "write a copy with `terraform state pull > copy.tfstate`, in the folder of the configuration"
 _SHOW = "pipe the state: `terraform show -json | reconciler import --from-terraform -`"
 _PROVIDER = re.compile(r'(?:^|\.)provider(?:\["(?P<source>[^"]+)"\]|\.(?P<legacy>[\w-]+))')
@@ -86,7 +86,7 @@ def _refuse_other_documents(document: Mapping[str, Any], shown: str) -> None:
     if "backend" in document and not document.get("resources"):
         _refuse(f"`{shown}` only names the backend that keeps the state", _PULL)
     if "format_version" in document:
-        if not str(document["format_version"]).startswith(_SHOWN_FORMAT):
+        if not str(document["format_version"]).startswith(_SHOWN_FORMATS):
             _refuse(f"`{shown}` has a format of `terraform show -json` that is not known", _PULL)
         if not {"values", "terraform_version"} & document.keys() and len(document) > 1:
             _refuse(f"`{shown}` is an output of Terraform, but not that of `terraform show -json`", _SHOW)
@@ -117,9 +117,14 @@ def _to_list(value: Any) -> Any:
     return [] if value is None else value
 
 
+def _to_module(value: Any) -> tuple[ModuleStep, ...]:
+    return parse_module(value if isinstance(value, str) else "?")
+
+
 _Attributes = Annotated[dict[str, Any], BeforeValidator(_to_dict)]
 _Texts = Annotated[list[str], BeforeValidator(_to_list)]
 _Name = Annotated[str, Field(pattern=r"^[\p{L}_][\p{L}\p{N}_-]*$")]
+_Module = Annotated[tuple[ModuleStep, ...], PlainValidator(_to_module)]
 _Key = Annotated[StrictInt | str | None, Field(union_mode="left_to_right")]
 
 
@@ -138,7 +143,7 @@ class _Instance(BaseModel):
 
 
 class _Resource(BaseModel):
-    module: str = ""
+    module: _Module = ()
     mode: str
     type: _Name
     name: _Name
@@ -166,7 +171,7 @@ class _ShownResource(BaseModel):
 
 
 class _ShownModule(BaseModel):
-    address: str = ""
+    address: _Module = ()
     resources: Annotated[list[_ShownResource], BeforeValidator(_to_list)] = []
     child_modules: Annotated[list[_ShownModule], BeforeValidator(_to_list)] = []
 
@@ -219,8 +224,10 @@ def _iterate_modules(module: _ShownModule) -> Iterator[_ShownModule]:
         yield from _iterate_modules(child)
 
 
-def _make_address(mode: str, kind: str, name: str, key: InstanceKey, module: str) -> TerraformAddress:
-    return TerraformAddress(kind, name, key, parse_module(module), is_data=mode == "data")
+def _make_address(
+    mode: str, kind: str, name: str, key: InstanceKey, modules: tuple[ModuleStep, ...]
+) -> TerraformAddress:
+    return TerraformAddress(kind, name, key, modules, is_data=mode == "data")
 
 
 def _parse_provider(text: str) -> str:

@@ -14,18 +14,23 @@ from reconciler.model.hcl import quote_hcl
 MINIMUM_VERSIONS: Mapping[str, str] = {"terraform": "1.7", "tofu": "1.10"}
 """First version of each program that knows `removed { lifecycle { destroy = false } }`."""
 
+_INTERIM_PREFIX = "released_"
+
 
 @dataclass(frozen=True, slots=True)
 class PartialRelease:
-    """Resource that keeps some instances. `moves` renumber the kept instances of a `count`, in this order.
+    """Resource that keeps some instances.
 
-    `advice` is the change of the configuration, as far as the state shows it.
+    `released` are the other instances, each with an address of its own: a `removed` block names no instance, and so a
+    `moved` block comes first. `renumbered` are the kept instances of a `count` that get another number, in this order;
+    blocks would renumber them again in each later plan. `advice` is the change of the configuration, as far as the
+    state shows it.
     """
 
     address: TerraformAddress
-    released: tuple[TerraformAddress, ...]
+    released: Mapping[TerraformAddress, TerraformAddress]
     kept: tuple[TerraformAddress, ...]
-    moves: tuple[tuple[TerraformAddress, TerraformAddress], ...] = ()
+    renumbered: tuple[tuple[TerraformAddress, TerraformAddress], ...] = ()
     advice: str = ""
 
 
@@ -64,6 +69,35 @@ class TerraformRelease:
     uses: tuple[RemainingUse, ...]
 
     @property
+    def moved(self) -> Mapping[TerraformAddress, TerraformAddress]:
+        """Return the instances that `moved` and `removed` blocks release, with their interim addresses."""
+        if not self.knows_removed:
+            return {}
+        return {
+            instance: interim
+            for partial in self.partial
+            if not partial.renumbered
+            for instance, interim in partial.released.items()
+        }
+
+    @property
+    def removed(self) -> tuple[TerraformAddress, ...]:
+        """Return the addresses of all `removed` blocks."""
+        return (*self.whole, *self.moved.values()) if self.knows_removed else ()
+
+    @property
+    def forgotten(self) -> tuple[TerraformAddress, ...]:
+        """Return the addresses that only `state rm` releases."""
+        instances = (instance for partial in self.partial for instance in partial.released)
+        whole = () if self.knows_removed else self.whole
+        return (*whole, *(instance for instance in instances if instance not in self.moved))
+
+    @property
+    def renumbered(self) -> tuple[tuple[TerraformAddress, TerraformAddress], ...]:
+        """Return the instances that `state mv` renumbers, in this order."""
+        return tuple(move for partial in self.partial for move in partial.renumbered)
+
+    @property
     def minimum_version(self) -> str:
         """Return the first version that knows `removed` blocks."""
         return MINIMUM_VERSIONS[self.program]
@@ -71,10 +105,15 @@ class TerraformRelease:
 
 def build_release(state: TerraformState, managed: Mapping[str, str]) -> TerraformRelease:
     """Build the steps that release all objects of managed groups. `managed` are the keys of entries by group id."""
-    released: dict[TerraformAddress, list[TerraformAddress]] = defaultdict(list)
+    released: dict[TerraformAddress, dict[TerraformAddress, TerraformAddress]] = defaultdict(dict)
     kept: dict[TerraformAddress, list[TerraformAddress]] = defaultdict(list)
     for item in state.objects:
-        (released if item.group_id in managed else kept)[item.address.resource].append(item.address)
+        key = managed.get(item.group_id)
+        if key is None:
+            kept[item.address.resource].append(item.address)
+        else:
+            interim = TerraformAddress(item.address.type, f"{_INTERIM_PREFIX}{key}")
+            released[item.address.resource][item.address] = interim
     whole = tuple(address for address in released if address not in kept)
     uses = tuple(_select_uses(state.uses, managed, whole))
     keys = {key for use in uses for used in use.keys.values() for key in used}
@@ -122,21 +161,21 @@ def _build_partial(
     state: TerraformState,
     managed: Mapping[str, str],
     address: TerraformAddress,
-    released: list[TerraformAddress],
+    released: Mapping[TerraformAddress, TerraformAddress],
     kept: list[TerraformAddress],
 ) -> PartialRelease:
-    moves: tuple[tuple[TerraformAddress, TerraformAddress], ...] = ()
+    renumbered: tuple[tuple[TerraformAddress, TerraformAddress], ...] = ()
     advice = ""
     modules = {each.modules for each in (*released, *kept)}
     keys = [each.key for each in released]
     if len(modules) == 1 and all(isinstance(key, str) for key in keys):
         advice = f"take {', '.join(quote_hcl(str(key)) for key in keys)} out of its `for_each`"
     elif len(modules) == 1:
-        moves = tuple(_renumber(kept))
+        renumbered = tuple(_renumber(kept))
         advice = f"lower its `count` to {len(kept)}"
     elif all(key is None for key in keys):
         advice = " and ".join(_advise_about_modules(state, managed, released))
-    return PartialRelease(address, tuple(released), tuple(kept), moves, advice)
+    return PartialRelease(address, released, tuple(kept), renumbered, advice)
 
 
 def _renumber(kept: Iterable[TerraformAddress]) -> Iterator[tuple[TerraformAddress, TerraformAddress]]:

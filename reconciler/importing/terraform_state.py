@@ -212,13 +212,17 @@ def _find_ids(item: StateObject, ids: frozenset[str]) -> dict[str, frozenset[str
 
 def _find_in_value(value: Any, ids: frozenset[str]) -> frozenset[str]:
     """Find ids inside a value, and inside its texts, such as policies in JSON."""
-    if isinstance(value, str):
-        return ids.intersection(_TOKEN.findall(value))
-    if isinstance(value, dict):
-        return frozenset().union(*(_find_in_value(each, ids) for pair in value.items() for each in pair))
-    if isinstance(value, list):
-        return frozenset().union(*(_find_in_value(each, ids) for each in value))
-    return frozenset()
+    found: set[str] = set()
+    rest = [value]
+    while rest:
+        match rest.pop():
+            case str() as text:
+                found |= ids.intersection(_TOKEN.findall(text))
+            case dict() as members:
+                rest += [*members, *members.values()]
+            case list() as items:
+                rest += items
+    return frozenset(found)
 
 
 def _find_outputs(outputs: Mapping[str, Any], ids: frozenset[str]) -> Iterator[IdUse]:

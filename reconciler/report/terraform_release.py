@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from rich.text import Text
@@ -20,8 +20,10 @@ from reconciler.model.hcl import quote_hcl
 from reconciler.model.sanitize import escape
 from reconciler.report.renderer import Parts, Printed, make_verbatim
 from reconciler.report.state_changes import TFVARS_VARIABLE
-from reconciler.report.style import STRONG, WARN, join_lines
+from reconciler.report.style import STRONG, join_lines
 
+_GROUP_TYPE = "fivetran_group"
+_MAX_KEPT = 3
 _PROGRAM_NAMES = {"terraform": "Terraform", "tofu": "OpenTofu"}
 
 
@@ -30,101 +32,94 @@ def render_terraform_release(release: TerraformRelease) -> Parts:
     if not release.whole and not release.partial:
         return
     name = _PROGRAM_NAMES[release.program]
-    yield Printed(Text())
-    yield Printed(
-        Text(f"{name} still manages these objects. Make it release them before the next apply:", STRONG)
-    )
-    steps = [*_render_whole(release, name), *_render_partial(release), *_render_uses(release)]
-    steps.append((_describe_last_step(release, name), []))
+    heading = f"{name} still manages these objects. Make it release them before you change them here:"
+    yield Printed(Text(f"\n{heading}", STRONG))
+    steps = [
+        _render_change(release, name),
+        *_render_lines(release, name),
+        (_describe_check(release, name), []),
+    ]
     for number, (title, parts) in enumerate(steps, 1):
         yield Printed(Text(f"\n{number}. {title}"))
         yield from parts
 
 
-def _render_whole(release: TerraformRelease, name: str) -> Iterator[tuple[str, list[Printed]]]:
-    if not release.whole:
+def _render_change(release: TerraformRelease, name: str) -> tuple[str, list[Printed]]:
+    """Render the change of the configuration: blocks to delete, to change and to add."""
+    lines = [
+        *(f"delete   {_format_block(address)}" for address in release.whole),
+        *(f"change   {_describe_partial(partial)}" for partial in release.partial),
+        *(f"replace  {line}" for use in release.uses for line in _describe_use(use)),
+    ]
+    parts = [Printed(join_lines([Text(f"   {escape(line)}") for line in lines]))]
+    blocks = [*map(_format_moved, release.moved.items()), *map(_format_removed, release.removed)]
+    blocks += [_format_locals(release.ids)] if release.ids else []
+    if blocks:
+        minimum = f" ({name} {release.minimum_version} or newer)" if release.removed else ""
+        parts += [Printed(Text(f"   and add{minimum}:\n")), make_code("\n\n".join(blocks))]
+    if release.moved:
+        alternative = "   Right before the change is applied, a line does the same as `moved` with `removed`:"
+        parts += [
+            Printed(Text(f"\n{alternative}\n")),
+            make_code(_format_state_rm(release, release.moved)),
+        ]
+    return "Change the configuration, in one change:", parts
+
+
+def _render_lines(release: TerraformRelease, name: str) -> Iterator[tuple[str, list[Printed]]]:
+    """Render the lines for everything that blocks cannot release."""
+    if not release.forgotten:
         return
-    blocks = [_format_block(address) for address in release.whole]
-    deleted = Printed(join_lines([Text(f"   {escape(block)}") for block in blocks]))
-    if release.knows_removed:
-        code = "\n\n".join(map(_format_removed, release.whole))
-        yield (
-            f"Delete these blocks from the configuration, and put in the `removed` blocks below, in one change"
-            f" ({name} {release.minimum_version} or newer):",
-            [deleted, Printed(Text()), *make_code(code)],
-        )
-    else:
-        reason = f"{name} {escape(release.version)} knows no `removed` blocks"
-        yield f"Run these lines; {reason}:", [*make_code(_format_state_rm(release, release.whole))]
-        yield "Delete these blocks from the configuration before anyone applies it:", [deleted]
-
-
-def _render_partial(release: TerraformRelease) -> Iterator[tuple[str, list[Printed]]]:
-    if not release.partial:
-        return
-    released = [address for partial in release.partial for address in partial.released]
-    moves = [move for partial in release.partial for move in partial.moves]
-    lines = _format_state_rm(release, released)
-    if moves:
-        lines += "\n" + "\n".join(_format_state_move(release, *move) for move in moves)
-    yield (
-        "Run these lines, since a `removed` block cannot name one instance:",
-        [*make_code(lines)],
+    reason = (
+        "no block renumbers the instances of a `count`"
+        if release.knows_removed
+        else f"{name} {escape(release.version)} knows no `removed` blocks"
     )
-    yield (
-        "Change the configuration before anyone applies it, so that it declares the other instances only:",
-        [Printed(join_lines([line for partial in release.partial for line in _describe_partial(partial)]))],
-    )
+    code = _format_state_rm(release, release.forgotten)
+    if release.renumbered:
+        code += "\n" + "\n".join(_format_state_mv(release, *pair) for pair in release.renumbered)
+    yield f"Run these lines right before the change is applied, since {reason}:\n", [make_code(code)]
 
 
-def _describe_partial(partial: PartialRelease) -> Iterator[Text]:
-    kept = ", ".join(escape(str(address)) for address in partial.kept)
-    advice = f"{escape(partial.advice)}; " if partial.advice else ""
-    yield Text(
-        f"   {escape(str(partial.address))}: {advice}{kept} {'stay' if len(partial.kept) > 1 else 'stays'}"
-    )
-    if partial.moves:
-        yield Text("     ! the values of each instance must move along with its number", WARN)
-
-
-def _render_uses(release: TerraformRelease) -> Iterator[tuple[str, list[Printed]]]:
-    if not release.uses:
-        return
-    lines = [Text(f"   {line}") for use in release.uses for line in _describe_use(use)]
-    code = [*make_code(_format_locals(release.ids))] if release.ids else []
-    title = (
-        f"In the same change, use `local.{TFVARS_VARIABLE}[KEY]` where these refer to released objects:"
-        if code
-        else "In the same change, take out what refers to released objects:"
-    )
-    yield title, [Printed(join_lines(lines)), *([Printed(Text()), *code] if code else [])]
+def _describe_partial(partial: PartialRelease) -> str:
+    kept = [str(address) for address in partial.kept[:_MAX_KEPT]]
+    if len(partial.kept) > _MAX_KEPT:
+        kept.append(f"{len(partial.kept) - _MAX_KEPT} more")
+    advice = partial.advice or "declare the released instances no more"
+    numbers = ", with the values in their new order" if partial.renumbered else ""
+    return f"{partial.address}: {advice}; {', '.join(kept)} {'stay' if len(kept) > 1 else 'stays'}{numbers}"
 
 
 def _describe_use(use: RemainingUse) -> Iterator[str]:
-    name = escape(use.address)
     for attribute, keys in use.keys.items():
-        yield f"{name}: {escape(attribute)} has the id of {', '.join(keys)}"
-    if use.depends_on and not use.keys:
-        yield f"{name}: refers to {', '.join(escape(str(address)) for address in use.depends_on)}"
-    elif others := [address for address in use.depends_on if address.type == "fivetran_destination"]:
-        yield f"{name}: also refers to {', '.join(escape(str(address)) for address in others)}"
+        values = ", ".join(f"local.{TFVARS_VARIABLE}[{quote_hcl(key)}]" for key in keys)
+        yield f"{use.address}: {attribute} → {values}"
+    # An attribute has the id of a group; another reference is a `depends_on` or another attribute.
+    others = [address for address in use.depends_on if address.type != _GROUP_TYPE or not use.keys]
+    if others:
+        yield f"{use.address}: the reference to {', '.join(map(str, others))}"
 
 
-def _describe_last_step(release: TerraformRelease, name: str) -> str:
-    forgotten = "forgets" if release.whole and release.knows_removed else "does not mention"
+def _describe_check(release: TerraformRelease, name: str) -> str:
+    forgotten = "forgets the released objects, and " if release.removed else ""
     return (
-        f"`{release.program} plan` must show `0 to destroy`: {name} {forgotten} the released objects, and adds and"
-        " replaces none of the others. Then apply."
+        f"Check that `{release.program} plan` shows `0 to add` and `0 to destroy`: {name} {forgotten}leaves all others"
+        " alone. Then apply."
     )
 
 
-def make_code(code: str) -> Iterator[Printed]:
+def make_code(code: str) -> Printed:
     """Make a part to copy: no line of it is folded."""
-    yield make_verbatim("\n".join(escape(line) for line in code.split("\n")))
+    return make_verbatim("\n".join(escape(line) for line in code.split("\n")))
+
+
+def _format_moved(pair: tuple[TerraformAddress, TerraformAddress]) -> str:
+    instance, interim = pair
+    return f"moved {{\n  from = {instance}\n  to   = {interim}\n}}"
 
 
 def _format_removed(address: TerraformAddress) -> str:
-    return f"removed {{\n  from = {address}\n\n  lifecycle {{\n    destroy = false\n  }}\n}}"
+    return f"removed {{\n  from = {address}\n  lifecycle {{ destroy = false }}\n}}"
 
 
 def _format_block(address: TerraformAddress) -> str:
@@ -137,14 +132,18 @@ def _format_state_rm(release: TerraformRelease, addresses: Iterable[TerraformAdd
     return "\n".join(f"{release.program} state rm {shlex.quote(str(address))}" for address in addresses)
 
 
-def _format_state_move(release: TerraformRelease, source: TerraformAddress, target: TerraformAddress) -> str:
+def _format_state_mv(release: TerraformRelease, source: TerraformAddress, target: TerraformAddress) -> str:
     return f"{release.program} state mv {shlex.quote(str(source))} {shlex.quote(str(target))}"
 
 
-def _format_locals(ids: Iterable[ReplacedId]) -> str:
+def _format_locals(ids: Sequence[ReplacedId]) -> str:
+    """Format the ids by key, in columns as `terraform fmt` writes them."""
+    keys, values = zip(*((quote_hcl(each.key), quote_hcl(each.id)) for each in ids), strict=True)
+    comments = (", ".join(map(str, each.replaces)) for each in ids)
+    key_width, value_width = max(map(len, keys)), max(map(len, values))
     lines = "\n".join(
-        f"    {quote_hcl(replaced.key)} = {quote_hcl(replaced.id)} # {', '.join(map(str, replaced.replaces))}"
-        for replaced in ids
+        f"    {key:<{key_width}} = {value:<{value_width}} # {comment}"
+        for key, value, comment in zip(keys, values, comments, strict=True)
     )
     return f"locals {{\n  {TFVARS_VARIABLE} = {{\n{lines}\n  }}\n}}"
 
@@ -154,20 +153,7 @@ def serialize_terraform_release(release: TerraformRelease) -> dict[str, Any]:
     return {
         "program": release.program,
         "version": release.version or None,
-        "minimum_version_of_removed": release.minimum_version,
-        "removed": [str(address) for address in release.whole] if release.knows_removed else [],
-        "state_rm": [
-            str(address)
-            for address in (
-                *(() if release.knows_removed else release.whole),
-                *(address for partial in release.partial for address in partial.released),
-            )
-        ],
-        "state_mv": [
-            {"from": str(source), "to": str(target)}
-            for partial in release.partial
-            for source, target in partial.moves
-        ],
+        "minimum_version": release.minimum_version if release.removed else None,
         "blocks_to_delete": [str(address) for address in release.whole],
         "blocks_to_change": [
             {
@@ -177,13 +163,21 @@ def serialize_terraform_release(release: TerraformRelease) -> dict[str, Any]:
             }
             for partial in release.partial
         ],
+        "moved": [_serialize_move(*pair) for pair in release.moved.items()],
+        "removed": [str(address) for address in release.removed],
+        "state_rm": [str(address) for address in release.forgotten],
+        "state_mv": [_serialize_move(*pair) for pair in release.renumbered],
         "group_ids": {replaced.key: replaced.id for replaced in release.ids},
         "remaining_uses": [
             {
                 "address": use.address,
                 "keys": {attribute: list(keys) for attribute, keys in use.keys.items()},
-                "depends_on": [str(address) for address in use.depends_on],
+                "references": [str(address) for address in use.depends_on],
             }
             for use in release.uses
         ],
     }
+
+
+def _serialize_move(source: TerraformAddress, target: TerraformAddress) -> dict[str, str]:
+    return {"from": str(source), "to": str(target)}
