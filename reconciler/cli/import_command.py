@@ -167,4 +167,4 @@ def _show_result(context: CommandContext, result: ImportResult, code: ExitCode) 
     context.show(render_import(result, next_command, is_verbose=is_verbose))
     if result.release is not None:
         context.show(render_terraform_release(result.release))
-    context.show(context.renderer.blockers(result.problems))
+    context.show(context.renderer.blockers(result.findings))

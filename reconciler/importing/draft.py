@@ -10,11 +10,12 @@ from pathlib import Path
 
 from reconciler.importing.entries import EntryBuilder
 from reconciler.importing.existing import Claims, find_claims, list_used_keys, load_existing_specs
-from reconciler.importing.file_plan import FilePlanner
+from reconciler.importing.file_plan import FilePlanner, read_loaded_texts
 from reconciler.importing.keys import assign_keys
 from reconciler.importing.layout import (
     PROFILES,
     choose_folder,
+    has_spec_files,
     is_listed,
     list_override_files,
     make_pattern,
@@ -37,13 +38,15 @@ from reconciler.workspace.workspace import Workspace
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """Drafted entries with everything that they follow from.
+    """Drafted entries with everything that they follow from. `loaded` are the texts of the files of the specs.
 
     `patterns` are lines that the project file needs below `specs` for files that an import without an end has left;
-    `broken` are such files with errors. `findings` are about groups that the account does not show.
+    `broken` are such files with errors. `findings` are about groups that the account does not show. A project that
+    `is_fresh` has no spec file yet.
     """
 
     specs: Specs
+    loaded: Mapping[Path, str]
     content: AccountContent
     claims: Claims
     selection: Selection
@@ -52,6 +55,7 @@ class Draft:
     findings: tuple[Diagnostic, ...] = ()
     patterns: tuple[str, ...] = ()
     broken: Mapping[Path, tuple[Diagnostic, ...]] = field(default_factory=dict)
+    is_fresh: bool = False
 
 
 def load_project(settings: Settings, options: ImportOptions) -> Specs:
@@ -68,18 +72,21 @@ def draft_entries(workspace: Workspace, options: ImportOptions) -> Draft:
     A new file that stands at its place already, and that no line of the project lists, is from an import that was
     stopped before it wrote the project file. Its entries count, and its line is written now.
     """
-    specs, content = workspace.specs, list_account(workspace)
+    specs = workspace.specs
+    loaded = read_loaded_texts(specs, workspace.settings.directory)
+    is_fresh = not has_spec_files(specs.project)
+    content = list_account(workspace)
     patterns: tuple[str, ...] = ()
     broken: dict[Path, tuple[Diagnostic, ...]] = {}
     while True:
         draft = _draft_once(workspace, specs, content, options)
         unlisted = sorted(_find_unlisted_files(draft, options) - broken.keys())
         if not unlisted:
-            return replace(draft, patterns=patterns, broken=broken)
+            return replace(draft, loaded=loaded, patterns=patterns, broken=broken, is_fresh=is_fresh)
         for file in unlisted:
             lines = (*patterns, make_pattern(specs.project, file))
             try:
-                specs = _load_with(workspace.settings, options, specs, lines)
+                specs = _load_with(workspace, options, lines)
                 patterns = lines
             except ReconcilerError as error:
                 broken[file] = error.diagnostics
@@ -101,6 +108,7 @@ def _draft_once(workspace: Workspace, specs: Specs, content: AccountContent, opt
     builder = EntryBuilder(options.entries)
     return Draft(
         specs,
+        {},
         content,
         claims,
         selection,
@@ -165,11 +173,13 @@ def list_reserved_files(specs: Specs) -> frozenset[Path]:
     return list_override_files(specs.project) | {resolve_path(specs.project.path)}
 
 
-def _load_with(settings: Settings, options: ImportOptions, specs: Specs, lines: tuple[str, ...]) -> Specs:
+def _load_with(workspace: Workspace, options: ImportOptions, lines: tuple[str, ...]) -> Specs:
     """Load the specs as if the project file had these lines below `specs`. Raises ReconcilerError."""
-    project_text = FilePlanner(specs.project, settings.directory).plan_project_text(lines)
+    settings, project = workspace.settings, workspace.specs.project
+    planner = FilePlanner(project, settings.directory, is_fresh=not has_spec_files(project))
     expected = _expect_override_file(settings, options)
-    return load_existing_specs(settings, UnsavedFiles({**expected.texts, **project_text.texts}))
+    texts = {**expected.texts, **planner.plan_project_text(lines).texts}
+    return load_existing_specs(settings, UnsavedFiles(texts))
 
 
 def _expect_override_file(settings: Settings, options: ImportOptions) -> UnsavedFiles:

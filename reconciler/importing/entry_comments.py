@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from textwrap import wrap
 
 from reconciler.catalogue.load import load_service
 from reconciler.catalogue.model import ServiceStage
@@ -17,6 +18,7 @@ from reconciler.model.value import format_path
 _MAX_CONNECTORS = 5
 _MAX_FIELDS = 8
 _MAX_NAME = 60
+_WIDTH = 100
 _PLAIN_NAME = re.compile(rf"[A-Za-z0-9_.-]{{1,{_MAX_NAME}}}")
 _STATUSES = {
     BROKEN_STATUS: "Fivetran calls this destination broken.",
@@ -26,7 +28,7 @@ _STATUSES = {
 
 def write_comments(live: LiveGroup, left_out: Sequence[LeftOutField]) -> tuple[str, ...]:
     """Write the comments of an entry, without `#`."""
-    return tuple(_iter_comments(live, left_out))
+    return tuple(line for text in _iter_comments(live, left_out) for line in wrap(text, _WIDTH))
 
 
 def _iter_comments(live: LiveGroup, left_out: Sequence[LeftOutField]) -> Iterator[str]:

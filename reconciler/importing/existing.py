@@ -13,11 +13,12 @@ from reconciler.model.record_transitions import apply_moves
 from reconciler.model.removal import Extent
 from reconciler.model.resource import Observed
 from reconciler.planning.match import match_groups
+from reconciler.spec.load import LoadedProject
 from reconciler.spec.nodes import MappingNode
 from reconciler.spec.project import read_project
 from reconciler.spec.unsaved import NO_UNSAVED_FILES, UnsavedFiles
 from reconciler.workspace.settings import Settings
-from reconciler.workspace.specs import Specs, load_specs
+from reconciler.workspace.specs import Specs, compile_specs, load_specs
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ def load_existing_specs(settings: Settings, unsaved: UnsavedFiles = NO_UNSAVED_F
         project = read_project(settings.project, settings.directory, unsaved=unsaved)
         if has_spec_files(project):
             raise
-    return Specs(project, (), (), (), (), ())
+    return compile_specs(LoadedProject(project, (), ()), strict=settings.strict)
 
 
 def find_claims(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from functools import partial
@@ -12,12 +13,14 @@ from pathlib import Path
 from reconciler.importing.layout import SpecContent, get_profile, is_listed, make_pattern
 from reconciler.importing.model import ImportedEntry
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
-from reconciler.spec.files import display_path, resolve_path
+from reconciler.spec.edit import explain_changed, read_file_text
+from reconciler.spec.field_edits import FieldEdit, apply_field_edits
+from reconciler.spec.files import SpecPath, display_path, resolve_path
 from reconciler.spec.insertion import add_spec_pattern, insert_entries, render_spec_file
 from reconciler.spec.new_entry import NewEntry
 from reconciler.spec.project import Project
-from reconciler.spec.source import read_text
 from reconciler.spec.unsaved import UnsavedFiles
+from reconciler.workspace.specs import Specs
 
 _BYTE_ORDER_MARK = "\ufeff"
 _SPEC_SCHEMA = Path(".schema", "spec.json")
@@ -84,14 +87,18 @@ class FilePlan:
 class FilePlanner:
     """Planner of the files of one project. Paths are shown as seen from `shown_from`.
 
-    `ids_into` is the override file for ids. Groups of `shared_names` keep their ids in their entries too: without them
-    the project would be invalid until the override file is written.
+    `loaded` are the texts of the files from which the specs were loaded: a file that changed since gets no entry, since
+    the keys and the choice of groups follow from its former content. `ids_into` is the override file for ids. Groups of
+    `shared_names` keep their ids in their entries too: without them the project would be invalid until the override
+    file is written. A project that `is_fresh` has no spec file yet.
     """
 
     project: Project
     shown_from: Path
+    loaded: Mapping[Path, str] = field(default_factory=dict)
     ids_into: Path | None = None
     shared_names: frozenset[str] = frozenset()
+    is_fresh: bool = False
 
     def plan(self, contents: Mapping[Path, SpecContent], patterns: Iterable[str] = ()) -> FilePlan:
         """Plan the spec files, the override file, and the project file with `patterns` and the paths of new files that
@@ -111,14 +118,16 @@ class FilePlanner:
         lines = [*patterns, *(make_pattern(self.project, path) for path in unlisted)]
         if lines:
             users[self.project.path] = frozenset[str]().union(*(users[path] for path in unlisted))
-            files.append(collector.collect(self.project.path, partial(self._plan_project_file, lines)))
+            is_replaced = self.is_fresh and len(unlisted) == len(contents)
+            plan_project = partial(self._plan_project_file, lines, is_replaced=is_replaced)
+            files.append(collector.collect(self.project.path, plan_project))
         planned = [file for file in files if file is not None]
         planned.sort(key=lambda file: (not _has_profiles(contents.get(file.path)), file.stage, file.shown))
         return FilePlan(tuple(planned), collector.problems, users, _list_profile_users(entries))
 
     def plan_project_text(self, patterns: Iterable[str]) -> UnsavedFiles:
         """Plan the project file with more lines below `specs`, for a load. Raises ReconcilerError."""
-        return FilePlan((self._plan_project_file(patterns),)).unsaved
+        return FilePlan((self._plan_project_file(patterns, is_replaced=self.is_fresh),)).unsaved
 
     def _plan_spec_file(self, path: Path, content: SpecContent) -> PlannedFile:
         shown = display_path(path, self.shown_from)
@@ -127,10 +136,17 @@ class FilePlanner:
         if not os.path.lexists(path):
             text = render_spec_file(entries, profiles, _list_modelines(self.project, path))
             return PlannedFile(path, shown, None, text, WriteStage.NEW_SPECS)
-        before = read_whole_text(path, shown)
+        before = self._read(path, shown)
         after = insert_entries(before, "profiles", profiles, shown) if profiles else before
         after = insert_entries(after, "groups", entries, shown) if entries else after
         return PlannedFile(path, shown, before, after, WriteStage.CHANGED_SPECS)
+
+    def _read(self, path: Path, shown: str) -> str:
+        """Read a file that is as it was loaded. Raises ReconcilerError."""
+        read = read_file_text(SpecPath(path, shown)).text
+        if self.loaded.get(resolve_path(path), read) != read:
+            raise ReconcilerError([explain_changed(shown)])
+        return read
 
     def _make_new_entry(self, entry: ImportedEntry) -> NewEntry:
         has_id = self.ids_into is None or entry.live.name in self.shared_names
@@ -142,13 +158,18 @@ class FilePlanner:
         listed = [NewEntry(entry.key, {"id": entry.live.id}) for entry in entries]
         if not os.path.lexists(path):
             return PlannedFile(path, shown, None, render_spec_file(listed), WriteStage.OVERRIDES)
-        before = read_whole_text(path, shown)
+        before = self._read(path, shown)
         after = insert_entries(before, "groups", listed, shown)
         return PlannedFile(path, shown, before, after, WriteStage.OVERRIDES)
 
-    def _plan_project_file(self, patterns: Iterable[str]) -> PlannedFile:
+    def _plan_project_file(self, patterns: Iterable[str], *, is_replaced: bool = False) -> PlannedFile:
+        """Add patterns to `specs`. The former patterns of a project without a spec file match nothing, which is an
+        error beside another pattern, so they are replaced unless they match a new file."""
         path, shown = self.project.path, self.project.shown
-        before = after = read_whole_text(path, shown)
+        before = after = self._read(path, shown)
+        if is_replaced:
+            after = apply_field_edits(before, [FieldEdit(("specs",), list(patterns))], shown)
+            return PlannedFile(path, shown, before, after, WriteStage.PROJECT)
         for pattern in patterns:
             after = add_spec_pattern(after, pattern, shown)
         return PlannedFile(path, shown, before, after, WriteStage.PROJECT)
@@ -167,13 +188,14 @@ class _ErrorCollector:
             return None
 
 
-def read_whole_text(path: Path, shown: str) -> str:
-    """Read the text of a file with its byte order mark. Raises ReconcilerError."""
-    text = read_text(path, shown)
-    try:
-        return path.read_bytes().decode()
-    except (OSError, UnicodeDecodeError):  # changed since: the writer will notice
-        return text
+def read_loaded_texts(specs: Specs, shown_from: Path) -> dict[Path, str]:
+    """Read the texts of all files of a project that exist, by resolved path. Unreadable files are left out."""
+    texts = {}
+    for shown in (*specs.files, specs.project.shown):
+        file = shown_from / shown
+        with suppress(ReconcilerError):
+            texts[resolve_path(file)] = read_file_text(SpecPath(file, shown)).text
+    return texts
 
 
 def _list_modelines(project: Project, path: Path) -> tuple[str, ...]:

@@ -53,11 +53,12 @@ class _Leaves:
 
 @dataclass(frozen=True, slots=True)
 class _Cluster:
-    """Entries that share a profile, with the tokens of its leaves. `name` is the wanted name of the profile, `saved` the
-    number of lines that the profile saves."""
+    """Entries that share a profile, with the tokens of its fields. `name` is the wanted name of the profile, `saved`
+    the number of lines that it saves, `counts` the numbers of all tokens, by field."""
 
     name: str
     members: Sequence[_Leaves]
+    counts: Mapping[FieldPath, Counter[str]]
     shared: Mapping[FieldPath, str]
     saved: int
 
@@ -71,7 +72,8 @@ def factor_profiles(entries: Sequence[ImportedEntry], taken: Collection[str]) ->
     profiles: dict[str, Mapping[str, Any]] = {}
     profile_by_key: dict[str, tuple[str, Mapping[FieldPath, str]]] = {}
     for service, members in sorted(_group_by_service(entries).items()):
-        for cluster in _find_clusters(suggest_key(service) or PROFILE, members):
+        root = _build_cluster(suggest_key(service) or PROFILE, members)
+        for cluster in _find_clusters(root):
             name = _choose_name(cluster.name, names)
             names.add(name)
             profiles[name] = _build_profile(cluster)
@@ -120,51 +122,52 @@ def _to_token(value: Any) -> str:
     return f'"{value}' if isinstance(value, str) else json.dumps(value, sort_keys=True)
 
 
-def _find_clusters(name: str, members: Sequence[_Leaves], depth: int = _MAX_DEPTH) -> list[_Cluster]:
-    """Find the clusters that save the most lines; none if no profile saves lines."""
-    if len(members) < _MIN_MEMBERS:
+def _find_clusters(whole: _Cluster, depth: int = _MAX_DEPTH) -> list[_Cluster]:
+    """Find the parts of a cluster that save the most lines; none if no profile saves lines."""
+    if len(whole.members) < _MIN_MEMBERS:
         return []
-    whole = _build_cluster(name, members)
     best, best_saved = None, max(whole.saved, 0)
-    for path in _list_splitting_fields(members) if depth else ():
-        parts = _split(name, members, path)
-        saved = sum(max(_build_cluster(*part).saved, 0) for part in parts)
+    for path in _list_splitting_fields(whole) if depth else ():
+        parts = _split(whole, path)
+        saved = sum(max(part.saved, 0) for part in parts)
         if saved > best_saved + _TELLING_WORTH * (best is not None):
             best, best_saved = parts, saved
     if best is None:
         return [whole] if whole.saved > 0 else []
-    return [cluster for part in best for cluster in _find_clusters(*part, depth - 1)]
+    return [cluster for part in best for cluster in _find_clusters(part, depth - 1)]
 
 
 def _build_cluster(name: str, members: Sequence[_Leaves]) -> _Cluster:
     """Build a cluster: its profile has the fields that all entries declare and most entries declare alike."""
+    counts = _count_tokens(members)
     shared, repeated = {}, 0
-    for path, counts in _count_tokens(members).items():
-        token, count = counts.most_common(1)[0]
-        if counts.total() == len(members) and count >= _MIN_MEMBERS and 2 * count > len(members):
+    for path, count_by_token in counts.items():
+        token, count = max(count_by_token.items(), key=lambda item: item[1])
+        if count >= _MIN_MEMBERS and 2 * count > len(members) == count_by_token.total():
             shared[path] = token
             repeated += count
     headers = 1 + any(path[0] == CONFIG for path in shared)
-    return _Cluster(name, members, shared, repeated - len(members) - len(shared) - headers - _PROFILE_COST)
+    saved = repeated - len(members) - len(shared) - headers - _PROFILE_COST
+    return _Cluster(name, members, counts, shared, saved)
 
 
 def _count_tokens(members: Sequence[_Leaves]) -> Mapping[FieldPath, Counter[str]]:
     """Count the values of each field."""
-    counts: dict[FieldPath, Counter[str]] = defaultdict(Counter)
+    tokens: dict[FieldPath, list[str]] = defaultdict(list)
     for member in members:
         for path, token in member.tokens.items():
-            counts[path][token] += 1
-    return counts
+            tokens[path].append(token)
+    return {path: Counter(tokens_of_field) for path, tokens_of_field in tokens.items()}
 
 
-def _list_splitting_fields(members: Sequence[_Leaves]) -> list[FieldPath]:
+def _list_splitting_fields(cluster: _Cluster) -> list[FieldPath]:
     """List the fields with a few values, the most telling first. No value is a value too."""
-    fields = []
-    for path, counts in _count_tokens(members).items():
-        number = len(counts) + (counts.total() < len(members))
-        if 2 <= number <= _MAX_VALUES:
-            fields.append(path)
-    service = members[0].service
+    fields = [
+        path
+        for path, counts in cluster.counts.items()
+        if 2 <= len(counts) + (counts.total() < len(cluster.members)) <= _MAX_VALUES
+    ]
+    service = cluster.members[0].service
     return sorted(fields, key=lambda path: (_rank_field(path, service), path))
 
 
@@ -176,22 +179,22 @@ def _rank_field(path: FieldPath, service: str) -> int:
     return 1 if catalogue_field is not None and catalogue_field.enum else 2
 
 
-def _split(name: str, members: Sequence[_Leaves], path: FieldPath) -> list[tuple[str, list[_Leaves]]]:
-    """Split entries by the value of a field. Entries with a rare value stay together, under the name as it is."""
+def _split(cluster: _Cluster, path: FieldPath) -> list[_Cluster]:
+    """Split a cluster by the value of a field. Entries with a rare value stay together, under the name as it is."""
     parts: dict[str | None, list[_Leaves]] = defaultdict(list)
-    for member in members:
+    for member in cluster.members:
         parts[member.tokens.get(path)].append(member)
     large = {token: part for token, part in parts.items() if len(part) >= _MIN_MEMBERS}
-    small = [member for member in members if member.tokens.get(path) not in large]
+    small = [member for member in cluster.members if member.tokens.get(path) not in large]
     named = [
-        (f"{name}_{_describe_value(path, part[0])}", part)
+        (f"{cluster.name}_{_describe_value(path, part[0])}", part)
         for _, part in sorted(large.items(), key=lambda item: (item[0] is None, item[0] or ""))
     ]
-    return [*named, (name, small)] if small else named
+    return [_build_cluster(name, part) for name, part in [*named, (cluster.name, small)] if part]
 
 
 def _describe_value(path: FieldPath, member: _Leaves) -> str:
-    """Describe the value of a field by words for the name of a profile. A field that is not declared has its default."""
+    """Describe the value of a field by words for the name of a profile. An undeclared field has its default."""
     catalogue_field = DestinationKind().get_field(path, member.service)
     default = catalogue_field.default if catalogue_field else None
     match member.values.get(path, default):

@@ -27,10 +27,11 @@ _EMPTY_ACTIONS = frozenset({Action.ADOPT, Action.NO_OP})
 
 @dataclass(frozen=True, slots=True)
 class Refutation:
-    """Reason why an entry does not plan empty, and what to do next."""
+    """Reason why an entry does not plan empty, and what to do next. `cause` is the error of a whole file."""
 
     reason: str
     help: str = ""
+    cause: Diagnostic | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,8 +82,10 @@ class Prover:
         planner = FilePlanner(
             specs.project,
             self.workspace.settings.directory,
+            self.draft.loaded,
             self.options.ids_into,
             list_shared_names(self.draft.content),
+            is_fresh=self.draft.is_fresh,
         )
         files = planner.plan(contents, self.draft.patterns)
         files = planner.plan(contents, self.draft.patterns).without(self.unusable)
@@ -101,10 +103,13 @@ class Prover:
 
     def _find_refuted(self, entries: Sequence[ImportedEntry], attempt: _Attempt) -> Mapping[str, Refutation]:
         """Find the entries to leave out after an attempt, with the reasons."""
-        if attempt.files.blocked_keys:
+        files = attempt.files
+        if files.blocked_keys:
             return {
-                key: Refutation(f"its file `{self._show(path)}` cannot be used")
-                for key, path in attempt.files.blocked_keys.items()
+                key: Refutation(
+                    f"its file `{self._show(path)}` cannot be used", cause=files.problems[path][0]
+                )
+                for key, path in files.blocked_keys.items()
             }
         if attempt.proof.refuted or not attempt.proof.unassigned:
             return attempt.proof.refuted
@@ -127,4 +132,4 @@ class Prover:
 
 def _leave_out(entry: ImportedEntry, refutation: Refutation) -> LeftOutGroup:
     label = GroupLabel(entry.live.id, entry.live.name, entry.key)
-    return LeftOutGroup(label, refutation.reason, refutation.help)
+    return LeftOutGroup(label, refutation.reason, refutation.help, refutation.cause)

@@ -29,7 +29,7 @@ def select_groups(groups: Mapping[str, Observed], selectors: Collection[str], cl
     )
     unclaimed = groups.keys() - claims.removed.keys()
     named = {id for found in matches.values() for id in found} if selectors else unclaimed
-    ordered = sorted(named, key=lambda id: (groups[id].name, id))
+    ordered = sorted(named, key=lambda id: (groups[id].name.casefold(), id))
     return Selection(
         tuple(id for id in ordered if id not in claims.declared),
         tuple(id for id in ordered if id in claims.declared),

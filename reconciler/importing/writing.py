@@ -15,6 +15,7 @@ from pathlib import Path
 
 from reconciler.importing.file_plan import PlannedFile
 from reconciler.model.diagnostic import Diagnostic
+from reconciler.spec.edit import explain_changed
 from reconciler.spec.files import resolve_path
 
 
@@ -120,13 +121,4 @@ def explain_unwritable(shown: str, error: OSError) -> Diagnostic:
         "file-unwritable",
         f"cannot write `{shown}`: {error.strerror or error}",
         help="make the file and its folder writable, or name another file with `--into FILE`",
-    )
-
-
-def explain_changed(shown: str) -> Diagnostic:
-    """Explain that a file has changed since it was read."""
-    return Diagnostic(
-        "file-changed",
-        f"`{shown}` was changed by another program during this run, so it is left as it is",
-        help="run the command again: it reads the new content first",
     )

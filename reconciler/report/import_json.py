@@ -31,7 +31,7 @@ def serialize_import(result: ImportResult) -> dict[str, Any]:
         "references": [str(reference) for reference in result.references],
         "files": [_serialize_file(file, result) for file in result.files],
         **({} if release is None else {"terraform": serialize_terraform_release(release)}),
-        "diagnostics": serialize_diagnostics(result.problems),
+        "diagnostics": serialize_diagnostics(result.findings),
         "requests": result.requests,
         "seconds": round(result.seconds, 3),
     }

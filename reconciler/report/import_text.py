@@ -28,7 +28,7 @@ def render_import(result: ImportResult, next_command: str, *, is_verbose: bool) 
     if fields := list(_render_left_out_fields(result.imported)):
         yield Printed(join_lines([Text(), Text("Not declared, so left as they are:", STRONG), *fields]))
     if result.left_out:
-        yield Printed(_render_left_out(result))
+        yield Printed(Text(f"\nLeft out: {format_count(len(result.left_out), 'group')}", BAD))
     if is_verbose and result.declared:
         yield Printed(_render_labels("Declared before, left as they are", result.declared))
     if result.unmanaged:
@@ -93,16 +93,6 @@ def _render_left_out_fields(entries: Iterable[ImportedEntry]) -> Iterator[Text]:
             by_reason.setdefault(field.reason, []).append(escape(format_path(field.path)))
         for reason, names in by_reason.items():
             yield Text(f"  {entry.key}: {', '.join(names)}: {to_one_line(reason)}")
-
-
-def _render_left_out(result: ImportResult) -> Text:
-    heading = f"\nLeft out: {format_count(len(result.left_out), 'group')}"
-    lines = [Text(heading, BAD)]
-    for left_out in result.left_out:
-        lines.append(Text(f"  {format_value(left_out.group.name)} ({escape(left_out.group.id)})"))
-        lines.append(Text(f"      {to_one_line(left_out.reason)}"))
-        lines += [Text(f"      = help: {to_one_line(left_out.help)}", QUIET)] if left_out.help else []
-    return join_lines(lines)
 
 
 def _render_labels(heading: str, labels: Sequence[GroupLabel]) -> Text:

@@ -68,9 +68,9 @@ def create_file(path: SpecPath, text: str) -> None:
         temporary = _write_temporary(file, text)
         temporary.chmod(_NEW_FILE_MODE & ~_get_umask())
         os.link(temporary, file)  # unlike a rename, it replaces no file
-    except FileExistsError:
-        raise ReconcilerError([explain_changed(path.shown)]) from None
     except OSError as error:
+        if isinstance(error, FileExistsError) and temporary is not None:
+            raise ReconcilerError([explain_changed(path.shown)]) from None
         raise ReconcilerError([_explain_unwritable(path.shown, error)]) from error
     finally:
         if temporary is not None:

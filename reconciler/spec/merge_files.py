@@ -201,6 +201,13 @@ class ProjectMerger:
                 was_span,
                 "name the former key of this entry, or remove `was:`",
             )
+        if name != name.strip() and identifier is None and self._overrides_complete:
+            self._report(
+                "wrong-shape",
+                "a name has no blanks around it",
+                name_span,
+                "remove the blanks; if a live group has this name, declare its `id:` too",
+            )
         error_count = len(self.findings)
         destination = self._merge_destination(layers.destinations)
         return GroupSpec(

@@ -18,6 +18,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from difflib import SequenceMatcher
 from typing import Any
@@ -33,6 +34,7 @@ from reconciler.spec.text_changes import (
     apply_changes,
     find_comments,
     find_content_end,
+    keeps_empty_lines,
     select_comments,
 )
 from reconciler.spec.text_nodes import (
@@ -76,15 +78,8 @@ def reshape(
     root = parse(body, shown)
     nodes = parse_nodes(body)
     style = BlockStyle(_find_step(body, nodes), comments or {}, _find_spaced(body, nodes))
-    # In a file without a line end at its end, a block text at the end has none either.
-    for allows_blocks, strips_last in ((True, False), (False, False), (False, True)):
-        attempt = replace(style, allows_blocks=allows_blocks)
-        changed = _try_reshape(body, nodes, wanted, attempt, strips_last=strips_last)
-        if (
-            changed is not None
-            and _has_data(changed, wanted, shown)
-            and _keeps_comments(body, changed, style)
-        ):
+    for changed in _list_attempts(body, nodes, wanted, style):
+        if _has_data(changed, wanted, shown) and _keeps_comments(body, changed, style):
             return mark + changed
     raise ReconcilerError([_explain_not_editable(root, wanted)])
 
@@ -98,18 +93,22 @@ def _dump(data: Any) -> str:
     return json.dumps(data, sort_keys=True)
 
 
-def _try_reshape(
-    text: str, nodes: TextParent, wanted: Mapping[str, Any], style: BlockStyle, *, strips_last: bool
-) -> str | None:
-    reshaper = _Reshaper(text, nodes, style)
-    if strips_last:
-        reshaper.strip_last_text()
-    reshaper.move_anchors(wanted)
-    reshaper.visit(nodes, wanted, _Place(0, (), is_root=True))
-    try:
-        return apply_changes(text, reshaper.changes)
-    except OverlapError:
-        return None
+def _list_attempts(
+    text: str, nodes: TextParent, wanted: Mapping[str, Any], style: BlockStyle
+) -> Iterator[str]:
+    """List changed texts, the best first. In a file without a line end at its end, a block text at the end has none
+    either, which is another value than the same text above other lines."""
+    for allows_blocks, strips_last in ((True, False), (False, False), (False, True)):
+        reshaper = _Reshaper(text, nodes, replace(style, allows_blocks=allows_blocks))
+        if strips_last:
+            reshaper.strip_last_text()
+        reshaper.move_anchors(wanted)
+        reshaper.visit(nodes, wanted, _Place(0, (), is_root=True))
+        with suppress(OverlapError):
+            changed = apply_changes(text, reshaper.changes)
+            yield changed
+            if not changed.endswith("\n"):
+                yield changed + TextLines(text).get_break(len(text))
 
 
 def _has_data(changed: str, wanted: Mapping[str, Any], shown: str) -> bool:
@@ -247,8 +246,8 @@ class _Reshaper:
         for node in iterate_nodes(self.root):
             if isinstance(node, TextScalar) and node.is_block and node.end == len(self.text):
                 sign = _BLOCK_SIGN.match(self.text, node.inner)
-                if sign is not None and not {"-", "+"} & set(sign.group()):
-                    self._change(sign.end(), sign.end(), "-")
+                assert sign is not None  # noqa: S101 - the style of the node says so
+                self._change(sign.start(), sign.end(), f"{sign.group().rstrip('+-')}-")
 
     # Values
 
@@ -436,7 +435,7 @@ class _Reshaper:
             if id(element) not in gone:
                 continue
             start = self.lines.find_start(element.start)
-            end = self.lines.find_end(max(element.end - 1, self._find_element_end(element)))
+            end = self.lines.find_end(self._find_element_end(element))
             comments = self._indent_comments(start, end, column)
             if start == 0:
                 end = self.lines.find_next(end)
@@ -460,11 +459,11 @@ class _Reshaper:
                 self._change(start, start, "".join(f"{line}{line_break}" for line in lines))
             return
         end = self._find_element_end(addition.after)
-        is_last = addition.after is node.elements[-1] or addition.key is not None
         position = self.lines.find_end(end)
-        if is_last:
+        if addition.after is node.elements[-1]:
             position = self._skip_comments(position, max(column, 1))
-        if path in self.style.spaced or (place.is_root and "\n" in self.text.rstrip()):
+        is_spaced = path in self.style.spaced or (place.is_root and "\n" in self.text.rstrip())
+        if is_spaced and not keeps_empty_lines(self.text, addition.after.value):
             lines = ["", *lines]
         self._insert_lines(position, lines)
 

@@ -45,10 +45,10 @@ def _suggest_key(text: str) -> str:
 
 
 def _check_name(text: str) -> str:
-    if not text.strip() or text != text.strip():
+    if not text:
         raise PydanticCustomError(
             "wrong-shape",
-            "a name is not empty and has no blanks around it",
+            "a name is not empty",
             {"help": "write a name, or leave it out: the key is used then"},
         )
     return text
@@ -84,9 +84,8 @@ def list_nodes(node: Any) -> Any:
 
 
 Key: TypeAlias = Annotated[str, AfterValidator(_check_key)]
-Name: TypeAlias = Annotated[
-    str, AfterValidator(_check_name), Field(json_schema_extra={"pattern": r"^\S(?:.*\S)?$"})
-]
+Name: TypeAlias = Annotated[str, AfterValidator(_check_name), Field(json_schema_extra={"minLength": 1})]
+"""Name of a group. Blanks around it are right for an entry with an `id` only, which another file may give."""
 Identifier: TypeAlias = Annotated[
     str, AfterValidator(_check_identifier), Field(json_schema_extra={"pattern": "^[A-Za-z0-9_-]+$"})
 ]

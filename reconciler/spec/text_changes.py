@@ -71,25 +71,44 @@ class TextLines:
         return not self.text[self.find_start(index) : index].strip(" ")
 
     def get_break(self, index: int) -> str:
-        """Return the line break near a character: of its line, else of the first line."""
+        """Return the line break near a character: of its line, else of the line above."""
         match = _LINE_END.search(self.text, index)
         if match and match.group():
             return match.group()
-        first = _LINE_END.search(self.text)
-        return (first.group() if first else "") or "\n"
+        return "\r\n" if self.text[: self.find_start(index)].endswith("\r\n") else "\n"
 
 
 def find_content_end(text: str, node: AnyTextNode) -> int:
     """Return the end of a node without the empty lines below a block text, unless they belong to its value."""
+    last = _find_last(node)
+    if not isinstance(last, TextScalar) or not last.is_block:
+        return last.end
+    if keeps_empty_lines(text, last):
+        return last.end - _measure_break_before(text, last.end)
+    return last.inner + len(text[last.inner : last.end].rstrip())
+
+
+def _measure_break_before(text: str, index: int) -> int:
+    """Return the number of characters of the line break before an index."""
+    if text[index - 2 : index] == "\r\n":
+        return 2
+    return 1 if text[index - 1 : index] == "\n" else 0
+
+
+def keeps_empty_lines(text: str, node: AnyTextNode) -> bool:
+    """Return whether a node ends with a block text to whose value the empty lines below it belong."""
+    last = _find_last(node)
+    if not isinstance(last, TextScalar) or not last.is_block:
+        return False
+    sign = text[last.inner : last.end].split("\n", 1)[0].split("#", maxsplit=1)[0]
+    return "+" in sign
+
+
+def _find_last(node: AnyTextNode) -> AnyTextNode:
     last = node
     while isinstance(last, TextParent) and not last.is_flow and last.elements:
         last = last.elements[-1].value
-    if not isinstance(last, TextScalar) or not last.is_block:
-        return last.end
-    header = text[last.inner : last.end].split("\n", 1)[0].split("#", maxsplit=1)[0]
-    if "+" in header:
-        return last.end - 1 if text[: last.end].endswith("\n") else last.end
-    return last.inner + len(text[last.inner : last.end].rstrip())
+    return last
 
 
 @dataclass(frozen=True, slots=True)

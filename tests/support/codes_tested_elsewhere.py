@@ -78,6 +78,7 @@ CODES_TESTED_ELSEWHERE = {
         "tests/cli/test_unhealthy_destinations.py"
         "::test_an_unhealthy_destination_without_tests_is_adopted_with_a_warning"
     ),
+    "not-editable": "tests/unit/spec/test_insertion.py::test_a_section_that_cannot_have_the_entry_is_a_located_error",
     "not-found": "tests/cli/test_api_errors.py::test_a_failed_deletion_reports_its_cause",
     "not-kept": "tests/cli/test_unkept_fields.py::test_a_field_that_is_not_kept_is_named_and_no_drift",
     "not-remembered": (

@@ -7,16 +7,12 @@ A seed is plain data (`version: 1`), so that tests can load it into an emulator 
 from __future__ import annotations
 
 import random
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from fake_clock import FakeClock
+from imported_specs import read_live_groups
 
-from reconciler.api.client import Client
-from reconciler.api.retrying import RetryingSender
-from reconciler.api.transport import Transport
-from reconciler.api.wsgi_adapter import WsgiAdapter
 from reconciler.catalogue.creation_checks import find_unmet_needs
 from reconciler.catalogue.declared_destination import DeclaredDestination
 from reconciler.catalogue.load import load_service, load_service_names
@@ -25,10 +21,7 @@ from reconciler.emulator.app import Emulator, create_app
 from reconciler.emulator.seed import Seed
 from reconciler.emulator.switches import Behaviour
 from reconciler.importing.model import LiveGroup
-from reconciler.kinds.destination import DestinationKind
-from reconciler.kinds.group import build_observed_group
 from reconciler.model.plan import LiveConnection
-from reconciler.model.value import Secret
 
 Document = dict[str, Any]
 
@@ -133,29 +126,18 @@ def open_account(seed: Mapping[str, Any], **behaviour: Any) -> Emulator:
     return app
 
 
-def read_live_groups(seed: Mapping[str, Any], **behaviour: Any) -> list[LiveGroup]:
-    """Read all groups of a seed as the API shows them, with destinations and connections, in the order of the list."""
-    app = open_account(seed, **behaviour)
-    connections = {group["id"]: group.get("connections", []) for group in seed["groups"]}
-    with Transport(
-        "https://in-process.invalid/v1",
-        (Secret("key"), Secret("secret")),
-        clock=FakeClock(),
-        environ={},
-        adapter=WsgiAdapter(app),
-    ) as transport:
-        client = Client(RetryingSender(transport, FakeClock(), cancelled=threading.Event()))
-        return [
-            LiveGroup(
-                build_observed_group(group),
-                DestinationKind().observe(client, group.id),
-                connections=tuple(
-                    LiveConnection(str(number), connection["service"])
-                    for number, connection in enumerate(connections[group.id])
-                ),
-            )
-            for group in client.list_groups()
-        ]
+def read_seed(
+    seed: Mapping[str, Any], *, with_connections: bool = False, **behaviour: Any
+) -> list[LiveGroup]:
+    """Read all groups of a seed as the API shows them, with destinations, in the order of the list."""
+    connections = {
+        group["id"]: tuple(
+            LiveConnection(f"{group['id']}_{number}", connection["service"])
+            for number, connection in enumerate(group.get("connections", []))
+        )
+        for group in seed["groups"]
+    }
+    return read_live_groups(open_account(seed, **behaviour), connections if with_connections else None)
 
 
 def list_clear_secrets(seed: Mapping[str, Any]) -> set[str]:
@@ -216,8 +198,8 @@ def _build_unknown_destination(rng: random.Random, word: str) -> Document:
 def _build_typical_destination(rng: random.Random, service: str, config: Document) -> Document:
     return {
         "service": service,
-        "region": rng.choices(REGIONS, [20, 2, 1, 1])[0],
-        "time_zone_offset": rng.choices(["+1", "0", "-5"], [20, 2, 1])[0],
+        "region": rng.choices(REGIONS, [50, 2, 1, 1])[0],
+        "time_zone_offset": rng.choices(["+1", "0", "-5"], [50, 2, 1])[0],
         "networking_method": rng.choice(["Directly", None]),
         "config": config,
         "setup_status": _choose_status(rng),
@@ -337,7 +319,7 @@ def _make_database(port: int) -> _ConfigMaker:
             "database": "warehouse",
             "user": "fivetran",
             "password": _make_secret(rng),
-            **(tunnel if rng.random() < 0.9 else {"connection_type": "Directly"}),
+            **(tunnel if rng.random() < 0.95 else {"connection_type": "Directly"}),
         }
 
     return make

@@ -1,0 +1,83 @@
+"""Test that spec files are written whole or not at all, and that no change of another program is lost."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from reconciler.model.diagnostic import ReconcilerError
+from reconciler.spec.edit import create_file, read_file_text, replace_text
+from reconciler.spec.files import SpecPath
+
+TEXT = "\ufeffversion: 1\r\ngroups: {}\r\n"
+
+
+def _make(folder: Path) -> SpecPath:
+    file = folder / "a.yaml"
+    file.write_bytes(TEXT.encode())
+    return SpecPath(file, "a.yaml")
+
+
+def _expect_code(error: pytest.ExceptionInfo[ReconcilerError], code: str) -> None:
+    assert [diagnostic.code for diagnostic in error.value.diagnostics] == [code]
+
+
+def test_a_text_keeps_its_byte_order_mark_line_ends_and_mode(tmp_path: Path) -> None:
+    path = _make(tmp_path)
+    path.file.chmod(0o640)
+    read = read_file_text(path)
+    assert read.text == TEXT
+    replace_text(read, f"{TEXT}# more\r\n")
+    assert path.file.read_bytes() == f"{TEXT}# more\r\n".encode()
+    assert path.file.stat().st_mode & 0o777 == 0o640
+    assert [file.name for file in tmp_path.iterdir()] == ["a.yaml"]
+
+
+def test_a_file_that_changed_meanwhile_is_not_overwritten(tmp_path: Path) -> None:
+    path = _make(tmp_path)
+    read = read_file_text(path)
+    path.file.write_text("version: 1\n")
+    with pytest.raises(ReconcilerError) as refusal:
+        replace_text(read, TEXT)
+    _expect_code(refusal, "file-changed")
+    assert path.file.read_text() == "version: 1\n"
+    path.file.unlink()
+    with pytest.raises(ReconcilerError) as refusal:
+        replace_text(read, TEXT)
+    _expect_code(refusal, "file-changed")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_link_keeps_its_target(tmp_path: Path) -> None:
+    path = _make(tmp_path)
+    link = tmp_path / "link.yaml"
+    link.symlink_to("a.yaml")
+    replace_text(read_file_text(SpecPath(link, "link.yaml")), "version: 1\n")
+    assert link.is_symlink() and path.file.read_text() == "version: 1\n"
+
+
+def test_a_new_file_appears_whole_with_its_folder(tmp_path: Path) -> None:
+    path = SpecPath(tmp_path / "groups" / "b.yaml", "groups/b.yaml")
+    create_file(path, TEXT)
+    assert path.file.read_bytes() == TEXT.encode()
+    mask = os.umask(0)
+    os.umask(mask)
+    assert path.file.stat().st_mode & 0o777 == 0o666 & ~mask
+    assert [file.name for file in path.file.parent.iterdir()] == ["b.yaml"]
+
+
+def test_a_file_that_appeared_meanwhile_is_not_overwritten(tmp_path: Path) -> None:
+    path = _make(tmp_path)
+    with pytest.raises(ReconcilerError) as refusal:
+        create_file(path, "version: 1\n")
+    _expect_code(refusal, "file-changed")
+    assert path.file.read_bytes() == TEXT.encode()
+
+
+def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
+    path = _make(tmp_path)
+    with pytest.raises(ReconcilerError) as refusal:
+        create_file(SpecPath(path.file / "b.yaml", "a.yaml/b.yaml"), TEXT)
+    _expect_code(refusal, "file-unwritable")
