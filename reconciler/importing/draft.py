@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from reconciler.importing.results import GroupLabel, LeftOutGroup
 from reconciler.importing.selection import Selection, select_groups
 from reconciler.importing.setup_tests import accept_unhealthy
 from reconciler.importing.terraform_bindings import TerraformBindings, bind_addresses
+from reconciler.importing.terraform_options import declare_options
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.spec.files import resolve_path
 from reconciler.spec.unsaved import NOT_PLANNED_YET, UnsavedFiles
@@ -101,7 +102,7 @@ def _draft_once(workspace: Workspace, specs: Specs, content: AccountContent, opt
     live = read_groups(workspace, content.listing, open_ids, with_connections=options.with_connections)
     unreadable = [each for each in live if each.unreadable is not None]
     readable = [each for each in live if each.unreadable is None]
-    bindings = _bind(content, options, live)
+    bindings = _bind(content, options)
     fixed = {**claims.recorded, **bindings.keys}
     used = list_used_keys(specs, records) - {*claims.recorded.values()}
     keys, omissions = assign_keys(readable, used, fixed)
@@ -112,7 +113,7 @@ def _draft_once(workspace: Workspace, specs: Specs, content: AccountContent, opt
         content,
         claims,
         selection,
-        tuple(accept_unhealthy(builder.build(each, keys[each.id])) for each in readable if each.id in keys),
+        tuple(_build_entry(builder, each, keys[each.id], options) for each in readable if each.id in keys),
         (
             *left_out,
             *(_explain_unreadable(each) for each in unreadable),
@@ -122,22 +123,28 @@ def _draft_once(workspace: Workspace, specs: Specs, content: AccountContent, opt
     )
 
 
+def _build_entry(builder: EntryBuilder, live: LiveGroup, key: str, options: ImportOptions) -> ImportedEntry:
+    """Build an entry, with the options of its setup tests."""
+    entry = builder.build(live, key)
+    if options.terraform is not None:
+        entry = declare_options(entry, options.terraform.get_options(live.id))
+    return accept_unhealthy(entry)
+
+
 def _select(content: AccountContent, options: ImportOptions, claims: Claims) -> Selection:
     """Select groups: those of the selectors, else those of the Terraform state, else all."""
     groups = content.listing.groups
     if options.terraform is not None and not options.selectors:
-        named = {id: groups[id] for id in options.terraform.group_ids if id in groups}
+        named = {id: groups[id] for id in options.terraform.groups if id in groups}
         return select_groups(named, (), claims)
     return select_groups(groups, options.selectors, claims)
 
 
-def _bind(content: AccountContent, options: ImportOptions, live: Sequence[LiveGroup]) -> TerraformBindings:
+def _bind(content: AccountContent, options: ImportOptions) -> TerraformBindings:
     """Bind the addresses of the Terraform state, which become keys."""
     if options.terraform is None:
         return TerraformBindings({})
-    others = {group.id: LiveGroup(group) for group in content.listing.groups.values()}
-    read = {each.id: each for each in live}
-    return bind_addresses(options.terraform, [*{**others, **read}.values()])
+    return bind_addresses(options.terraform, content.listing.groups)
 
 
 def list_shared_names(content: AccountContent) -> frozenset[str]:

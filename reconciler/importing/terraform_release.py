@@ -194,22 +194,14 @@ def _advise_about_modules(
     state: TerraformState, managed: Mapping[str, str], released: Iterable[TerraformAddress]
 ) -> Iterator[str]:
     """Advise about instances of a module: an instance that holds nothing else can go, another one must stay."""
+    kept = (item.address for item in state.objects if item.group_id not in managed)
+    busy = {*state.other_modules, *(module for address in kept for module in address.list_modules())}
     for address in released:
-        holds_more = any(
-            _is_inside(module, address.module)
-            for module in (
-                *state.other_modules,
-                *(item.address.module for item in state.objects if item.group_id not in managed),
-            )
-        )
+        holds_more = address.module in busy
         if holds_more or not address.modules or address.modules[-1].key is None:
             yield f"make the block conditional, so that `{address.module}` does not declare it"
         else:
             yield f"take `{address.module}` out of its `for_each` or `count`"
-
-
-def _is_inside(module: str, outer: str) -> bool:
-    return module == outer or module.startswith(f"{outer}.")
 
 
 def format_module_of(address: TerraformAddress) -> str:

@@ -88,6 +88,15 @@ def test_values_come_from_the_account_and_not_from_the_state(
     assert "of-the-state" not in text
 
 
+def test_options_that_only_terraform_knows_are_declared(project: Project, server: EmulatedFivetran) -> None:
+    assert import_state(project, server).exit == 0
+    snowflake = (project.folder / "specs/groups/snowflake.yaml").read_text()
+    assert "      trust:\n        certificates: any\n" in snowflake
+    big_query = (project.folder / "specs/groups/big_query.yaml").read_text()
+    assert big_query.count("      setup_tests:\n        run: false\n") == 3
+    assert "on_failure" not in big_query
+
+
 def test_a_state_comes_from_standard_input(
     project: Project, server: EmulatedFivetran, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -144,7 +153,7 @@ def test_a_group_whose_key_is_taken_is_left_out_and_not_released(
     project.write_groups("  warehouse: {id: other_id}\n")
     result = import_state(project, server)
     assert result.exit == 1
-    assert "the specs have the key `warehouse` already" in result.stdout
+    assert "the specs have the key `warehouse` already" in result.stderr
     assert read_ids(project) == {**IDS, "warehouse": "other_id"}
     assert "from = fivetran_group.warehouse" not in result.stdout
 
