@@ -69,7 +69,7 @@ class TerraformRelease:
     uses: tuple[RemainingUse, ...]
 
     @property
-    def moved(self) -> Mapping[TerraformAddress, TerraformAddress]:
+    def interim_addresses(self) -> Mapping[TerraformAddress, TerraformAddress]:
         """Return the instances that `moved` and `removed` blocks release, with their interim addresses."""
         if not self.knows_removed:
             return {}
@@ -81,19 +81,19 @@ class TerraformRelease:
         }
 
     @property
-    def removed(self) -> tuple[TerraformAddress, ...]:
+    def removed_addresses(self) -> tuple[TerraformAddress, ...]:
         """Return the addresses of all `removed` blocks."""
-        return (*self.whole, *self.moved.values()) if self.knows_removed else ()
+        return (*self.whole, *self.interim_addresses.values()) if self.knows_removed else ()
 
     @property
-    def forgotten(self) -> tuple[TerraformAddress, ...]:
+    def forgotten_addresses(self) -> tuple[TerraformAddress, ...]:
         """Return the addresses that only `state rm` releases."""
         instances = (instance for partial in self.partial for instance in partial.released)
         whole = () if self.knows_removed else self.whole
-        return (*whole, *(instance for instance in instances if instance not in self.moved))
+        return (*whole, *(instance for instance in instances if instance not in self.interim_addresses))
 
     @property
-    def renumbered(self) -> tuple[tuple[TerraformAddress, TerraformAddress], ...]:
+    def renumberings(self) -> tuple[tuple[TerraformAddress, TerraformAddress], ...]:
         """Return the instances that `state mv` renumbers, in this order."""
         return tuple(move for partial in self.partial for move in partial.renumbered)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from reconciler.importing.terraform_address import TerraformAddress
-from reconciler.importing.terraform_documents import StateObject, parse_state_document
+from reconciler.importing.terraform_documents import StateObject, parse_terraform_document
 from reconciler.importing.terraform_options import TerraformOptions, read_options
 from reconciler.model.address import DESTINATION, GROUP
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
@@ -89,7 +89,7 @@ def read_terraform(file: str) -> TerraformState:
 
 def parse_terraform(data: bytes, shown: str) -> TerraformState:
     """Parse a state of format 4 or the output of `terraform show -json`. Raises ReconcilerError."""
-    document = parse_state_document(data, shown)
+    document = parse_terraform_document(data, shown)
     ours = [item for item in document.objects if _is_ours(item)]
     others = [item for item in document.objects if not _is_ours(item)]
     objects = tuple(sorted(map(_to_terraform_object, ours), key=lambda item: str(item.address)))
