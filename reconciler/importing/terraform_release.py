@@ -88,9 +88,9 @@ class TerraformRelease:
     @property
     def forgotten_addresses(self) -> tuple[TerraformAddress, ...]:
         """Return the addresses that only `state rm` releases."""
-        instances = (instance for partial in self.partial for instance in partial.released)
-        whole = () if self.knows_removed else self.whole
-        return (*whole, *(instance for instance in instances if instance not in self.interim_addresses))
+        if not self.knows_removed:
+            return (*self.whole, *(instance for partial in self.partial for instance in partial.released))
+        return tuple(instance for partial in self.partial if partial.renumbered for instance in partial.released)
 
     @property
     def renumberings(self) -> tuple[tuple[TerraformAddress, TerraformAddress], ...]:
