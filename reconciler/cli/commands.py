@@ -12,6 +12,7 @@ from click.shell_completion import CompletionItem
 SUMMARIES: Mapping[str, str] = MappingProxyType(
     {
         "init": "Begin a project: check the credentials, write a project file.",
+        "import": "Write specs for existing groups. Only reads the account.",
         "validate": "Check the specs. Needs no network and no credentials.",
         "doctor": "Check the whole set-up, and say what to do. Only reads.",
         "plan": "Show what apply would change. Only reads.",
@@ -32,6 +33,10 @@ SUMMARIES: Mapping[str, str] = MappingProxyType(
 )
 
 
+_MODULES: Mapping[str, str] = MappingProxyType({"import": "import_command"})
+"""Modules of commands whose names are keywords of Python."""
+
+
 class LazyGroup(click.Group):
     """A group that imports a command on its first use, so that `--help` stays instant."""
 
@@ -43,7 +48,8 @@ class LazyGroup(click.Group):
         """Import the module of a command, which defines it as `command`."""
         if cmd_name not in SUMMARIES:
             return None
-        command: click.Command = import_module(f"reconciler.cli.{cmd_name}").command
+        module = _MODULES.get(cmd_name, cmd_name)
+        command: click.Command = import_module(f"reconciler.cli.{module}").command
         return command
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:

@@ -6,9 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 _REMOVAL = "list the entry below `removed:` in a spec, and apply: `reconciler help removal`"
-_ADOPTION = (
-    "declare the group, by its `id:` or its exact name, and a plan adopts it: `reconciler help adoption`"
-)
+_ADOPTION = "`reconciler import` writes specs for existing groups: `reconciler help adoption`"
 _REPLACEMENT = "only a changed immutable field replaces a destination: `reconciler help removal`"
 _DRIFT = "every plan reads the account; `reconciler drift` shows changes outside the specs"
 _ENVIRONMENTS = "each environment has a project file, named by `--project FILE`: `reconciler help specs`"
@@ -27,7 +25,6 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "export": _ADOPTION,
         "force-unlock": "`reconciler state unlock` breaks the lock of a dead run",
         "get": "there are no modules; profiles share settings: `reconciler help specs`",
-        "import": _ADOPTION,
         "lint": "`reconciler validate` checks specs, `reconciler fmt` formats them",
         "login": _CREDENTIALS,
         "logout": _CREDENTIALS,

@@ -9,10 +9,9 @@ from rich.text import Text
 from reconciler.model.sanitize import escape
 from reconciler.report.style import QUIET, STRONG, StyledText, format_count, join_lines
 
-_FIRST_STEPS = (
-    ("reconciler catalogue show SERVICE --example", "prints a spec to start from"),
-    ("reconciler plan", "shows what apply would change"),
-)
+_IMPORT = ("reconciler import", "writes an entry for each group")
+_EXAMPLE = ("reconciler catalogue show SERVICE --example", "prints a spec to start from")
+_PLAN = ("reconciler plan", "shows what apply would change")
 _PIPELINE_NEEDS = {
     "github": "The workflows need the address of the program in `RECONCILER`, the environments `reconciler`,"
     " `reconciler-plan` and `reconciler-night`, and your team in `.github/CODEOWNERS`",
@@ -44,20 +43,18 @@ def render_next_steps(groups: int, *, folder: str, ci: str | None, is_sandbox: b
     This is the one text about the way from an account to its specs.
     """
     if groups:
-        found = f"The account has {format_count(groups, 'group')}."
-        advice = "Declare the groups in `specs/groups/`; a plan adopts each by its name, and sends nothing:"
+        text = f"The account has {format_count(groups, 'group')}. Write specs for them; nothing at Fivetran changes:"
     else:
-        found = "The account has no groups."
-        advice = "Declare the first group in `specs/groups/`:"
-    steps = _align_steps(_list_steps(folder, is_sandbox=is_sandbox))
-    return join_lines([Text(), Text(f"{found} {advice}"), Text(), *steps, *_render_pipeline_needs(ci)])
+        text = "The account has no groups. Declare the first group in `specs/groups/`:"
+    steps = _align_steps(_list_steps(folder, has_groups=bool(groups), is_sandbox=is_sandbox))
+    return join_lines([Text(), Text(text), Text(), *steps, *_render_pipeline_needs(ci)])
 
 
-def _list_steps(folder: str, *, is_sandbox: bool) -> Sequence[tuple[str, str]]:
+def _list_steps(folder: str, *, has_groups: bool, is_sandbox: bool) -> Sequence[tuple[str, str]]:
     change_folder = [(f"cd {escape(folder)}", "")] if folder else []
     option = " --sandbox" if is_sandbox else ""
-    first, second = _FIRST_STEPS
-    return [*change_folder, first, (second[0] + option, second[1])]
+    first = (_IMPORT[0] + option, _IMPORT[1]) if has_groups else _EXAMPLE
+    return [*change_folder, first, (_PLAN[0] + option, _PLAN[1])]
 
 
 def _align_steps(steps: Sequence[tuple[str, str]]) -> list[Text]:

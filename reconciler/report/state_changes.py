@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from rich.text import Text
 
 from reconciler.model.address import GROUP, Address
+from reconciler.model.hcl import quote_hcl
 from reconciler.model.record import State
 from reconciler.model.sanitize import escape
 from reconciler.model.value import FieldPath, format_path
 from reconciler.report.style import QUIET, STRONG, WARN, format_count, join_lines
 
-_TFVARS_VARIABLE = "fivetran_groups"
+TFVARS_VARIABLE = "fivetran_groups"
 
 
 class MigrationView(Protocol):
@@ -137,26 +138,9 @@ def list_group_ids(state: State) -> dict[str, str]:
 
 def render_tfvars(location: str, ids: Mapping[str, str]) -> str:
     """Render the ids of groups as a file of Terraform variables."""
-    lines = "\n".join(f"  {_quote_hcl(key)} = {_quote_hcl(id)}" for key, id in ids.items())
+    lines = "\n".join(f"  {quote_hcl(key)} = {quote_hcl(id)}" for key, id in ids.items())
     body = f"{{\n{lines}\n}}" if ids else "{}"
-    return f"# Fivetran group ids by key, from the state {escape(location)}.\n{_TFVARS_VARIABLE} = {body}"
-
-
-def _quote_hcl(text: str) -> str:
-    """Quote a text for HCL, in which `${` and `%{` begin a template."""
-    return '"' + "".join(_escape_hcl(text)) + '"'
-
-
-def _escape_hcl(text: str) -> Iterator[str]:
-    for position, character in enumerate(text):
-        if character in '"\\':
-            yield f"\\{character}"
-        elif character in "$%" and text[position + 1 : position + 2] == "{":
-            yield character * 2
-        elif character.isprintable():
-            yield character
-        else:
-            yield f"\\U{ord(character):08x}"
+    return f"# Fivetran group ids by key, from the state {escape(location)}.\n{TFVARS_VARIABLE} = {body}"
 
 
 def _format_field(address: Address, path: FieldPath) -> str:

@@ -23,7 +23,7 @@ from reconciler.spec.schema import SPEC_LEVELS, Levels, OverrideFile, SpecFile, 
 from reconciler.spec.source import parse, read_text
 from reconciler.spec.spec_text import SpecTexts, parse_texts
 from reconciler.spec.unlisted_files import warn_unlisted_files
-from reconciler.spec.unsaved import NO_UNSAVED_FILES, UnsavedFiles
+from reconciler.spec.unsaved import NO_UNSAVED_FILES, NOT_PLANNED_YET, UnsavedFiles
 from reconciler.spec.variables import Definitions, define_variables, find_unused
 
 __all__ = ["GroupSpec", "LoadedProject", "find_project_files", "load", "load_strictly"]
@@ -230,6 +230,8 @@ def _read_sources(
     for file in files:
         try:
             text = unsaved.get(file.file)
+            if text == NOT_PLANNED_YET:
+                continue
             text = read_text(file.file, file.shown) if text is None else text
             source_files.append(_SourceFile(file, parse_texts(parse(text, file.shown), text)))
         except ReconcilerError as error:

@@ -7,13 +7,15 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+NOT_PLANNED_YET = ""
+
 _ANY_FOLDERS = "**"
 
 
 @dataclass(frozen=True, slots=True)
 class UnsavedFiles:
     """Texts of files by resolved path, without byte order mark. Each text stands for the file on disk, which may not
-    exist."""
+    exist. A file whose text is `NOT_PLANNED_YET` is found, and has no content."""
 
     texts: Mapping[Path, str] = field(default_factory=dict)
 

@@ -106,12 +106,13 @@ def open_workspace(
     listener: Listener = ignore_event,
     access: Access = Access.READ,
     cancelled: threading.Event | None = None,
+    specs: Specs | None = None,
 ) -> Iterator[Workspace]:
-    """Load the specs and prepare the client. Sends nothing.
+    """Load the specs, unless they are given, and prepare the client. Sends nothing.
 
     Raises ReconcilerError for invalid specs, credentials, address or state, and if another run holds the lock.
     """
-    specs = load_specs(settings)
+    specs = load_specs(settings) if specs is None else specs
     add_spec_secrets(settings.redactor, specs, settings.directory)
     baseline = load_baseline(settings, specs)
     cancel_event = cancelled or threading.Event()

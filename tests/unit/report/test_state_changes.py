@@ -16,7 +16,9 @@ from reconciler.report.state_changes import render_tfvars
         ("${a}", '"$${a}"'),
         ("%{a}", '"%%{a}"'),
         ("$a %b", '"$a %b"'),
-        ("a\nb", '"a\\U0000000ab"'),
+        ("a\nb", '"a\\nb"'),
+        ("a\x1bb", '"a\\u001bb"'),
+        ("a\U000e0001b", '"a\\U000e0001b"'),
         ("zürich", '"zürich"'),
     ],
 )

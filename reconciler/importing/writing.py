@@ -1,0 +1,124 @@
+"""Write planned files: each whole or not at all, and no file that has changed since it was read.
+
+All contents are on disk, beside their files, before the first file is replaced: a disk without room and a folder that
+cannot be written stop nothing halfway.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from reconciler.importing.file_plan import PlannedFile
+from reconciler.model.diagnostic import Diagnostic
+from reconciler.spec.edit import explain_changed
+from reconciler.spec.files import resolve_path
+
+
+@dataclass(frozen=True, slots=True)
+class WriteResult:
+    """Written files, in their order, and the errors of files that could not be written, by path."""
+
+    written: tuple[PlannedFile, ...] = ()
+    problems: dict[Path, Diagnostic] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _StagedFile:
+    """Planned file with its new content in a temporary file beside it."""
+
+    planned: PlannedFile
+    target: Path
+    temporary: Path
+
+
+def write_files(files: Iterable[PlannedFile]) -> WriteResult:
+    """Write files in the given order. The first error ends the work: the caller plans again without that file."""
+    staged: list[_StagedFile] = []
+    written: list[PlannedFile] = []
+    try:
+        for file in files:
+            try:
+                staged.append(_stage(file))
+            except OSError as error:
+                return WriteResult((), {file.path: explain_unwritable(file.shown, error)})
+        for staged_file in staged:
+            problem = _put_in_place(staged_file)
+            if problem is not None:
+                return WriteResult(tuple(written), {staged_file.planned.path: problem})
+            written.append(staged_file.planned)
+    finally:
+        for staged_file in staged:
+            with suppress(OSError):
+                staged_file.temporary.unlink(missing_ok=True)
+    return WriteResult(tuple(written))
+
+
+def _stage(file: PlannedFile) -> _StagedFile:
+    """Write the new content of a file beside it, with the permissions of the file. Raises OSError."""
+    target = resolve_path(file.path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    temporary = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(file.after.encode())
+            stream.flush()
+            os.fsync(stream.fileno())
+        if file.is_new:
+            temporary.chmod(0o666 & ~_get_umask())
+        else:
+            if not os.access(target, os.W_OK):
+                raise PermissionError(13, "the file is read-only")
+            temporary.chmod(target.stat().st_mode)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+    return _StagedFile(file, target, temporary)
+
+
+def _put_in_place(staged: _StagedFile) -> Diagnostic | None:
+    """Put the new content in the place of a file that is as it was planned. Returns a problem."""
+    file = staged.planned
+    try:
+        if file.before is None:
+            os.link(staged.temporary, staged.target)  # unlike a rename, it replaces no file
+        elif staged.target.read_bytes() != file.before.encode():
+            return explain_changed(file.shown)
+        else:
+            staged.temporary.replace(staged.target)
+        _sync_folder(staged.target.parent)
+    except FileExistsError:
+        return explain_changed(file.shown)
+    except OSError as error:
+        return explain_unwritable(file.shown, error)
+    return None
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the new name of a file durable, as far as the system can."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _get_umask() -> int:
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
+
+
+def explain_unwritable(shown: str, error: OSError) -> Diagnostic:
+    """Explain that a file cannot be written."""
+    return Diagnostic(
+        "file-unwritable",
+        f"cannot write `{shown}`: {error.strerror or error}",
+        help="make the file and its folder writable, or name another file with `--into FILE`",
+    )

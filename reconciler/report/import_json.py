@@ -1,0 +1,61 @@
+"""Serialize the result of an import."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from reconciler.importing.file_plan import PlannedFile
+from reconciler.importing.model import ImportedEntry
+from reconciler.importing.results import GroupLabel, ImportResult
+from reconciler.model.value import format_path
+from reconciler.report.diagnostics import serialize_diagnostics
+from reconciler.report.file_diff import render_file_diff
+from reconciler.report.terraform_release import serialize_terraform_release
+
+
+def serialize_import(result: ImportResult) -> dict[str, Any]:
+    """Serialize a result. `files` have their differences if nothing was written."""
+    release = result.release
+    return {
+        "account": {"id": result.account.account_id, "name": result.account.account_name},
+        "dry_run": result.is_dry_run,
+        "imported": [_serialize_entry(entry) for entry in result.imported],
+        "profiles": list(result.profiles),
+        "left_out": [
+            {**_serialize_label(left_out.group), "reason": left_out.reason, "help": left_out.help}
+            for left_out in result.left_out
+        ],
+        "declared": [_serialize_label(label) for label in result.declared],
+        "unmanaged": [{"id": label.id, "name": label.name} for label in result.unmanaged],
+        "references": [str(reference) for reference in result.references],
+        "files": [_serialize_file(file, result) for file in result.files],
+        **({} if release is None else {"terraform": serialize_terraform_release(release)}),
+        "diagnostics": serialize_diagnostics(result.findings),
+        "requests": result.requests,
+        "seconds": round(result.seconds, 3),
+    }
+
+
+def _serialize_entry(entry: ImportedEntry) -> Mapping[str, Any]:
+    destination = entry.live.destination
+    return {
+        "key": entry.key,
+        "id": entry.live.id,
+        "name": entry.live.name,
+        "service": None if destination is None else destination.fields.get(("service",)),
+        "references": {format_path(each.path): str(each.reference) for each in entry.references},
+        "left_out_fields": {format_path(field.path): field.reason for field in entry.left_out},
+    }
+
+
+def _serialize_label(label: GroupLabel) -> Mapping[str, Any]:
+    return {"id": label.id, "name": label.name, "key": label.key}
+
+
+def _serialize_file(file: PlannedFile, result: ImportResult) -> Mapping[str, Any]:
+    facts: dict[str, Any] = {"path": file.shown, "new": file.is_new}
+    if result.is_dry_run:
+        hidden = result.hidden_lines.get(file.shown, ())
+        facts["diff"] = render_file_diff(file.shown, file.before, file.after, hidden).plain
+    return facts

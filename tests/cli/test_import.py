@@ -1,0 +1,497 @@
+"""`reconciler import`: entries of existing groups, the files that get them, and everything that is left out."""
+
+from __future__ import annotations
+
+import stat
+from typing import Any
+
+import pytest
+from cli_harness import EmulatedFivetran, Project, build_credentials
+from importable_account import (
+    BIG_QUERY,
+    SNOWFLAKE,
+    act_during,
+    check_empty_plan,
+    list_keys,
+    list_left_out,
+    load_groups,
+    load_usual_groups,
+    make_group,
+    read_texts,
+)
+
+from reconciler.emulator.fault_text import parse_fault
+from reconciler.spec.nodes import to_plain
+from reconciler.spec.source import parse
+
+PROJECT = "specs/reconciler.yaml"
+EXISTING = "specs/groups/own.yaml"
+
+
+def read_specs(project: Project, name: str) -> Any:
+    return to_plain(parse((project.folder / name).read_text(), name))
+
+
+def test_all_groups_of_an_account_are_imported_with_one_read_each(
+    project: Project, server: EmulatedFivetran
+) -> None:
+    load_usual_groups(server)
+    result = project.run_against(server, "import")
+    assert result.exit == 0, result.stdout + result.stderr
+    assert sorted(server.calls) == [
+        "GET /v1/account/info",
+        "GET /v1/destinations",
+        "GET /v1/destinations/first_id",
+        "GET /v1/destinations/second_id",
+        "GET /v1/groups",
+    ]
+    assert read_texts(project.folder).keys() == {
+        PROJECT,
+        "specs/groups/snowflake.yaml",
+        "specs/groups/big_query.yaml",
+        "specs/groups/without-destination.yaml",
+    }
+    specs = read_specs(project, "specs/groups/snowflake.yaml")
+    specs["groups"]["zuerich_and_sales"]["destination"]["config"].pop("auth", None)  # the default
+    assert specs == {
+        "version": 1,
+        "groups": {
+            "zuerich_and_sales": {
+                "id": "first_id",
+                "name": "Zürich & Sales",
+                "destination": {
+                    "service": "snowflake",
+                    "region": "AWS_EU_CENTRAL_1",
+                    "time_zone_offset": "0",
+                    "config": {
+                        "host": "acme.snowflakecomputing.com",
+                        "port": 443,
+                        "database": "RAW",
+                        "user": "LOADER",
+                        "password": {"secret": "env:ZUERICH_AND_SALES_PASSWORD"},
+                    },
+                },
+            }
+        },
+    }
+    check_empty_plan(project, server)
+    assert server.writes == []
+
+
+def test_the_report_shows_keys_files_references_and_the_next_command(
+    project: Project, server: EmulatedFivetran
+) -> None:
+    load_usual_groups(server)
+    result = project.run_against(server, "import", "--quiet")
+    lines = result.stdout.splitlines()
+    assert lines[0] == "account Acme (acme_id)"
+    assert "Imported 3 groups:" in lines
+    assert '  zuerich_and_sales <- "Zürich & Sales"  snowflake' in lines
+    assert '  empty_one         <- "Empty One"  no destination' in lines
+    assert "wrote   specs/groups/snowflake.yaml" in lines
+    assert "ZUERICH_AND_SALES_PASSWORD=" in lines
+    assert lines[-1] == "  reconciler plan"
+    assert result.stderr == ""
+
+
+def test_a_second_import_changes_nothing(project: Project, server: EmulatedFivetran) -> None:
+    load_usual_groups(server)
+    project.run_against(server, "import")
+    before = read_texts(project.folder)
+    result = project.run_against(server, "import")
+    assert (result.exit, result.stdout.splitlines()[2]) == (0, "Nothing to import.")
+    assert read_texts(project.folder) == before
+    named = project.run_against(server, "import", "finance", "--verbose")
+    assert named.exit == 0
+    assert '  finance <- "finance" (second_id)' in named.stdout
+
+
+def test_an_import_changes_no_state(project: Project, server: EmulatedFivetran) -> None:
+    load_usual_groups(server)
+    assert project.run_against(server, "import").exit == 0
+    assert not (project.folder / "specs/.reconciler").exists()
+
+
+@pytest.mark.parametrize(
+    ("selectors", "ids"),
+    [
+        (["finance"], {"second_id"}),
+        (["first_id"], {"first_id"}),
+        (["*&*"], {"first_id"}),
+        (["*_id"], {"first_id", "second_id", "third_id"}),
+        (["Empty One", "finance"], {"second_id", "third_id"}),
+    ],
+)
+def test_selectors_are_names_ids_and_globs(
+    project: Project, server: EmulatedFivetran, selectors: list[str], ids: set[str]
+) -> None:
+    load_usual_groups(server)
+    result = project.run_against(server, "import", "--format", "json", *selectors)
+    assert result.exit == 0
+    assert list_keys(result).keys() == ids
+    assert {group["id"] for group in result.document["unmanaged"]} == {
+        "first_id",
+        "second_id",
+        "third_id",
+    } - ids
+
+
+def test_a_selector_without_a_match_is_an_error_and_the_others_are_imported(
+    project: Project, server: EmulatedFivetran
+) -> None:
+    load_usual_groups(server)
+    result = project.run_against(server, "import", "Finance", "Empty One", "nothing*")
+    assert result.exit == 1
+    assert "Imported 1 group:" in result.stdout
+    first, second = result.stderr.split("\n\n")[:2]
+    assert "error[unknown-group]: no group of this account is named by `Finance`" in first
+    assert "= help: did you mean `finance`?" in first
+    assert "`nothing*`" in second
+    assert (project.folder / "specs/groups/without-destination.yaml").exists()
+
+
+def test_each_group_that_cannot_be_declared_is_named_and_the_rest_is_imported(
+    project: Project, server: EmulatedFivetran
+) -> None:
+    load_groups(
+        server,
+        make_group("fine_id", "Fine", SNOWFLAKE),
+        make_group("hidden_id", "Not\u200bvisible", BIG_QUERY),
+        make_group("locked_id", "Locked", SNOWFLAKE),
+        make_group("twin_one", "Twin", BIG_QUERY),
+        make_group("twin_two", "twin", BIG_QUERY),
+        make_group("odd_id", "Odd", {"service": "quantum_store", "config": {"qubits": "7"}}),
+    )
+    server.app.faults.add(parse_fault("GET /v1/destinations/locked_id status 403"))
+    result = project.run_against(server, "import", "--format", "json")
+    assert result.exit == 1
+    keys = list_keys(result)
+    assert keys.keys() == {"fine_id", "twin_one", "twin_two", "odd_id"}
+    assert len(set(keys.values())) == 4
+    reasons = list_left_out(result)
+    assert reasons.keys() == {"hidden_id", "locked_id"}
+    assert "U+200B" in reasons["hidden_id"]
+    assert "may not read" in reasons["locked_id"]
+    odd = (project.folder / "specs/groups/quantum_store.yaml").read_text()
+    assert "# The catalogue does not know the service quantum_store." in odd
+    assert "qubits: " not in odd
+    server.app.faults.clear()
+    check_empty_plan(project, server)
+
+
+def test_broken_specs_are_refused_before_the_first_request(
+    project: Project, server: EmulatedFivetran
+) -> None:
+    load_usual_groups(server)
+    project.write(EXISTING, "version: 1\ngroups:\n  sales: [\n")
+    before = read_texts(project.folder)
+    result = project.run_against(server, "import")
+    assert result.exit == 1
+    assert "error[yaml-syntax]" in result.stderr
+    assert server.calls == []
+    assert read_texts(project.folder) == before
+
+
+def test_a_file_that_cannot_be_written_leaves_out_its_groups_only(
+    project: Project, server: EmulatedFivetran
+) -> None:
+    load_usual_groups(server)
+    (project.folder / "specs/groups/snowflake.yaml").mkdir(parents=True)
+    result = project.run_against(server, "import", "--format", "json")
+    assert result.exit == 1
+    assert list_keys(result).keys() == {"second_id", "third_id"}
+    assert "specs/groups/snowflake.yaml" in list_left_out(result)["first_id"]
+    assert [each["code"] for each in result.document["diagnostics"]] == ["file-unreadable"]
+    check_empty_plan(project, server)
+
+
+def test_a_folder_that_cannot_be_made_is_one_error(project: Project, server: EmulatedFivetran) -> None:
+    load_usual_groups(server)
+    project.write("specs/taken", "no folder\n")
+    result = project.run_against(server, "import", "--into", "specs/taken/new.yaml")
+    assert result.exit == 1
+    assert [line for line in result.stderr.splitlines() if line.startswith("error[")] == [
+        "error[file-unwritable]: cannot write `specs/taken/new.yaml`: File exists"
+    ]
+    assert '   = note: left out: "finance" (second_id)' in result.stderr.splitlines()
+    assert read_texts(project.folder).keys() == {PROJECT, "specs/taken"}
+
+
+def test_a_file_that_changed_meanwhile_is_left_alone_and_the_rest_is_written(
+    project: Project, server: EmulatedFivetran
+) -> None:
+    load_usual_groups(server)
+    own = project.write(
+        "specs/groups/snowflake.yaml", "version: 1\ngroups:\n  mine: {id: third_id, name: Empty One}\n"
+    )
+    changed = own.read_text() + "# another program was here\n"
+    with act_during(server, "/destinations/first_id", lambda: own.write_text(changed) and None) as url:
+        result = project.run("import", environ=build_credentials(url))
+    assert result.exit == 1
+    assert own.read_text() == changed
+    assert result.stderr.count("error[") == 1
+    assert (
+        "error[file-changed]: `specs/groups/snowflake.yaml` was changed by another program" in result.stderr
+    )
+    assert 'left out: "Zürich & Sales" (first_id)' in result.stderr
+    assert (project.folder / "specs/groups/big_query.yaml").exists()
+    check_empty_plan(project, server)
+
+
+def test_hand_written_files_keep_every_byte_and_entries_that_exist_are_left_alone(
+    project: Project, server: EmulatedFivetran
+) -> None:
+    load_usual_groups(server)
+    text = (
+        "# Ours\r\nversion: 1   # first\r\ngroups:\r\n"
+        "    'finance':   # by name\r\n      destination: {service: big_query, region: GCP_EUROPE_WEST3}\r\n"
+        "removed:\r\n- {group: old, id: third_id, name: Empty One, forget: true}\r\n"
+    )
+    own = project.folder / EXISTING
+    own.parent.mkdir(parents=True)
+    own.write_bytes(text.encode())
+    own.chmod(0o640)
+    result = project.run_against(server, "import", "--into", EXISTING)
+    assert result.exit == 0, result.stdout + result.stderr
+    written = own.read_bytes().decode()
+    start = text.index("removed:")
+    assert written.startswith(text[:start])
+    assert written.endswith(text[start:])
+    assert "first_id" in written[start : len(written) - len(text) + start]
+    assert "\n" not in written.replace("\r\n", "")
+    assert stat.S_IMODE(own.stat().st_mode) == 0o640
+    assert "third_id" not in written.replace(text[start:], "")
+
+
+def test_a_group_that_removed_names_is_left_out_if_it_is_asked_for(
+    project: Project, server: EmulatedFivetran
+) -> None:
+    load_usual_groups(server)
+    project.write(
+        EXISTING,
+        "version: 1\nremoved:\n- {group: old, id: third_id, name: Empty One, forget: true}\n",
+    )
+    result = project.run_against(server, "import", "third_id", "--format", "json")
+    assert result.exit == 1
+    assert "`removed:` has it as `old`" in list_left_out(result)["third_id"]
+
+
+def test_a_group_that_an_entry_may_be_about_is_left_out(project: Project, server: EmulatedFivetran) -> None:
+    load_groups(server, make_group("one_id", "Twin"), make_group("two_id", "Twin"))
+    project.write_groups("  twin: {name: Twin}\n")
+    result = project.run_against(server, "import", "--format", "json")
+    assert result.exit == 1
+    assert list_left_out(result).keys() == {"one_id", "two_id"}
+    project.write_groups("  twin: {name: Twin, id: one_id}\n")
+    result = project.run_against(server, "import", "--format", "json")
+    assert (result.exit, list_keys(result).keys()) == (0, {"two_id"})
+    check_empty_plan(project, server)
+
+
+def test_a_new_file_that_no_glob_finds_is_added_to_the_project(
+    project: Project, server: EmulatedFivetran
+) -> None:
+    load_usual_groups(server)
+    project.write(PROJECT, "# ours\nversion: 1\nspecs:\n- 'groups/*.yaml' # all\n")
+    project.write_groups("  mine: {id: third_id, name: Empty One}\n")
+    result = project.run_against(server, "import", "--into", "specs/taken/in.yaml")
+    assert result.exit == 0, result.stdout + result.stderr
+    text = (project.folder / PROJECT).read_text()
+    assert text.startswith("# ours\nversion: 1\nspecs:\n- 'groups/*.yaml' # all\n- taken/in.yaml")
+    check_empty_plan(project, server)
+
+
+def test_the_glob_of_a_new_project_gives_way_to_the_file_of_all_entries(
+    project: Project, server: EmulatedFivetran
+) -> None:
+    load_usual_groups(server)
+    assert project.run_against(server, "import", "--into", "specs/all.yaml").exit == 0
+    assert (project.folder / PROJECT).read_text() == "version: 1\nspecs: ['all.yaml']\n"
+    complete = read_texts(project.folder)
+    project.write(PROJECT, "version: 1\nspecs: ['groups/*.yaml']\n")
+    assert project.run_against(server, "import", "--into", "specs/all.yaml").exit == 0
+    assert read_texts(project.folder) == complete
+    check_empty_plan(project, server)
+
+
+def test_files_that_an_import_left_before_it_listed_them_are_listed_by_the_next(
+    project: Project, server: EmulatedFivetran
+) -> None:
+    load_usual_groups(server)
+    project.write_groups("  mine: {id: third_id, name: Empty One}\n")
+    assert project.run_against(server, "import", "--into", "specs/new/in.yaml").exit == 0
+    complete = read_texts(project.folder)
+    project.write(PROJECT, "version: 1\nspecs: ['groups/*.yaml']\n")
+    result = project.run_against(server, "import", "--into", "specs/new/in.yaml")
+    assert result.exit == 0, result.stdout + result.stderr
+    assert read_texts(project.folder) == complete
+
+
+@pytest.mark.parametrize(
+    ("options", "files"),
+    [
+        (["--layout", "group"], {"zuerich_and_sales.yaml", "finance.yaml", "empty_one.yaml"}),
+        (["--layout", "one"], {"groups.yaml"}),
+        (["--into", "specs/groups/here.yaml"], {"here.yaml"}),
+    ],
+)
+def test_layouts_choose_the_files(
+    project: Project, server: EmulatedFivetran, options: list[str], files: set[str]
+) -> None:
+    load_usual_groups(server)
+    assert project.run_against(server, "import", *options).exit == 0
+    assert {file.name for file in (project.folder / "specs/groups").iterdir()} == files
+    check_empty_plan(project, server)
+
+
+def test_ids_go_into_the_override_file(project: Project, server: EmulatedFivetran) -> None:
+    load_groups(
+        server,
+        make_group("first_id", "Sales", SNOWFLAKE),
+        make_group("twin_one", "Twin", BIG_QUERY),
+        make_group("twin_two", "Twin", SNOWFLAKE),
+    )
+    project.write(PROJECT, "version: 1\nspecs: ['groups/*.yaml']\noverrides: [ids.yaml]\n")
+    result = project.run_against(server, "import", "--ids-into", "specs/ids.yaml", "--layout", "one")
+    assert result.exit == 0, result.stdout + result.stderr
+    overrides = read_specs(project, "specs/ids.yaml")
+    assert overrides == {
+        "version": 1,
+        "groups": {
+            "sales": {"id": "first_id"},
+            "twin_big_query": {"id": "twin_one"},
+            "twin_snowflake": {"id": "twin_two"},
+        },
+    }
+    specs = (project.folder / "specs/groups/groups.yaml").read_text()
+    assert "first_id" not in specs
+    assert "id: twin_one" in specs, "without their ids, two entries of one name are an error"
+    check_empty_plan(project, server)
+
+
+def test_an_override_file_that_the_project_does_not_name_is_refused(
+    project: Project, server: EmulatedFivetran
+) -> None:
+    result = project.run_against(server, "import", "--ids-into", "specs/ids.yaml")
+    assert (result.exit, server.calls) == (64, [])
+    assert "add it to `specs/reconciler.yaml` first: `overrides: [ids.yaml]`" in result.stderr
+
+
+def test_a_dry_run_shows_the_differences_and_writes_nothing(
+    project: Project, server: EmulatedFivetran
+) -> None:
+    load_usual_groups(server)
+    project.write_groups("  mine: {id: third_id, name: Empty One}\n")
+    before = read_texts(project.folder)
+    result = project.run_against(server, "import", "--dry-run", "--into", "specs/groups/main.yaml")
+    assert result.exit == 0
+    assert read_texts(project.folder) == before
+    assert "--- specs/groups/main.yaml\n+++ specs/groups/main.yaml\n@@ " in result.stdout
+    assert "+    id: first_id\n" in result.stdout
+    assert "-    " not in result.stdout
+    assert result.stdout.endswith("Nothing was written: this is a dry run.\n")
+
+
+def test_an_entry_that_the_rules_of_the_project_forbid_is_left_out(
+    project: Project, server: EmulatedFivetran
+) -> None:
+    load_usual_groups(server)
+    rule = "{allowed-regions: [GCP_EUROPE_WEST3], name: europe}"
+    project.write(PROJECT, f"version: 1\nspecs: ['groups/*.yaml']\npolicies: [{rule}]\n")
+    result = project.run_against(server, "import", "--format", "json")
+    assert result.exit == 1, result.stdout
+    assert list_keys(result).keys() == {"second_id", "third_id"}
+    assert "allowed is `GCP_EUROPE_WEST3`" in list_left_out(result)["first_id"]
+    check_empty_plan(project, server)
+
+
+def test_a_reference_that_the_project_does_not_allow_leaves_its_entry_out(
+    project: Project, server: EmulatedFivetran
+) -> None:
+    load_usual_groups(server)
+    project.write(PROJECT, "version: 1\nspecs: ['groups/*.yaml']\nsecrets: {allow: ['vault:kv/*']}\n")
+    result = project.run_against(server, "import", "--format", "json")
+    assert result.exit == 1, result.stdout
+    assert list_left_out(result).keys() == {"first_id"}
+    other = project.run_against(server, "import", "--secrets", "vault:kv/{key}#{field}")
+    assert other.exit == 0, other.stdout
+    assert "# vault:kv/zuerich_and_sales#password" in other.stdout.splitlines()
+    assert read_specs(project, "specs/groups/snowflake.yaml")
+    check_empty_plan(project, server)
+
+
+def test_a_default_of_the_project_that_differs_is_named(project: Project, server: EmulatedFivetran) -> None:
+    load_usual_groups(server)
+    project.write(
+        PROJECT,
+        "version: 1\nspecs: ['groups/*.yaml']\ndefaults: {destination: {daylight_saving_time_enabled: true}}\n",
+    )
+    result = project.run_against(server, "import", "--format", "json")
+    assert list_left_out(result).keys() == {"first_id", "second_id"}
+    assert "`daylight_saving_time_enabled`" in list_left_out(result)["first_id"]
+    assert result.exit == 1
+
+
+def test_connections_cost_one_list_per_group_and_become_a_comment(
+    project: Project, server: EmulatedFivetran
+) -> None:
+    connections = [{"id": "some_connection", "service": "google_ads", "schema": "ads"}]
+    load_groups(
+        server,
+        make_group("first_id", "Sales", SNOWFLAKE, connections=connections),
+        make_group("second_id", "Finance", BIG_QUERY),
+    )
+    assert project.run_against(server, "import", "--connections").exit == 0
+    assert len(server.calls) == 1 + 2 + 2 + 2
+    text = (project.folder / "specs/groups/snowflake.yaml").read_text()
+    assert "# 1 connection loads into it: google_ads\n" in text
+
+
+def test_the_sandbox_is_imported_too(project: Project, server: EmulatedFivetran) -> None:
+    block = "{service: big_query, region: GCP_EUROPE_WEST3, time_zone_offset: '0', config: {project_id: a}}"
+    project.write_groups(f"  sales: {{destination: {block}}}\n")
+    assert project.run("apply", "--sandbox", "--auto-approve").exit == 0
+    project.write_groups("  other: {}\n")
+    (project.folder / "specs/.reconciler/sandbox/state.json").unlink()
+    result = project.run("import", "--sandbox", "sales")
+    assert result.exit == 0, result.stdout + result.stderr
+    assert result.stdout.endswith("  reconciler plan --sandbox\n")
+    assert "service: big_query" in (project.folder / "specs/groups/big_query.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--secrets", "env:{KEYS}"], "`{KEYS}` is no placeholder"),
+        (["--secrets", "env:{key}"], "`{field}` is missing"),
+        (["--into", "specs/reconciler.yaml"], "is no spec file"),
+        (["--into", "x.yaml", "--layout", "one"], "exclude each other"),
+        (["--from-terraform", "nothing.tfstate"], "cannot read `nothing.tfstate`"),
+    ],
+)
+def test_wrong_options_are_refused_before_the_first_request(
+    project: Project, server: EmulatedFivetran, options: list[str], message: str
+) -> None:
+    result = project.run_against(server, "import", *options)
+    assert result.exit in {1, 64}
+    assert server.calls == []
+    assert message in result.stderr
+    assert result.stderr.count("error[") == 1
+
+
+def test_secrets_in_clear_are_written_nowhere(project: Project, server: EmulatedFivetran) -> None:
+    load_groups(server, make_group("first_id", "Sales", SNOWFLAKE))
+    server.app.behaviour = server.app.behaviour.model_copy(update={"secrets_in_answers": "clear"})
+    result = project.run_against(server, "import", "--verbose", "--unknown-fields", "write")
+    assert result.exit == 0
+
+
+def test_a_lost_record_gives_the_group_its_former_key(project: Project, server: EmulatedFivetran) -> None:
+    load_usual_groups(server)
+    project.write(PROJECT, "version: 1\naccount_id: acme_id\nspecs: ['groups/*.yaml']\n")
+    project.write_groups("  other: {}\n  money: {name: finance}\n")
+    assert project.run_against(server, "apply", "--auto-approve").exit == 0
+    project.write_groups("  other: {}\n")
+    result = project.run_against(server, "import", "second_id", "--format", "json")
+    assert list_keys(result) == {"second_id": "money"}
+    check_empty_plan(project, server)
