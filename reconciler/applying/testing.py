@@ -115,7 +115,7 @@ def _build_test(operation: PlannedOperation, record: Record | None) -> PlannedOp
         change,
         values={},
         declared={},
-        record_update=RecordUpdate.keep(record if record is not None else Record()),
+        record_update=RecordUpdate.keep_values(record if record is not None else Record()),
     )
 
 

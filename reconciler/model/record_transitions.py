@@ -73,7 +73,7 @@ class RecordUpdate:
     answers: Answers = NO_ANSWERS
 
     @classmethod
-    def keep(cls, record: Record) -> RecordUpdate:
+    def keep_values(cls, record: Record) -> RecordUpdate:
         """Build the update of a record whose object is only tested: all values stay."""
         return cls(
             applied=record.applied,

@@ -51,6 +51,7 @@ _NOT_DONE_WORDS = {
     Status.CANCELLED: "cancelled",
     Status.UNKNOWN: "unknown",
 }
+_NO_RESULT = "no result"
 _WORD_WIDTH = max(map(len, [*_DONE_WORDS.values(), *_NOT_DONE_WORDS.values()]))
 _CHECK_WORDS: dict[str, str] = {
     CheckStatus.PASSED: "passed",
@@ -71,11 +72,12 @@ def measure_addresses(addresses: Iterable[Address]) -> int:
 
 def render_outcome(outcome: Outcome, width: int) -> Text:
     """Render one ended change: its line, its setup tests, and the diagnostic of a failure."""
-    word = _NOT_DONE_WORDS.get(outcome.status) or _DONE_WORDS[outcome.action]
+    has_result = outcome.action is not Action.VERIFY or outcome.checks is not None
+    word = _NOT_DONE_WORDS.get(outcome.status) or (_DONE_WORDS[outcome.action] if has_result else _NO_RESULT)
     line = Text.assemble(
         ("  " + SYMBOLS[outcome.action], ACTION_STYLES[outcome.action]),
         f" {outcome.address!s:<{width}}  ",
-        (f"{word:<{_WORD_WIDTH}}", STATUS_STYLES[outcome.status]),
+        (f"{word:<{_WORD_WIDTH}}", STATUS_STYLES[outcome.status] if has_result else WARN),
     )
     if outcome.status.is_untried:
         return _render_not_attempted(line, outcome)

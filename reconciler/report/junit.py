@@ -108,7 +108,8 @@ def _build_check_cases(outcome: Outcome) -> list[_TestCase]:
     address = str(outcome.address)
     checks = outcome.checks or ()
     cases = [_build_check_case(check, address) for check in checks]
-    other_findings = [finding for finding in outcome.diagnostics if finding.code != SETUP_TESTS_FAILED]
+    # A failed test says itself what its finding about the whole run says.
+    other_findings = [] if any(check.has_failed for check in checks) else list(outcome.diagnostics)
     if other_findings or not cases:
         reason = "" if other_findings else f"{outcome.status}"
         cases.append(_TestCase(_SETUP_TESTS, address, other_findings, skipped=reason))

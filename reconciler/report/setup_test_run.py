@@ -23,7 +23,7 @@ class SetupTestStatus(StrEnum):
 
     FAILED = "failed"
     AWAITING_APPROVAL = "awaiting approval"
-    NOT_RUN = "not run"
+    NO_RESULT = "without result"
     PASSED = "passed"
 
 
@@ -32,7 +32,7 @@ def classify_tests(outcome: Outcome) -> SetupTestStatus:
     if outcome.status is Status.AWAITING_APPROVAL:
         return SetupTestStatus.AWAITING_APPROVAL
     if outcome.status is not Status.DONE or outcome.checks is None:
-        return SetupTestStatus.NOT_RUN
+        return SetupTestStatus.NO_RESULT
     has_failed = outcome.has_failed_tests or any(check.has_failed for check in outcome.checks)
     return SetupTestStatus.FAILED if has_failed else SetupTestStatus.PASSED
 
@@ -82,7 +82,7 @@ def _suggest_next_step(applied: ApplyResult, left: Collection[Address], missing:
     counts = count_tests(applied.outcomes)
     candidates = (
         (
-            counts[SetupTestStatus.NOT_RUN] or applied.interrupted,
+            counts[SetupTestStatus.NO_RESULT] or applied.interrupted,
             "Run test again for the destinations without a result.",
         ),
         (
