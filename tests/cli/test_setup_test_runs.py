@@ -76,7 +76,7 @@ def test_a_passed_test_is_no_longer_outstanding(applied: SetupTestProject) -> No
 
 
 @pytest.mark.parametrize(
-    ("settings", "result", "exit", "summary"),
+    ("settings", "result", "code", "summary"),
     [
         ("", FAILED, 6, "1 failed"),
         ("      setup_tests: {on_failure: warn}\n", FAILED, 0, "1 failed"),
@@ -88,12 +88,12 @@ def test_a_passed_test_is_no_longer_outstanding(applied: SetupTestProject) -> No
     ids=["required", "warn", "ignore", "not-run-by-apply", "warning", "approval"],
 )
 def test_the_spec_decides_about_a_failure(
-    applied: SetupTestProject, settings: str, result: SetupTest, exit: int, summary: str
+    applied: SetupTestProject, settings: str, result: SetupTest, code: int, summary: str
 ) -> None:
     applied.declare_orders(settings)
     applied.let_tests("orders", result)
     ended = applied.run("test", "orders")
-    assert ended.exit == exit, ended.stdout + ended.stderr
+    assert ended.exit == code, ended.stdout + ended.stderr
     assert f"Tested: {summary} in " in ended.stdout
 
 
