@@ -18,6 +18,7 @@ SUMMARIES: Mapping[str, str] = MappingProxyType(
         "plan": "Show what apply would change. Only reads.",
         "apply": "Change the account to match the specs, after asking.",
         "show": "Show a saved plan.",
+        "test": "Run the setup tests of destinations. Changes nothing else.",
         "drift": "Show changes made outside the specs. Only reads.",
         "snapshot": "Write the account to a file, to plan without the account. Only reads.",
         "graph": "Draw groups and destinations with their planned changes.",

@@ -231,7 +231,8 @@ class DestinationKind:
         status = read_status(client.get_destination(id))
         return Verification(
             checks=tuple(
-                Check(test.title, test.status.upper(), test.message) for test in response.setup_tests
+                Check(test.title, test.status.upper(), test.message, test.details)
+                for test in response.setup_tests
             ),
             pending=tuple(
                 approval for test in response.setup_tests for approval in _list_pending_approvals(test)

@@ -79,6 +79,17 @@ class RecordUpdate:
     answers: Answers = NO_ANSWERS
     setup_status: str = ""
 
+    @classmethod
+    def keep_values(cls, record: Record) -> RecordUpdate:
+        """Build the update of a record whose object is only tested: all values stay."""
+        return cls(
+            applied=record.applied,
+            fingerprints=record.fingerprints,
+            protected=record.protected,
+            has_tests=True,
+            answers=Answers(record.answers, record.answer_fingerprints),
+        )
+
 
 # Reading a state
 

@@ -21,9 +21,11 @@ from reconciler.report.renderer import (
     ExitStatus,
     Parts,
     PlanReport,
+    SetupTestReport,
     ValidationReport,
     make_verbatim,
 )
+from reconciler.report.setup_test_run import serialize_test_run
 from reconciler.report.validation import serialize_validation
 
 FORMAT = 1
@@ -85,6 +87,10 @@ class JsonRenderer(DocumentRenderer):
         if report.asserted:
             content["asserted"] = serialize_assertions(report.asserted, report.unrecorded)
         return self.document(report.exit, content)
+
+    def tested(self, report: SetupTestReport) -> Parts:
+        """Render the result of each destination."""
+        return self.document(report.exit, serialize_test_run(report.applied, report.left, report.missing))
 
     def failure(
         self,

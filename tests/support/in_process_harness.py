@@ -21,6 +21,7 @@ from secret_leak_detector import LeakDetector, check_findings
 from werkzeug.test import Client as Caller
 
 from reconciler.api.client import Client
+from reconciler.api.limiter import PAID_ACCOUNT
 from reconciler.api.retrying import RetryingSender
 from reconciler.api.transport import Transport
 from reconciler.api.wsgi_adapter import WsgiAdapter
@@ -85,6 +86,7 @@ class InProcessProject:
     state_file_factory: Callable[[Path, str], StateFile] = StateFile
     parallelism = 8
     has_key = True
+    budget = PAID_ACCOUNT
 
     def __init__(self, folder: Path, behaviour: Mapping[str, Any]) -> None:
         self.folder = folder
@@ -120,7 +122,7 @@ class InProcessProject:
         """Make a plan, which must write neither files nor objects."""
         self.read_new_history()
         files = sorted(self.folder.rglob("*"))
-        with self._open() as workspace:
+        with self.open_workspace() as workspace:
             planned = make_plan(workspace)
         assert {entry.method for entry in self.read_new_history()} <= {"GET"}
         assert sorted(self.folder.rglob("*")) == files
@@ -141,7 +143,7 @@ class InProcessProject:
         """Plan and apply, as the command does, with any result: None if there was nothing to do, or if the plan is
         refused."""
         self.planned, self.applied = None, None
-        with self._open() as workspace:
+        with self.open_workspace() as workspace:
             self._prepare(workspace)
             self.planned = make_plan(workspace)
             if self.planned.plan.blockers:
@@ -156,7 +158,7 @@ class InProcessProject:
         """Import groups, as the command does. The specs are read again after that."""
         self.options = {**self.options, "compare_secrets": False}
         self._specs = load_project(self.build_settings(), options)
-        with self._open() as workspace:
+        with self.open_workspace() as workspace:
             result = import_groups(workspace, options, is_dry_run=False)
         self._specs = None
         return result
@@ -167,7 +169,7 @@ class InProcessProject:
 
     def save_plan(self) -> bytes:
         """Save a plan, as `plan --out` writes it."""
-        with self._open() as workspace:
+        with self.open_workspace() as workspace:
             workspace.state.ensure_key()
             self.planned = make_plan(workspace)
             content = encode_plan(build_saved_plan(workspace, self.planned))
@@ -177,7 +179,7 @@ class InProcessProject:
     def apply_saved(self, content: bytes) -> list[HistoryEntry]:
         """Apply a saved plan, as the command does. Returns the sent writes. Everything must work."""
         self.read_new_history()
-        with self._open() as workspace:
+        with self.open_workspace() as workspace:
             workspace.state.ensure_key()
             self.planned = replan(workspace, decode_plan(content))
             assert self.planned.plan.blockers == ()
@@ -243,7 +245,8 @@ class InProcessProject:
         )
 
     @contextmanager
-    def _open(self) -> Iterator[Workspace]:
+    def open_workspace(self) -> Iterator[Workspace]:
+        """Open the project for one run, as a command does."""
         for name in self._secret_variables & self.secrets.keys():
             self.leak_detector.add_secret(name, self.secrets[name])
         settings = self.build_settings()
@@ -257,7 +260,9 @@ class InProcessProject:
             adapter=self.adapter_factory(self.app),
         ) as transport:
             cancelled, relay = threading.Event(), EventQueue(ignore_event)
-            sender = RetryingSender(transport, self.clock, cancelled=cancelled, listener=relay.put)
+            sender = RetryingSender(
+                transport, self.clock, cancelled=cancelled, listener=relay.put, budget=self.budget
+            )
             yield Workspace(
                 settings=settings,
                 specs=self._specs,
