@@ -116,6 +116,14 @@ class Limiter:
         with self._lock:
             return self._tests_per_hour.count_remaining(self._clock.monotonic())
 
+    def find_test_opening(self, ahead: int = 0) -> float:
+        """Find the moment, in seconds of the monotonic clock, at which a run of setup tests can start after `ahead`
+        other runs."""
+        with self._lock:
+            now = self._clock.monotonic()
+            windows = (self._requests, self._tests_per_minute, self._tests_per_hour)
+            return max(self._paused_until, *(window.find_opening(now, ahead) for window in windows))
+
     def _try_acquire(self, *, is_test: bool) -> _Wait | None:
         """Count a request, or return the wait for its turn.
 
@@ -169,9 +177,17 @@ class SlidingWindow:
             self._expiries.popleft()
         return self._limit - len(self._expiries)
 
-    def find_opening(self, now: float) -> float:
-        """Find the moment at which the next request fits."""
-        return now if self.count_remaining(now) > 0 else self._expiries[0]
+    def find_opening(self, now: float, ahead: int = 0) -> float:
+        """Find the moment at which a request fits after `ahead` other requests."""
+        missing = ahead - self.count_remaining(now)
+        # More requests than the limit admits at once have to wait for requests that are not sent yet.
+        return (
+            now
+            if missing < 0
+            else self._expiries[missing]
+            if missing < len(self._expiries)
+            else now + self._seconds
+        )
 
     def add(self, now: float) -> None:
         """Count a request."""

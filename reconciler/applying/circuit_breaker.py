@@ -23,6 +23,10 @@ class CircuitBreaker:
         """Whether no further call may start."""
         return bool(self.reason)
 
+    def get_refusal(self) -> str:
+        """Return the reason why no further task may start; empty if the next task may start."""
+        return self.reason
+
     def trip(self, reason: str) -> None:
         """Start no further call. The first reason stays, since later failures may be its consequences."""
         self.reason = self.reason or reason

@@ -141,7 +141,8 @@ class PlanExecutor:
         for parent in task.depends_on:
             if not self._outcomes[parent].status.is_in_effect:
                 return skip_without_parent(task, parent)
-        return skip_after_stop(task, self.breaker.reason) if self.breaker.is_tripped else None
+        refusal = self.breaker.get_refusal()
+        return skip_after_stop(task, refusal) if refusal else None
 
     def _find_unsettled(self, task: Task) -> UnsettledRequest | None:
         """Find the open request that the task has to wait for. Only a second create can create a second object."""

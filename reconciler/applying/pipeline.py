@@ -4,7 +4,7 @@
 2. Write these records and the intent of each change, before the first call (`records.build_intents`).
 3. Execute the plan (`executor`), which records each result.
 4. Take back the intents of changes without an effect, and end approved plans that are in effect (`_settle_state`).
-5. Close the state (`_close_state`).
+5. Close the state (`close_state`).
 6. Make a new plan of the touched entries: it should be empty (`convergence`). Record the fields that Fivetran did not
    keep, so that no later plan takes them for drift (`_record_answers`).
 """
@@ -18,7 +18,7 @@ from functools import partial
 from reconciler.applying.circuit_breaker import CircuitBreaker
 from reconciler.applying.convergence import ConvergenceResult, check_convergence
 from reconciler.applying.executor import PlanExecutor
-from reconciler.applying.record_writer import RecordWriter
+from reconciler.applying.record_writer import RecordWriter, SaveEntry
 from reconciler.applying.records import (
     build_adopted_records,
     build_intents,
@@ -60,10 +60,10 @@ def apply_plan(
     intents = build_intents(planned, workspace.now())
     # In one write: the place of a state may limit the rate of writes.
     workspace.state.persist([*opening.items(), *select_writable_intents(intents, planned.records).items()])
-    executor = _build_executor(workspace, planned, intents)
+    executor = build_executor(workspace, planned, intents, partial(save_entry, workspace), CircuitBreaker())
     outcomes = executor.run(planned.operations, planned.deletions)
     _settle_state(workspace, planned, outcomes, approved)
-    problems = [*executor.records.errors, *_close_state(workspace)]
+    problems = [*executor.records.errors, *close_state(workspace)]
     remaining: tuple[Address, ...] | None = None
     # After the loss of the state another run may be changing the account, so a new plan would prove nothing.
     if not workspace.cancelled.is_set() and not has_lost_state(problems):
@@ -91,7 +91,7 @@ def adopt_only(workspace: Workspace, planned: PlanResult) -> None:
     opening = _open_state(workspace, planned)
     if opening:
         workspace.state.persist(opening.items())
-    problems = _close_state(workspace)
+    problems = close_state(workspace)
     if problems:
         raise ReconcilerError(problems)
 
@@ -153,14 +153,15 @@ def _collect_exemptions(workspace: Workspace, plan: Plan) -> Iterator[Exemption]
 # 3. Executing the plan
 
 
-def _build_executor(
-    workspace: Workspace, planned: PlanResult, intents: Mapping[Address, Record]
+def build_executor(
+    workspace: Workspace,
+    planned: PlanResult,
+    intents: Mapping[Address, Record],
+    save: SaveEntry,
+    breaker: CircuitBreaker,
 ) -> PlanExecutor:
-    settings, breaker = workspace.settings, CircuitBreaker()
-
-    def save(address: Address, entry: Record | CompletedRemoval) -> None:
-        workspace.state.stage([(address, entry)])
-
+    """Build the executor of a plan. `intents` are the records before each call, `save` writes the records after it."""
+    settings = workspace.settings
     return PlanExecutor(
         client=workspace.client,
         clock=settings.clock,
@@ -174,6 +175,11 @@ def _build_executor(
         fail_fast=settings.fail_fast,
         ids=dict(planned.ids),
     )
+
+
+def save_entry(workspace: Workspace, address: Address, entry: Record | CompletedRemoval) -> None:
+    """Write the record of one address to the open state. Raises OSError."""
+    workspace.state.stage([(address, entry)])
 
 
 def _find_unsettled_create(
@@ -196,7 +202,7 @@ def _settle_state(
 ) -> None:
     """Take back the intents of changes without an effect, and end the approved plans that are in effect."""
     state = workspace.state
-    # A remaining intent only costs the next plan some reads, and `_close_state` reports a state that cannot be written.
+    # A remaining intent only costs the next plan some reads, and `close_state` reports a state that cannot be written.
     with suppress(OSError):
         state.stage(settle_records(planned, outcomes, state.records).items())
     if any(outcome.is_unsuccessful for outcome in outcomes):
@@ -214,7 +220,7 @@ def _is_complete_plan(workspace: Workspace, planned: PlanResult) -> bool:
     return all(entry.address in planned_for for entry in (*specs.groups, *specs.destinations))
 
 
-def _close_state(workspace: Workspace) -> list[Diagnostic]:
+def close_state(workspace: Workspace) -> list[Diagnostic]:
     """Close the state. Returns diagnostics if it could not be written."""
     try:
         cleaned = workspace.state.end()
@@ -248,4 +254,4 @@ def _record_answers(workspace: Workspace, checked: ConvergenceResult) -> list[Di
     except ReconcilerError as error:
         return list(error.diagnostics)
     warnings = redact_diagnostics(warn_unkept(planned.operations.values()), workspace.settings.redactor)
-    return [*workspace.specs.mask_excerpts(warnings), *_close_state(workspace)]
+    return [*workspace.specs.mask_excerpts(warnings), *close_state(workspace)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from reconciler.applying.circuit_breaker import CircuitBreaker
 from reconciler.kinds.base import Verification
@@ -21,6 +22,9 @@ from reconciler.model.record_transitions import (
 from reconciler.model.removal import CompletedRemoval
 from reconciler.planning.planner import PlannedOperation
 
+SaveEntry: TypeAlias = Callable[[Address, Record | CompletedRemoval], None]
+"""Write a record, durable when it returns. May raise OSError."""
+
 
 @dataclass(slots=True)
 class RecordWriter:
@@ -31,7 +35,7 @@ class RecordWriter:
     distinguish its success from a crash. `errors` are the diagnostics of failed writes.
     """
 
-    save: Callable[[Address, Record | CompletedRemoval], None]
+    save: SaveEntry
     intents: Mapping[Address, Record]
     clock: Clock
     now: Callable[[], Instant]

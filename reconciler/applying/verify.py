@@ -112,14 +112,19 @@ def explain_tests_not_run(operation: PlannedOperation, error: ApiError | None) -
     """Explain tests without a result. `error` is None if the apply itself had to end first."""
     cause = explain_operation(error, operation) if error is not None else None
     reason = cause.message if cause is not None else "the run was stopped"
+    address = operation.change.address
+    is_written = operation.change.action is not Action.VERIFY
+    problem = f"{address} is written, but its setup tests" if is_written else f"the setup tests of {address}"
     return Diagnostic(
         "setup-tests-not-run",
-        f"{operation.change.address} is written, but its setup tests could not be run: {reason}",
+        f"{problem} have no result: {reason}",
         span=operation.desired.span,
         severity=_choose_severity(operation),
         address=operation.change.address,
         notes=cause.notes if cause is not None else (),
-        help="apply again: the object is kept, and its tests are run",
+        help="apply again: the object is kept, and its tests are run"
+        if is_written
+        else "run them again: `reconciler test`",
     )
 
 

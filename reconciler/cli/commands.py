@@ -17,6 +17,7 @@ SUMMARIES: Mapping[str, str] = MappingProxyType(
         "plan": "Show what apply would change. Only reads.",
         "apply": "Change the account to match the specs, after asking.",
         "show": "Show a saved plan.",
+        "test": "Run the setup tests of destinations. Changes nothing else.",
         "drift": "Show changes made outside the specs. Only reads.",
         "graph": "Draw groups and destinations with their planned changes.",
         "state": "Show and correct the recorded state.",

@@ -40,7 +40,6 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "rm": _REMOVAL,
         "sync": "`reconciler apply` changes the account to match the specs",
         "taint": _REPLACEMENT,
-        "test": "`reconciler validate` checks specs, `reconciler plan --sandbox` rehearses them",
         "untaint": _REPLACEMENT,
         "up": "`reconciler apply` changes the account to match the specs",
         "version": "`reconciler --version` prints the version",

@@ -221,7 +221,8 @@ class DestinationKind:
         status = client.get_destination(id).setup_status.lower()
         return Verification(
             checks=tuple(
-                Check(test.title, test.status.upper(), test.message) for test in response.setup_tests
+                Check(test.title, test.status.upper(), test.message, test.details)
+                for test in response.setup_tests
             ),
             pending=tuple(
                 approval for test in response.setup_tests for approval in _list_pending_approvals(test)

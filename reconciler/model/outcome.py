@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from reconciler.model.address import Address
 from reconciler.model.diagnostic import Diagnostic, select_errors
@@ -50,11 +51,13 @@ class CheckStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One setup test. `status` is the API's word, also an unknown word."""
+    """One setup test. `status` is the API's word, also an unknown word. `details` are JSON of any shape that the API
+    answers beside the message."""
 
     title: str
     status: str
     message: str = ""
+    details: Any = None
 
     @property
     def has_passed(self) -> bool:

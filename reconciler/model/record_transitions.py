@@ -72,6 +72,17 @@ class RecordUpdate:
     has_tests: bool = False
     answers: Answers = NO_ANSWERS
 
+    @classmethod
+    def keep_values(cls, record: Record) -> RecordUpdate:
+        """Build the update of a record whose object is only tested: all values stay."""
+        return cls(
+            applied=record.applied,
+            fingerprints=record.fingerprints,
+            protected=record.protected,
+            has_tests=True,
+            answers=Answers(record.answers, record.answer_fingerprints),
+        )
+
 
 # Reading a state
 

@@ -15,6 +15,7 @@ from reconciler.model.json_parts import serialize_connection, serialize_held_unt
 from reconciler.model.outcome import ApplyResult, Check, CheckStatus, Outcome, Status
 from reconciler.model.plan import Action
 from reconciler.model.sanitize import escape, to_one_line
+from reconciler.report.check_details import render_details
 from reconciler.report.diagnostics import render_headline, render_notes, serialize_diagnostics
 from reconciler.report.live_objects import format_connections, format_name
 from reconciler.report.markdown import make_code_block, make_paragraph, truncate_page
@@ -50,6 +51,7 @@ _NOT_DONE_WORDS = {
     Status.CANCELLED: "cancelled",
     Status.UNKNOWN: "unknown",
 }
+_NO_RESULT = "no result"
 _WORD_WIDTH = max(map(len, [*_DONE_WORDS.values(), *_NOT_DONE_WORDS.values()]))
 _CHECK_WORDS: dict[str, str] = {
     CheckStatus.PASSED: "passed",
@@ -70,11 +72,12 @@ def measure_addresses(addresses: Iterable[Address]) -> int:
 
 def render_outcome(outcome: Outcome, width: int) -> Text:
     """Render one ended change: its line, its setup tests, and the diagnostic of a failure."""
-    word = _NOT_DONE_WORDS.get(outcome.status) or _DONE_WORDS[outcome.action]
+    has_result = outcome.action is not Action.VERIFY or outcome.checks is not None
+    word = _NOT_DONE_WORDS.get(outcome.status) or (_DONE_WORDS[outcome.action] if has_result else _NO_RESULT)
     line = Text.assemble(
         ("  " + SYMBOLS[outcome.action], ACTION_STYLES[outcome.action]),
         f" {outcome.address!s:<{width}}  ",
-        (f"{word:<{_WORD_WIDTH}}", STATUS_STYLES[outcome.status]),
+        (f"{word:<{_WORD_WIDTH}}", STATUS_STYLES[outcome.status] if has_result else WARN),
     )
     if outcome.status.is_untried:
         return _render_not_attempted(line, outcome)
@@ -155,6 +158,7 @@ def _render_setup_tests(checks: Sequence[Check], title: str) -> list[Text]:
             message = f"{message[:_MAX_MESSAGE_LENGTH]}…"
         text = f"{to_one_line(check.title)}: {message}" if message else to_one_line(check.title)
         parts.append(Text(f"        ! {text}", BAD if check.has_failed else WARN))
+        parts += [Text(f"          {line}", QUIET) for line in render_details(check.details)]
     return parts
 
 
@@ -284,8 +288,16 @@ def _serialize_outcome(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _serialize_checks(checks: Iterable[Check]) -> list[dict[str, str]]:
-    return [{"title": check.title, "status": check.status, "message": check.message} for check in checks]
+def _serialize_checks(checks: Iterable[Check]) -> list[dict[str, Any]]:
+    return [
+        {
+            "title": check.title,
+            "status": check.status,
+            "message": check.message,
+            **({} if check.details is None else {"details": check.details}),
+        }
+        for check in checks
+    ]
 
 
 def render_apply_markdown(applied: ApplyResult, limit: int) -> str:

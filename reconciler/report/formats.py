@@ -26,6 +26,7 @@ class Document(StrEnum):
     DRIFT = "drift"
     APPLY = "apply"
     VALIDATION = "validation"
+    TEST = "test"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +45,16 @@ def _define_format(name: str, module: str, renderer: str, *documents: Document) 
 
 _ALL = tuple(Document)
 _FORMATS = (
-    _define_format("text", "renderer", "Renderer", Document.PLAN, Document.DRIFT, Document.APPLY),
+    _define_format(
+        "text", "renderer", "Renderer", Document.PLAN, Document.DRIFT, Document.APPLY, Document.TEST
+    ),
     _define_format("full", "renderer", "Renderer", Document.VALIDATION),
     _define_format("concise", "renderer", "ConciseRenderer", Document.VALIDATION),
     _define_format("json", "json_document", "JsonRenderer", *_ALL),
     _define_format("markdown", "plan_markdown", "MarkdownRenderer", Document.PLAN),
     _define_format("github", "github", "GithubRenderer", *_ALL),
     _define_format("gitlab", "gitlab", "GitlabRenderer", Document.PLAN),
-    _define_format("junit", "junit", "JunitRenderer", Document.PLAN, Document.VALIDATION),
+    _define_format("junit", "junit", "JunitRenderer", Document.PLAN, Document.VALIDATION, Document.TEST),
     _define_format("sarif", "sarif", "SarifRenderer", Document.PLAN, Document.DRIFT, Document.VALIDATION),
     _define_format("terraform", "terraform_text", "TerraformRenderer", Document.PLAN, Document.APPLY),
     _define_format("terraform-json", "terraform_json", "TerraformJsonRenderer", Document.PLAN),

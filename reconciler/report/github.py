@@ -23,9 +23,11 @@ from reconciler.report.renderer import (
     Parts,
     PlanReport,
     Renderer,
+    SetupTestReport,
     ValidationReport,
     make_verbatim,
 )
+from reconciler.report.setup_test_run import count_tests, render_test_markdown
 
 MAX_PER_STEP = 10
 """Number of errors, and of warnings, that a runner keeps of one step; it drops all others silently."""
@@ -174,6 +176,20 @@ class GithubRenderer(Renderer):
             report.exit,
             build_plan_outputs(report.plan),
             lambda limit: render_apply_markdown(applied, limit),
+        )
+
+    def tested(self, report: SetupTestReport) -> Parts:
+        """Render the end of a run of setup tests: failures as annotations, results as summary."""
+        yield from super().tested(report)
+        applied = report.applied
+        yield from self._annotate(
+            [diagnostic for outcome in applied.outcomes for diagnostic in outcome.diagnostics]
+        )
+        counts = count_tests(applied.outcomes)
+        yield _build_job_files(
+            report.exit,
+            {str(status).replace(" ", "-"): str(number) for status, number in counts.items()},
+            lambda limit: render_test_markdown(applied, report.left, report.missing, limit),
         )
 
     def failure(

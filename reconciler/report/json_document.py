@@ -20,9 +20,11 @@ from reconciler.report.renderer import (
     ExitStatus,
     Parts,
     PlanReport,
+    SetupTestReport,
     ValidationReport,
     make_verbatim,
 )
+from reconciler.report.setup_test_run import serialize_test_run
 from reconciler.report.validation import serialize_validation
 
 FORMAT = 1
@@ -80,6 +82,10 @@ class JsonRenderer(DocumentRenderer):
         """Render the plan, and the result of each change below `applied`; null if the run changed nothing."""
         applied = None if report.applied is None else serialize_apply_result(report.applied)
         return self.document(report.exit, {"plan": serialize_plan(report.plan), "applied": applied})
+
+    def tested(self, report: SetupTestReport) -> Parts:
+        """Render the result of each destination."""
+        return self.document(report.exit, serialize_test_run(report.applied, report.left, report.missing))
 
     def failure(
         self,

@@ -7,13 +7,16 @@ characters that XML cannot hold.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from xml.etree import ElementTree
 
+from reconciler.model.address import Address
 from reconciler.model.diagnostic import Diagnostic, Severity, select_errors, sort_diagnostics
+from reconciler.model.outcome import ApplyResult, Check, CheckStatus, Outcome
 from reconciler.model.plan import Change, Plan
 from reconciler.model.policy import PolicyResult, PolicyStatus
-from reconciler.model.sanitize import escape
+from reconciler.model.sanitize import escape, to_one_line
+from reconciler.report.check_details import render_details
 from reconciler.report.diagnostics import (
     format_severity_counts,
     identify_finding,
@@ -27,11 +30,13 @@ from reconciler.report.renderer import (
     ExitStatus,
     Parts,
     PlanReport,
+    SetupTestReport,
     ValidationReport,
     make_verbatim,
 )
 
 _POLICIES = "policies"
+SETUP_TESTS_FAILED = "setup-tests-failed"
 
 
 @dataclass(slots=True)
@@ -43,6 +48,7 @@ class _TestCase:
     findings: list[Diagnostic] = field(default_factory=list)
     skipped: str = ""
     remark: str = ""
+    seconds: float = 0.0
 
     @property
     def errors(self) -> list[Diagnostic]:
@@ -79,6 +85,52 @@ def render_failure_junit(
     return _render_document("reconciler", (), diagnostics, policy_results, project)
 
 
+def render_test_run_junit(applied: ApplyResult, left: Iterable[Address], missing: Iterable[Address]) -> str:
+    """Render a run of setup tests: a suite for each destination, and a test for each of its setup tests.
+
+    `left` are destinations that the budget or the deadline left out, `missing` are entries without a live destination.
+    """
+    suites = [(str(outcome.address), _build_check_cases(outcome)) for outcome in applied.outcomes]
+    for addresses, reason in ((left, "left for another run"), (missing, "not created yet")):
+        suites += [
+            (str(address), [_TestCase(_SETUP_TESTS, str(address), skipped=reason)]) for address in addresses
+        ]
+    if applied.problems:
+        suites.append(("reconciler", _group_findings((), applied.problems, "reconciler")))
+    return _render_suites(suites)
+
+
+_SETUP_TESTS = "setup tests"
+
+
+def _build_check_cases(outcome: Outcome) -> list[_TestCase]:
+    """Build a case for each setup test of a destination, and one for findings that belong to no setup test."""
+    address = str(outcome.address)
+    checks = outcome.checks or ()
+    cases = [_build_check_case(check, address) for check in checks]
+    # A failed test says itself what its finding about the whole run says.
+    other_findings = [] if any(check.has_failed for check in checks) else list(outcome.diagnostics)
+    if other_findings or not cases:
+        reason = "" if other_findings else f"{outcome.status}"
+        cases.append(_TestCase(_SETUP_TESTS, address, other_findings, skipped=reason))
+    # Fivetran answers no durations of single tests.
+    return [replace(cases[0], seconds=round(outcome.seconds, 3)), *cases[1:]]
+
+
+def _build_check_case(check: Check, address: str) -> _TestCase:
+    title = to_one_line(check.title) or _SETUP_TESTS
+    if check.status == CheckStatus.SKIPPED:
+        return _TestCase(title, address, skipped=to_one_line(check.message) or "skipped")
+    if check.has_passed:
+        return _TestCase(title, address)
+    severity = Severity.ERROR if check.has_failed else Severity.WARNING
+    message = to_one_line(check.message) or check.status
+    finding = Diagnostic(
+        SETUP_TESTS_FAILED, message, severity=severity, notes=tuple(render_details(check.details))
+    )
+    return _TestCase(title, address, [finding])
+
+
 def _describe_risk(change: Change) -> str:
     """Describe the objects that a change deletes, replaces or gives up."""
     return (
@@ -103,11 +155,16 @@ def _render_document(
     suites = [(suite, _group_findings(entries, other_findings, default_file))]
     if policy_results:
         suites.append((_POLICIES, [_build_policy_case(policy_result) for policy_result in policy_results]))
+    return _render_suites(suites)
+
+
+def _render_suites(suites: Sequence[tuple[str, list[_TestCase]]]) -> str:
+    """Render suites, each a name with its tests."""
     root = _set_counts(
         ElementTree.Element("testsuites", name="reconciler"), [case for _, cases in suites for case in cases]
     )
     for name, cases in suites:
-        element = _set_counts(ElementTree.SubElement(root, "testsuite", name=name), cases)
+        element = _set_counts(ElementTree.SubElement(root, "testsuite", name=escape(name)), cases)
         for case in cases:
             _add_case(element, case)
     ElementTree.indent(root)
@@ -138,14 +195,14 @@ def _set_counts(element: ElementTree.Element, cases: Sequence[_TestCase]) -> Ele
         "failures": sum(bool(case.errors) for case in cases),
         "errors": 0,
         "skipped": sum(bool(case.skipped) for case in cases),
-        "time": 0,
+        "time": f"{sum(case.seconds for case in cases):g}",
     }
     element.attrib.update({name: str(number) for name, number in counts.items()})
     return element
 
 
 def _add_case(suite: ElementTree.Element, case: _TestCase) -> None:
-    attributes = {"name": escape(case.name), "classname": escape(case.classname), "time": "0"}
+    attributes = {"name": escape(case.name), "classname": escape(case.classname), "time": f"{case.seconds:g}"}
     element = ElementTree.SubElement(suite, "testcase", attributes)
     if case.skipped:
         ElementTree.SubElement(element, "skipped", message=case.skipped)
@@ -182,6 +239,10 @@ class JunitRenderer(DocumentRenderer):
     def plan(self, report: PlanReport) -> Parts:
         """Render a test for each entry of a plan."""
         yield make_verbatim(render_plan_junit(report.plan, self.run.project_file))
+
+    def tested(self, report: SetupTestReport) -> Parts:
+        """Render a test for each setup test of each destination."""
+        yield make_verbatim(render_test_run_junit(report.applied, report.left, report.missing))
 
     def validation(self, report: ValidationReport) -> Parts:
         """Render a test for each checked entry."""

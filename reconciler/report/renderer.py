@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, Protocol, TypeAlias
 
+from reconciler.model.address import Address
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.outcome import ApplyResult
 from reconciler.model.plan import Plan
@@ -15,10 +16,11 @@ from reconciler.report.apply import render_summary
 from reconciler.report.diagnostics import ReadLine, render_concise, render_full
 from reconciler.report.drift import UnmanagedGroups, render_drift_text
 from reconciler.report.plan_text import Detail, render_plan_text
+from reconciler.report.setup_test_run import render_test_summary
 from reconciler.report.style import StyledText
 from reconciler.report.validation import render_other_findings, render_validation
 
-_FAILURE_HEADLINES = {"apply": "Not applied", "validate": "Not valid"}
+_FAILURE_HEADLINES = {"apply": "Not applied", "test": "Not tested", "validate": "Not valid"}
 
 
 class ExitStatus(Protocol):
@@ -111,6 +113,17 @@ class ApplyReport:
     plan: Plan
     exit: ExitStatus
     applied: ApplyResult | None
+
+
+@dataclass(frozen=True, slots=True)
+class SetupTestReport:
+    """Report of a run of setup tests. `left` are destinations that the budget or the deadline left out, `missing` are
+    entries without a live destination."""
+
+    exit: ExitStatus
+    applied: ApplyResult
+    left: Sequence[Address] = ()
+    missing: Sequence[Address] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +227,14 @@ class Renderer:
             return
         yield Printed("")
         yield Printed(render_summary(report.applied))
+        if report.applied.problems:
+            yield from self.diagnostics(report.applied.problems)
+
+    def tested(self, report: SetupTestReport) -> Parts:
+        """Render the end of a run of setup tests. The result of each destination stands above."""
+        if report.applied.outcomes:
+            yield from self.result("")
+        yield from self.result(render_test_summary(report.applied, report.left, report.missing))
         if report.applied.problems:
             yield from self.diagnostics(report.applied.problems)
 

@@ -178,7 +178,7 @@ def test_hanging_setup_tests_keep_the_destination_and_are_repeated_by_the_next_p
     assert process.seconds_since_signal < 20
     assert ended.code == 6
     assert parse_results(ended) == {"group.first": "created", "destination.first": "created"}
-    assert "destination.first is written, but its setup tests could not be run: the run was stopped" in (
+    assert "destination.first is written, but its setup tests have no result: the run was stopped" in (
         ended.out
     )
     assert list_summary(ended)[1:] == ["Not finished: 1 without passed setup tests.", INTERRUPTED]
@@ -250,7 +250,7 @@ def test_a_signal_ends_the_wait_for_a_spent_quota(interrupted_project: Interrupt
     assert process.seconds_since_signal < 20
     assert ended.code == 6
     assert "Not finished: 1 without passed setup tests." in list_summary(ended)
-    assert "destination.second is written, but its setup tests could not be run: the run was stopped" in (
+    assert "destination.second is written, but its setup tests have no result: the run was stopped" in (
         ended.out
     )
     interrupted_project.check_next_apply()

@@ -126,7 +126,7 @@ def test_r17_slow_setup_tests_keep_the_destination_and_are_outstanding(
     result = declared_pair.apply()
     assert result.exit == 6
     assert (
-        "error[setup-tests-not-run]: destination.orders is written, but its setup tests could not be run"
+        "error[setup-tests-not-run]: destination.orders is written, but its setup tests have no result"
         in (result.stdout)
     )
     assert declared_pair.count_tests() == 1, "another run would take as long again"

@@ -79,6 +79,10 @@ class EmulatedFivetran:
         """Send a POST, as another client of the account. Returns the data of the answer."""
         return self._send("POST", path, json.dumps(body).encode())
 
+    def delete(self, path: str) -> None:
+        """Send a DELETE, as another client of the account."""
+        self._send("DELETE", path)
+
     def _send(self, method: str, path: str, body: bytes | None = None) -> Any:
         request = urllib.request.Request(
             self.url + path,
@@ -91,7 +95,7 @@ class EmulatedFivetran:
             },
         )
         with urllib.request.urlopen(request, timeout=30) as response:
-            return json.load(response)["data"]
+            return json.load(response).get("data")
 
     def list_bodies(self, method: str, path: str) -> list[Any]:
         """Parse the bodies of all requests to exactly this path."""

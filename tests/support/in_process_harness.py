@@ -21,6 +21,7 @@ from secret_leak_detector import LeakDetector, check_findings
 from werkzeug.test import Client as Caller
 
 from reconciler.api.client import Client
+from reconciler.api.limiter import PAID_ACCOUNT
 from reconciler.api.retrying import RetryingSender
 from reconciler.api.transport import Transport
 from reconciler.api.wsgi_adapter import WsgiAdapter
@@ -81,6 +82,7 @@ class InProcessProject:
     state_file_factory: Callable[[Path, str], StateFile] = StateFile
     parallelism = 8
     has_key = True
+    budget = PAID_ACCOUNT
 
     def __init__(self, folder: Path, behaviour: Mapping[str, Any]) -> None:
         self.folder = folder
@@ -116,7 +118,7 @@ class InProcessProject:
         """Make a plan, which must write neither files nor objects."""
         self.read_new_history()
         files = sorted(self.folder.rglob("*"))
-        with self._open() as workspace:
+        with self.open_workspace() as workspace:
             planned = make_plan(workspace)
         assert {entry.method for entry in self.read_new_history()} <= {"GET"}
         assert sorted(self.folder.rglob("*")) == files
@@ -137,7 +139,7 @@ class InProcessProject:
         """Plan and apply, as the command does, with any result: None if there was nothing to do, or if the plan is
         refused."""
         self.planned, self.applied = None, None
-        with self._open() as workspace:
+        with self.open_workspace() as workspace:
             self._prepare(workspace)
             self.planned = make_plan(workspace)
             if self.planned.plan.blockers:
@@ -154,7 +156,7 @@ class InProcessProject:
 
     def save_plan(self) -> bytes:
         """Save a plan, as `plan --out` writes it."""
-        with self._open() as workspace:
+        with self.open_workspace() as workspace:
             workspace.state.ensure_key()
             self.planned = make_plan(workspace)
             content = encode_plan(build_saved_plan(workspace, self.planned))
@@ -164,7 +166,7 @@ class InProcessProject:
     def apply_saved(self, content: bytes) -> list[HistoryEntry]:
         """Apply a saved plan, as the command does. Returns the sent writes. Everything must work."""
         self.read_new_history()
-        with self._open() as workspace:
+        with self.open_workspace() as workspace:
             workspace.state.ensure_key()
             self.planned = replan(workspace, decode_plan(content))
             assert self.planned.plan.blockers == ()
@@ -216,7 +218,8 @@ class InProcessProject:
         self.leak_detector.add_written_file(self.folder / name, text)
 
     @contextmanager
-    def _open(self) -> Iterator[Workspace]:
+    def open_workspace(self) -> Iterator[Workspace]:
+        """Open the project for one run, as a command does."""
         for name in self._secret_variables & self.secrets.keys():
             self.leak_detector.add_secret(name, self.secrets[name])
         settings = Settings(
@@ -240,7 +243,9 @@ class InProcessProject:
             adapter=self.adapter_factory(self.app),
         ) as transport:
             cancelled, relay = threading.Event(), EventQueue(ignore_event)
-            sender = RetryingSender(transport, self.clock, cancelled=cancelled, listener=relay.put)
+            sender = RetryingSender(
+                transport, self.clock, cancelled=cancelled, listener=relay.put, budget=self.budget
+            )
             yield Workspace(
                 settings=settings,
                 specs=self._specs,

@@ -175,5 +175,5 @@ def test_many_remaining_addresses_are_summarized() -> None:
 
 
 def test_long_durations_are_shown_in_minutes() -> None:
-    slow = replace(CREATED, action=Action.VERIFY, seconds=125.2)
+    slow = replace(CREATED, action=Action.VERIFY, seconds=125.2, checks=())
     assert render(slow)[0].endswith("tested     yawning_sponge        2 min 5 s")

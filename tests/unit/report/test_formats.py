@@ -16,6 +16,7 @@ METHODS = {
     Document.DRIFT: "drift",
     Document.APPLY: "applied",
     Document.VALIDATION: "validation",
+    Document.TEST: "tested",
 }
 PAIRS = [(form, document) for document in Document for form in list_formats(document)]
 
