@@ -87,11 +87,12 @@ class UserAccount(_ResponseModel):
 
 
 class PrivateLink(_ResponseModel):
-    """A private link. `state` is `OK` once the link is ready."""
+    """A private link. `state` is `OK` once the link is ready; `region` is a data processing region."""
 
     id: Id
     name: Text = ""
     state: Text = ""
+    region: Text = ""
 
 
 class HybridAgent(_ResponseModel):

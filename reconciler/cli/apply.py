@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,6 +36,7 @@ from reconciler.cli.plan_file import (
 from reconciler.cli.prompt import can_prompt, confirm
 from reconciler.cli.usage import MisuseError
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
+from reconciler.model.duration import parse_duration
 from reconciler.model.given_variables import GivenVariables
 from reconciler.model.plan import Plan
 from reconciler.model.suggestions import did_you_mean
@@ -77,13 +79,22 @@ _LIMITS = ("deletes", "replacements", "changed_fraction")
 class Approval:
     """Approval given before the run: a saved plan, or the digest of a plan.
 
-    With `must_ask` the user is asked instead.
+    With `must_ask` the user is asked instead. `wait` is the longest wait for links and agents before the plan.
     """
 
     path: Path | None = None
     key: str | None = None
     digest: str | None = None
     must_ask: bool = True
+    wait: timedelta | None = None
+
+
+def _parse_wait(context: click.Context, parameter: click.Parameter, value: str | None) -> timedelta | None:
+    """Parse `90s`, `20m` or `1h`."""
+    try:
+        return None if value is None else parse_duration(value)
+    except ValueError:
+        raise MisuseError(f"`{value}` is no duration", "write for example `90s`, `20m` or `1h`") from None
 
 
 @click.command("apply")
@@ -132,6 +143,12 @@ class Approval:
 @signature_option
 @click.option("--require-signature", is_flag=True, help="Refuse a saved plan without a signature of the key.")
 @click.option("--auto-approve", is_flag=True, help="Do not ask. Required without a terminal.")
+@click.option(
+    "--wait",
+    metavar="TIME",
+    callback=_parse_wait,
+    help="Before the plan, wait for private links in creation and for offline hybrid agents: 90s, 20m, 1h.",
+)
 @shared_options
 @variables_option
 @strict_option
@@ -151,6 +168,7 @@ def command(
     signature_key: str | None,
     require_signature: bool,
     auto_approve: bool,
+    wait: timedelta | None,
     allow: dict[str, float],
     overridden: tuple[str, ...],
     resent_creates: tuple[str, ...],
@@ -190,7 +208,7 @@ def command(
         reason=reason,
         fail_fast=fail_fast,
     )
-    approval = Approval(plan, signature_key, expect, must_ask)
+    approval = Approval(plan, signature_key, expect, must_ask, wait)
     return run_command(updated, output, form, partial(_apply, approval=approval), command="apply")
 
 
@@ -344,8 +362,11 @@ def _make_plan(
     With a digest also returns the approved plan, which the state keeps until all of it is in effect.
     """
     from reconciler.planning.pipeline import make_plan
+    from reconciler.planning.readiness import wait_for_objects
     from reconciler.planning.saved_plans import load_approved_plan, replan
 
+    if approval.wait is not None:
+        wait_for_objects(workspace, approval.wait.total_seconds())
     if saved is not None:
         return replan(workspace, saved), None
     if approval.digest is not None:

@@ -14,6 +14,7 @@ from reconciler.catalogue.load import load_destination_facts, load_service, load
 from reconciler.catalogue.model import Field, FieldType, Service, ServiceStage
 from reconciler.catalogue.normalize import CONFIG
 from reconciler.catalogue.region_checks import AWS_REGION_PATTERN
+from reconciler.kinds.account_objects import FIELDS_BY_NAME_KEY
 from reconciler.kinds.destination_spec import EXTRA_CONFIG, Options
 from reconciler.model.variable_mark import NAME
 from reconciler.spec.merge import UNSET
@@ -71,6 +72,7 @@ def _build_settings(services: Iterable[Service]) -> dict[str, Schema]:
     return {
         "service": _build_service(services),
         **fields,
+        **_build_object_names(),
         CONFIG: {
             "type": "object",
             "description": "The service's own fields. Only declared ones are changed.",
@@ -80,6 +82,17 @@ def _build_settings(services: Iterable[Service]) -> dict[str, Schema]:
             "description": "More fields of `config`, passed on unchecked and never shown.",
         },
         **_build_options(),
+    }
+
+
+def _build_object_names() -> dict[str, Schema]:
+    """Build the keys that refer to objects of the account by their names."""
+    return {
+        key: {
+            "description": f"Name of the {field.noun}, in place of {field.path[0]}.",
+            "anyOf": [{"type": "string", "minLength": 1}, ref(UNSET)],
+        }
+        for key, field in FIELDS_BY_NAME_KEY.items()
     }
 
 

@@ -11,12 +11,13 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError
 from reconciler.catalogue.check import SERVICE, Completeness, Problem, check_destination
 from reconciler.catalogue.load import load_destination_facts, load_service
 from reconciler.catalogue.normalize import CONFIG
+from reconciler.kinds.account_objects import FIELDS_BY_NAME_KEY
 from reconciler.model.address import DESTINATION, GROUP, Address
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.resource import Desired, OnFailure, SetupTests, Trust
 from reconciler.model.source import Span
 from reconciler.model.suggestions import did_you_mean, find_nearest
-from reconciler.model.value import EXTERNAL_SCHEME, FieldPath, Reference, Structure, format_path
+from reconciler.model.value import EXTERNAL_SCHEME, FieldPath, ObjectName, Reference, Structure, format_path
 from reconciler.spec.errors import to_diagnostics
 from reconciler.spec.load import GroupSpec
 from reconciler.spec.nodes import KeyValue, MappingNode, Node, Scalar, Sequence, find_node, to_plain
@@ -247,10 +248,19 @@ def _drop_checked(block: MappingNode, checked_spans: Collection[Span]) -> Mappin
 
 def _collect_fields(block: MappingNode, sources: AllowedSources) -> _DestinationFields:
     collected = _DestinationFields(sources)
-    known_keys = (SERVICE[0], *load_destination_facts().fields, CONFIG, EXTRA_CONFIG, *_OPTIONS)
+    known_keys = (
+        SERVICE[0],
+        *load_destination_facts().fields,
+        *FIELDS_BY_NAME_KEY,
+        CONFIG,
+        EXTRA_CONFIG,
+        *_OPTIONS,
+    )
     for key, entry in _sort_settings(block, known_keys):
         if key in (CONFIG, EXTRA_CONFIG):
             _add_config(collected, key, entry.node)
+        elif key in FIELDS_BY_NAME_KEY:
+            _add_object_name(collected, key, entry)
         elif key not in known_keys:
             collected.diagnostics.append(
                 _diagnose_unknown_key(key, entry.key.span, known_keys, block.get(SERVICE[0]))
@@ -267,6 +277,34 @@ def _collect_fields(block: MappingNode, sources: AllowedSources) -> _Destination
         elif key not in _OPTIONS:
             collected.add((key,), entry.key.span, entry.node)
     return collected
+
+
+def _add_object_name(collected: _DestinationFields, key: str, entry: KeyValue) -> None:
+    """Add the id of an object that the spec refers to by its name."""
+    path, noun = FIELDS_BY_NAME_KEY[key].path, FIELDS_BY_NAME_KEY[key].noun
+    node = entry.node
+    if not isinstance(node, Scalar) or not isinstance(node.value, str) or not node.value.strip():
+        problem = Diagnostic(
+            "wrong-type",
+            f"`{key}` is the name of a {noun}",
+            span=node.span,
+            help=f"write the name as Fivetran shows it, or its id as `{path[0]}:`",
+        )
+        collected.diagnostics.append(problem)
+        collected.fields[path] = _INVALID_REFERENCE
+        return
+    if collected.fields.get(path) is not None:
+        collected.diagnostics.append(
+            Diagnostic(
+                "conflicting-fields",
+                f"`{key}` and `{path[0]}` both name the {noun}",
+                span=entry.key.span,
+                notes=(f"the other one is at {collected.key_spans[path]}",),
+                help="keep one of them; `{unset: true}` drops an inherited one",
+            )
+        )
+    collected.fields[path] = ObjectName(key, node.value)
+    collected.spans[path], collected.key_spans[path] = node.span, entry.key.span
 
 
 def _sort_settings(block: MappingNode, known_keys: tuple[str, ...]) -> list[tuple[str, KeyValue]]:

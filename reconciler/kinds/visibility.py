@@ -16,6 +16,7 @@ from reconciler.catalogue.model import FieldType
 from reconciler.catalogue.normalize import CONFIG
 from reconciler.catalogue.secret_detection import is_secret_name
 from reconciler.catalogue.serviceless_checks import is_public_field
+from reconciler.kinds.account_objects import FIELDS_BY_NAME_KEY
 from reconciler.kinds.destination import SERVICE
 from reconciler.kinds.destination_spec import EXTRA_CONFIG
 from reconciler.kinds.registry import KINDS
@@ -148,6 +149,10 @@ def line_is_public(keys: tuple[str, ...], text: str) -> bool:
         return True  # plans show references too
     if CONFIG in keys[:-1] or EXTRA_CONFIG in keys[:-1]:
         return is_public_field(keys[-1])
-    if keys[-1] in _PUBLIC_KEYS or keys[-1] in load_destination_facts().fields:
+    if (
+        keys[-1] in _PUBLIC_KEYS
+        or keys[-1] in FIELDS_BY_NAME_KEY
+        or keys[-1] in load_destination_facts().fields
+    ):
         return True
     return not is_secret_name(keys[-1]) and find_nearest(keys[-1], sorted(_PUBLIC_KEYS)) is not None

@@ -83,6 +83,14 @@ class AnswerArrived:
 
 
 @dataclass(frozen=True, slots=True)
+class AwaitingObjects:
+    """The run waits until these links and agents can be used, at most for `seconds`."""
+
+    names: tuple[str, ...]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class SetupTestsStarted:
     """Setup tests are running at Fivetran; this may take minutes."""
 
@@ -119,6 +127,7 @@ Event: TypeAlias = (
     | Throttled
     | AwaitingAnswer
     | AnswerArrived
+    | AwaitingObjects
     | SetupTestsStarted
     | ChangeFinished
     | ConvergenceCheck

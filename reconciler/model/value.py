@@ -102,6 +102,19 @@ class Reference:
 
 
 @dataclass(frozen=True, slots=True)
+class ObjectName(Reference):
+    """Name of an object of the account in place of its id: `scheme` is the key of the spec, `locator` the name.
+
+    Each plan replaces it by the id before it compares anything.
+    """
+
+    confidential: bool = False
+
+    def __str__(self) -> str:
+        return self.locator
+
+
+@dataclass(frozen=True, slots=True)
 class Structure:
     """A mapping or list of a spec with references inside: `content` is plain data with `Reference` leaves."""
 

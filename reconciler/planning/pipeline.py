@@ -7,29 +7,31 @@ read and not applied. A blocker may *omit* an entry that cannot be planned: the 
     Refuses a selector that matches nothing, and an entry that both sides of `--changed-since` changed.
  2. Account (`account`). Reads the account of the credentials. Refuses another account than that of the project file or
     of the state.
- 3. Refresh (`account`, `refresh`). Reads both lists; reads by id what the records know and the lists leave out. Gives
+ 3. Names (`object_names`). Reads one list for each kind of link, agent or secrets manager that an entry names. Gives
+    the ids, from which everything below is computed. Omits an entry with a wrong name.
+ 4. Refresh (`account`, `refresh`). Reads both lists; reads by id what the records know and the lists leave out. Gives
     the live groups. Refuses to go on without an object that it may not read and that no entry declares.
- 4. Match (`match`). Gives the live group of each entry, by id, record or name. Omits an entry with an ambiguous name
+ 5. Match (`match`). Gives the live group of each entry, by id, record or name. Omits an entry with an ambiguous name
     or a mistyped `id:`.
- 5. Destinations (`account`, `refresh`). Reads every destination in scope by id.
- 6. Missing objects (`missing`). Gives the entries that `--recreate` creates again. Omits every known object that the
+ 6. Destinations (`account`, `refresh`). Reads every destination in scope by id.
+ 7. Missing objects (`missing`). Gives the entries that `--recreate` creates again. Omits every known object that the
     account does not show.
- 7. Deletions (`deletions`, `removal_identity`, `orphans`). Reads the connections of removed entries. Gives one deletion
+ 8. Deletions (`deletions`, `removal_identity`, `orphans`). Reads the connections of removed entries. Gives one deletion
     per object. Omits a removal of another object than the entry says, and an orphan. Blocks by protection and
     by connections.
- 8. Operations (`planner`, `diff`, `fields`, `secret_planning`, `assertions`). Resolves references. Gives one operation
+ 9. Operations (`planner`, `diff`, `fields`, `secret_planning`, `assertions`). Resolves references. Gives one operation
     per entry. Refuses a wrong value behind a reference, and a creation that lacks a field. Omits a replacement without
     permission and an entry whose secret is unavailable.
- 9. Waits (`settling`). Gives each create the earlier request that it has to wait for. Refuses `--resend-create` for a
+10. Waits (`settling`). Gives each create the earlier request that it has to wait for. Refuses `--resend-create` for a
     create that does not wait.
-10. Replacements (`replacements`). Reads the connections of replaced destinations. Blocks by protection and connections.
-11. Names (`names`). Lets a group wait for the rename that frees its name. Blocks by a name that another group has.
+11. Replacements (`replacements`). Reads the connections of replaced destinations. Blocks by protection and connections.
+12. Names (`names`). Lets a group wait for the rename that frees its name. Blocks by a name that another group has.
     All mutating requests of the apply are known now; `requests` announces them.
-12. Plan (`managed`, `connections`, `plan_warnings`, `limits`). Gives the changes in order, the objects without an
+13. Plan (`managed`, `connections`, `plan_warnings`, `limits`). Gives the changes in order, the objects without an
     entry, on request with the connections of their groups, and the warnings.
-13. Policies and limits (`policies`, `limits`). Block. Refuse the override of a policy that cannot be overridden.
+14. Policies and limits (`policies`, `limits`). Block. Refuse the override of a policy that cannot be overridden.
     Secrets that Fivetran repeats are redacted after that (`redaction`), so that the digest covers the shown plan.
-14. Effects (`effects`). Give the digest.
+15. Effects (`effects`). Give the digest.
 
 A saved plan is made by the same steps; `saved_plans` compares its effects with the reviewed ones by `staleness`.
 """
@@ -81,6 +83,12 @@ from reconciler.planning.missing import (
     resolve_missing,
 )
 from reconciler.planning.names import NameFacts, resolve_names, warn_lookalikes
+from reconciler.planning.object_names import (
+    ResolvedNames,
+    list_from_account,
+    make_up_objects,
+    resolve_object_names,
+)
 from reconciler.planning.orphans import find_orphans
 from reconciler.planning.plan_warnings import warn_creation_doubts, warn_unfinished, warn_without_state
 from reconciler.planning.planner import PlannedOperation, Planner
@@ -148,7 +156,8 @@ class _PlanInput:
     """The part of the specs that a plan is about, with all records by present address.
 
     Records out of scope count as well: their objects belong to other entries. `is_new` is false for a plan that is
-    made again, `is_recheck` is true for the convergence check after an apply.
+    made again, `is_recheck` is true for the convergence check after an apply. `unresolved` entries name an object
+    of the account that does not exist, and are not planned.
     """
 
     scope: Scope
@@ -156,6 +165,7 @@ class _PlanInput:
     records: Mapping[Address, Record]
     is_new: bool
     is_recheck: bool
+    unresolved: frozenset[Address] = frozenset()
 
     @property
     def digest_scope(self) -> tuple[str, ...]:
@@ -203,23 +213,25 @@ def _compute_plan(
     records = inputs.records
     try:
         account = check_account(workspace)  # 2
-        view = view_account(  # 3, 4, 5
+        names_of_objects = _resolve_object_names(workspace, inputs.entries)  # 3
+        workspace, inputs = _with_resolved_names(workspace, inputs, names_of_objects)
+        view = view_account(  # 4, 5, 6
             workspace, account, inputs.entries, records, inputs.scope.addresses
         )
-        missing = _resolve_missing(workspace, inputs, view)  # 6
+        missing = _resolve_missing(workspace, inputs, view)  # 7
         deletion_planner = _build_deletion_planner(workspace, view, records)
-        deletion_plan = _plan_deletions(workspace, deletion_planner, inputs, view)  # 7
+        deletion_plan = _plan_deletions(workspace, deletion_planner, inputs, view)  # 8
         planner = _build_planner(workspace, inputs, just_sent)
         operations, refusals, value_warnings = _plan_operations(
             workspace, planner, inputs, view, missing.unplanned
-        )  # 8
+        )  # 9
         operations = note_protection(operations, records, planner.is_protected)
-        operations = _hold_unsettled_creates(workspace, inputs, operations)  # 9
-        operations = describe_replaced_objects(operations, deletion_planner.describe_replaced)  # 10
-        names = resolve_names(operations, _collect_name_facts(workspace, view, deletion_plan))  # 11
+        operations = _hold_unsettled_creates(workspace, inputs, operations)  # 10
+        operations = describe_replaced_objects(operations, deletion_planner.describe_replaced)  # 11
+        names = resolve_names(operations, _collect_name_facts(workspace, view, deletion_plan))  # 12
         operations = announce_writes(names.operations)
         deletion_plan = replace(deletion_plan, deletions=announce_deletions(deletion_plan.deletions))
-        unmanaged = _find_unmanaged(workspace, inputs, view, deletion_plan)  # 12
+        unmanaged = _find_unmanaged(workspace, inputs, view, deletion_plan)  # 13
     except ApiError as error:
         raise ReconcilerError([explain_read(error)]) from error
     plan = replace(
@@ -230,9 +242,10 @@ def _compute_plan(
             operations,
             deletion_plan,
             unmanaged=unmanaged,
-            value_warnings=value_warnings,
+            value_warnings=[*names_of_objects.warnings, *value_warnings],
         ),
         blockers=(
+            *names_of_objects.problems,
             *missing.findings,
             *sort_diagnostics((*view.problems, *deletion_plan.problems, *refusals)),
             *deletion_plan.blockers,
@@ -245,8 +258,8 @@ def _compute_plan(
         seconds=clock.monotonic() - started,
     )
     if not inputs.is_recheck:
-        plan = _judge_plan(workspace, plan, operations, view)  # 13
-    return _build_result(  # 14
+        plan = _judge_plan(workspace, plan, operations, view)  # 14
+    return _build_result(  # 15
         workspace,
         inputs,
         redact_plan(plan, workspace.settings.redactor),
@@ -314,11 +327,31 @@ def _select_inputs(
     )
 
 
+def _resolve_object_names(workspace: Workspace, entries: Collection[Desired]) -> ResolvedNames:
+    is_sandbox = workspace.settings.sandbox
+    list_objects = make_up_objects(entries) if is_sandbox else list_from_account(workspace.client)
+    return resolve_object_names(list_objects, entries)
+
+
+def _with_resolved_names(
+    workspace: Workspace, inputs: _PlanInput, resolved: ResolvedNames
+) -> tuple[Workspace, _PlanInput]:
+    """Plan with the ids of named objects. An entry with a wrong name stays declared, and is not planned."""
+    by_address = {entry.address: entry for entry in resolved.entries}
+    destinations = tuple(by_address.get(entry.address, entry) for entry in workspace.specs.destinations)
+    specs = replace(workspace.specs, destinations=destinations)
+    wrong = frozenset(entry.address for entry in inputs.entries) - by_address.keys()
+    return (
+        replace(workspace, specs=specs),
+        replace(inputs, entries=resolved.entries, unresolved=wrong),
+    )
+
+
 def _list_unplanned(
     inputs: _PlanInput, operations: Collection[Address], deletion_plan: DeletionPlan
 ) -> tuple[Address, ...]:
     """List the addresses that blockers leave out of a plan."""
-    declared = {entry.address for entry in inputs.entries}
+    declared = {entry.address for entry in inputs.entries} | inputs.unresolved
     return tuple(sorted(declared - {*operations} | {*deletion_plan.refused}, key=get_entry_sort_key))
 
 

@@ -13,6 +13,7 @@ from reconciler.model.address import Address
 from reconciler.model.event import (
     AnswerArrived,
     AwaitingAnswer,
+    AwaitingObjects,
     ChangeFinished,
     ChangeStarted,
     ConvergenceCheck,
@@ -71,6 +72,7 @@ class Progress:
         self._finished: dict[Address, Outcome] = {}
         self._address_width = 0
         self._activity = ""
+        self._awaited: tuple[str, ...] = ()
 
     def __enter__(self) -> Progress:
         self._show("reading specs and account")
@@ -113,6 +115,8 @@ class Progress:
                 self._show_waiting(event)
             case AnswerArrived():
                 self._hide_waiting()
+            case AwaitingObjects(names=names, seconds=seconds):
+                self._show_awaited(names, seconds)
             case ChangeFinished(outcome=outcome):
                 self._show_result(outcome)
             case ConvergenceCheck(total=total):
@@ -158,6 +162,13 @@ class Progress:
             is_notable=True,
         )
         self._activity = previous
+
+    def _show_awaited(self, names: tuple[str, ...], seconds: float) -> None:
+        """Show the objects that a run waits for; without a terminal once, on a line of its own."""
+        suffix = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        is_new = names != self._awaited
+        self._awaited = names
+        self._show(f"waiting up to {duration(seconds)} for {names[0]}{suffix}", is_notable=is_new)
 
     def _hide_waiting(self) -> None:
         """Show the work again that went on before a wait."""

@@ -9,6 +9,7 @@ from typing import Any
 from reconciler.model.diagnostic import Diagnostic, sort_diagnostics
 from reconciler.model.event import (
     AwaitingAnswer,
+    AwaitingObjects,
     ChangeFinished,
     ChangeStarted,
     ChangeWritten,
@@ -50,6 +51,8 @@ def serialize_event(event: Event) -> dict[str, Any] | None:
         case AwaitingAnswer(method=method, path=path, since=since, seconds=seconds):
             request = {"method": method, "path": path, "since": since.isoformat(timespec="seconds")}
             data = {"event": "waiting", **request, "seconds": round(seconds, 3)}
+        case AwaitingObjects(names=names, seconds=seconds):
+            data = {"event": "waiting-for-objects", "names": list(names), "seconds": round(seconds, 3)}
         case SetupTestsStarted(address=address):
             data = {"event": "setup-tests-started", "address": str(address)}
         case ChangeFinished(outcome=outcome):

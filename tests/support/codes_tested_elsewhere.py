@@ -101,6 +101,9 @@ CODES_TESTED_ELSEWHERE = {
     "other-service": (
         "tests/cli/test_validate_online.py::test_a_spec_that_does_not_fit_the_account_is_a_located_finding"
     ),
+    "other-region": (
+        "tests/cli/test_object_names.py::test_a_link_that_is_not_ready_is_named_before_anything_is_written"
+    ),
     "outcome-unknown": (
         "tests/cli/test_recorded_state.py::test_a_destination_create_without_answer_is_recovered_and_not_repeated"
     ),

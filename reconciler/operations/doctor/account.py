@@ -13,7 +13,12 @@ from reconciler.model.event import Listener
 from reconciler.model.sanitize import escape
 from reconciler.operations.doctor import reads
 from reconciler.operations.doctor.api_session import ApiSession, open_session
-from reconciler.operations.doctor.companions import check_companions, list_companions
+from reconciler.operations.doctor.companions import (
+    check_companions,
+    check_object_names,
+    count_companions,
+    list_companions,
+)
 from reconciler.operations.doctor.entries import match_entries
 from reconciler.operations.doctor.project import ExaminedProject
 from reconciler.operations.doctor.reads import AccountLists
@@ -198,13 +203,11 @@ def _explain_refused(name: str, error: ApiError, case: _AccountExamination) -> C
         advice = "use a key whose role may read connections before you delete a destination: they block it"
         return _CHECKS.warn(name, text, advice)
     specs = case.project.specs
-    named = (
-        [each for each in list_companions(specs) if each.field.source == name] if specs is not None else []
-    )
+    named = 0 if specs is None else count_companions(specs)[name]
     if not named:
         return _CHECKS.pass_check(name, f"{text}, and this project does not need them")
-    advice = f"use a key whose role may read {name}, or check the ids in Fivetran"
-    return _CHECKS.warn(name, f"{text}, and the specs name {len(named):,}", advice)
+    advice = f"use a key whose role may read {name}, or check the ids and names in Fivetran"
+    return _CHECKS.warn(name, f"{text}, and the specs name {named:,}", advice)
 
 
 def _check_companions(case: _AccountExamination, lists: AccountLists) -> CheckupItem:
@@ -214,13 +217,13 @@ def _check_companions(case: _AccountExamination, lists: AccountLists) -> Checkup
         return _CHECKS.skip(name, case.project.specs_obstacle)
     if case.settings.sandbox:
         return _CHECKS.skip(name, "the sandbox takes any id")
-    companions = list_companions(specs)
-    checked = [each for each in companions if lists.has_read(each.field.source)]
-    if companions and not checked:
+    counts = count_companions(specs)
+    total = sum(number for source, number in counts.items() if lists.has_read(source))
+    if counts and not total:
         return _CHECKS.skip(name, _explain_unlisted(lists))
-    findings = list(check_companions(checked, lists))
-    text = f"{len(checked):,} that the specs name, all there" if checked else "none in the specs"
-    return _CHECKS.judge(name, text, findings, f"{len(findings):,} of {len(checked):,} cannot be used")
+    findings = [*check_companions(list_companions(specs), lists), *check_object_names(specs, lists)]
+    text = f"{total:,} that the specs name, all there" if total else "none in the specs"
+    return _CHECKS.judge(name, text, findings, f"{len(findings):,} of {total:,} cannot be used")
 
 
 def _explain_unlisted(lists: AccountLists) -> str:

@@ -2,60 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from reconciler.kinds.account_objects import OBJECT_FIELDS, ObjectField, get_object_name
 from reconciler.model.diagnostic import Diagnostic, Severity
 from reconciler.model.resource import Desired
 from reconciler.model.suggestions import did_you_mean
-from reconciler.model.value import FieldPath, format_path
-from reconciler.operations.doctor import reads
+from reconciler.model.value import format_path
 from reconciler.operations.doctor.reads import AccountLists
+from reconciler.planning.object_names import list_named_fields, resolve_object_names
 from reconciler.workspace.specs import Specs
-
-
-@dataclass(frozen=True, slots=True)
-class CompanionField:
-    """Field of a destination that names an object of the list `source`.
-
-    `describe_fault` describes why the object cannot be used; empty if it can. `is_fatal` says that it never becomes
-    usable by itself.
-    """
-
-    path: FieldPath
-    noun: str
-    source: str
-    describe_fault: Callable[[Any], str]
-    is_fatal: Callable[[Any], bool] = lambda item: False
-
-
-def _describe_link(link: Any) -> str:
-    return "" if link.state in {"", "OK"} else f"is in state `{link.state}`"
-
-
-def _describe_hybrid_agent(agent: Any) -> str:
-    return "is offline" if agent.online is False else ""
-
-
-def _describe_proxy_agent(agent: Any) -> str:
-    return "is not connected" if agent.status == "NOT_CONNECTED" else ""
-
-
-_HYBRID = ("hybrid deployment agent", reads.HYBRID_AGENTS, _describe_hybrid_agent)
-FIELDS = (
-    CompanionField(
-        ("private_link_id",),
-        "private link",
-        reads.LINKS,
-        _describe_link,
-        lambda link: link.state in {"FAIL", "DESTROYING"},
-    ),
-    CompanionField(("hybrid_deployment_agent_id",), *_HYBRID),
-    CompanionField(("local_processing_agent_id",), *_HYBRID),
-    CompanionField(("proxy_agent_id",), "proxy agent", reads.PROXY_AGENTS, _describe_proxy_agent),
-    CompanionField(("external_secrets_manager_id",), "secrets manager", reads.MANAGERS, lambda manager: ""),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +22,7 @@ class NamedCompanion:
     """Link, agent or secrets manager that a destination names by its id."""
 
     desired: Desired
-    field: CompanionField
+    field: ObjectField
     id: str
 
 
@@ -72,15 +31,34 @@ def list_companions(specs: Specs) -> list[NamedCompanion]:
     return [
         NamedCompanion(desired, field, value)
         for desired in specs.destinations
-        for field in FIELDS
+        for field in OBJECT_FIELDS
         if isinstance(value := desired.fields.get(field.path), str) and value
     ]
+
+
+def check_object_names(specs: Specs, lists: AccountLists) -> Iterator[Diagnostic]:
+    """Check the names of companions whose lists were read."""
+    entries = [
+        desired
+        for desired in specs.destinations
+        if all(lists.has_read(field.source) for field in list_named_fields(desired))
+    ]
+    resolved = resolve_object_names(lambda field: lists.get_items(field.source), entries)
+    yield from resolved.problems
+    yield from resolved.warnings
+
+
+def count_companions(specs: Specs) -> Counter[str]:
+    """Count the companions that the specs refer to, by id or by name, by the list of the account that shows them."""
+    named = (field for desired in specs.destinations for field in list_named_fields(desired))
+    fields = (*named, *(companion.field for companion in list_companions(specs)))
+    return Counter(field.source for field in fields)
 
 
 def check_companions(companions: Sequence[NamedCompanion], lists: AccountLists) -> Iterator[Diagnostic]:
     """Check the companions whose lists were read."""
     by_source: Mapping[str, Mapping[str, Any]] = {
-        field.source: {item.id: item for item in lists.get_items(field.source)} for field in FIELDS
+        field.source: {item.id: item for item in lists.get_items(field.source)} for field in OBJECT_FIELDS
     }
     for companion in companions:
         items = by_source[companion.field.source]
@@ -93,7 +71,7 @@ def check_companions(companions: Sequence[NamedCompanion], lists: AccountLists) 
 
 
 def _explain_absent(companion: NamedCompanion, items: Mapping[str, Any]) -> Diagnostic:
-    named = [id for id, item in items.items() if companion.id in _list_names(item)]
+    named = [id for id, item in items.items() if companion.id == get_object_name(item)]
     noun = companion.field.noun
     advice = f"write its id, `{named[0]}`" if named else did_you_mean(companion.id, items)
     return _locate(
@@ -103,10 +81,6 @@ def _explain_absent(companion: NamedCompanion, items: Mapping[str, Any]) -> Diag
         Severity.ERROR,
         advice or f"make the {noun} in Fivetran first, or correct the id",
     )
-
-
-def _list_names(item: Any) -> set[str]:
-    return {getattr(item, "name", ""), getattr(item, "display_name", "")}
 
 
 def _explain_not_ready(companion: NamedCompanion, item: Any, fault: str) -> Diagnostic:

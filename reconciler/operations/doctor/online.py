@@ -13,7 +13,12 @@ from reconciler.model.event import Listener, ignore_event
 from reconciler.model.record import Record
 from reconciler.operations.doctor import reads
 from reconciler.operations.doctor.api_session import open_session
-from reconciler.operations.doctor.companions import check_companions, list_companions
+from reconciler.operations.doctor.companions import (
+    check_companions,
+    check_object_names,
+    count_companions,
+    list_companions,
+)
 from reconciler.operations.doctor.entries import match_entries
 from reconciler.operations.doctor.reads import AccountLists, read_lists
 from reconciler.operations.doctor.references import find_unreadable
@@ -59,7 +64,7 @@ def find_online(
     """
     add_spec_secrets(settings.redactor, specs, settings.directory)
     companions = list_companions(specs)
-    sources = sorted({companion.field.source for companion in companions})
+    sources = sorted(count_companions(specs))
     with open_session(settings, specs.project, listener) as session:
         try:
             account = session.client.get_account()
@@ -74,6 +79,7 @@ def find_online(
         *warnings,
         *match_entries(specs, lists, records).findings,
         *check_companions(companions, lists),
+        *check_object_names(specs, lists),
         *_warn_unread(lists),
         *(failed.finding for failed in find_unreadable(settings, specs)),
     ]

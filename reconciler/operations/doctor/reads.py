@@ -10,14 +10,9 @@ from typing import Any
 from reconciler.api.client import Client
 from reconciler.api.errors import ApiError, Unauthorized
 from reconciler.api.retry import is_outage
+from reconciler.kinds.account_objects import HYBRID_AGENTS, LINKS, MANAGERS, PROXY_AGENTS
 
 GROUPS, DESTINATIONS, CONNECTIONS, USERS = "groups", "destinations", "connections", "users"
-LINKS, HYBRID_AGENTS, PROXY_AGENTS, MANAGERS = (
-    "private links",
-    "hybrid agents",
-    "proxy agents",
-    "secrets managers",
-)
 _LISTS: Mapping[str, Callable[[Client], Sequence[Any]]] = {
     GROUPS: Client.list_groups,
     DESTINATIONS: Client.list_destinations,

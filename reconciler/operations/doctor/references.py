@@ -12,7 +12,7 @@ from reconciler.model.checkup import AreaChecks, CheckupArea, CheckupItem
 from reconciler.model.clock import Clock
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.resource import Desired
-from reconciler.model.value import EXTERNAL_SCHEME, FieldPath, Reference, find_references
+from reconciler.model.value import EXTERNAL_SCHEME, FieldPath, ObjectName, Reference, find_references
 from reconciler.operations.doctor.project import ExaminedProject
 from reconciler.planning.planner import Planner
 from reconciler.secrets.base import Registry, SecretUnavailable, ValueShape
@@ -109,7 +109,7 @@ def _list_fields(specs: Specs) -> Iterator[tuple[Desired, FieldPath]]:
     """List the fields with references that this program reads itself."""
     for desired in specs.destinations:
         for path, value in desired.fields.items():
-            schemes = {reference.scheme for reference in find_references(value)}
+            schemes = {reference.scheme for reference in _list_store_references(value)}
             if schemes and schemes != {EXTERNAL_SCHEME}:
                 yield desired, path
 
@@ -118,8 +118,15 @@ def _count_references(specs: Specs) -> Counter[str]:
     """Count the references by the store that they name."""
     values = [value for desired in specs.destinations for value in desired.fields.values()]
     return Counter(
-        reference.scheme for value in (*values, specs.fingerprint_key) for reference in find_references(value)
+        reference.scheme
+        for value in (*values, specs.fingerprint_key)
+        for reference in _list_store_references(value)
     )
+
+
+def _list_store_references(value: Any) -> list[Reference]:
+    """List the references to stores. The name of a link or an agent is looked up in the account."""
+    return [reference for reference in find_references(value) if not isinstance(reference, ObjectName)]
 
 
 def check_references(settings: Settings, view: ExaminedProject) -> Sequence[CheckupItem]:
