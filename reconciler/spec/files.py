@@ -12,6 +12,7 @@ from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.source import Span
 from reconciler.runtime.git import find_work_tree
 from reconciler.spec.nodes import Scalar
+from reconciler.spec.unsaved import NO_UNSAVED_FILES, UnsavedFiles
 
 GLOB_CHARACTERS = frozenset("*?[")
 
@@ -43,22 +44,26 @@ class SearchArea:
     """Folders in which the files of a project are searched.
 
     Relative patterns start in `directory` and stay inside `root`: the repository of the project, or `directory` if the
-    project is in no repository. In a `copy`, absolute patterns below its root stand for files of the copy.
+    project is in no repository. In a `copy`, absolute patterns below its root stand for files of the copy. `unsaved`
+    files are found as if they were written.
     """
 
     directory: Path
     root: Path
     is_repository: bool
     copy: RevisionCopy | None = None
+    unsaved: UnsavedFiles = NO_UNSAVED_FILES
 
 
-def build_search_area(directory: Path, copy: RevisionCopy | None = None) -> SearchArea:
+def build_search_area(
+    directory: Path, copy: RevisionCopy | None = None, unsaved: UnsavedFiles = NO_UNSAVED_FILES
+) -> SearchArea:
     """Build the search area of the project in a directory."""
     if copy is not None:
         return SearchArea(directory, resolve_path(copy.folder), is_repository=True, copy=copy)
     resolved = resolve_path(directory)
     work_tree = find_work_tree(resolved)
-    return SearchArea(directory, work_tree or resolved, is_repository=work_tree is not None)
+    return SearchArea(directory, work_tree or resolved, is_repository=work_tree is not None, unsaved=unsaved)
 
 
 def display_path(file: Path, shown_from: Path) -> str:
@@ -134,12 +139,16 @@ def display_match(match: Path, shown_from: Path, area: SearchArea) -> str:
 def _match_pattern(pattern: Scalar, area: SearchArea, excluded: set[Path]) -> list[Path]:
     text = str(pattern.value)
     start, relative = _split_pattern(pattern, area)
+    unsaved_matches = sorted(area.unsaved.find_new(start, relative))
     matches = (
         _expand_glob(pattern, start, relative, excluded)
         if GLOB_CHARACTERS & set(relative)
+        else []
+        if unsaved_matches
         else [start / relative]
     )
-    if not matches or not all(os.path.lexists(match) for match in matches):
+    matches = sorted([*matches, *unsaved_matches])
+    if not matches or not all(os.path.lexists(match) or match in unsaved_matches for match in matches):
         raise ReconcilerError([_explain_no_match(pattern)])
     is_free = start == Path(start.anchor)  # absolute by intent
     if not is_free and not all(resolve_path(match).is_relative_to(area.root) for match in matches):

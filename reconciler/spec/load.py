@@ -23,6 +23,7 @@ from reconciler.spec.schema import SPEC_LEVELS, Levels, OverrideFile, SpecFile, 
 from reconciler.spec.source import parse, read_text
 from reconciler.spec.spec_text import SpecTexts, parse_texts
 from reconciler.spec.unlisted_files import warn_unlisted_files
+from reconciler.spec.unsaved import NO_UNSAVED_FILES, UnsavedFiles
 from reconciler.spec.variables import Definitions, define_variables, find_unused
 
 __all__ = ["GroupSpec", "LoadedProject", "find_project_files", "load", "load_strictly"]
@@ -68,26 +69,32 @@ def load(
     shown_from: Path,
     copy: RevisionCopy | None = None,
     given: GivenVariables = NO_VARIABLES,
+    unsaved: UnsavedFiles = NO_UNSAVED_FILES,
 ) -> LoadedProject:
     """Read a project with its errors in `findings`, so that the readable part can be checked too.
 
-    `copy` says that the files are a copy of an earlier revision; `given` are the values of `--var`.
+    `copy` says that the files are a copy of an earlier revision; `given` are the values of `--var`; `unsaved` files
+    count as if they were written.
 
     A group that is not `complete` lacks a part because of an error. Raises ReconcilerError only if the project file, or
     the list of its files, cannot be read.
     """
     with _pause_gc():
-        return _load(project_file, shown_from, copy, given if copy is None else given.make_lenient())
+        return _load(project_file, shown_from, copy, given if copy is None else given.make_lenient(), unsaved)
 
 
 def _load(
-    project_file: Path, shown_from: Path, copy: RevisionCopy | None, given: GivenVariables
+    project_file: Path,
+    shown_from: Path,
+    copy: RevisionCopy | None,
+    given: GivenVariables,
+    unsaved: UnsavedFiles,
 ) -> LoadedProject:
-    project = read_project(project_file, shown_from, copy=copy)
+    project = read_project(project_file, shown_from, copy=copy, unsaved=unsaved)
     files = _find_project_files(project, shown_from, may_be_fresh=copy is None or not copy.has_other_files)
     specs, overrides = files.specs, files.overrides
     findings: list[Diagnostic] = []
-    override_sources = _read_sources(overrides, findings)
+    override_sources = _read_sources(overrides, unsaved, findings)
     # A variable without a definition may be defined in the file that cannot be read.
     definitions = define_variables((project.root, *(file.texts.root for file in override_sources)), given)
     filler = TemplateFiller(
@@ -95,7 +102,7 @@ def _load(
     )
     override_files = _validate_files(override_sources, OverrideFile, filler, findings)
     overrides_complete = not findings
-    spec_sources = _read_sources(specs, findings)
+    spec_sources = _read_sources(specs, unsaved, findings)
     spec_files = _validate_files(spec_sources, SpecFile, filler, findings)
     if defaults := project.content.defaults.destination:
         project = with_defaults(project, filler.fill(defaults, project.texts))
@@ -215,12 +222,15 @@ class _SourceFile:
     texts: SpecTexts
 
 
-def _read_sources(files: list[SpecPath], findings: list[Diagnostic]) -> list[_SourceFile]:
+def _read_sources(
+    files: list[SpecPath], unsaved: UnsavedFiles, findings: list[Diagnostic]
+) -> list[_SourceFile]:
     """Read the files, and return the readable files. Errors go to `findings`."""
     source_files = []
     for file in files:
         try:
-            text = read_text(file.file, file.shown)
+            text = unsaved.get(file.file)
+            text = read_text(file.file, file.shown) if text is None else text
             source_files.append(_SourceFile(file, parse_texts(parse(text, file.shown), text)))
         except ReconcilerError as error:
             findings += (_add_location(problem, file) for problem in error.diagnostics)

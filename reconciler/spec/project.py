@@ -37,6 +37,7 @@ from reconciler.spec.schema import (
 from reconciler.spec.source import parse, read_text
 from reconciler.spec.spec_text import SpecTexts, drop_covered, parse_texts
 from reconciler.spec.timeouts import TimeoutRules
+from reconciler.spec.unsaved import NO_UNSAVED_FILES, UnsavedFiles
 from reconciler.spec.variable_places import VARS
 from reconciler.spec.variables import VariableDefinitions
 
@@ -204,18 +205,23 @@ class Project:
 
 
 def read_project(
-    project_file: Path, shown_from: Path, shown: str = "", copy: RevisionCopy | None = None
+    project_file: Path,
+    shown_from: Path,
+    shown: str = "",
+    copy: RevisionCopy | None = None,
+    unsaved: UnsavedFiles = NO_UNSAVED_FILES,
 ) -> Project:
     """Read the project file. Its spans have the path `shown` (default: the path as seen from `shown_from`).
 
-    `copy` says that the file is in a copy of an earlier revision. Raises ReconcilerError, also if the file does not
-    exist.
+    `copy` says that the file is in a copy of an earlier revision. `unsaved` files count as if they were written. Raises
+    ReconcilerError, also if the file does not exist.
     """
     path = project_file if project_file.is_absolute() else shown_from / project_file
     shown = shown or display_path(path, shown_from)
     if not os.path.exists(path):  # noqa: PTH110 - false, not an error, for names that no file can have
         raise ReconcilerError([_explain_no_project(shown)])
-    text = read_text(path, shown)
+    text = unsaved.get(path)
+    text = read_text(path, shown) if text is None else text
     tree = parse(text, shown)
     if copy is None:  # a commit of an earlier release may require that release
         check_release(tree)
@@ -229,7 +235,7 @@ def read_project(
         root=texts.root,
         content=_validate(texts, findings),
         account_id_span=texts.root.entries["account_id"].node.span if "account_id" in texts.root else None,
-        area=build_search_area(path.parent, copy),
+        area=build_search_area(path.parent, copy, unsaved),
         findings=tuple(findings),
         texts=texts,
     )

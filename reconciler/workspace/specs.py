@@ -33,6 +33,7 @@ from reconciler.spec.project import Project
 from reconciler.spec.reference import AllowedSources, parse_reference
 from reconciler.spec.removal import RemovalEntry
 from reconciler.spec.spec_text import covers, drop_covered
+from reconciler.spec.unsaved import NO_UNSAVED_FILES, UnsavedFiles
 from reconciler.spec.variables import Variable
 from reconciler.workspace.exposed_secrets import find_exposed_secrets
 from reconciler.workspace.settings import Settings
@@ -87,12 +88,16 @@ class Specs:
             raise ReconcilerError(self.mask_excerpts(error.diagnostics)) from error
 
 
-def load_specs(settings: Settings, *, warns_incomplete: bool = False) -> Specs:
-    """Load a project file and all files that it names. `warns_incomplete` as in `compile_specs`.
+def load_specs(
+    settings: Settings, *, warns_incomplete: bool = False, unsaved: UnsavedFiles = NO_UNSAVED_FILES
+) -> Specs:
+    """Load a project file and all files that it names. `warns_incomplete` as in `compile_specs`, `unsaved` as in
+    `load`.
 
     Raises ReconcilerError with all errors; warnings are returned.
     """
-    loaded = apply_settings_from(load(settings.project, settings.directory, given=settings.given), settings)
+    content = load(settings.project, settings.directory, given=settings.given, unsaved=unsaved)
+    loaded = apply_settings_from(content, settings)
     try:
         return compile_specs(loaded, strict=settings.strict, warns_incomplete=warns_incomplete)
     except ReconcilerError as error:
