@@ -30,7 +30,7 @@ def render_checkup(checkup: Checkup, width: int | None, *, shows_all: bool = Fal
     """Render each check on a line, below the name of its area, and the counts. `width` is the number of cells of the
     terminal, or None. With `shows_all` no finding is left out."""
     names = max(len(item.name) for item in checkup.items)
-    layout = _Layout(names, width, None if shows_all else _MAX_FINDINGS)
+    layout = _CheckupLayout(names, width, None if shows_all else _MAX_FINDINGS)
     lines: list[Text] = []
     for area, items in groupby(checkup.items, key=lambda item: item.area):
         lines.append(Text(area.value.capitalize(), STRONG))
@@ -58,7 +58,7 @@ def serialize_checkup(checkup: Checkup) -> dict[str, Any]:
     }
 
 
-class _Layout:
+class _CheckupLayout:
     """Columns of the report: status, name, text. The text is folded on a terminal. `max_findings` of a check are
     shown, all for None."""
 
@@ -95,7 +95,7 @@ class _Layout:
         return folded or [""]
 
 
-def _render_alike(items: Sequence[CheckupItem], layout: _Layout) -> Iterator[Text]:
+def _render_alike(items: Sequence[CheckupItem], layout: _CheckupLayout) -> Iterator[Text]:
     """Render a check, or all checks that could not run for the same cause."""
     first = items[0]
     if len(items) > 1:
@@ -109,7 +109,7 @@ def _render_alike(items: Sequence[CheckupItem], layout: _Layout) -> Iterator[Tex
         yield from layout.render_note("=> ", first.help)
 
 
-def _render_findings(findings: Sequence[Diagnostic], help_text: str, layout: _Layout) -> Iterator[Text]:
+def _render_findings(findings: Sequence[Diagnostic], help_text: str, layout: _CheckupLayout) -> Iterator[Text]:
     """Render the first findings. A next step that several of them share stands once, below them. The `help_text` of
     the check stands below all, and is not repeated."""
     shown = findings[: layout.max_findings]

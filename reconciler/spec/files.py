@@ -108,9 +108,11 @@ def find_files(
 
 
 def matches_any(pattern: Scalar, area: SearchArea, exclude: Iterable[Path]) -> bool:
-    """Return whether a glob matches any file. Raises ReconcilerError if it leaves the area or is no glob."""
+    """Return whether a glob matches any file, unsaved files too. Raises ReconcilerError if it leaves the area or is no
+    glob."""
     start, relative = _split_pattern(pattern, area)
-    return bool(_expand_glob(pattern, start, relative, {resolve_path(path) for path in exclude}))
+    matches = _expand_glob(pattern, start, relative, {resolve_path(path) for path in exclude})
+    return bool(matches) or any(area.unsaved.find_new(start, relative))
 
 
 def find_in_repository(pattern: str, root: Path) -> str | None:

@@ -8,8 +8,9 @@ from textwrap import dedent
 import pytest
 
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError, select_errors
-from reconciler.spec.load import GroupSpec, LoadedProject, load_strictly
+from reconciler.spec.load import GroupSpec, LoadedProject, load, load_strictly
 from reconciler.spec.nodes import find_span, to_plain
+from reconciler.spec.unsaved import UnsavedFiles
 
 PROJECT = "version: 1\nspecs: ['groups/*.yaml']\n"
 GROUP = "version: 1\ngroups:\n  alpha: {}\n"
@@ -605,3 +606,14 @@ def test_commands_may_have_variables_of_their_shell(tmp_path: Path) -> None:
     loaded = load_files(tmp_path, reconciler=project, groups__a=GROUP)
     assert loaded.warnings == ()
     assert loaded.project.content.secrets.commands["key"][-1] == "echo $KEY ${KEY} {{ x }}"
+
+
+@pytest.mark.parametrize("name", ["groups/a.yaml", "profiles/a.yaml"])
+def test_a_project_with_an_unsaved_file_is_not_fresh(name: str, tmp_path: Path) -> None:
+    """The other glob of the project still matches nothing, and that stays an error once the file is written."""
+    project = write_files(tmp_path, reconciler="version: 1\nspecs: ['groups/*.yaml', 'profiles/*.yaml']\n")
+    assert [each.code for each in load(project, tmp_path).findings] == ["no-specs"]
+    unsaved = UnsavedFiles({(tmp_path / name).resolve(): GROUP})
+    with pytest.raises(ReconcilerError) as raised:
+        load(project, tmp_path, unsaved=unsaved)
+    assert [each.code for each in raised.value.diagnostics] == ["no-match"]
