@@ -26,7 +26,6 @@ from reconciler.api.responses import (
     ID_PATTERN,
     Account,
     ApprovedServer,
-    Companion,
     Connection,
     Destination,
     DestinationSummary,
@@ -59,17 +58,8 @@ _ListItem = TypeVar(
     HybridAgent,
     ProxyAgent,
     SecretsManagerConnection,
-    Companion,
     ApprovedServer,
 )
-
-
-class CompanionList(StrEnum):
-    """List of the objects of one kind to which destinations refer by id. The values are paths of the API."""
-
-    PRIVATE_LINKS = "/private-links"
-    HYBRID_AGENTS = "/hybrid-deployment-agents"
-    PROXY_AGENTS = "/proxy"
 
 
 class ApprovalList(StrEnum):
@@ -131,10 +121,6 @@ class Client:
     def list_destinations(self) -> list[DestinationSummary]:
         """List every destination of the account, each id once, without `config`."""
         return self._list(DestinationSummary, "/destinations")
-
-    def list_companions(self, companions: CompanionList) -> list[Companion]:
-        """List every private link or agent of the account."""
-        return self._list(Companion, companions)
 
     def list_approvals(self, destination_id: str, approvals: ApprovalList) -> list[ApprovedServer]:
         """List every approved certificate or fingerprint of a destination. Raises NotFound."""

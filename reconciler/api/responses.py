@@ -86,39 +86,7 @@ class UserAccount(_ResponseModel):
     id: Id
 
 
-class PrivateLink(_ResponseModel):
-    """A private link. `state` is `OK` once the link is ready; `region` is a data processing region."""
-
-    id: Id
-    name: Text = ""
-    state: Text = ""
-    region: Text = ""
-
-
-class HybridAgent(_ResponseModel):
-    """A hybrid deployment agent. `online` is None if the response does not show it."""
-
-    id: Id
-    display_name: Text = ""
-    online: bool | None = None
-
-
-class ProxyAgent(_ResponseModel):
-    """A proxy agent. `status` is empty if the response does not show it."""
-
-    id: Id
-    display_name: Text = ""
-    status: Text = ""
-
-
-class SecretsManagerConnection(_ResponseModel):
-    """A connection of Fivetran to a secrets manager of the customer."""
-
-    id: Id
-    name: Text = ""
-
-
-class Companion(_ResponseModel):
+class AccountObject(_ResponseModel):
     """A private link or an agent, to which destinations refer by its id. `raw` is the unchanged item."""
 
     id: Id
@@ -128,6 +96,35 @@ class Companion(_ResponseModel):
     @classmethod
     def _keep_raw_item(cls, data: Any) -> Any:
         return {**data, "raw": data} if isinstance(data, dict) else data
+
+
+class PrivateLink(AccountObject):
+    """A private link. `state` is `OK` once the link is ready; `region` is a data processing region."""
+
+    name: Text = ""
+    state: Text = ""
+    region: Text = ""
+
+
+class HybridAgent(AccountObject):
+    """A hybrid deployment agent. `online` is None if the response does not show it."""
+
+    display_name: Text = ""
+    online: bool | None = None
+
+
+class ProxyAgent(AccountObject):
+    """A proxy agent. `status` is empty if the response does not show it."""
+
+    display_name: Text = ""
+    status: Text = ""
+
+
+class SecretsManagerConnection(_ResponseModel):
+    """A connection of Fivetran to a secrets manager of the customer."""
+
+    id: Id
+    name: Text = ""
 
 
 class ApprovedServer(_ResponseModel):

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from reconciler.api.client import ApprovalList, Client, CompanionList
+from reconciler.api.client import ApprovalList, Client
 from reconciler.api.errors import Forbidden, NotFound
 from reconciler.api.responses import (
     Account,
+    AccountObject,
     ApprovedServer,
-    Companion,
     Connection,
     Destination,
     DestinationSummary,
     Group,
 )
+from reconciler.kinds.account_objects import HYBRID_AGENTS, LINKS, PROXY_AGENTS
 from reconciler.model.event import Listener, ReadingAccount
 from reconciler.operations.extra_lists import ExtraList
 from reconciler.runtime.workers import map_parallel
@@ -24,10 +25,10 @@ from reconciler.runtime.workers import map_parallel
 _Object = TypeVar("_Object")
 
 
-_COMPANION_NAMES = {
-    CompanionList.PRIVATE_LINKS: "private links",
-    CompanionList.HYBRID_AGENTS: "hybrid deployment agents",
-    CompanionList.PROXY_AGENTS: "proxy agents",
+_COMPANION_LISTS: Mapping[str, Callable[[Client], Sequence[AccountObject]]] = {
+    LINKS: Client.list_private_links,
+    HYBRID_AGENTS: Client.list_hybrid_agents,
+    PROXY_AGENTS: Client.list_proxy_agents,
 }
 
 
@@ -46,10 +47,10 @@ class _ReadObjects(Generic[_Object]):
 
 
 @dataclass(frozen=True, slots=True)
-class AccountContent:
+class AccountObjects:
     """Everything that was read of an account. The mappings are by the id of a group, which its destination shares.
 
-    `summaries` are the destinations that are listed and may not be read. `unreadable` describes every object that may
+    `companions` are the private links and agents by the name of their list. `summaries` are the destinations that are listed and may not be read. `unreadable` describes every object that may
     not be read.
     """
 
@@ -57,7 +58,7 @@ class AccountContent:
     groups: Mapping[str, Group]
     destinations: Mapping[str, Destination]
     summaries: Mapping[str, DestinationSummary]
-    companions: Mapping[CompanionList, list[Companion]]
+    companions: Mapping[str, Sequence[AccountObject]]
     connections: Mapping[str, list[Connection]]
     certificates: Mapping[str, list[ApprovedServer]]
     fingerprints: Mapping[str, list[ApprovedServer]]
@@ -73,7 +74,7 @@ class AccountReader:
     readers: int
     _unreadable: list[str] = field(default_factory=list)
 
-    def read(self, extra_lists: Collection[ExtraList]) -> AccountContent:
+    def read(self, extra_lists: Collection[ExtraList]) -> AccountObjects:
         """Read the account, its groups, destinations, private links and agents, and the extra lists. Raises
         `ApiError`."""
         account = self.client.get_account()
@@ -96,12 +97,12 @@ class AccountReader:
             self._read_each(with_trust, self._list_approvals(approvals), f"{noun} of group {{}}", names)
             for approvals, noun in _APPROVAL_NOUNS.items()
         )
-        return AccountContent(
+        return AccountObjects(
             account,
             groups,
             destinations.found,
             {id: summaries[id] for id in destinations.forbidden},
-            {companions: self._list_companions(companions) for companions in CompanionList},
+            {name: self._list_companions(name) for name in _COMPANION_LISTS},
             connections.found,
             certificates.found,
             fingerprints.found,
@@ -111,12 +112,12 @@ class AccountReader:
     def _list_approvals(self, approvals: ApprovalList) -> Callable[[str], list[ApprovedServer]]:
         return lambda id: self.client.list_approvals(id, approvals)
 
-    def _list_companions(self, companions: CompanionList) -> list[Companion]:
+    def _list_companions(self, name: str) -> Sequence[AccountObject]:
         try:
-            return self.client.list_companions(companions)
+            return _COMPANION_LISTS[name](self.client)
         except Forbidden:
-            self._unreadable.append(_COMPANION_NAMES[companions])
-            return []
+            self._unreadable.append(name)
+            return ()
 
     def _read_each(
         self,

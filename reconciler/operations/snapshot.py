@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from reconciler.api.client import Client, CompanionList
+from reconciler.api.client import Client
 from reconciler.api.errors import ApiError
 from reconciler.api.retrying import RetryingSender
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.event import Listener
-from reconciler.operations.account_reads import AccountContent, AccountReader
+from reconciler.operations.account_reads import AccountObjects, AccountReader
 from reconciler.operations.extra_lists import ExtraList
 from reconciler.operations.snapshot_content import describe_account
 from reconciler.planning.errors import explain_read
@@ -84,7 +84,7 @@ def take_snapshot(
         taken_at,
         groups=len(content.groups),
         destinations=len(content.destinations),
-        links_and_agents=sum(len(content.companions[companions]) for companions in CompanionList),
+        links_and_agents=sum(map(len, content.companions.values())),
         connections=sum(map(len, content.connections.values()))
         if ExtraList.CONNECTIONS in extra_lists
         else None,
@@ -107,7 +107,7 @@ def explain_incomplete(result: SnapshotResult, file: str) -> Diagnostic:
 
 def _read_account(
     settings: Settings, extra_lists: Collection[ExtraList], listener: Listener
-) -> tuple[AccountContent, int]:
+) -> tuple[AccountObjects, int]:
     """Read the account in a thread of its own, so that events are reported meanwhile. Returns the number of requests
     too."""
     rules, sandbox_file = _find_connection_settings(settings)

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from reconciler.api.client import CompanionList
-from reconciler.api.responses import Companion, Connection, Destination
+from reconciler.kinds.account_objects import HYBRID_AGENTS, LINKS, PROXY_AGENTS
+from reconciler.api.responses import AccountObject, Connection, Destination
 from reconciler.catalogue.secret_detection import detect_secret
 from reconciler.kinds.snapshot_values import STARS, HoldsSecret, describe_destination
 from reconciler.model.redaction import Redactor
 from reconciler.model.value import walk
-from reconciler.operations.account_reads import AccountContent
+from reconciler.operations.account_reads import AccountObjects
 from reconciler.operations.extra_lists import ExtraList
 
 _LINK_STATES = frozenset({"CREATING", "UPDATING", "DESTROYING", "OK", "FAIL"})
@@ -30,7 +30,7 @@ class SnapshotContent:
 
 
 def describe_account(
-    content: AccountContent, extra_lists: Collection[ExtraList], taken_at: datetime, redactor: Redactor
+    content: AccountObjects, extra_lists: Collection[ExtraList], taken_at: datetime, redactor: Redactor
 ) -> SnapshotContent:
     """Describe an account. Stars replace every value that may be a secret; `redactor` knows further secrets."""
 
@@ -48,9 +48,9 @@ def describe_account(
         "account": {"id": account.account_id, "name": account.account_name},
         "groups": [_describe_group(content, id, holds_secret) for id in content.groups],
     }
-    links = content.companions[CompanionList.PRIVATE_LINKS]
-    hybrid_agents = content.companions[CompanionList.HYBRID_AGENTS]
-    proxy_agents = content.companions[CompanionList.PROXY_AGENTS]
+    links = content.companions[LINKS]
+    hybrid_agents = content.companions[HYBRID_AGENTS]
+    proxy_agents = content.companions[PROXY_AGENTS]
     lists = {
         "private_links": [_describe_link(link) for link in links],
         "hybrid_agents": [_describe_hybrid_agent(agent, content.groups) for agent in hybrid_agents],
@@ -61,7 +61,7 @@ def describe_account(
     return SnapshotContent(redacted, sum(value == STARS for value in walk(redacted)))
 
 
-def _describe_group(content: AccountContent, id: str, holds_secret: HoldsSecret) -> dict[str, Any]:
+def _describe_group(content: AccountObjects, id: str, holds_secret: HoldsSecret) -> dict[str, Any]:
     group = content.groups[id]
     described: dict[str, Any] = {"id": id, "name": group.name or id}
     described |= {"created_at": group.created_at} if group.created_at else {}
@@ -99,7 +99,7 @@ def _describe_connection(connection: Connection) -> dict[str, Any]:
     }
 
 
-def _describe_link(link: Companion) -> dict[str, Any]:
+def _describe_link(link: AccountObject) -> dict[str, Any]:
     """Describe a private link. The catalogue knows no field of its config, so each value is stars."""
     raw = link.raw
     state, config = raw.get("state"), raw.get("config")
@@ -114,7 +114,7 @@ def _describe_link(link: Companion) -> dict[str, Any]:
     }
 
 
-def _describe_hybrid_agent(agent: Companion, groups: Mapping[str, Any]) -> dict[str, Any]:
+def _describe_hybrid_agent(agent: AccountObject, groups: Mapping[str, Any]) -> dict[str, Any]:
     raw = agent.raw
     group_id, kind = raw.get("group_id"), raw.get("deployment_type")
     return {
@@ -124,12 +124,12 @@ def _describe_hybrid_agent(agent: Companion, groups: Mapping[str, Any]) -> dict[
     }
 
 
-def _describe_proxy_agent(agent: Companion) -> dict[str, Any]:
+def _describe_proxy_agent(agent: AccountObject) -> dict[str, Any]:
     is_online = agent.raw.get("status") == "CONNECTED"
     return {**_describe_agent(agent, is_online=is_online), **_select_texts(agent.raw, "region")}
 
 
-def _describe_agent(agent: Companion, *, is_online: bool) -> dict[str, Any]:
+def _describe_agent(agent: AccountObject, *, is_online: bool) -> dict[str, Any]:
     """Describe an agent. An agent without a version has never been online."""
     was_online = is_online or bool(agent.raw.get("version"))
     return {

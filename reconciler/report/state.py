@@ -53,9 +53,9 @@ def _render_exemptions(exemptions: Sequence[Exemption]) -> Iterator[Text]:
     if exemptions:
         shown = [*reversed(exemptions)][:_MAX_EXEMPTIONS]
         suffix = f", the last {len(shown)}" if len(shown) < len(exemptions) else ""
-        parts = [
-            Text(f"Exemptions from limits, policies and waiting, and secrets recorded as they are{suffix}:")
-        ]
+        has_assertions = any(_list_asserted(exemption) for exemption in shown)
+        assertions = ", and secrets recorded as they are" if has_assertions else ""
+        parts = [Text(f"Exemptions from limits, policies and waiting{assertions}{suffix}:")]
         parts += [
             Text(
                 f"  {escape(exemption.at)}  {escape(_list_exempted(exemption))}"
@@ -66,9 +66,13 @@ def _render_exemptions(exemptions: Sequence[Exemption]) -> Iterator[Text]:
         yield join_lines(parts)
 
 
+def _list_asserted(exemption: Exemption) -> list[str]:
+    return [text for text in exemption.what if text.startswith(f"{ASSERTION}=")]
+
+
 def _list_exempted(exemption: Exemption) -> str:
     """List what an exemption is about. One run may assert hundreds of secrets."""
-    asserted = [text for text in exemption.what if text.startswith(f"{ASSERTION}=")]
+    asserted = _list_asserted(exemption)
     others = [text for text in exemption.what if text not in asserted]
     shown = asserted if len(asserted) <= _MAX_ASSERTIONS else [f"{ASSERTION}={len(asserted):,} secrets"]
     return ", ".join([*others, *shown])

@@ -103,7 +103,7 @@ def _list_attempts(
         if strips_last:
             reshaper.strip_last_text()
         reshaper.move_anchors(wanted)
-        reshaper.visit(nodes, wanted, _Place(0, (), is_root=True))
+        reshaper.visit(nodes, wanted, _ValuePlace(0, (), is_root=True))
         with suppress(OverlapError):
             changed = apply_changes(text, reshaper.changes)
             yield changed
@@ -165,7 +165,7 @@ def _find_spaced(text: str, nodes: TextParent) -> frozenset[Path]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _ValuePlace:
     """Place of a value: the column of its parent's keys, its path, and the end of the `:` or `-` before it."""
 
     column: int
@@ -251,7 +251,7 @@ class _Reshaper:
 
     # Values
 
-    def visit(self, node: AnyTextNode, wanted: Any, place: _Place) -> None:
+    def visit(self, node: AnyTextNode, wanted: Any, place: _ValuePlace) -> None:
         """Change the text of a node whose data is to be `wanted`."""
         if isinstance(node, TextAlias):
             anchor = self.carriers.get(id(node))
@@ -273,7 +273,7 @@ class _Reshaper:
             start = self._skip_blanks_back(start)
         self._change(start, end, "")
 
-    def _visit_parent(self, node: TextParent, wanted: Any, place: _Place) -> None:
+    def _visit_parent(self, node: TextParent, wanted: Any, place: _ValuePlace) -> None:
         """Visit the elements that stay, then drop and add elements."""
         column = self._find_column(node)
         dropped: list[TextElement] = []
@@ -290,7 +290,7 @@ class _Reshaper:
         for number, (element, below) in enumerate(kept):
             step: str | int = number if element.key is None else element.key.data
             is_flow = node.is_flow or place.in_flow
-            child_place = _Place(column, (*place.path, step), self._find_mark_end(element), is_flow)
+            child_place = _ValuePlace(column, (*place.path, step), self._find_mark_end(element), is_flow)
             self.visit(element.value, below, child_place)
         if not (dropped or additions):
             return
@@ -312,7 +312,7 @@ class _Reshaper:
 
     # Replacements
 
-    def _replace(self, node: AnyTextNode, wanted: Any, place: _Place, anchor: str = "") -> None:
+    def _replace(self, node: AnyTextNode, wanted: Any, place: _ValuePlace, anchor: str = "") -> None:
         if place.in_flow or (place.is_root and isinstance(node, TextParent) and node.is_flow):
             self._replace_in_flow(node, wanted, place, anchor)
         elif isinstance(node, TextScalar) and node.is_block:
@@ -324,7 +324,7 @@ class _Reshaper:
         else:
             self._replace_inline(node, self._render(node, wanted, place, anchor), place)
 
-    def _render(self, node: AnyTextNode, wanted: Any, place: _Place, anchor: str) -> ValueText:
+    def _render(self, node: AnyTextNode, wanted: Any, place: _ValuePlace, anchor: str) -> ValueText:
         quote = node.style if isinstance(node, TextScalar) else ""
         if isinstance(wanted, str) and quote in {"'", '"'} and "\n" not in wanted:
             rendered = ValueText(render_scalar(wanted, quote))
@@ -334,7 +334,7 @@ class _Reshaper:
             rendered = render_value(wanted, place.column + self.style.step, self.style, place.path)
         return replace(rendered, head=f"{anchor} {rendered.head}".strip()) if anchor else rendered
 
-    def _replace_in_flow(self, node: AnyTextNode, wanted: Any, place: _Place, anchor: str) -> None:
+    def _replace_in_flow(self, node: AnyTextNode, wanted: Any, place: _ValuePlace, anchor: str) -> None:
         quote = node.style if isinstance(node, TextScalar) and node.style in {"'", '"'} else ""
         text = (
             render_scalar(wanted, quote, in_flow=True)
@@ -349,7 +349,7 @@ class _Reshaper:
             text = (self.lines.get_break(node.inner) + " " * indent).join(parts)
         self._put_value(node, text, place)
 
-    def _put_value(self, node: AnyTextNode, text: str, place: _Place) -> None:
+    def _put_value(self, node: AnyTextNode, text: str, place: _ValuePlace) -> None:
         """Put a text in the place of a value, which may be empty."""
         if node.inner == node.end:
             before = self.text[node.inner - 1 : node.inner]
@@ -359,7 +359,7 @@ class _Reshaper:
                 text = f" {text}"
         self._change(node.inner, node.end, text)
 
-    def _replace_inline(self, node: AnyTextNode, rendered: ValueText, place: _Place) -> None:
+    def _replace_inline(self, node: AnyTextNode, rendered: ValueText, place: _ValuePlace) -> None:
         """Replace a value behind its key. A comment behind the value stays on the line of the key."""
         column = place.column if rendered.head.startswith("|") else place.column + self.style.step
         comments = self._indent_comments(node.inner, node.end, column)
@@ -369,7 +369,7 @@ class _Reshaper:
             self._change(self._skip_blanks_back(node.inner), node.end, "")
         self._insert_lines(self.lines.find_end(node.end), [*rendered.lines, *comments])
 
-    def _replace_on_own_line(self, node: AnyTextNode, wanted: Any, place: _Place, anchor: str) -> None:
+    def _replace_on_own_line(self, node: AnyTextNode, wanted: Any, place: _ValuePlace, anchor: str) -> None:
         """Replace a value that stands on a line below its key."""
         column = self.lines.get_column(node.inner)
         comments = self._indent_comments(node.inner, node.end, column)
@@ -390,7 +390,7 @@ class _Reshaper:
         content_end = self.lines.find_end(max(line_end, find_content_end(self.text, node)))
         self._replace_lines(line_end, content_end, rendered.lines)
 
-    def _replace_block(self, node: TextParent, wanted: Any, place: _Place, anchor: str) -> None:
+    def _replace_block(self, node: TextParent, wanted: Any, place: _ValuePlace, anchor: str) -> None:
         first = node.elements[0]
         content_end = self.lines.find_end(find_content_end(self.text, node))
         if place.mark_end is None or not self.lines.is_first_on_line(first.start):
@@ -417,7 +417,7 @@ class _Reshaper:
         node: TextParent,
         dropped: Sequence[TextElement],
         additions: Sequence[_Addition],
-        place: _Place,
+        place: _ValuePlace,
         column: int,
     ) -> None:
         self._drop_from_block(node, dropped, column)
@@ -443,7 +443,7 @@ class _Reshaper:
             else:
                 self._replace_lines(self._find_previous_end(start), end, comments)
 
-    def _add_to_block(self, node: TextParent, addition: _Addition, place: _Place, column: int) -> None:
+    def _add_to_block(self, node: TextParent, addition: _Addition, place: _ValuePlace, column: int) -> None:
         path = place.path
         if addition.key is None:
             lines = render_items([addition.value], column, self.style, path)
@@ -490,7 +490,7 @@ class _Reshaper:
         node: TextParent,
         dropped: Sequence[TextElement],
         additions: Sequence[_Addition],
-        place: _Place,
+        place: _ValuePlace,
     ) -> None:
         gone = {id(element) for element in dropped}
         for number, element in enumerate(node.elements):
@@ -541,7 +541,7 @@ class _Reshaper:
                 return start + line.start() + code.index(",")
         return None
 
-    def _add_to_flow(self, node: TextParent, addition: _Addition, place: _Place) -> None:
+    def _add_to_flow(self, node: TextParent, addition: _Addition, place: _ValuePlace) -> None:
         if addition.key is None:
             text, comments = render_flow(addition.value), []
         else:

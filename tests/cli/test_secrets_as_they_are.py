@@ -151,6 +151,10 @@ def test_the_state_shows_what_is_asserted_by_whom_and_why(foreign: ForeignProjec
     assert "(secret, asserted: the fingerprint is of a value that no run has sent)" in shown
     _, destination = foreign.run("state", "show", "orders", "--format", "json").document["records"]
     assert (destination["marks"], destination["asserted"]) == (["asserted"], [["config", "password"]])
+    assert (
+        "Exemptions from limits, policies and waiting, and secrets recorded as they are:"
+        in foreign.run("state", "list").stdout
+    )
     [exemption] = foreign.run("state", "list", "--format", "json").document["exemptions"]
     assert exemption["what"] == ["secrets-as-they-are=destination.orders:config.password"]
     assert exemption["reason"] == "taken over by hand"

@@ -255,7 +255,7 @@ def test_resend_create_accepts_selectors_of_targets(
     [
         (("--resend-create", "orders"), "`--resend-create` needs a reason", "--reason"),
         (("--resend-create", "orders", "--reason", "  "), "`--resend-create` needs a reason", "--reason"),
-        (REASON, "or a create sent again", "or `--resend-create`"),
+        (REASON, "a create sent again", "`--resend-create`"),
     ],
 )
 def test_resend_create_needs_a_reason(

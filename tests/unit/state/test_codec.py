@@ -13,7 +13,15 @@ import pytest
 from reconciler.model.address import Address
 from reconciler.model.instant import Instant
 from reconciler.model.plan import Action
-from reconciler.model.record import Exemption, Intent, Record, State, mark_asserted
+from reconciler.model.record import (
+    Exemption,
+    Intent,
+    Record,
+    Relocation,
+    RelocationPhase,
+    State,
+    mark_asserted,
+)
 from reconciler.model.removal import CompletedRemoval, Extent
 from reconciler.state.codec import (
     DamagedStateError,
@@ -246,5 +254,9 @@ def test_a_fingerprint_of_an_asserted_value_makes_the_state_newer() -> None:
     assert json.loads(content)["format"] == 5
     assert decode_state(content).records == {GROUP: record}
     assert decode_entry(encode_entry(GROUP, record)) == (GROUP, record)
+    arriving = Relocation(RelocationPhase.ARRIVING, "git:origin/states", "ci", "2026-11-23T12:00:00Z")
+    moved = encode_state(replace(STATE, records={GROUP: record}, relocation=arriving))
+    assert json.loads(moved)["format"] == 5
+    assert decode_state(moved).relocation == arriving
     sent = replace(record, fingerprints={("config", "password"): "k:digest:place"})
     assert json.loads(encode_state(replace(STATE, records={GROUP: sent})))["format"] == 3
