@@ -172,14 +172,10 @@ def _has_invisible_character(value: Any) -> bool:
 def _drop_mirrors(selected: LiveSettings, service: Service | None) -> None:
     """Drop a setting that the destination has under a second name too."""
     for name, catalogue_field in service.fields.items() if service else ():
-        path, top_level = (CONFIG, name), (catalogue_field.mirrors or "",)
-        if path not in selected.values or top_level not in selected.values:
+        path, value = (CONFIG, name), selected.values.get((CONFIG, name))
+        if catalogue_field.mirrors is None or not isinstance(value, str):
             continue
-        value = selected.values[path]
-        if (
-            isinstance(value, str)
-            and catalogue_field.mirrored_as.get(value, value) == selected.values[top_level]
-        ):
+        if catalogue_field.mirrored_as.get(value, value) == selected.values.get((catalogue_field.mirrors,)):
             del selected.values[path]
 
 
