@@ -22,13 +22,13 @@ from reconciler.spec.reference import SECRET, VALUE
 
 UNKNOWN_FIELD = "the catalogue does not know it"
 _REWRITTEN = "Fivetran may answer another value than the one that it uses"
-_INVISIBLE = "its value has an invisible character"
-_SECRET_INSIDE = "the catalogue does not know it, and its value has a secret inside"  # noqa: S105 - a reason
-_RESERVED_NAME = "its name has a meaning of its own in specs"
-_UNNAMEABLE_KEY = "specs cannot name its key in the secrets manager"
-_CONTRADICTION = "it contradicts another setting of the destination"
+INVISIBLE = "its value has an invisible character"
+SECRET_INSIDE = "the catalogue does not know it, and its value has a secret inside"  # noqa: S105 - a reason
+RESERVED_NAME = "its name has a meaning of its own in specs"
+UNNAMEABLE_KEY = "specs cannot name its key in the secrets manager"
+CONTRADICTION = "it contradicts another setting of the destination"
 _NO_SETTING = "specs have no such setting"
-_NOT_ACCEPTED = "the catalogue does not accept its value"
+NOT_ACCEPTED = "the catalogue does not accept its value"
 
 _REGION: FieldPath = ("region",)
 _RESERVED = frozenset({SECRET, VALUE, UNSET})
@@ -114,7 +114,7 @@ def _add_known(selected: LiveSettings, catalogue_field: Field, path: FieldPath, 
     elif catalogue_field.rewritten:
         selected.left_out.append(LeftOutField(path, _REWRITTEN))
     elif _has_invisible_character(value):
-        selected.left_out.append(LeftOutField(path, _INVISIBLE))
+        selected.left_out.append(LeftOutField(path, INVISIBLE))
     else:
         selected.values[path] = value
 
@@ -143,13 +143,13 @@ def _find_obstacle(path: FieldPath, value: Any) -> str | None:
     """Find the reason why a field that the catalogue does not know cannot be written."""
     names = {path[-1], *(name for part in walk(value) if isinstance(part, Mapping) for name in part)}
     if names & _RESERVED:
-        return _RESERVED_NAME
+        return RESERVED_NAME
     if _has_invisible_character([*names, value]):
-        return _INVISIBLE
+        return INVISIBLE
     is_text = value is MASKED or isinstance(value, str | bool | ExternalKey)
     # A request would send the text behind a reference, and not a value of the type that Fivetran answers.
     if not is_text and (any(find_literal_secrets(path[-1], value)) or _has_secret_form(value)):
-        return _SECRET_INSIDE
+        return SECRET_INSIDE
     return None
 
 
@@ -158,7 +158,7 @@ def _add_external_key(selected: LiveSettings, path: FieldPath, name: str) -> Non
     if name.strip() and "#" not in name and not find_forbidden_in_value(name):
         selected.values[path] = Reference(EXTERNAL_SCHEME, name)
     else:
-        selected.left_out.append(LeftOutField(path, _UNNAMEABLE_KEY))
+        selected.left_out.append(LeftOutField(path, UNNAMEABLE_KEY))
 
 
 def _has_secret_form(value: Any) -> bool:
@@ -172,14 +172,10 @@ def _has_invisible_character(value: Any) -> bool:
 def _drop_mirrors(selected: LiveSettings, service: Service | None) -> None:
     """Drop a setting that the destination has under a second name too."""
     for name, catalogue_field in service.fields.items() if service else ():
-        path, top_level = (CONFIG, name), (catalogue_field.mirrors or "",)
-        if path not in selected.values or top_level not in selected.values:
+        path, value = (CONFIG, name), selected.values.get((CONFIG, name))
+        if catalogue_field.mirrors is None or not isinstance(value, str):
             continue
-        value = selected.values[path]
-        if (
-            isinstance(value, str)
-            and catalogue_field.mirrored_as.get(value, value) == selected.values[top_level]
-        ):
+        if catalogue_field.mirrored_as.get(value, value) == selected.values.get((catalogue_field.mirrors,)):
             del selected.values[path]
 
 
@@ -201,6 +197,6 @@ def _iter_refusals(selected: LiveSettings) -> Iterator[tuple[FieldPath, str]]:
     errors = select_errors(problems)
     for problem in problems:
         if problem.code_facts.contradicts:
-            yield problem.path, _CONTRADICTION
+            yield problem.path, CONTRADICTION
         elif problem in errors:
-            yield problem.path, problem.message if problem.path == SERVICE else _NOT_ACCEPTED
+            yield problem.path, problem.message if problem.path == SERVICE else NOT_ACCEPTED

@@ -106,7 +106,7 @@ def senseless_destinations(draw: Any) -> Observed:
     return Observed("destination", "some_id", "some_id", fields, "connected")
 
 
-@check_examples(senseless_destinations(), treatments, few=60, many=3000)
+@check_examples(senseless_destinations(), treatments, few=40, many=1000)
 def test_an_answer_that_makes_no_sense_is_declared_as_far_as_possible(
     destination: Observed, treatment: UnknownFieldTreatment
 ) -> None:

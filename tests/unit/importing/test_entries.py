@@ -78,6 +78,8 @@ def list_left_out(entry: ImportedEntry) -> dict[str, str]:
 def test_an_entry_has_the_id_and_the_name_where_it_is_not_the_key() -> None:
     live = LiveGroup(Observed("group", "some_id", "Sales ${X} ", {}))
     assert build_entry(live, "sales", EntryOptions()).content == {"id": "some_id", "name": "Sales ${X} "}
+    live = LiveGroup(Observed("group", "some_id", "Sales", {}))
+    assert build_entry(live, "sales", EntryOptions()).content == {"id": "some_id", "name": "Sales"}
     live = LiveGroup(Observed("group", "some_id", "sales", {}))
     assert build_entry(live, "sales", EntryOptions()).content == {"id": "some_id"}
 
@@ -468,6 +470,21 @@ def test_a_comment_names_the_connections(services: list[str], comment: str) -> N
     loaded = tuple(LiveConnection(str(number), service) for number, service in enumerate(services))
     assert build_entry(LiveGroup(group, connections=loaded), "sales", EntryOptions()).comments == (comment,)
     assert build_entry(LiveGroup(group, connections=()), "sales", EntryOptions()).comments == ()
+
+
+def test_comments_name_the_settings_that_a_reader_would_look_for() -> None:
+    config = {
+        "auth": "KEY_PAIR", "password": "******", "port": "many", "host": "a\u200b", "nested": {"some_token": CANARY},
+        "user": ExternalKey("#"), "value": 1, "cloud_provider": None,
+    }  # fmt: skip
+    assert build("snowflake", config, WRITE, time_zone_offset="?").comments == (
+        "Not declared, since the catalogue does not know it and it has a secret inside: config.nested",
+        "Not declared, since it contradicts another setting: config.password",
+        "Not declared, since the catalogue does not accept their values: time_zone_offset, config.port",
+        "Not declared, since its value has an invisible character: config.host",
+        "Not declared, since its name has a meaning in specs: config.value",
+        "Not declared, since specs cannot name its key: config.user",
+    )
 
 
 def test_a_long_comment_has_several_lines() -> None:
