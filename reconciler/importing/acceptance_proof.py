@@ -14,9 +14,10 @@ from reconciler.model.address import DESTINATION, GROUP, Address
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError, Severity, select_errors
 from reconciler.model.event import ignore_event
 from reconciler.model.plan import Plan
+from reconciler.model.policy import EnforcementLevel, PolicyStatus
 from reconciler.model.value import FieldPath
 from reconciler.planning.pipeline import make_plan
-from reconciler.planning.policies import evaluate_spec_policies, split_by_severity
+from reconciler.planning.policies import evaluate_spec_policies
 from reconciler.spec.edit import FileText
 from reconciler.spec.field_edits import apply_field_edits
 from reconciler.spec.nodes import MappingNode, Node, find_span
@@ -127,8 +128,14 @@ def _check_policies(
 
 
 def _list_refusals(specs: Specs) -> list[Diagnostic]:
-    _, refusals = split_by_severity(evaluate_spec_policies(specs))
-    return list(refusals)
+    """List the violations of policies that refuse a plan. A soft policy counts too: no reason overrides it here."""
+    results = evaluate_spec_policies(specs)
+    return [
+        finding
+        for result in results
+        if result.level is not EnforcementLevel.ADVISORY and result.standing is not PolicyStatus.PASSED
+        for finding in (*result.findings, *result.older)
+    ]
 
 
 def _identify(finding: Diagnostic) -> tuple[str, str, Address | None]:
