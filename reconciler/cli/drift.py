@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from reconciler.cli.drift_accept import AcceptOptions, accept_drift, accept_options, check_acceptance
 from reconciler.cli.exit import ExitCode, get_exit_code
 from reconciler.cli.options import (
     connections_option,
@@ -21,6 +22,7 @@ from reconciler.cli.options import (
 )
 from reconciler.cli.output import OutputOptions
 from reconciler.cli.projects import OnPlan, check_several, choose_columns, ignore_plan, run_projects
+from reconciler.cli.usage import MisuseError
 from reconciler.report.formats import Document, list_formats
 from reconciler.workspace.settings import Settings
 
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 @strict_option
 @scope_options
 @run_options
+@accept_options
 def command(
     *,
     settings: Settings,
@@ -46,15 +49,24 @@ def command(
     form: str,
     detailed_exitcode: bool,
     projects: tuple[Path, ...],
+    acceptance: AcceptOptions,
 ) -> ExitCode:
     """Show changes and deletions made outside the specs, and groups without a spec.
 
-    Only reads. An edit of the specs is no drift; `reconciler plan` shows both. Fivetran never shows secrets, so
-    they are not compared. Without a recorded apply, drift cannot be distinguished from an edit. An entry that
-    cannot be compared is an error, beside the rest of the drift.
+    Only reads the account. An edit of the specs is no drift; `reconciler plan` shows both. Fivetran never shows
+    secrets, so they are not compared. Without a recorded apply, drift cannot be distinguished from an edit. An entry
+    that cannot be compared is an error, beside the rest of the drift.
+
+    --accept takes the drift into the specs. What was written plans empty: that is checked before a file is written.
+    Drift of which this is not true is left out with the reason, and the exit code is 1.
     """
     from reconciler.cli.context import run_command
 
+    check_acceptance(acceptance, settings, form, detailed=detailed_exitcode)
+    if acceptance.accepts and projects:
+        raise MisuseError("`--accept` writes the specs of one project", "name one project with `--project`")
+    if acceptance.accepts:
+        return accept_drift(settings, output, form, acceptance)
     changes_exit = ExitCode.CHANGES if detailed_exitcode else ExitCode.OK
     settings = replace(settings, compare_secrets=False)
     work = partial(_show_drift, changes_exit=changes_exit)

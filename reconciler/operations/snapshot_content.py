@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from reconciler.kinds.account_objects import HYBRID_AGENTS, LINKS, PROXY_AGENTS
 from reconciler.api.responses import AccountObject, Connection, Destination
 from reconciler.catalogue.secret_detection import detect_secret
+from reconciler.kinds.account_objects import HYBRID_AGENTS, LINKS, PROXY_AGENTS
 from reconciler.kinds.snapshot_values import STARS, HoldsSecret, describe_destination
 from reconciler.model.redaction import Redactor
 from reconciler.model.value import walk

@@ -109,7 +109,9 @@ def _render_alike(items: Sequence[CheckupItem], layout: _CheckupLayout) -> Itera
         yield from layout.render_note("=> ", first.help)
 
 
-def _render_findings(findings: Sequence[Diagnostic], help_text: str, layout: _CheckupLayout) -> Iterator[Text]:
+def _render_findings(
+    findings: Sequence[Diagnostic], help_text: str, layout: _CheckupLayout
+) -> Iterator[Text]:
     """Render the first findings. A next step that several of them share stands once, below them. The `help_text` of
     the check stands below all, and is not repeated."""
     shown = findings[: layout.max_findings]

@@ -26,7 +26,15 @@ from reconciler.spec.unlisted_files import warn_unlisted_files
 from reconciler.spec.unsaved import NO_UNSAVED_FILES, NOT_PLANNED_YET, UnsavedFiles
 from reconciler.spec.variables import Definitions, define_variables, find_unused
 
-__all__ = ["GroupSpec", "LoadedProject", "find_project_files", "load", "load_strictly"]
+__all__ = [
+    "GroupSpec",
+    "LoadedProject",
+    "ProjectFiles",
+    "find_files_by_kind",
+    "find_project_files",
+    "load",
+    "load_strictly",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +99,7 @@ def _load(
     unsaved: UnsavedFiles,
 ) -> LoadedProject:
     project = read_project(project_file, shown_from, copy=copy, unsaved=unsaved)
-    files = _find_project_files(project, shown_from, may_be_fresh=copy is None or not copy.has_other_files)
+    files = find_files_by_kind(project, shown_from, may_be_fresh=copy is None or not copy.has_other_files)
     specs, overrides = files.specs, files.overrides
     findings: list[Diagnostic] = []
     override_sources = _read_sources(overrides, unsaved, findings)
@@ -161,7 +169,7 @@ def _check_given(
 
 def find_project_files(project: Project, shown_from: Path) -> tuple[SpecPath, ...]:
     """Find the spec and override files that a project names, without reading them. Raises ReconcilerError."""
-    files = _find_project_files(project, shown_from)
+    files = find_files_by_kind(project, shown_from)
     return (*files.specs, *files.overrides)
 
 
@@ -183,7 +191,7 @@ def _pause_gc() -> Iterator[None]:
 
 
 @dataclass(frozen=True, slots=True)
-class _ProjectFiles:
+class ProjectFiles:
     """Spec files of a project, sorted by path, and its override files in the order in which it names them. `unmatched`
     are findings about the globs of a fresh project."""
 
@@ -192,7 +200,7 @@ class _ProjectFiles:
     unmatched: tuple[Diagnostic, ...] = ()
 
 
-def _find_project_files(project: Project, shown_from: Path, *, may_be_fresh: bool = True) -> _ProjectFiles:
+def find_files_by_kind(project: Project, shown_from: Path, *, may_be_fresh: bool = True) -> ProjectFiles:
     """Find the files of a project. Raises ReconcilerError."""
     findings: list[Diagnostic] = []
     overrides: list[SpecPath] = []
@@ -207,11 +215,11 @@ def _find_project_files(project: Project, shown_from: Path, *, may_be_fresh: boo
         )
     except ReconcilerError as error:
         if may_be_fresh and not findings and is_fresh(project, excluded):
-            return _ProjectFiles([], overrides, tuple(error.diagnostics))
+            return ProjectFiles([], overrides, tuple(error.diagnostics))
         raise ReconcilerError([*findings, *error.diagnostics]) from None
     if findings:
         raise ReconcilerError(findings)
-    return _ProjectFiles(sorted(specs, key=lambda spec: spec.file), overrides)
+    return ProjectFiles(sorted(specs, key=lambda spec: spec.file), overrides)
 
 
 @dataclass(frozen=True, slots=True)

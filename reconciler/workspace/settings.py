@@ -27,8 +27,8 @@ class Settings(RunEnvironment):
     plan, `settings_from` the revision whose project file has the settings of this run. `fallback_dir` is a
     folder for files that cannot be written in their place. `redactor` knows the secrets of this run. `given` are the
     values of variables that the operator gives for this run. `is_project_named` is false if the project file was
-    searched for. `against` is a snapshot, which takes the place of the account. With `lists_connections` the connections
-    of groups without an entry are listed too.
+    searched for. `against` is a snapshot, which takes the place of the account. With `lists_connections` the
+    connections of groups without an entry are listed too.
     """
 
     project: Path
