@@ -41,8 +41,8 @@ class Draft:
     """Drafted entries with everything that they follow from. `loaded` are the texts of the files of the specs.
 
     `patterns` are lines that the project file needs below `specs` for files that an import without an end has left;
-    `broken` are such files with errors. `findings` are about groups that the account does not show. A project that
-    `is_fresh` has no spec file yet.
+    `broken` are such files with errors. `findings` are about groups that the account does not show. `missing_ids`
+    are ids, by key, that the override file may lack. A project that `is_fresh` has no spec file yet.
     """
 
     specs: Specs
@@ -55,6 +55,7 @@ class Draft:
     findings: tuple[Diagnostic, ...] = ()
     patterns: tuple[str, ...] = ()
     broken: Mapping[Path, tuple[Diagnostic, ...]] = field(default_factory=dict)
+    missing_ids: Mapping[str, str] = field(default_factory=dict)
     is_fresh: bool = False
 
 
@@ -119,7 +120,17 @@ def _draft_once(workspace: Workspace, specs: Specs, content: AccountContent, opt
             *(_label_omission(omission) for omission in omissions),
         ),
         bindings.findings,
+        missing_ids=_list_missing_ids(specs, claims, selection, list_shared_names(content)),
     )
+
+
+def _list_missing_ids(
+    specs: Specs, claims: Claims, selection: Selection, shared_names: frozenset[str]
+) -> dict[str, str]:
+    """List the ids of selected groups whose entries have no id, by key. Entries of one name have ids in any case."""
+    wanted = {entry.address.key for entry in specs.groups if entry.id is None or entry.name in shared_names}
+    keys = {id: claims.declared[id] for id in selection.declared}
+    return {key: id for id, key in keys.items() if key in wanted}
 
 
 def _select(content: AccountContent, options: ImportOptions, claims: Claims) -> Selection:

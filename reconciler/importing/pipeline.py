@@ -76,9 +76,7 @@ def import_groups(workspace: Workspace, options: ImportOptions, *, is_dry_run: b
     workspace = replace(workspace, client=Client(RememberingSender(sender)))
     part = _WrittenPart()
     while True:
-        planned = with_lock_renewal(
-            workspace, partial(_plan, options=options, unwritable=part.unwritable)
-        )
+        planned = with_lock_renewal(workspace, partial(_plan, options=options, unwritable=part.unwritable))
         files = planned.proven.files.files
         written = WriteResult(files) if is_dry_run else write_files(files)
         part.add(planned.proven, written)

@@ -99,7 +99,7 @@ def test_a_second_import_changes_nothing(project: Project, server: EmulatedFivet
     project.run_against(server, "import")
     before = read_texts(project.folder)
     result = project.run_against(server, "import")
-    assert (result.exit, result.stdout.splitlines()[2]) == (0, "Nothing to import.")
+    assert (result.exit, result.stdout.splitlines()[2]) == (0, "Nothing to import: each group has an entry.")
     assert read_texts(project.folder) == before
     named = project.run_against(server, "import", "finance", "--verbose")
     assert named.exit == 0
@@ -366,6 +366,21 @@ def test_ids_go_into_the_override_file(project: Project, server: EmulatedFivetra
     specs = (project.folder / "specs/groups/groups.yaml").read_text()
     assert "first_id" not in specs
     assert "id: twin_one" in specs, "without their ids, two entries of one name are an error"
+    check_empty_plan(project, server)
+
+
+def test_entries_without_an_id_get_it_in_the_override_file(
+    project: Project, server: EmulatedFivetran
+) -> None:
+    load_usual_groups(server)
+    project.write(PROJECT, "version: 1\nspecs: ['groups/*.yaml']\noverrides: [ids.yaml]\n")
+    project.write_groups("  money: {name: finance}\n  empty: {id: third_id, name: Empty One}\n")
+    project.write("specs/ids.yaml", "version: 1\ngroups:\n  money: {name: finance}  # same\n")
+    result = project.run_against(server, "import", "--ids-into", "specs/ids.yaml", "finance", "Empty*")
+    assert result.exit == 0, result.stdout + result.stderr
+    assert (project.folder / "specs/ids.yaml").read_text() == (
+        "version: 1\ngroups:\n  money: {id: second_id, name: finance}  # same\n"
+    )
     check_empty_plan(project, server)
 
 
