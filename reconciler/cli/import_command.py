@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -108,6 +109,11 @@ def command(
 
     if into is not None and layout != "service":
         raise MisuseError("`--into` and `--layout` exclude each other", "leave one of them out")
+    if from_terraform == "-" and sys.stdin is not None and sys.stdin.isatty():
+        raise MisuseError(
+            "`--from-terraform -` reads standard input, and that is a terminal",
+            "pipe the state: `terraform show -json | reconciler import --from-terraform -`",
+        )
     options = ImportOptions(
         selectors=selectors,
         layout=Layout(layout),

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from reconciler.importing.entries import EntryBuilder
 from reconciler.importing.existing import Claims, find_claims, list_used_keys, load_existing_specs
 from reconciler.importing.file_plan import FilePlanner, read_loaded_texts
+from reconciler.importing.inheritance import list_inherited
 from reconciler.importing.keys import assign_keys
 from reconciler.importing.layout import (
     PROFILES,
@@ -28,6 +29,7 @@ from reconciler.importing.results import GroupLabel, LeftOutGroup
 from reconciler.importing.selection import Selection, select_groups
 from reconciler.importing.setup_tests import accept_unhealthy
 from reconciler.importing.terraform_bindings import TerraformBindings, bind_addresses
+from reconciler.importing.terraform_options import declare_options
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.spec.files import resolve_path
 from reconciler.spec.unsaved import NOT_PLANNED_YET, UnsavedFiles
@@ -102,18 +104,19 @@ def _draft_once(workspace: Workspace, specs: Specs, content: AccountContent, opt
     live = read_groups(workspace, content.listing, open_ids, with_connections=options.with_connections)
     unreadable = [each for each in live if each.unreadable is not None]
     readable = [each for each in live if each.unreadable is None]
-    bindings = _bind(content, options, live)
+    bindings = _bind(content, options)
     fixed = {**claims.recorded, **bindings.keys}
     used = list_used_keys(specs, records) - {*claims.recorded.values()}
     keys, omissions = assign_keys(readable, used, fixed)
-    builder = EntryBuilder(options.entries)
+    inherited = list_inherited(specs.project.content.defaults.destination)
+    builder = EntryBuilder(replace(options.entries, inherited=inherited))
     return Draft(
         specs,
         {},
         content,
         claims,
         selection,
-        tuple(accept_unhealthy(builder.build(each, keys[each.id])) for each in readable if each.id in keys),
+        tuple(_build_entry(builder, each, keys[each.id], options) for each in readable if each.id in keys),
         (
             *left_out,
             *(_explain_unreadable(each) for each in unreadable),
@@ -133,22 +136,28 @@ def _list_missing_ids(
     return {key: id for id, key in keys.items() if key in wanted}
 
 
+def _build_entry(builder: EntryBuilder, live: LiveGroup, key: str, options: ImportOptions) -> ImportedEntry:
+    """Build an entry, with the options of its setup tests."""
+    entry = builder.build(live, key)
+    if options.terraform is not None:
+        entry = declare_options(entry, options.terraform.get_options(live.id))
+    return accept_unhealthy(entry)
+
+
 def _select(content: AccountContent, options: ImportOptions, claims: Claims) -> Selection:
     """Select groups: those of the selectors, else those of the Terraform state, else all."""
     groups = content.listing.groups
     if options.terraform is not None and not options.selectors:
-        named = {id: groups[id] for id in options.terraform.group_ids if id in groups}
+        named = {id: groups[id] for id in options.terraform.groups if id in groups}
         return select_groups(named, (), claims)
     return select_groups(groups, options.selectors, claims)
 
 
-def _bind(content: AccountContent, options: ImportOptions, live: Sequence[LiveGroup]) -> TerraformBindings:
+def _bind(content: AccountContent, options: ImportOptions) -> TerraformBindings:
     """Bind the addresses of the Terraform state, which become keys."""
     if options.terraform is None:
         return TerraformBindings({})
-    others = {group.id: LiveGroup(group) for group in content.listing.groups.values()}
-    read = {each.id: each for each in live}
-    return bind_addresses(options.terraform, [*{**others, **read}.values()])
+    return bind_addresses(options.terraform, content.listing.groups)
 
 
 def list_shared_names(content: AccountContent) -> frozenset[str]:

@@ -9,13 +9,16 @@ from reconciler.kinds.destination import is_unhealthy
 from reconciler.model.address import DESTINATION
 from reconciler.model.resource import OnFailure
 
+_SETUP_TESTS = "setup_tests"
 _COMMENT = "Without `on_failure: warn`, an apply would run its setup tests."
 
 
 def accept_unhealthy(entry: ImportedEntry) -> ImportedEntry:
-    """Add `setup_tests: {on_failure: warn}` to the entry of an unhealthy destination."""
+    """Add `setup_tests: {on_failure: warn}` to the entry of an unhealthy destination that runs setup tests."""
     destination = entry.live.destination
     if destination is None or not is_unhealthy(destination.status) or DESTINATION not in entry.content:
         return entry
-    block = {**entry.content[DESTINATION], "setup_tests": {"on_failure": OnFailure.WARN.value}}
+    if _SETUP_TESTS in entry.content[DESTINATION]:
+        return entry
+    block = {**entry.content[DESTINATION], _SETUP_TESTS: {"on_failure": OnFailure.WARN.value}}
     return replace(entry, content={**entry.content, DESTINATION: block}, comments=(*entry.comments, _COMMENT))

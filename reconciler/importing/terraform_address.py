@@ -57,6 +57,10 @@ class TerraformAddress:
         """Return the address of the module instance, empty for the root module."""
         return format_module(self.modules)
 
+    def list_modules(self) -> Iterator[str]:
+        """List the addresses of the module instance and of all that it stands in, without the root module."""
+        return (format_module(self.modules[:length]) for length in range(1, len(self.modules) + 1))
+
     def list_parts(self) -> Iterator[str]:
         """List the names and keys without the type: `eu`, `sales`, `0`."""
         for step in (*self.modules, ModuleStep(self.name, self.key)):

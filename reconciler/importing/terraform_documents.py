@@ -38,7 +38,7 @@ class StateObject:
 
 
 @dataclass(frozen=True, slots=True)
-class StateDocument:
+class TerraformDocument:
     """Parsed document of Terraform: the version of Terraform, all objects, and the values of outputs by name."""
 
     version: str
@@ -46,14 +46,14 @@ class StateDocument:
     outputs: Mapping[str, Any]
 
 
-def parse_state_document(data: bytes, shown: str) -> StateDocument:
+def parse_terraform_document(data: bytes, shown: str) -> TerraformDocument:
     """Parse a document of Terraform. `shown` is its name in errors. Raises ReconcilerError."""
     document = _parse_json(data, shown)
     _refuse_other_documents(document, shown)
     try:
         if "format_version" in document:
-            return _read_shown(_Shown.model_validate(document))
-        return _read_state(_State.model_validate(document))
+            return _read_shown(_ShownForm.model_validate(document))
+        return _read_state(_StateForm.model_validate(document))
     except ValidationError as error:
         place = ".".join(map(str, error.errors(include_input=False, include_url=False)[0]["loc"]))
         _refuse(f"`{shown}` is no intact state of Terraform: `{place}` has another form", _SHOW)
@@ -151,7 +151,7 @@ class _Resource(BaseModel):
     instances: Annotated[list[_Instance], BeforeValidator(_to_list)] = []
 
 
-class _State(BaseModel):
+class _StateForm(BaseModel):
     """State of format 4."""
 
     terraform_version: str = ""
@@ -181,14 +181,14 @@ class _ShownValues(BaseModel):
     root_module: _ShownModule = _ShownModule()
 
 
-class _Shown(BaseModel):
+class _ShownForm(BaseModel):
     """Output of `terraform show -json`. An empty state has no values."""
 
     terraform_version: str = ""
     values: _ShownValues = _ShownValues()
 
 
-def _read_state(state: _State) -> StateDocument:
+def _read_state(state: _StateForm) -> TerraformDocument:
     objects = [
         StateObject(
             _make_address(resource.mode, resource.type, resource.name, instance.index_key, resource.module),
@@ -200,10 +200,10 @@ def _read_state(state: _State) -> StateDocument:
         for resource in state.resources
         for instance in resource.instances
     ]
-    return StateDocument(state.terraform_version, tuple(objects), _get_values(state.outputs))
+    return TerraformDocument(state.terraform_version, tuple(objects), _get_values(state.outputs))
 
 
-def _read_shown(shown: _Shown) -> StateDocument:
+def _read_shown(shown: _ShownForm) -> TerraformDocument:
     objects = [
         StateObject(
             _make_address(resource.mode, resource.type, resource.name, resource.index, module.address),
@@ -215,7 +215,7 @@ def _read_shown(shown: _Shown) -> StateDocument:
         for module in _iterate_modules(shown.values.root_module)
         for resource in module.resources
     ]
-    return StateDocument(shown.terraform_version, tuple(objects), _get_values(shown.values.outputs))
+    return TerraformDocument(shown.terraform_version, tuple(objects), _get_values(shown.values.outputs))
 
 
 def _iterate_modules(module: _ShownModule) -> Iterator[_ShownModule]:

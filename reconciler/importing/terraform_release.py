@@ -69,7 +69,7 @@ class TerraformRelease:
     uses: tuple[RemainingUse, ...]
 
     @property
-    def moved(self) -> Mapping[TerraformAddress, TerraformAddress]:
+    def interim_addresses(self) -> Mapping[TerraformAddress, TerraformAddress]:
         """Return the instances that `moved` and `removed` blocks release, with their interim addresses."""
         if not self.knows_removed:
             return {}
@@ -81,19 +81,19 @@ class TerraformRelease:
         }
 
     @property
-    def removed(self) -> tuple[TerraformAddress, ...]:
+    def removed_addresses(self) -> tuple[TerraformAddress, ...]:
         """Return the addresses of all `removed` blocks."""
-        return (*self.whole, *self.moved.values()) if self.knows_removed else ()
+        return (*self.whole, *self.interim_addresses.values()) if self.knows_removed else ()
 
     @property
-    def forgotten(self) -> tuple[TerraformAddress, ...]:
+    def forgotten_addresses(self) -> tuple[TerraformAddress, ...]:
         """Return the addresses that only `state rm` releases."""
-        instances = (instance for partial in self.partial for instance in partial.released)
-        whole = () if self.knows_removed else self.whole
-        return (*whole, *(instance for instance in instances if instance not in self.moved))
+        if not self.knows_removed:
+            return (*self.whole, *(instance for partial in self.partial for instance in partial.released))
+        return tuple(instance for partial in self.partial if partial.renumbered for instance in partial.released)
 
     @property
-    def renumbered(self) -> tuple[tuple[TerraformAddress, TerraformAddress], ...]:
+    def renumberings(self) -> tuple[tuple[TerraformAddress, TerraformAddress], ...]:
         """Return the instances that `state mv` renumbers, in this order."""
         return tuple(move for partial in self.partial for move in partial.renumbered)
 
@@ -194,22 +194,14 @@ def _advise_about_modules(
     state: TerraformState, managed: Mapping[str, str], released: Iterable[TerraformAddress]
 ) -> Iterator[str]:
     """Advise about instances of a module: an instance that holds nothing else can go, another one must stay."""
+    kept = (item.address for item in state.objects if item.group_id not in managed)
+    busy = {*state.other_modules, *(module for address in kept for module in address.list_modules())}
     for address in released:
-        holds_more = any(
-            _is_inside(module, address.module)
-            for module in (
-                *state.other_modules,
-                *(item.address.module for item in state.objects if item.group_id not in managed),
-            )
-        )
+        holds_more = address.module in busy
         if holds_more or not address.modules or address.modules[-1].key is None:
             yield f"make the block conditional, so that `{address.module}` does not declare it"
         else:
             yield f"take `{address.module}` out of its `for_each` or `count`"
-
-
-def _is_inside(module: str, outer: str) -> bool:
-    return module == outer or module.startswith(f"{outer}.")
 
 
 def format_module_of(address: TerraformAddress) -> str:

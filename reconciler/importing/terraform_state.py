@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from reconciler.importing.terraform_address import TerraformAddress
-from reconciler.importing.terraform_documents import StateObject, parse_state_document
+from reconciler.importing.terraform_documents import StateObject, parse_terraform_document
+from reconciler.importing.terraform_options import TerraformOptions, read_options
 from reconciler.model.address import DESTINATION, GROUP
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.sanitize import escape
@@ -28,11 +29,14 @@ _TOKEN = re.compile(r"[A-Za-z0-9_-]+")
 
 @dataclass(frozen=True, slots=True)
 class TerraformObject:
-    """Group or destination in a Terraform state, with the id of its group. `kind` is `group` or `destination`."""
+    """Group or destination in a Terraform state, with the id of its group. `kind` is `group` or `destination`, and
+    `service` and `options` are those of a destination."""
 
     address: TerraformAddress
     kind: str
     group_id: str
+    service: str = ""
+    options: TerraformOptions | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,24 +55,29 @@ class IdUse:
 class TerraformState:
     """Facts of a Terraform state. `program` is `terraform` or `tofu`, `version` the version of the program.
 
-    `other_modules` are the module instances that hold other objects than groups and destinations.
+    `groups` are the objects by group id, the destination first. `other_modules` are the module instances that hold
+    other objects, themselves or in their modules.
     """
 
     shown: str
     program: str
     version: str
     objects: tuple[TerraformObject, ...]
+    groups: Mapping[str, tuple[TerraformObject, ...]]
     uses: tuple[IdUse, ...] = ()
     other_modules: frozenset[str] = frozenset()
 
-    @property
-    def group_ids(self) -> frozenset[str]:
-        """Return the ids of all groups that Terraform manages, or whose destination it manages."""
-        return frozenset(item.group_id for item in self.objects)
-
     def list_addresses(self, group_id: str) -> list[TerraformAddress]:
         """List the addresses of a destination and its group, the destination first."""
-        return [item.address for item in self.objects if item.group_id == group_id]
+        return [item.address for item in self.groups[group_id]]
+
+    def get_service(self, group_id: str) -> str:
+        """Return the service of the destination of a group, empty without a destination."""
+        return self.groups[group_id][0].service
+
+    def get_options(self, group_id: str) -> TerraformOptions | None:
+        """Return the options of the destination of a group; None without a destination."""
+        return self.groups[group_id][0].options if group_id in self.groups else None
 
 
 def read_terraform(file: str) -> TerraformState:
@@ -80,14 +89,17 @@ def read_terraform(file: str) -> TerraformState:
 
 def parse_terraform(data: bytes, shown: str) -> TerraformState:
     """Parse a state of format 4 or the output of `terraform show -json`. Raises ReconcilerError."""
-    document = parse_state_document(data, shown)
+    document = parse_terraform_document(data, shown)
     ours = [item for item in document.objects if _is_ours(item)]
     others = [item for item in document.objects if not _is_ours(item)]
     objects = tuple(sorted(map(_to_terraform_object, ours), key=lambda item: str(item.address)))
     if not objects:
         raise ReconcilerError([_explain_nothing(document.objects, shown)])
     _refuse_shared_ids(objects, shown)
-    ids = frozenset(item.group_id for item in objects)
+    groups: dict[str, tuple[TerraformObject, ...]] = defaultdict(tuple)
+    for item in sorted(objects, key=lambda each: each.kind != DESTINATION):
+        groups[item.group_id] += (item,)
+    ids = frozenset(groups)
     resources = {str(item.address.resource): item.address.resource for item in objects}
     uses = [*_find_uses(others, ids, resources), *_find_outputs(document.outputs, ids)]
     return TerraformState(
@@ -95,18 +107,17 @@ def parse_terraform(data: bytes, shown: str) -> TerraformState:
         "tofu" if any(item.provider.startswith(_OPENTOFU) for item in ours) else "terraform",
         document.version,
         objects,
+        groups,
         tuple(uses),
-        frozenset(item.address.module for item in others if not item.address.is_data),
+        frozenset(
+            module for item in others if not item.address.is_data for module in item.address.list_modules()
+        ),
     )
 
 
 def _read_standard_input() -> bytes:
-    if sys.stdin is None or sys.stdin.isatty():
-        advice = "pipe the state: `terraform show -json | reconciler import --from-terraform -`"
-        raise ReconcilerError(
-            [Diagnostic("wrong-usage", "`-` reads standard input, and that is a terminal", help=advice)]
-        )
-    return _limit(sys.stdin.buffer.read(_MAX_BYTES + 1), "standard input")
+    data = b"" if sys.stdin is None else sys.stdin.buffer.read(_MAX_BYTES + 1)
+    return _limit(data, "standard input")
 
 
 def _read_file(file: Path, shown: str) -> bytes:
@@ -151,7 +162,11 @@ def _to_terraform_object(item: StateObject) -> TerraformObject:
         message = f"`{escape(str(item.address))}` has no id in the state"
         advice = "finish the run of Terraform that creates it: `terraform apply`"
         raise ReconcilerError([Diagnostic("terraform-state-unusable", message, help=advice)])
-    return TerraformObject(item.address, kind, group_id)
+    if kind == GROUP:
+        return TerraformObject(item.address, kind, group_id)
+    service = item.attributes.get("service")
+    options = read_options(item.attributes)
+    return TerraformObject(item.address, kind, group_id, service if isinstance(service, str) else "", options)
 
 
 def _explain_nothing(objects: Iterable[StateObject], shown: str) -> Diagnostic:

@@ -52,32 +52,35 @@ def _render_change(release: TerraformRelease, name: str) -> tuple[str, list[Prin
         *(f"replace  {line}" for use in release.uses for line in _describe_use(use)),
     ]
     parts = [Printed(join_lines([Text(f"   {escape(line)}") for line in lines]))]
-    blocks = [*map(_format_moved, release.moved.items()), *map(_format_removed, release.removed)]
+    blocks = [
+        *map(_format_moved, release.interim_addresses.items()),
+        *map(_format_removed, release.removed_addresses),
+    ]
     blocks += [_format_locals(release.ids)] if release.ids else []
     if blocks:
-        minimum = f" ({name} {release.minimum_version} or newer)" if release.removed else ""
+        minimum = f" ({name} {release.minimum_version} or newer)" if release.removed_addresses else ""
         parts += [Printed(Text(f"   and add{minimum}:\n")), make_code("\n\n".join(blocks))]
-    if release.moved:
+    if release.interim_addresses:
         alternative = "   Right before the change is applied, a line does the same as `moved` with `removed`:"
         parts += [
             Printed(Text(f"\n{alternative}\n")),
-            make_code(_format_state_rm(release, release.moved)),
+            make_code(_format_state_rm(release, release.interim_addresses)),
         ]
     return "Change the configuration, in one change:", parts
 
 
 def _render_lines(release: TerraformRelease, name: str) -> Iterator[tuple[str, list[Printed]]]:
     """Render the lines for everything that blocks cannot release."""
-    if not release.forgotten:
+    if not release.forgotten_addresses:
         return
     reason = (
         "no block renumbers the instances of a `count`"
         if release.knows_removed
         else f"{name} {escape(release.version)} knows no `removed` blocks"
     )
-    code = _format_state_rm(release, release.forgotten)
-    if release.renumbered:
-        code += "\n" + "\n".join(_format_state_mv(release, *pair) for pair in release.renumbered)
+    code = _format_state_rm(release, release.forgotten_addresses)
+    if release.renumberings:
+        code += "\n" + "\n".join(_format_state_mv(release, *pair) for pair in release.renumberings)
     yield f"Run these lines right before the change is applied, since {reason}:\n", [make_code(code)]
 
 
@@ -101,7 +104,7 @@ def _describe_use(use: RemainingUse) -> Iterator[str]:
 
 
 def _describe_check(release: TerraformRelease, name: str) -> str:
-    forgotten = "forgets the released objects, and " if release.removed else ""
+    forgotten = "forgets the released objects, and " if release.removed_addresses else ""
     return (
         f"Check that `{release.program} plan` shows `0 to add` and `0 to destroy`: {name} {forgotten}leaves all others"
         " alone. Then apply."
@@ -153,7 +156,7 @@ def serialize_terraform_release(release: TerraformRelease) -> dict[str, Any]:
     return {
         "program": release.program,
         "version": release.version or None,
-        "minimum_version": release.minimum_version if release.removed else None,
+        "minimum_version": release.minimum_version if release.removed_addresses else None,
         "blocks_to_delete": [str(address) for address in release.whole],
         "blocks_to_change": [
             {
@@ -163,10 +166,10 @@ def serialize_terraform_release(release: TerraformRelease) -> dict[str, Any]:
             }
             for partial in release.partial
         ],
-        "moved": [_serialize_move(*pair) for pair in release.moved.items()],
-        "removed": [str(address) for address in release.removed],
-        "state_rm": [str(address) for address in release.forgotten],
-        "state_mv": [_serialize_move(*pair) for pair in release.renumbered],
+        "moved": [_serialize_move(*pair) for pair in release.interim_addresses.items()],
+        "removed": [str(address) for address in release.removed_addresses],
+        "state_rm": [str(address) for address in release.forgotten_addresses],
+        "state_mv": [_serialize_move(*pair) for pair in release.renumberings],
         "group_ids": {replaced.key: replaced.id for replaced in release.ids},
         "remaining_uses": [
             {

@@ -176,6 +176,19 @@ CODES_TESTED_ELSEWHERE = {
     "state-unusable": "tests/cli/test_recorded_state.py::test_an_unwritable_state_stops_every_write",
     "too-deep": "tests/unit/spec/test_source.py::test_a_yaml_bomb_ends_in_a_named_error",
     "too-large": "tests/unit/spec/test_source.py::test_a_yaml_bomb_ends_in_a_named_error",
+    "terraform-id-missing": (
+        "tests/cli/test_import_terraform.py"
+        "::test_a_group_that_the_account_does_not_show_is_an_error_beside_the_others"
+    ),
+    "terraform-id-twice": (
+        "tests/unit/importing/test_terraform_state.py::test_an_id_at_two_addresses_is_an_error_with_both"
+    ),
+    "terraform-nothing-managed": (
+        "tests/unit/importing/test_terraform_state.py::test_a_state_without_groups_has_nothing_to_import"
+    ),
+    "terraform-state-unusable": (
+        "tests/unit/importing/test_terraform_state.py::test_another_document_is_one_error_with_advice"
+    ),
     "unauthorized": "tests/cli/test_failures.py::test_wrong_credentials_are_an_error",
     "unfinished": "tests/cli/test_budget.py::test_a_scoped_plan_reports_unfinished_work_out_of_scope",
     "unintelligible-answer": "tests/cli/test_api_errors.py::test_plan_reports_an_api_error_with_its_code",

@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 from terraform_states import make_pair, make_resource, parse_state, read_state
 
-from reconciler.importing.model import LiveGroup
 from reconciler.importing.terraform_bindings import bind_addresses
 from reconciler.importing.terraform_state import TerraformState
-from reconciler.model.address import DESTINATION, GROUP
 from reconciler.model.diagnostic import ReconcilerError
-from reconciler.model.resource import Observed
 
 
-def bind(state: TerraformState, services: Mapping[str, str] | None = None) -> Mapping[str, str]:
-    """Bind a state to an account that has all its groups, with these services. Returns keys by group id."""
-    services = services or {}
-    groups = [
-        LiveGroup(
-            Observed(GROUP, id, f"name of {id}", {}),
-            Observed(DESTINATION, id, "", {("service",): services[id]}) if id in services else None,
-        )
-        for id in state.group_ids
-    ]
-    bindings = bind_addresses(state, groups)
+def bind(state: TerraformState) -> Mapping[str, str]:
+    """Bind a state to an account that has all its groups. Returns keys by group id."""
+    bindings = bind_addresses(state, state.groups)
     assert bindings.findings == ()
     return bindings.keys
 
@@ -63,28 +53,47 @@ def test_a_name_that_is_no_key_is_changed(name: str, key: str) -> None:
     assert bind(parse_state(make_pair(name, {None: "g1"}))) == {"g1": key}
 
 
+def with_service(pair: list[dict[str, Any]], service: str) -> list[dict[str, Any]]:
+    """Give the destinations of a pair a service."""
+    for instance in pair[0]["instances"]:
+        instance["attributes"]["service"] = service
+    return pair
+
+
+def test_the_destination_gives_the_key_from_another_module_too() -> None:
+    resources = [
+        make_resource("group", "a", {None: "g1"}, "module.a"),
+        make_resource("destination", "b", {None: "g1"}, "module.b"),
+    ]
+    assert bind(parse_state(resources)) == {"g1": "b_b"}
+
+
 def test_one_key_of_two_addresses_gets_the_services() -> None:
-    state = parse_state([*make_pair("sales", {"eu": "g1"}), *make_pair("sales_eu", {None: "g2"})])
-    services = {"g1": "snowflake", "g2": "big_query"}
-    assert bind(state, services) == {"g1": "sales_eu_snowflake", "g2": "sales_eu_big_query"}
+    state = parse_state(
+        [
+            *with_service(make_pair("sales", {"eu": "g1"}), "snowflake"),
+            *with_service(make_pair("sales_eu", {None: "g2"}), "big_query"),
+        ]
+    )
+    assert bind(state) == {"g1": "sales_eu_snowflake", "g2": "sales_eu_big_query"}
 
 
-def test_one_key_of_two_addresses_of_a_service_gets_the_ids() -> None:
-    state = parse_state(make_pair("sales", {"eu-1": "g1", "eu_1": "g2"}))
-    expected = {"g1": "sales_eu_1_g1", "g2": "sales_eu_1_g2"}
-    assert bind(state, {"g1": "snowflake", "g2": "snowflake"}) == expected
-    assert bind(state) == expected
+@pytest.mark.parametrize("service", ["snowflake", ""])
+def test_one_key_of_two_addresses_of_a_service_gets_the_ids(service: str) -> None:
+    state = parse_state(with_service(make_pair("sales", {"eu-1": "g1", "eu_1": "g2"}), service))
+    assert bind(state) == {"g1": "sales_eu_1_g1", "g2": "sales_eu_1_g2"}
 
 
 def test_a_suffix_never_makes_another_key_twice() -> None:
-    pairs = [
-        *make_pair("sales", {"eu": "g1"}),
-        *make_pair("sales_eu", {None: "g2"}),
-        *make_pair("sales_eu_snowflake", {None: "g3"}),
-        *make_pair("sales_eu_g1", {None: "g4"}),
-    ]
-    keys = bind(parse_state(pairs), {"g1": "snowflake", "g2": "big_query"})
-    assert keys == {
+    state = parse_state(
+        [
+            *with_service(make_pair("sales", {"eu": "g1"}), "snowflake"),
+            *with_service(make_pair("sales_eu", {None: "g2"}), "big_query"),
+            *make_pair("sales_eu_snowflake", {None: "g3"}),
+            *make_pair("sales_eu_g1", {None: "g4"}),
+        ]
+    )
+    assert bind(state) == {
         "g1": "sales_eu_g1_2",
         "g2": "sales_eu_big_query",
         "g3": "sales_eu_snowflake",
@@ -92,9 +101,14 @@ def test_a_suffix_never_makes_another_key_twice() -> None:
     }
 
 
+def test_the_keys_of_a_part_are_those_of_the_whole() -> None:
+    state = parse_state(make_pair("sales", {"eu-1": "g1", "eu_1": "g2"}))
+    assert bind_addresses(state, ["g1"]).keys == {"g1": "sales_eu_1_g1"}
+
+
 def test_a_group_that_the_account_does_not_show_is_named_with_its_addresses() -> None:
     state = parse_state([*make_pair("a", {None: "g1"}), *make_pair("b", {None: "g2"})])
-    bindings = bind_addresses(state, [LiveGroup(Observed(GROUP, "g1", "A", {}))])
+    bindings = bind_addresses(state, ["g1"])
     assert bindings.keys == {"g1": "a"}
     [finding] = bindings.findings
     assert finding.code == "terraform-id-missing"
@@ -106,6 +120,6 @@ def test_a_group_that_the_account_does_not_show_is_named_with_its_addresses() ->
 def test_the_state_of_another_account_is_one_error() -> None:
     state = parse_state([*make_pair("a", {None: "g1"}), *make_pair("b", {None: "g2"})])
     with pytest.raises(ReconcilerError) as caught:
-        bind_addresses(state, [LiveGroup(Observed(GROUP, "g3", "C", {}))])
+        bind_addresses(state, ["g3"])
     [finding] = caught.value.diagnostics
     assert finding.message == "the account has none of the 2 groups in `terraform.tfstate`"

@@ -38,18 +38,18 @@ def to_texts(addresses: Collection[TerraformAddress]) -> list[str]:
 
 def test_a_resource_with_all_instances_is_removed_as_a_whole() -> None:
     steps = release("warehouse", "sales_de", "sales_fr", "sales_nord_and_sued")
-    assert to_texts(steps.removed) == [
+    assert to_texts(steps.removed_addresses) == [
         "fivetran_destination.sales",
         "fivetran_destination.warehouse",
         "fivetran_group.sales",
         "fivetran_group.warehouse",
     ]
-    assert (steps.partial, steps.moved, steps.forgotten) == ((), {}, ())
+    assert (steps.partial, steps.interim_addresses, steps.forgotten_addresses) == ((), {}, ())
 
 
 def test_all_instances_of_a_module_are_removed_by_the_address_of_the_block() -> None:
     steps = release("region_eu_this", "region_us_this")
-    assert to_texts(steps.removed) == [
+    assert to_texts(steps.removed_addresses) == [
         "module.region.fivetran_destination.this",
         "module.region.fivetran_group.this",
     ]
@@ -57,13 +57,13 @@ def test_all_instances_of_a_module_are_removed_by_the_address_of_the_block() -> 
 
 def test_an_instance_of_for_each_moves_to_an_address_of_its_own() -> None:
     steps = release("sales_de")
-    moved = {str(instance): str(interim) for instance, interim in steps.moved.items()}
+    moved = {str(instance): str(interim) for instance, interim in steps.interim_addresses.items()}
     assert moved == {
         'fivetran_destination.sales["de"]': "fivetran_destination.released_sales_de",
         'fivetran_group.sales["de"]': "fivetran_group.released_sales_de",
     }
-    assert to_texts(steps.removed) == [*moved.values()]
-    assert steps.forgotten == ()
+    assert to_texts(steps.removed_addresses) == [*moved.values()]
+    assert steps.forgotten_addresses == ()
     assert [partial.advice for partial in steps.partial] == ['take "de" out of its `for_each`'] * 2
     assert to_texts(steps.partial[0].kept) == [
         'fivetran_destination.sales["fr"]',
@@ -73,9 +73,9 @@ def test_an_instance_of_for_each_moves_to_an_address_of_its_own() -> None:
 
 def test_kept_instances_of_a_count_are_renumbered_by_lines() -> None:
     steps = release("shard_0")
-    assert (steps.moved, steps.removed) == ({}, ())
-    assert to_texts(steps.forgotten) == ["fivetran_destination.shard[0]", "fivetran_group.shard[0]"]
-    assert [(str(old), str(new)) for old, new in steps.renumbered] == [
+    assert (steps.interim_addresses, steps.removed_addresses) == ({}, ())
+    assert to_texts(steps.forgotten_addresses) == ["fivetran_destination.shard[0]", "fivetran_group.shard[0]"]
+    assert [(str(old), str(new)) for old, new in steps.renumberings] == [
         ("fivetran_destination.shard[1]", "fivetran_destination.shard[0]"),
         ("fivetran_destination.shard[2]", "fivetran_destination.shard[1]"),
         ("fivetran_group.shard[1]", "fivetran_group.shard[0]"),
@@ -86,14 +86,14 @@ def test_kept_instances_of_a_count_are_renumbered_by_lines() -> None:
 
 def test_the_last_instance_of_a_count_leaves_the_numbers_alone() -> None:
     steps = release("shard_2")
-    assert to_texts(steps.moved) == ["fivetran_destination.shard[2]", "fivetran_group.shard[2]"]
-    assert (steps.renumbered, steps.forgotten) == ((), ())
+    assert to_texts(steps.interim_addresses) == ["fivetran_destination.shard[2]", "fivetran_group.shard[2]"]
+    assert (steps.renumberings, steps.forgotten_addresses) == ((), ())
 
 
 def test_instances_of_a_large_count_are_renumbered_in_the_order_of_numbers() -> None:
     state = parse_state([make_resource("group", "shard", {number: f"g{number}" for number in range(12)})])
     steps = build_release(state, {"g2": "a"})
-    assert [(old.key, new.key) for old, new in steps.renumbered] == [(n, n - 1) for n in range(3, 12)]
+    assert [(old.key, new.key) for old, new in steps.renumberings] == [(n, n - 1) for n in range(3, 12)]
 
 
 def test_a_module_instance_with_nothing_else_can_go() -> None:
@@ -115,8 +115,8 @@ def test_a_module_instance_with_other_objects_stays() -> None:
 
 def test_an_old_version_gets_lines_only() -> None:
     steps = release("warehouse", "sales_de", state=replace(read_state(), version="1.6.6"))
-    assert (steps.knows_removed, steps.moved, steps.removed) == (False, {}, ())
-    assert to_texts(steps.forgotten) == [
+    assert (steps.knows_removed, steps.interim_addresses, steps.removed_addresses) == (False, {}, ())
+    assert to_texts(steps.forgotten_addresses) == [
         "fivetran_destination.warehouse",
         "fivetran_group.warehouse",
         'fivetran_destination.sales["de"]',
@@ -188,11 +188,11 @@ def simulate(state: TerraformState, steps: TerraformRelease) -> tuple[list[str],
         """Release an instance, or all instances of a resource, as `removed` and `state rm` do."""
         return [kept.pop(each) for each in [*kept] if address in {each, each.resource}]
 
-    released = [id for address in steps.forgotten for id in release_all(address)]
-    for source, target in (*steps.renumbered, *steps.moved.items()):
+    released = [id for address in steps.forgotten_addresses for id in release_all(address)]
+    for source, target in (*steps.renumberings, *steps.interim_addresses.items()):
         assert target not in kept
         kept[target] = kept.pop(source)
-    released += [id for address in steps.removed for id in release_all(address)]
+    released += [id for address in steps.removed_addresses for id in release_all(address)]
     return released, kept
 
 

@@ -115,7 +115,7 @@ def test_no_attribute_of_a_state_is_kept() -> None:
     ],
 )
 def test_the_provider_is_known_by_its_source(provider: str) -> None:
-    assert parse_state([make_resource("group", "a", {None: "g1"}, provider=provider)]).group_ids == {"g1"}
+    assert parse_state([make_resource("group", "a", {None: "g1"}, provider=provider)]).groups.keys() == {"g1"}
 
 
 def test_a_state_of_opentofu_is_released_by_opentofu() -> None:
@@ -131,7 +131,35 @@ def test_a_state_in_the_encodings_of_powershell_is_read(encoding: str) -> None:
 
 
 def test_a_tainted_object_counts_as_managed() -> None:
-    assert parse_state(make_pair("sales", {None: "g1"}, status="tainted")).group_ids == {"g1"}
+    assert parse_state(make_pair("sales", {None: "g1"}, status="tainted")).groups.keys() == {"g1"}
+
+
+@pytest.mark.parametrize(
+    ("attributes", "keys"),
+    [
+        ({}, {}),
+        ({"run_setup_tests": True, "trust_certificates": False, "trust_fingerprints": None}, {}),
+        ({"run_setup_tests": False}, {"setup_tests": {"run": False}}),
+        ({"run_setup_tests": "false"}, {"setup_tests": {"run": False}}),
+        ({"trust_certificates": True}, {"trust": {"certificates": "any"}}),
+        (
+            {"trust_certificates": "true", "trust_fingerprints": True},
+            {"trust": {"certificates": "any", "fingerprints": "any"}},
+        ),
+        ({"trust_certificates": 1, "run_setup_tests": 0}, {}),
+    ],
+)
+def test_options_that_only_terraform_knows_are_read(attributes: dict[str, Any], keys: dict[str, Any]) -> None:
+    pair = make_pair("sales", {None: "g1"})
+    pair[0]["instances"][0]["attributes"].update(attributes)
+    options = parse_state(pair).get_options("g1")
+    assert options is not None
+    assert options.list_keys() == keys
+
+
+def test_a_group_alone_has_no_options() -> None:
+    state = parse_state([make_resource("group", "a", {None: "g1"})])
+    assert (state.get_options("g1"), state.get_options("other")) == (None, None)
 
 
 def refuse_resources(*resources: dict[str, Any]) -> tuple[str, str, str]:
@@ -258,4 +286,4 @@ def test_a_file_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
 def test_a_file_is_read(tmp_path: Path) -> None:
     file = tmp_path / "copy.tfstate"
     file.write_bytes(STATE)
-    assert read_terraform(str(file)).group_ids == {"g1"}
+    assert read_terraform(str(file)).groups.keys() == {"g1"}
