@@ -100,7 +100,8 @@ def _draft_once(workspace: Workspace, specs: Specs, content: AccountContent, opt
     claims = find_claims(specs, groups, records)
     selection = _select(content, options, claims)
     left_out = _list_claimed(content, claims, selection)
-    open_ids = [id for id in selection.ids if id not in {each.group.id for each in left_out}]
+    claimed = {each.group.id for each in left_out}
+    open_ids = [id for id in selection.ids if id not in claimed]
     live = read_groups(workspace, content.listing, open_ids, with_connections=options.with_connections)
     unreadable = [each for each in live if each.unreadable is not None]
     readable = [each for each in live if each.unreadable is None]

@@ -435,16 +435,16 @@ def test_a_reference_that_the_project_does_not_allow_leaves_its_entry_out(
     check_empty_plan(project, server)
 
 
-def test_a_default_of_the_project_that_differs_is_named(project: Project, server: EmulatedFivetran) -> None:
+def test_defaults_of_the_project_do_not_change_imported_destinations(
+    project: Project, server: EmulatedFivetran
+) -> None:
     load_usual_groups(server)
     project.write(
         PROJECT,
         "version: 1\nspecs: ['groups/*.yaml']\ndefaults: {destination: {daylight_saving_time_enabled: true}}\n",
     )
-    result = project.run_against(server, "import", "--format", "json")
-    assert list_left_out(result).keys() == {"first_id", "second_id"}
-    assert "`daylight_saving_time_enabled`" in list_left_out(result)["first_id"]
-    assert result.exit == 1
+    assert project.run_against(server, "import").exit == 0
+    check_empty_plan(project, server)
 
 
 def test_connections_cost_one_list_per_group_and_become_a_comment(

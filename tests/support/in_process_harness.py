@@ -155,11 +155,18 @@ class InProcessProject:
     def import_groups(self, options: ImportOptions) -> ImportResult:
         """Import groups, as the command does. The specs are read again after that."""
         self.options = {**self.options, "compare_secrets": False}
-        self._specs = load_project(self.build_settings(), options)
-        with self._open() as workspace:
-            result = import_groups(workspace, options, is_dry_run=False)
-        self._specs = None
-        return result
+        with self.open_workspace(load_project(self.build_settings(), options)) as workspace:
+            return import_groups(workspace, options, is_dry_run=False)
+
+    @contextmanager
+    def open_workspace(self, specs: Specs) -> Iterator[Workspace]:
+        """Open a workspace with specs that the test has loaded. Later runs read the specs again."""
+        self._specs = specs
+        try:
+            with self._open() as workspace:
+                yield workspace
+        finally:
+            self._specs = None
 
     def reload_specs(self) -> None:
         """Read the specs again, which the test has written itself."""
