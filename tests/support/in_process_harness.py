@@ -157,11 +157,8 @@ class InProcessProject:
     def import_groups(self, options: ImportOptions) -> ImportResult:
         """Import groups, as the command does. The specs are read again after that."""
         self.options = {**self.options, "compare_secrets": False}
-        self._specs = load_project(self.build_settings(), options)
-        with self.open_workspace() as workspace:
-            result = import_groups(workspace, options, is_dry_run=False)
-        self._specs = None
-        return result
+        with self.open_workspace(load_project(self.build_settings(), options)) as workspace:
+            return import_groups(workspace, options, is_dry_run=False)
 
     def reload_specs(self) -> None:
         """Read the specs again, which the test has written itself."""
@@ -251,8 +248,18 @@ class InProcessProject:
         )
 
     @contextmanager
-    def open_workspace(self) -> Iterator[Workspace]:
-        """Open the project for one run, as a command does."""
+    def open_workspace(self, specs: Specs | None = None) -> Iterator[Workspace]:
+        """Open the project for one run, as a command does, or with specs that the test has loaded: later runs read the
+        specs again then."""
+        self._specs = specs or self._specs
+        try:
+            with self._connect() as workspace:
+                yield workspace
+        finally:
+            self._specs = None if specs is not None else self._specs
+
+    @contextmanager
+    def _connect(self) -> Iterator[Workspace]:
         for name in self._secret_variables & self.secrets.keys():
             self.leak_detector.add_secret(name, self.secrets[name])
         settings = self.build_settings()
