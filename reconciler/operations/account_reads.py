@@ -50,8 +50,8 @@ class _ReadObjects(Generic[_Object]):
 class AccountObjects:
     """Everything that was read of an account. The mappings are by the id of a group, which its destination shares.
 
-    `companions` are the private links and agents by the name of their list. `summaries` are the destinations that are listed and may not be read. `unreadable` describes every object that may
-    not be read.
+    `summaries` are the destinations that are listed and may not be read. `companions` are the private links and agents
+    by the name of their list. `unreadable` describes every object that may not be read.
     """
 
     account: Account
