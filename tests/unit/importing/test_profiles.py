@@ -204,6 +204,14 @@ def test_the_order_of_the_entries_decides_nothing() -> None:
         assert {entry.key: entry for entry in shuffled.entries} == by_key
 
 
+def test_the_order_of_fields_follows_from_the_keys() -> None:
+    one = make_entry("a", region="EU", time_zone_offset="0", config=NETWORK)
+    others = [make_entry(key, time_zone_offset="0", region="EU", config=NETWORK) for key in "bcd"]
+    for entries in ([one, *others], [*others, one]):
+        (profile,) = factor_profiles(entries, set()).profiles.values()
+        assert list(profile) == ["service", "region", "time_zone_offset", "config"]
+
+
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_a_typical_account_has_a_third_fewer_lines_and_declares_the_same(seed: int) -> None:
     entries = import_seed(build_typical_account(seed))
