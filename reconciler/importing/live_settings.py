@@ -8,11 +8,13 @@ from typing import Any
 
 from reconciler.catalogue.check import check_destination
 from reconciler.catalogue.load import load_destination_facts, load_service
-from reconciler.catalogue.model import Field, FieldType, Service
+from reconciler.catalogue.model import Field, Service
 from reconciler.catalogue.normalize import CONFIG, MASKED, is_mask
 from reconciler.catalogue.secret_detection import detect_secret, find_literal_secrets, is_sensitive
 from reconciler.importing.model import LeftOutField, UnknownFieldTreatment
 from reconciler.kinds.destination import SERVICE, DestinationKind, list_settings, read_service
+from reconciler.kinds.visibility import Sensitivity, visibility
+from reconciler.model.address import DESTINATION
 from reconciler.model.diagnostic import select_errors
 from reconciler.model.resource import Observed
 from reconciler.model.value import EXTERNAL_SCHEME, ExternalKey, FieldPath, Reference, walk
@@ -72,7 +74,7 @@ def select_settings(observed: Observed, unknown_fields: UnknownFieldTreatment) -
         if catalogue_field is None:
             _add_unknown(selected, service, path, value, unknown_fields)
         else:
-            _add_known(selected, catalogue_field, path, value)
+            _add_known(selected, name, catalogue_field, path, value)
     selected.left_out += _list_unknown_facts(observed)
     _drop_mirrors(selected, service)
     _drop_refused(selected)
@@ -101,13 +103,14 @@ def _sort_by_catalogue(service: Service | None, values: Mapping[FieldPath, Any])
     return {path: values[path] for path in sorted(values, key=lambda path: (rank.get(path, len(rank)), path))}
 
 
-def _add_known(selected: LiveSettings, catalogue_field: Field, path: FieldPath, value: Any) -> None:
+def _add_known(
+    selected: LiveSettings, service: str, catalogue_field: Field, path: FieldPath, value: Any
+) -> None:
     if isinstance(value, ExternalKey):
         _add_external_key(selected, path, value.name)
     elif (
         value is MASKED
-        or catalogue_field.sensitive
-        or catalogue_field.type is FieldType.OBJECT  # it may have members that the catalogue does not list
+        or visibility(DESTINATION, service, path) is not Sensitivity.PUBLIC
         or _has_secret_form(value)
     ):
         selected.values[path] = UNCHOSEN

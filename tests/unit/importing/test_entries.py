@@ -13,10 +13,10 @@ from generated_accounts import (
     list_clear_secrets,
     read_seed,
 )
-from imported_specs import check_plans_empty, get_text
+from imported_specs import check_plans_empty, compile_entries, get_text
 
 from reconciler.catalogue.load import load_service_names
-from reconciler.importing.entries import EntryBuilder, build_entry
+from reconciler.importing.entries import EntryBuilder, build_entry, list_used_references
 from reconciler.importing.inheritance import list_inherited
 from reconciler.importing.keys import assign_keys
 from reconciler.importing.model import (
@@ -331,6 +331,15 @@ def test_two_secrets_never_have_one_reference() -> None:
         ["env:SALES_A_A_PASSWORD", "env:SALES_A_A_PASSWORD_2"],
         ["env:SALES_A_PASSWORD_3"],
     ]
+
+
+def test_a_secret_never_has_a_reference_of_the_specs() -> None:
+    declared = build("snowflake", {"password": "******", "gcs_service_account_credentials": {"a": 1}})
+    (destination,) = compile_entries([declared]).destinations
+    used = list_used_references([destination])
+    assert used == {"env:SALES_PASSWORD", "env:SALES_GCS_SERVICE_ACCOUNT_CREDENTIALS"}
+    entry = EntryBuilder(EntryOptions(), used).build(make_live("snowflake", {"password": "******"}), "sales")
+    assert [written.reference for written in entry.references] == ["env:SALES_PASSWORD_2"]
 
 
 def test_a_key_of_a_secrets_manager_becomes_its_reference() -> None:
