@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -90,11 +90,12 @@ class LeftOutDrift:
 
 @dataclass(frozen=True, slots=True)
 class ChangedFile:
-    """File with its text before and after. `hidden` are lines of both texts whose values must not be shown."""
+    """File with its text before and after. `masked` has the shown form of each line, of either text, with a value that
+    must not be shown."""
 
     before: FileText
     after: str
-    hidden: Collection[str] = ()
+    masked: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

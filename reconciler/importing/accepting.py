@@ -28,11 +28,12 @@ from reconciler.importing.acceptance_proof import ProvenTexts, list_paths, prove
 from reconciler.importing.field_places import SpecLayers
 from reconciler.importing.live_differences import find_live_differences
 from reconciler.model.address import get_entry_sort_key
-from reconciler.model.diagnostic import ReconcilerError
+from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.plan import Plan
 from reconciler.model.source import Span
+from reconciler.model.value import MASKED_IN_OUTPUT
 from reconciler.planning.pipeline import make_plan
-from reconciler.spec.edit import FileText, explain_changed, replace_text
+from reconciler.spec.edit import FileText, check_current, replace_text
 from reconciler.workspace.specs import Specs
 from reconciler.workspace.workspace import Workspace
 
@@ -97,29 +98,36 @@ _UPDATE_BRANCH = "bring the branch up to date first"
 
 
 def _list_changed(specs: Specs, files: Sequence[FileText], proven: ProvenTexts) -> tuple[ChangedFile, ...]:
-    return tuple(
-        ChangedFile(
-            file,
-            proven.texts[file.path.shown],
-            frozenset(
-                {
-                    *_find_hidden_lines(file.path.shown, file.text, specs.hidden),
-                    *_find_hidden_lines(file.path.shown, proven.texts[file.path.shown], proven.specs.hidden),
-                }
-            ),
-        )
-        for file in files
-        if file.path.shown in proven.texts and proven.texts[file.path.shown] != file.text
-    )
+    changed = []
+    for file in files:
+        shown = file.path.shown
+        after = proven.texts.get(shown, file.text)
+        if after != file.text:
+            masked = mask_lines_at(shown, file.text, specs.hidden)
+            changed.append(
+                ChangedFile(file, after, {**masked, **mask_lines_at(shown, after, proven.specs.hidden)})
+            )
+    return tuple(changed)
 
 
-def _find_hidden_lines(shown: str, text: str, hidden: frozenset[Span]) -> set[str]:
-    """Find the lines that hold a value which must not be shown."""
+def mask_lines_at(shown: str, text: str, hidden: Iterable[Span]) -> dict[str, str]:
+    """Mask the lines of a file with values that must not be shown: each line by its shown form."""
     lines = text.removeprefix("\ufeff").splitlines()
-    numbers = {
-        number for span in hidden if span.path == shown for number in range(span.line, span.end_line + 1)
+    starts: dict[int, int] = {}
+    for span in hidden:
+        if span.path == shown:
+            starts[span.line] = min(starts.get(span.line, span.column), span.column)
+            starts |= dict.fromkeys(range(span.line + 1, span.end_line + 1), 1)
+    return {
+        lines[number - 1]: f"{_cut(lines[number - 1], column - 1)}{MASKED_IN_OUTPUT}"
+        for number, column in starts.items()
+        if number <= len(lines)
     }
-    return {lines[number - 1] for number in numbers if number <= len(lines)}
+
+
+def _cut(line: str, end: int) -> str:
+    """Return the start of a line: up to a value, or the blanks before a text that continues there."""
+    return line[:end] or line[: len(line) - len(line.lstrip())]
 
 
 def write_files(files: Sequence[ChangedFile]) -> None:
@@ -128,7 +136,19 @@ def write_files(files: Sequence[ChangedFile]) -> None:
     Raises ReconcilerError.
     """
     for file in files:
-        if not file.before.is_current():
-            raise ReconcilerError([explain_changed(file.before.path.shown)])
+        check_current(file.before)
+    written: list[str] = []
     for file in files:
-        replace_text(file.before, file.after)
+        try:
+            replace_text(file.before, file.after)
+        except ReconcilerError as error:
+            raise ReconcilerError(
+                [_note_written(finding, written) for finding in error.diagnostics]
+            ) from error
+        written.append(file.before.path.shown)
+
+
+def _note_written(finding: Diagnostic, written: Sequence[str]) -> Diagnostic:
+    """Note the files that were written before an error. Each is whole, and a further run continues with the rest."""
+    names = ", ".join(f"`{shown}`" for shown in written)
+    return replace(finding, notes=(*finding.notes, f"written before: {names}")) if written else finding

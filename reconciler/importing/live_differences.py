@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from typing import Any
 
 from reconciler.catalogue.normalize import MASKED
 from reconciler.catalogue.secret_detection import detect_secret, is_secret_name
@@ -17,7 +17,7 @@ from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.plan import Change, Origin
 from reconciler.model.removal import Extent
 from reconciler.model.resource import Desired, Observed
-from reconciler.model.value import ExternalKey, FieldPath, Reference, Structure, format_path
+from reconciler.model.value import ExternalKey, FieldPath, Reference, Structure
 from reconciler.planning.diff import FieldDifference, compare
 from reconciler.planning.last_applied import LastApplied
 from reconciler.planning.pipeline import PlanResult
@@ -59,44 +59,39 @@ def _is_selected(address: Address, selectors: Sequence[str]) -> bool:
     return any(match_selector(selector, [address]) for selector in selectors)
 
 
-@dataclass(slots=True)
 class _DifferenceFinder:
-    workspace: Workspace
-    planned: PlanResult
-    is_named: bool
-    left_out: list[LeftOutDrift]
+    """Finder of the differences of one entry after the other. `left_out` collects the drift that stays."""
 
     def __init__(self, workspace: Workspace, planned: PlanResult, *, is_named: bool) -> None:
         self.workspace, self.planned, self.is_named = workspace, planned, is_named
-        self.left_out = []
+        self.left_out: list[LeftOutDrift] = []
 
     def find(self, desired: Desired, change: Change | None) -> Iterator[LiveDifference]:
-        """Find the differences of one entry. Drift that is left out goes to `left_out`."""
+        """Find the differences of one entry that can be accepted."""
         observed = self._observe(desired, change)
         if observed is None:
             return
-        kind = KINDS[desired.address.kind]
-        service = observed.fields.get(SERVICE)
+        kind, record = KINDS[desired.address.kind], self.planned.records.get(desired.address)
+        service = read_service({SERVICE: desired.fields.get(SERVICE, observed.fields.get(SERVICE))})
         literals = {
             path: value
             for path, value in desired.fields.items()
             if not isinstance(value, _REFERENCE_TYPES) and path not in desired.ignore_changes
         }
-        record = self.planned.records.get(desired.address)
         applied = LastApplied.of(record, self.workspace.state.build_fingerprinter())
-        names = _find_declared_names(
-            kind, desired, read_service({SERVICE: desired.fields.get(SERVICE, service)})
-        )
+        names = _find_declared_names(kind, desired, service)
         for path, difference in compare(kind, literals, observed.fields, applied).changed.items():
-            found = LiveDifference(
-                desired, path, names.get(path, path), difference.before, _is_hidden(desired, observed, path)
-            )
-            reason = self._check(found, difference, observed, is_recorded=record is not None)
-            if reason is None:
-                yield found
-            elif reason:
-                self.left_out.append(LeftOutDrift(desired.address, found.declared, *reason))
-        self._leave_out_references(desired, change)
+            if not self._is_drift(difference, is_recorded=record is not None):
+                continue
+            for declared in names.get(path, [path]):
+                value = _arrange(kind, service, path, desired.fields.get(declared), difference.before)
+                found = LiveDifference(desired, path, declared, value, _is_hidden(desired, observed, path))
+                obstacle = self._find_obstacle(found, difference, observed)
+                if obstacle is None:
+                    yield found
+                else:
+                    self.left_out.append(LeftOutDrift(desired.address, declared, *obstacle))
+        self._leave_out_references(desired, change, names)
 
     def _observe(self, desired: Desired, change: Change | None) -> Observed | None:
         """Read the live object. The client remembers the answers of the plan."""
@@ -108,29 +103,23 @@ class _DifferenceFinder:
             return self.planned.live_groups.get(id)
         return KINDS[DESTINATION].observe(self.workspace.client, id)
 
-    def _check(
-        self, found: LiveDifference, difference: FieldDifference, observed: Observed, *, is_recorded: bool
-    ) -> tuple[str, ...] | None:
-        """Return None for a difference to accept, its reason and advice if it is left out, or nothing if it is an edit
-        of the specs."""
-        if difference.origin is Origin.SPEC and (is_recorded or not self.is_named):
-            return ()
+    def _is_drift(self, difference: FieldDifference, *, is_recorded: bool) -> bool:
+        """Return whether a difference is no edit of the specs. Without a record, a selector decides."""
+        return difference.origin is not Origin.SPEC or (self.is_named and not is_recorded)
+
+    def _find_obstacle(
+        self, found: LiveDifference, difference: FieldDifference, observed: Observed
+    ) -> tuple[str, str] | None:
+        """Find the reason, with advice, why a live value cannot be written as a literal."""
         if difference.origin is Origin.CONFLICT and not self.is_named:
-            return (
-                "it was changed in the specs too, to another value",
-                f"write the right value into the specs, or name the entry: `--accept {found.address}`",
-            )
-        variables = self._find_variables(found)
-        if variables:
-            return (f"its value comes from {variables}", "change the variable, or write the value itself")
-        if (
-            found.value is MASKED
-            or isinstance(found.value, ExternalKey)
-            or self._may_be_secret(found, observed)
-        ):
-            return ("it may be a secret", _REFERENCE_ADVICE)
+            advice = f"write the right value into the specs, or name the entry: `--accept {found.address}`"
+            return "it was changed in the specs too, to another value", advice
+        if variables := self._find_variables(found):
+            return f"its value comes from {variables}", "change the variable, or write the value itself"
         if isinstance(found.value, dict):
-            return ("it is a mapping, which may hold secrets", _REFERENCE_ADVICE)
+            return "it is a mapping, which may hold secrets", _REFERENCE_ADVICE
+        if self._may_be_secret(found, observed):
+            return "it may be a secret", _REFERENCE_ADVICE
         return None
 
     def _find_variables(self, found: LiveDifference) -> str:
@@ -154,21 +143,37 @@ class _DifferenceFinder:
         return (
             sensitivity is Sensitivity.SENSITIVE
             or (sensitivity is not Sensitivity.PUBLIC and is_secret_name(found.path[-1]))
+            or found.value is MASKED
+            or isinstance(found.value, ExternalKey)
             or detect_secret(found.value) is not None
             or bool(redactor.redact_all(found.value) != found.value)
         )
 
-    def _leave_out_references(self, desired: Desired, change: Change | None) -> None:
+    def _leave_out_references(
+        self, desired: Desired, change: Change | None, names: Mapping[FieldPath, list[FieldPath]]
+    ) -> None:
         """Leave out the fields whose values come from references."""
-        for field in change.fields if change is not None else ():
-            source = desired.fields.get(field.path)
-            if field.origin is not Origin.SPEC and isinstance(source, _REFERENCE_TYPES):
-                reason = f"its value comes from the reference `{source}`"
-                advice = "change the value at its source, or write the value itself"
-                self.left_out.append(LeftOutDrift(desired.address, field.path, reason, advice))
+        drifted = [field.path for field in change.fields if field.origin is not Origin.SPEC] if change else []
+        for path in drifted:
+            for declared in names.get(path, [path]):
+                source = desired.fields.get(declared)
+                if isinstance(source, _REFERENCE_TYPES):
+                    reason = f"its value comes from the reference `{source}`"
+                    advice = "change the value at its source, or write the value itself"
+                    self.left_out.append(LeftOutDrift(desired.address, declared, reason, advice))
 
 
 _REFERENCE_ADVICE = 'write it as a reference, for example `{secret: "env:NAME"}`, or apply to set it back'
+
+
+def _arrange(kind: Kind, service: str | None, path: FieldPath, declared: Any, live: Any) -> Any:
+    """Arrange the items of a live list as the specs have them, if their order does not count."""
+    if not (isinstance(declared, list) and isinstance(live, list)):
+        return live
+    staying = [item for item in declared if item in live]
+    arranged = [*staying, *(item for item in live if item not in staying)]
+    fields = {SERVICE: service, path: arranged} if service else {path: arranged}
+    return arranged if kind.normalize(fields).get(path) == live else live
 
 
 def _is_hidden(desired: Desired, observed: Observed, path: FieldPath) -> bool:
@@ -179,17 +184,19 @@ def _is_hidden(desired: Desired, observed: Observed, path: FieldPath) -> bool:
     )
 
 
-def _find_declared_names(kind: Kind, desired: Desired, service: str | None) -> Mapping[FieldPath, FieldPath]:
-    """Find the path in the specs of each field in normal form: a deprecated name stands for the present name."""
-    names: dict[FieldPath, FieldPath] = {}
+def _find_declared_names(
+    kind: Kind, desired: Desired, service: str | None
+) -> Mapping[FieldPath, list[FieldPath]]:
+    """Find the paths in the specs of each field in normal form: a deprecated name stands for the present name."""
+    names: dict[FieldPath, list[FieldPath]] = {}
     for path, value in desired.fields.items():
         if path == SERVICE or isinstance(value, _REFERENCE_TYPES):
-            names[path] = path
+            names.setdefault(path, []).append(path)
             continue
-        for present in kind.normalize({SERVICE: service, path: value} if service else {path: value}):
-            if present != SERVICE:
-                names.setdefault(present, path)
-    return {**names, **{path: path for path in desired.fields if path in names}}
+        normal = kind.normalize({SERVICE: service, path: value} if service else {path: value})
+        for present in normal.keys() - {SERVICE}:
+            names.setdefault(present, []).append(path)
+    return names
 
 
 def _explain_omission(
@@ -210,8 +217,3 @@ def _render_removal(planned: PlanResult, desired: Desired) -> str:
         return ""
     extent = Extent.PAIR if desired.address.kind == GROUP else Extent.DESTINATION
     return render_removal(desired.address.key, id, None if record else desired.name, extent)
-
-
-def describe_path(address: Address, path: FieldPath | None) -> str:
-    """Describe a field, or a whole entry: `destination.a config.host`."""
-    return str(address) if path is None else f"{address} {format_path(path)}"

@@ -15,7 +15,8 @@ from reconciler.importing.accept_model import (
     LeftOutDrift,
 )
 from reconciler.model.sanitize import escape
-from reconciler.model.value import MASKED_IN_OUTPUT, format_path
+from reconciler.model.value import format_path
+from reconciler.report.plan_text import render_heading
 from reconciler.report.renderer import Parts, Printed, make_verbatim
 from reconciler.report.style import BAD, GOOD, QUIET, STRONG, format_count, join_lines
 
@@ -23,7 +24,9 @@ _STYLES = {"+": GOOD, "-": BAD, "@": QUIET}
 
 
 def render_acceptance(acceptance: Acceptance) -> Parts:
-    """Render the changes of all files, and the drift that is left out with its reasons."""
+    """Render the account, the changes of all files, and the drift that is left out with its reasons."""
+    yield Printed(render_heading(acceptance.plan))
+    yield Printed("")
     for file in acceptance.files:
         yield Printed(_render_file_diff(file))
         yield Printed("")
@@ -69,11 +72,7 @@ def _render_line(line: str, file: ChangedFile, *, is_header: bool) -> Text:
     if is_header:
         return Text(line, STRONG)
     mark, content = line[:1], line[1:]
-    if content in file.hidden:
-        key, colon, _ = content.partition(":")
-        blanks = content[: len(content) - len(content.lstrip())]
-        content = f"{key}{colon} {MASKED_IN_OUTPUT}" if colon else f"{blanks}{MASKED_IN_OUTPUT}"
-    return Text(mark + escape(content), _STYLES.get(mark, ""))
+    return Text(mark + escape(file.masked.get(content, content)), _STYLES.get(mark, ""))
 
 
 def _needs_note(field: AcceptedField) -> bool:
@@ -95,8 +94,9 @@ def _render_left_out(drift: LeftOutDrift) -> Text:
 
 
 def _list_left_out(drift: LeftOutDrift) -> Iterator[Text]:
-    name = str(drift.address) if drift.path is None else f"{drift.address} {format_path(drift.path)}"
-    yield Text(f"  {escape(name)}: {escape(drift.reason)}", BAD)
+    # The reason of a whole entry starts with its address.
+    name = "" if drift.path is None else f"{drift.address} {format_path(drift.path)}: "
+    yield Text(f"  {escape(name)}{escape(drift.reason)}", BAD)
     if drift.help:
         yield Text(f"      {escape(drift.help)}")
     if drift.removal:
