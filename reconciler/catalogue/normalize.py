@@ -45,7 +45,9 @@ def normalize_destination(service: Service | None, fields: Fields) -> dict[Field
         if field.deprecated_for:
             _move_value(normalized, (field.name,), (field.deprecated_for,))
     for field in service.fields.values() if service else ():
-        answered_path, path = (CONFIG, field.reads_as or ""), (CONFIG, field.name)
+        if field.reads_as is None:
+            continue
+        answered_path, path = (CONFIG, field.reads_as), (CONFIG, field.name)
         if answered_path in fields and normalized.get(path) is None:  # BigQuery answers "location"
             normalized[path] = normalize_value(field, fields[answered_path])
     return normalized

@@ -11,6 +11,7 @@ from pathlib import Path
 from reconciler.importing.entries import EntryBuilder
 from reconciler.importing.existing import Claims, find_claims, list_used_keys, load_existing_specs
 from reconciler.importing.file_plan import FilePlanner, read_loaded_texts
+from reconciler.importing.inheritance import list_inherited
 from reconciler.importing.keys import assign_keys
 from reconciler.importing.layout import (
     PROFILES,
@@ -42,8 +43,8 @@ class Draft:
     """Drafted entries with everything that they follow from. `loaded` are the texts of the files of the specs.
 
     `patterns` are lines that the project file needs below `specs` for files that an import without an end has left;
-    `broken` are such files with errors. `findings` are about groups that the account does not show. A project that
-    `is_fresh` has no spec file yet.
+    `broken` are such files with errors. `findings` are about groups that the account does not show. `missing_ids`
+    are ids, by key, that the override file may lack. A project that `is_fresh` has no spec file yet.
     """
 
     specs: Specs
@@ -56,6 +57,7 @@ class Draft:
     findings: tuple[Diagnostic, ...] = ()
     patterns: tuple[str, ...] = ()
     broken: Mapping[Path, tuple[Diagnostic, ...]] = field(default_factory=dict)
+    missing_ids: Mapping[str, str] = field(default_factory=dict)
     is_fresh: bool = False
 
 
@@ -98,7 +100,8 @@ def _draft_once(workspace: Workspace, specs: Specs, content: AccountContent, opt
     claims = find_claims(specs, groups, records)
     selection = _select(content, options, claims)
     left_out = _list_claimed(content, claims, selection)
-    open_ids = [id for id in selection.ids if id not in {each.group.id for each in left_out}]
+    claimed = {each.group.id for each in left_out}
+    open_ids = [id for id in selection.ids if id not in claimed]
     live = read_groups(workspace, content.listing, open_ids, with_connections=options.with_connections)
     unreadable = [each for each in live if each.unreadable is not None]
     readable = [each for each in live if each.unreadable is None]
@@ -106,7 +109,8 @@ def _draft_once(workspace: Workspace, specs: Specs, content: AccountContent, opt
     fixed = {**claims.recorded, **bindings.keys}
     used = list_used_keys(specs, records) - {*claims.recorded.values()}
     keys, omissions = assign_keys(readable, used, fixed)
-    builder = EntryBuilder(options.entries)
+    inherited = list_inherited(specs.project.content.defaults.destination)
+    builder = EntryBuilder(replace(options.entries, inherited=inherited))
     return Draft(
         specs,
         {},
@@ -120,7 +124,17 @@ def _draft_once(workspace: Workspace, specs: Specs, content: AccountContent, opt
             *(_label_omission(omission) for omission in omissions),
         ),
         bindings.findings,
+        missing_ids=_list_missing_ids(specs, claims, selection, list_shared_names(content)),
     )
+
+
+def _list_missing_ids(
+    specs: Specs, claims: Claims, selection: Selection, shared_names: frozenset[str]
+) -> dict[str, str]:
+    """List the ids of selected groups whose entries have no id, by key. Entries of one name have ids in any case."""
+    wanted = {entry.address.key for entry in specs.groups if entry.id is None or entry.name in shared_names}
+    keys = {id: claims.declared[id] for id in selection.declared}
+    return {key: id for id, key in keys.items() if key in wanted}
 
 
 def _build_entry(builder: EntryBuilder, live: LiveGroup, key: str, options: ImportOptions) -> ImportedEntry:

@@ -7,6 +7,7 @@ from typing import Any
 
 from reconciler.catalogue.normalize import CONFIG
 from reconciler.importing.entry_comments import write_comments
+from reconciler.importing.inheritance import unset_inherited
 from reconciler.importing.live_settings import UNCHOSEN, LiveSettings, select_settings
 from reconciler.importing.model import (
     EntryOptions,
@@ -55,7 +56,8 @@ class EntryBuilder:
             left_out = tuple(settings.left_out)
             if settings.service is not None:
                 references = self._choose_references(settings, key)
-                content[DESTINATION] = _build_block(settings)
+                content[DESTINATION] = block = _build_block(settings)
+                unset_inherited(block, self.options.inherited)
         return ImportedEntry(key, live, content, write_comments(live, left_out), tuple(references), left_out)
 
     def _choose_references(self, settings: LiveSettings, key: str) -> list[WrittenReference]:

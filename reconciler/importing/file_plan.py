@@ -23,16 +23,20 @@ from reconciler.spec.unsaved import UnsavedFiles
 from reconciler.workspace.specs import Specs
 
 _BYTE_ORDER_MARK = "\ufeff"
+_NO_IDS: Mapping[str, str] = {}
 _SPEC_SCHEMA = Path(".schema", "spec.json")
 
 
 class WriteStage(IntEnum):
-    """Stages of writing, in their order: after each file the project is valid, if it was valid before."""
+    """Stages of writing, in their order: after each file the project is valid, if it was valid before.
+
+    An override of an entry whose file is not listed yet is an error, so overrides come behind the project file.
+    """
 
     NEW_SPECS = 0
     CHANGED_SPECS = 1
-    OVERRIDES = 2
-    PROJECT = 3
+    PROJECT = 2
+    OVERRIDES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +104,14 @@ class FilePlanner:
     shared_names: frozenset[str] = frozenset()
     is_fresh: bool = False
 
-    def plan(self, contents: Mapping[Path, SpecContent], patterns: Iterable[str] = ()) -> FilePlan:
+    def plan(
+        self,
+        contents: Mapping[Path, SpecContent],
+        patterns: Iterable[str] = (),
+        missing_ids: Mapping[str, str] = _NO_IDS,
+    ) -> FilePlan:
         """Plan the spec files, the override file, and the project file with `patterns` and the paths of new files that
-        it does not list yet."""
+        it does not list yet. The override file also gets the `missing_ids` of entries that exist, by key."""
         collector = _ErrorCollector()
         users = {path: content.keys for path, content in contents.items()}
         files = [
@@ -110,9 +119,10 @@ class FilePlanner:
             for path, content in contents.items()
         ]
         entries = [entry for content in contents.values() for entry in content.entries]
-        if self.ids_into is not None and entries:
+        ids = {**missing_ids, **{entry.key: entry.live.id for entry in entries}}
+        if self.ids_into is not None and ids:
             users[self.ids_into] = frozenset(entry.key for entry in entries)
-            plan_overrides = partial(self._plan_override_file, self.ids_into, entries)
+            plan_overrides = partial(self._plan_override_file, self.ids_into, ids)
             files.append(collector.collect(self.ids_into, plan_overrides))
         unlisted = [path for path in contents if not is_listed(self.project, path)]
         lines = [*patterns, *(make_pattern(self.project, path) for path in unlisted)]
@@ -121,7 +131,7 @@ class FilePlanner:
             is_replaced = self.is_fresh and len(unlisted) == len(contents)
             plan_project = partial(self._plan_project_file, lines, is_replaced=is_replaced)
             files.append(collector.collect(self.project.path, plan_project))
-        planned = [file for file in files if file is not None]
+        planned = [file for file in files if file is not None and file.before != file.after]
         planned.sort(key=lambda file: (not _has_profiles(contents.get(file.path)), file.stage, file.shown))
         return FilePlan(tuple(planned), collector.problems, users, _list_profile_users(entries))
 
@@ -153,13 +163,14 @@ class FilePlanner:
         content = {name: value for name, value in entry.content.items() if has_id or name != "id"}
         return NewEntry(entry.key, content, entry.comments)
 
-    def _plan_override_file(self, path: Path, entries: Iterable[ImportedEntry]) -> PlannedFile:
+    def _plan_override_file(self, path: Path, ids: Mapping[str, str]) -> PlannedFile:
         shown = display_path(path, self.shown_from)
-        listed = [NewEntry(entry.key, {"id": entry.live.id}) for entry in entries]
         if not os.path.lexists(path):
-            return PlannedFile(path, shown, None, render_spec_file(listed), WriteStage.OVERRIDES)
+            text = render_spec_file([NewEntry(key, {"id": id}) for key, id in ids.items()])
+            return PlannedFile(path, shown, None, text, WriteStage.OVERRIDES)
         before = self._read(path, shown)
-        after = insert_entries(before, "groups", listed, shown)
+        edits = [FieldEdit(("groups", key, "id"), id) for key, id in ids.items()]
+        after = apply_field_edits(before, edits, shown)
         return PlannedFile(path, shown, before, after, WriteStage.OVERRIDES)
 
     def _plan_project_file(self, patterns: Iterable[str], *, is_replaced: bool = False) -> PlannedFile:

@@ -27,14 +27,12 @@ _SECRET_INSIDE = "the catalogue does not know it, and its value has a secret ins
 _RESERVED_NAME = "its name has a meaning of its own in specs"
 _UNNAMEABLE_KEY = "specs cannot name its key in the secrets manager"
 _CONTRADICTION = "it contradicts another setting of the destination"
+_NO_SETTING = "specs have no such setting"
 _NOT_ACCEPTED = "the catalogue does not accept its value"
 
 _REGION: FieldPath = ("region",)
 _RESERVED = frozenset({SECRET, VALUE, UNSET})
-_CONTRADICTIONS = frozenset(
-    {"field-not-allowed", "conflicting-fields", "doubtful-combination", "unsupported-networking"}
-)
-_DOUBTFUL = "doubtful-combination"
+_NOTHING: tuple[Any, ...] = (None, False, "", [], {})
 
 
 @dataclass(slots=True)
@@ -75,6 +73,7 @@ def select_settings(observed: Observed, unknown_fields: UnknownFieldTreatment) -
             _add_unknown(selected, service, path, value, unknown_fields)
         else:
             _add_known(selected, catalogue_field, path, value)
+    selected.left_out += _list_unknown_facts(observed)
     _drop_mirrors(selected, service)
     _drop_refused(selected)
     return selected
@@ -85,6 +84,13 @@ def _list_values(observed: Observed) -> dict[FieldPath, Any]:
     settings = list_settings(observed, {})
     region = DestinationKind().normalize(observed.fields).get(_REGION)
     return settings if region is None else {_REGION: region, **settings}
+
+
+def _list_unknown_facts(observed: Observed) -> list[LeftOutField]:
+    """List the values beside `config` that the catalogue does not know: facts, or new settings."""
+    known = {SERVICE[0], *load_destination_facts().fields}
+    facts = [path for path, value in observed.fields.items() if path[0] != CONFIG and value not in _NOTHING]
+    return [LeftOutField(path, _NO_SETTING) for path in sorted(facts) if path[0] not in known]
 
 
 def _sort_by_catalogue(service: Service | None, values: Mapping[FieldPath, Any]) -> dict[FieldPath, Any]:
@@ -166,11 +172,10 @@ def _has_invisible_character(value: Any) -> bool:
 def _drop_mirrors(selected: LiveSettings, service: Service | None) -> None:
     """Drop a setting that the destination has under a second name too."""
     for name, catalogue_field in service.fields.items() if service else ():
-        path, top_level = (CONFIG, name), (catalogue_field.mirrors or "",)
-        if path not in selected.values or top_level not in selected.values:
+        path, value = (CONFIG, name), selected.values.get((CONFIG, name))
+        if catalogue_field.mirrors is None or not isinstance(value, str):
             continue
-        value = selected.values[path]
-        if catalogue_field.mirrored_as.get(value, value) == selected.values[top_level]:
+        if catalogue_field.mirrored_as.get(value, value) == selected.values.get((catalogue_field.mirrors,)):
             del selected.values[path]
 
 
@@ -191,10 +196,7 @@ def _iter_refusals(selected: LiveSettings) -> Iterator[tuple[FieldPath, str]]:
     problems = check_destination(declared, frozenset(selected.extra))
     errors = select_errors(problems)
     for problem in problems:
-        if problem in errors or problem.code == _DOUBTFUL:
-            is_contradiction = problem.code in _CONTRADICTIONS
-            is_service = problem.path == SERVICE
-            yield (
-                problem.path,
-                problem.message if is_service else _CONTRADICTION if is_contradiction else _NOT_ACCEPTED,
-            )
+        if problem.code_facts.contradicts:
+            yield problem.path, _CONTRADICTION
+        elif problem in errors:
+            yield problem.path, problem.message if problem.path == SERVICE else _NOT_ACCEPTED

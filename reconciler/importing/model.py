@@ -46,10 +46,12 @@ class UnknownFieldTreatment(StrEnum):
 @dataclass(frozen=True, slots=True)
 class EntryOptions:
     """Options about the content of entries. `secret_template` makes the references of secrets from `{key}` and
-    `{field}`, in capitals if they are written in capitals."""
+    `{field}`, in capitals if they are written in capitals. `inherited` are the fields that the defaults of the project
+    set (`inheritance.list_inherited`)."""
 
     secret_template: str = "env:{KEY}_{FIELD}"  # noqa: S105 - a template of references
     unknown_fields: UnknownFieldTreatment = UnknownFieldTreatment.LEAVE_OUT
+    inherited: frozenset[FieldPath] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,8 +87,8 @@ class Prover:
             list_shared_names(self.draft.content),
             is_fresh=self.draft.is_fresh,
         )
-        files = planner.plan(contents, self.draft.patterns)
-        files = planner.plan(contents, self.draft.patterns).without(self.unusable)
+        files = planner.plan(contents, self.draft.patterns, self.draft.missing_ids)
+        files = planner.plan(contents, self.draft.patterns, self.draft.missing_ids).without(self.unusable)
         if files.blocked_keys or not entries:
             return _Attempt(factored, files, Proof())
         return _Attempt(

@@ -38,6 +38,7 @@ class Code:
     needs_connections: bool = False
     once_per_project: bool = False
     exposes_secret: bool = False
+    contradicts: bool = False
     gives_way: bool = False
     loses_state: bool = False
 

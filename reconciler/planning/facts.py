@@ -102,10 +102,10 @@ def has_outstanding_tests(desired: Desired, record: Record | None, status: str =
     `status` show. An empty status shows nothing.
 
     An unhealthy object without a record has never been tested by this project, or its record is lost: required tests
-    run. After tests without success, only required tests run again, and tests that waited for an approval that the spec grants now: a
-    result that the spec accepts must not lead to another run in every plan. The same holds for a status that stayed
-    although all tests have passed. An object that became `broken` after its tests had passed is reported, and not
-    tested again: its spec has not changed.
+    run. After tests without success, only required tests run again, and tests that waited for an approval that the spec
+    grants now: a result that the spec accepts must not lead to another run in every plan. The same holds for a status
+    that stayed although all tests have passed. An object that became `broken` after its tests had passed is reported,
+    and not tested again: its spec has not changed.
     """
     tests = desired.setup_tests
     if not tests.run:

@@ -58,7 +58,9 @@ def _render_heading(result: ImportResult) -> Text:
     account = f"{shown} ({escape(result.account.account_id)})" if result.account.account_name else shown
     verb = "Would import" if result.is_dry_run else "Imported"
     if not result.imported:
-        headline = "Nothing to import." if result.is_complete else "Nothing imported."
+        headline = (
+            "Nothing to import: each group has an entry." if result.is_complete else "Nothing imported."
+        )
     else:
         headline = f"{verb} {format_count(len(result.imported), 'group')}"
         headline += f" with {format_count(len(result.profiles), 'profile')}" if result.profiles else ""

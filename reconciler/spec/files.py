@@ -128,10 +128,15 @@ def display_match(match: Path, shown_from: Path, area: SearchArea) -> str:
 def _match_pattern(pattern: Scalar, area: SearchArea, excluded: set[Path]) -> list[Path]:
     text = str(pattern.value)
     start, relative = _split_pattern(pattern, area)
-    unsaved_matches = sorted(area.unsaved.find_new(start, relative))
+    is_glob = bool(GLOB_CHARACTERS & set(relative))
+    unsaved_matches = [
+        match
+        for match in sorted(area.unsaved.find_new(start, relative))
+        if not is_glob or _is_visible(match, start, relative, excluded)
+    ]
     matches = (
         _expand_glob(pattern, start, relative, excluded)
-        if GLOB_CHARACTERS & set(relative)
+        if is_glob
         else []
         if unsaved_matches
         else [start / relative]
@@ -182,7 +187,6 @@ def _split_pattern(pattern: Scalar, area: SearchArea) -> tuple[Path, str]:
 
 
 def _expand_glob(pattern: Scalar, start: Path, relative: str, excluded: set[Path]) -> list[Path]:
-    wants_hidden = any(part.startswith(".") for part in Path(relative).parts)
     try:
         # `Path.glob` does not follow links to directories under `**`, so that loops end.
         matches = sorted(start.glob(relative))
@@ -191,10 +195,14 @@ def _expand_glob(pattern: Scalar, start: Path, relative: str, excluded: set[Path
     return [
         match
         for match in matches
-        if (wants_hidden or not _is_hidden(match, start))
-        and not os.path.isdir(match)  # noqa: PTH112 - false, not an error, in an unreadable folder
-        and resolve_path(match) not in excluded
+        if _is_visible(match, start, relative, excluded) and not os.path.isdir(match)  # noqa: PTH112 - false, not an error, in an unreadable folder
     ]
+
+
+def _is_visible(match: Path, start: Path, relative: str, excluded: set[Path]) -> bool:
+    """Return whether a glob may find a file: a hidden file only if the glob names a hidden part itself."""
+    wants_hidden = any(part.startswith(".") for part in Path(relative).parts)
+    return (wants_hidden or not _is_hidden(match, start)) and resolve_path(match) not in excluded
 
 
 def _is_hidden(match: Path, start: Path) -> bool:

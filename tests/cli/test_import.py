@@ -99,7 +99,7 @@ def test_a_second_import_changes_nothing(project: Project, server: EmulatedFivet
     project.run_against(server, "import")
     before = read_texts(project.folder)
     result = project.run_against(server, "import")
-    assert (result.exit, result.stdout.splitlines()[2]) == (0, "Nothing to import.")
+    assert (result.exit, result.stdout.splitlines()[2]) == (0, "Nothing to import: each group has an entry.")
     assert read_texts(project.folder) == before
     named = project.run_against(server, "import", "finance", "--verbose")
     assert named.exit == 0
@@ -369,6 +369,21 @@ def test_ids_go_into_the_override_file(project: Project, server: EmulatedFivetra
     check_empty_plan(project, server)
 
 
+def test_entries_without_an_id_get_it_in_the_override_file(
+    project: Project, server: EmulatedFivetran
+) -> None:
+    load_usual_groups(server)
+    project.write(PROJECT, "version: 1\nspecs: ['groups/*.yaml']\noverrides: [ids.yaml]\n")
+    project.write_groups("  money: {name: finance}\n  empty: {id: third_id, name: Empty One}\n")
+    project.write("specs/ids.yaml", "version: 1\ngroups:\n  money: {name: finance}  # same\n")
+    result = project.run_against(server, "import", "--ids-into", "specs/ids.yaml", "finance", "Empty*")
+    assert result.exit == 0, result.stdout + result.stderr
+    assert (project.folder / "specs/ids.yaml").read_text() == (
+        "version: 1\ngroups:\n  money: {id: second_id, name: finance}  # same\n"
+    )
+    check_empty_plan(project, server)
+
+
 def test_an_override_file_that_the_project_does_not_name_is_refused(
     project: Project, server: EmulatedFivetran
 ) -> None:
@@ -420,16 +435,16 @@ def test_a_reference_that_the_project_does_not_allow_leaves_its_entry_out(
     check_empty_plan(project, server)
 
 
-def test_a_default_of_the_project_that_differs_is_named(project: Project, server: EmulatedFivetran) -> None:
+def test_defaults_of_the_project_do_not_change_imported_destinations(
+    project: Project, server: EmulatedFivetran
+) -> None:
     load_usual_groups(server)
     project.write(
         PROJECT,
         "version: 1\nspecs: ['groups/*.yaml']\ndefaults: {destination: {daylight_saving_time_enabled: true}}\n",
     )
-    result = project.run_against(server, "import", "--format", "json")
-    assert list_left_out(result).keys() == {"first_id", "second_id"}
-    assert "`daylight_saving_time_enabled`" in list_left_out(result)["first_id"]
-    assert result.exit == 1
+    assert project.run_against(server, "import").exit == 0
+    check_empty_plan(project, server)
 
 
 def test_connections_cost_one_list_per_group_and_become_a_comment(

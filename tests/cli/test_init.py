@@ -78,7 +78,8 @@ def test_a_project_is_written_for_the_account_of_the_credentials(
     )
     for name in FILES:
         assert f"wrote   {name}\n" in result.stdout
-    assert "The account has 2 groups. Declare the groups in `specs/groups/`" in result.stdout
+    assert "The account has 2 groups. Write specs for them; nothing at Fivetran changes:\n" in result.stdout
+    assert "  reconciler import  writes an entry for each group\n" in result.stdout
     assert server.writes == []
 
 

@@ -22,6 +22,8 @@ from reconciler.kinds.group import build_observed_group
 from reconciler.model.plan import LiveConnection
 from reconciler.model.value import Secret
 from reconciler.model.variable_mark import escape_variables
+from reconciler.planning.diff import compare
+from reconciler.planning.last_applied import LastApplied
 from reconciler.spec.load import load
 from reconciler.spec.new_entry import Verbatim
 from reconciler.workspace.specs import Specs, compile_specs
@@ -91,12 +93,32 @@ def read_live_groups(
 
 
 def compile_entries(
-    entries: Iterable[ImportedEntry], profiles: Mapping[str, Mapping[str, Any]] | None = None
+    entries: Iterable[ImportedEntry],
+    profiles: Mapping[str, Mapping[str, Any]] | None = None,
+    defaults: Mapping[str, Any] | None = None,
 ) -> Specs:
     """Write entries and profiles as a project in a folder of its own, and compile it."""
+    project = {"version": 1, "specs": ["main.yaml"], "vars": {"STAGE": "dev"}}
+    project |= {"defaults": {"destination": defaults}} if defaults else {}
     document = {"version": 1, "profiles": escape_texts(profiles or {}), "groups": write_entries(entries)}
     with TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "reconciler.yaml").write_text("version: 1\nspecs: [main.yaml]\nvars: {STAGE: dev}\n")
+        (folder / "reconciler.yaml").write_text(json.dumps(project))
         (folder / "main.yaml").write_text(json.dumps(document, ensure_ascii=False), encoding="utf-8")
         return compile_specs(load(folder / "reconciler.yaml", folder), strict=False)
+
+
+def check_plans_empty(entries: list[ImportedEntry], defaults: Mapping[str, Any] | None = None) -> None:
+    """Check that specs of the entries are valid, and that a plan without a state finds no difference."""
+    specs = compile_entries(entries, defaults=defaults)
+    groups = {desired.address.key: desired for desired in specs.groups}
+    destinations = {desired.address.key: desired for desired in specs.destinations}
+    for entry in entries:
+        desired, live = groups[entry.key], entry.live
+        assert (desired.id, desired.name) == (live.id, live.name)
+        assert (entry.key in destinations) == ("destination" in entry.content)
+        if entry.key in destinations:
+            assert live.destination is not None
+            declared = destinations[entry.key].fields
+            found = compare(DestinationKind(), declared, live.destination.fields, LastApplied())
+            assert (entry.key, found.changed) == (entry.key, {})

@@ -28,6 +28,10 @@ from reconciler.applying.pipeline import adopt_only, apply_plan
 from reconciler.emulator.app import Emulator, create_app
 from reconciler.emulator.history import HistoryEntry
 from reconciler.emulator.switches import Behaviour
+from reconciler.importing.draft import load_project
+from reconciler.importing.options import ImportOptions
+from reconciler.importing.pipeline import import_groups
+from reconciler.importing.results import ImportResult
 from reconciler.model.diagnostic import select_errors
 from reconciler.model.event import ignore_event
 from reconciler.model.lock_info import LockInfo
@@ -148,6 +152,22 @@ class InProcessProject:
                 adopt_only(workspace, self.planned)
         return self.applied
 
+    def import_groups(self, options: ImportOptions) -> ImportResult:
+        """Import groups, as the command does. The specs are read again after that."""
+        self.options = {**self.options, "compare_secrets": False}
+        with self.open_workspace(load_project(self.build_settings(), options)) as workspace:
+            return import_groups(workspace, options, is_dry_run=False)
+
+    @contextmanager
+    def open_workspace(self, specs: Specs) -> Iterator[Workspace]:
+        """Open a workspace with specs that the test has loaded. Later runs read the specs again."""
+        self._specs = specs
+        try:
+            with self._open() as workspace:
+                yield workspace
+        finally:
+            self._specs = None
+
     def reload_specs(self) -> None:
         """Read the specs again, which the test has written itself."""
         self._specs = None
@@ -215,11 +235,9 @@ class InProcessProject:
         (self.folder / name).write_text(text, encoding="utf-8")
         self.leak_detector.add_written_file(self.folder / name, text)
 
-    @contextmanager
-    def _open(self) -> Iterator[Workspace]:
-        for name in self._secret_variables & self.secrets.keys():
-            self.leak_detector.add_secret(name, self.secrets[name])
-        settings = Settings(
+    def build_settings(self) -> Settings:
+        """Build the settings of a run."""
+        return Settings(
             project=self.folder / "reconciler.yaml",
             directory=self.folder,
             environ={},
@@ -230,6 +248,12 @@ class InProcessProject:
             parallelism=self.parallelism,
             **self.options,
         )
+
+    @contextmanager
+    def _open(self) -> Iterator[Workspace]:
+        for name in self._secret_variables & self.secrets.keys():
+            self.leak_detector.add_secret(name, self.secrets[name])
+        settings = self.build_settings()
         if self._specs is None:
             self._specs = load_specs(settings)
         with Transport(

@@ -47,6 +47,11 @@ def test_r5_a_dataset_location_under_its_own_name_wins() -> None:
     assert normalize_fields("big_query", {("config", "location"): "US", path: "EU"})[path] == "EU"
 
 
+def test_a_field_without_a_name_is_no_other_name_of_a_field() -> None:
+    fields: dict[FieldPath, Any] = {("config", ""): "EU"}
+    assert normalize_fields("snowflake", fields) == fields
+
+
 @pytest.mark.parametrize("nothing", [None, "", [], {}])
 @pytest.mark.parametrize("field", [TEXT, NUMBER, TRUTH, SERVERS, None])
 def test_r6_null_and_empty_values_are_equal(field: Field | None, nothing: object) -> None:
