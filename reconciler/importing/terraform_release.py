@@ -90,7 +90,9 @@ class TerraformRelease:
         """Return the addresses that only `state rm` releases."""
         if not self.knows_removed:
             return (*self.whole, *(instance for partial in self.partial for instance in partial.released))
-        return tuple(instance for partial in self.partial if partial.renumbered for instance in partial.released)
+        return tuple(
+            instance for partial in self.partial if partial.renumbered for instance in partial.released
+        )
 
     @property
     def renumberings(self) -> tuple[tuple[TerraformAddress, TerraformAddress], ...]:

@@ -113,6 +113,26 @@ def test_a_module_instance_with_other_objects_stays() -> None:
     assert steps.partial[0].advice == f"make the block conditional, so that `{module}` does not declare it"
 
 
+def test_an_instance_of_an_inner_module_stays_too() -> None:
+    resources = [
+        *make_pair("this", {None: "g1"}, 'module.region["eu"].module.pair'),
+        *make_pair("this", {None: "g2"}, 'module.region["us"].module.pair'),
+    ]
+    steps = build_release(parse_state(resources), {"g1": "eu"})
+    assert steps.partial[0].advice.startswith("make the block conditional")
+
+
+def test_instances_in_several_modules_get_no_wrong_advice() -> None:
+    resources = [
+        *make_pair("sales", {"de": "g1"}, 'module.region["eu"]'),
+        *make_pair("sales", {"de": "g2"}, 'module.region["us"]'),
+    ]
+    assert [partial.advice for partial in build_release(parse_state(resources), {"g1": "eu"}).partial] == [
+        "",
+        "",
+    ]
+
+
 def test_an_old_version_gets_lines_only() -> None:
     steps = release("warehouse", "sales_de", state=replace(read_state(), version="1.6.6"))
     assert (steps.knows_removed, steps.interim_addresses, steps.removed_addresses) == (False, {}, ())

@@ -98,6 +98,39 @@ def test_an_indirect_dependency_is_no_use() -> None:
     assert [use.address for use in state.uses] == ["fivetran_connector.shop"]
 
 
+def make_other(attributes: dict[str, Any], mode: str = "managed", module: str = "") -> dict[str, Any]:
+    """Make another resource with these attributes."""
+    other = {**make_resource("other", "x", {None: "o1"}, module), "mode": mode}
+    other["instances"][0]["attributes"] = attributes
+    return other
+
+
+def find_uses(*others: dict[str, Any]) -> dict[str, list[str]]:
+    """Find the attributes with ids by address, in a state with one group."""
+    state = parse_state([*make_pair("sales", {None: "g1"}), *others])
+    return {use.address: sorted(use.uses) for use in state.uses}
+
+
+def test_an_id_is_found_at_any_depth_and_as_a_key() -> None:
+    deep: Any = "g1"
+    for _ in range(400):
+        deep = [{"x": deep}]
+    attributes = {"roles": {"g1": "admin"}, "deep": deep, "near": "g12", "policy": '{"id":"g1"}'}
+    assert find_uses(make_other(attributes)) == {"fivetran_other.x": ["deep", "policy", "roles"]}
+
+
+def test_a_data_source_that_lists_groups_is_no_use() -> None:
+    attributes = {"id": "0", "groups": [{"id": "g1"}], "ids": ["g1"]}
+    assert find_uses(make_other(attributes, mode="data")) == {}
+
+
+def test_a_data_source_does_not_occupy_its_module() -> None:
+    resources = make_pair("sales", {None: "g1"}, "module.a")
+    data, managed = (make_other({}, mode, "module.a.module.b") for mode in ("data", "managed"))
+    assert parse_state([*resources, data]).other_modules == frozenset()
+    assert parse_state([*resources, managed]).other_modules == {"module.a", "module.a.module.b"}
+
+
 def test_no_attribute_of_a_state_is_kept() -> None:
     for name in ("state.json", "show.json"):
         facts = repr(read_state(name))

@@ -103,6 +103,18 @@ def test_every_key_survives_the_shell_and_terraform(key: str) -> None:
     assert [shlex.split(line) for line in lines] == [["terraform", "state", "rm", each] for each in addresses]
 
 
+def test_a_group_is_one_line_per_attribute() -> None:
+    text = render(read_state(), {"courier_timber": "warehouse"})
+    assert [line for line in text.splitlines() if "fivetran_group_users.warehouse" in line] == [
+        '   replace  fivetran_group_users.warehouse: group_id → local.fivetran_groups["warehouse"]'
+    ]
+
+
+def test_a_key_is_no_command_of_a_runner() -> None:
+    text = render(parse_state(make_pair("sales", {"##[error]x": "g1", "other": "g2"})), {"g1": "sales"})
+    assert "##[" not in text
+
+
 def test_an_old_version_gets_lines_and_no_blocks() -> None:
     text = render(replace(read_state(), version="1.5.7"), {"courier_timber": "warehouse"})
     assert read_lines(text, "removed") == read_lines(text, "moved") == []
