@@ -428,6 +428,7 @@ def test_a_reference_that_the_project_does_not_allow_leaves_its_entry_out(
     result = project.run_against(server, "import", "--format", "json")
     assert result.exit == 1, result.stdout
     assert list_left_out(result).keys() == {"first_id"}
+    assert [each["code"] for each in result.document["diagnostics"]] == ["not-imported"]
     other = project.run_against(server, "import", "--secrets", "vault:kv/{key}#{field}")
     assert other.exit == 0, other.stdout
     assert "# vault:kv/zuerich_and_sales#password" in other.stdout.splitlines()
