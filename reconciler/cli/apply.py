@@ -38,7 +38,7 @@ from reconciler.cli.usage import MisuseError
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.duration import parse_duration
 from reconciler.model.given_variables import GivenVariables
-from reconciler.model.plan import Plan
+from reconciler.model.plan import Action, Plan
 from reconciler.model.suggestions import did_you_mean
 from reconciler.report.formats import Document, list_formats
 from reconciler.workspace.settings import Settings
@@ -430,4 +430,15 @@ def _finish(
     context.show(
         context.renderer.applied(ApplyReport(planned.plan, code, applied, planned.asserted, unrecorded))
     )
+    _point_to_own_account(context, planned.plan, applied)
     return code
+
+
+def _point_to_own_account(context: CommandContext, plan: Plan, applied: ApplyResult | None) -> None:
+    """Print the way from a sandbox to an own account, once a sandbox has its first objects."""
+    from reconciler.report.initialisation import render_way_to_account
+
+    is_first = plan.count(Action.CREATE) == len(plan.changes) > 0
+    is_shown = not (context.output.is_quiet or context.renderer.is_document)
+    if context.settings.sandbox and applied is not None and is_first and is_shown:
+        context.err.print(render_way_to_account())

@@ -72,6 +72,7 @@ OPTIONS: Mapping[str, str] = MappingProxyType(
         "f": "`--project FILE` names the project file",
         "file": "`--project FILE` names the project file",
         "force": _NO_QUESTIONS,
+        "generate-config-out": _ADOPTION,
         "input": _NO_QUESTIONS,
         "json": "`--format json` prints one document",
         "lock": "an apply always locks the state: `reconciler help state`",

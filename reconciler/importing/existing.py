@@ -39,9 +39,7 @@ def load_existing_specs(settings: Settings, unsaved: UnsavedFiles = NO_UNSAVED_F
     """Load the specs of a project, which may have no spec file yet. Raises ReconcilerError for specs with errors."""
     try:
         return load_specs(settings, unsaved=unsaved)
-    except ReconcilerError as error:
-        if {finding.code for finding in error.diagnostics} != {"no-match"}:
-            raise
+    except ReconcilerError:
         project = read_project(settings.project, settings.directory, unsaved=unsaved)
         if has_spec_files(project):
             raise

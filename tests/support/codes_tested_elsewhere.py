@@ -80,6 +80,9 @@ CODES_TESTED_ELSEWHERE = {
     ),
     "not-editable": "tests/unit/spec/test_insertion.py::test_a_section_that_cannot_have_the_entry_is_a_located_error",
     "not-found": "tests/cli/test_api_errors.py::test_a_failed_deletion_reports_its_cause",
+    "not-imported": (
+        "tests/cli/test_import.py::test_a_reference_that_the_project_does_not_allow_leaves_its_entry_out"
+    ),
     "not-in-account": "tests/cli/test_validate_online.py::test_a_link_under_its_name_gets_its_id_as_help",
     "not-kept": "tests/cli/test_unkept_fields.py::test_a_field_that_is_not_kept_is_named_and_no_drift",
     "not-ready": (
@@ -213,6 +216,9 @@ CODES_TESTED_ELSEWHERE = {
     "unfinished": "tests/cli/test_budget.py::test_a_scoped_plan_reports_unfinished_work_out_of_scope",
     "unintelligible-answer": "tests/cli/test_api_errors.py::test_plan_reports_an_api_error_with_its_code",
     "unknown-address": "tests/cli/test_state.py::test_an_unknown_address_gets_a_suggestion",
+    "unknown-group": (
+        "tests/cli/test_import.py::test_a_selector_without_a_match_is_an_error_and_the_others_are_imported"
+    ),
     "unknown-revision": "tests/cli/test_changed_since.py::test_an_unknown_revision_is_an_error",
     "unknown-switch": (
         "tests/cli/test_emulate_options.py::test_a_behaviour_file_and_a_fault_file_are_checked_line_by_line"
