@@ -218,6 +218,27 @@ def test_connections_of_the_snapshot_block_deletions(offline: OfflineProject, li
     assert ("snapshot-lacks-connections" in list_codes(document)) is not bool(lists)
 
 
+LAKE = """\
+  lake:
+    destination:
+      service: managed_data_lake
+      config: {should_write_delta: true}
+"""
+
+
+def test_a_field_that_answers_leave_out_has_no_default_offline(offline: OfflineProject) -> None:
+    """A lake that is older than the field answers null; the default of a new lake is false."""
+    config = {"bucket": "acme", "should_write_delta": None}
+    destination = {"service": "managed_data_lake", "time_zone_offset": "0", "config": config}
+    group = {"id": "lake_group", "name": "lake", "destination": {**destination, "setup_status": "connected"}}
+    offline.server.app.load_seed(Seed.model_validate({"version": 1, "groups": [group]}))
+    offline.write_specs(LAKE + PAIR.format(key="orders") + PAIR.format(key="sales"))
+    offline.take_snapshot()
+    online, against = offline.plan("--format", "json"), offline.plan_against("--format", "json")
+    assert strip_run(against.document) == strip_run(online.document)
+    assert online.document["changes"] == []
+
+
 def test_another_account_is_refused(offline: OfflineProject) -> None:
     seed = offline.folder / "account.yaml"
     offline.project.write(
