@@ -11,7 +11,12 @@ from rich.text import Text
 from reconciler.model.plan import Plan, UnmanagedGroup
 from reconciler.model.sanitize import escape
 from reconciler.report.diagnostics import serialize_diagnostics
-from reconciler.report.plan_json import serialize_change, serialize_scope, serialize_unplanned
+from reconciler.report.plan_json import (
+    serialize_change,
+    serialize_scope,
+    serialize_snapshot_origin,
+    serialize_unplanned,
+)
 from reconciler.report.plan_summary import format_unplanned
 from reconciler.report.plan_text import choose_location_column, render_change_block, render_heading
 from reconciler.report.style import BAD, QUIET, STRONG, WARN, format_count, join_lines
@@ -72,6 +77,7 @@ def serialize_drift(plan: Plan) -> dict[str, Any]:
     may be drift, and findings about objects that these credentials cannot see, and about all omitted entries."""
     return {
         "account": {"id": plan.account_id, "name": plan.account_name},
+        **serialize_snapshot_origin(plan.snapshot),
         "narrowed_to": serialize_scope(plan.narrowing),
         "changes": [serialize_change(change) for change in plan.drifted],
         "other_changes": len(plan.effective) - len(plan.drifted),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from copy import deepcopy
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from reconciler.emulator.seed import Seed
 from reconciler.model.lock_info import LockInfo
 from reconciler.state.file import StateFile
 
-pytestmark = pytest.mark.sampled(every=6, tests=2)
+pytestmark = pytest.mark.sampled(every=6, tests=3)
 
 OF_THE_RUN = ("digest", "requests", "seconds", "snapshot", "applyable", "warnings", "tool", "exit")
 """Keys that differ between two plans that do the same."""
@@ -104,6 +105,8 @@ def test_a_plan_of_all_services_offline_is_the_plan_against_the_account(
     counts = {action: number for action, number in online["counts"].items() if number}
     assert counts == {"create": 1, "update": 41, "no-op" if has_state else "adopt": 41, "delete": 2}
     assert (against["applyable"], "applyable" in online) == (False, False)
+    assert against["snapshot"].keys() == {"path", "taken_at"}
+    assert datetime.fromisoformat(against["snapshot"]["taken_at"]).tzinfo is not None
     assert against["digest"] != online["digest"]
     assert list_codes(against) - list_codes(online) == {"snapshot-plan"}
     served = offline.serve_snapshot("plan", "--secrets", "skip", "--format", "json").document
@@ -177,6 +180,7 @@ def test_drift_is_found_by_the_records_of_the_state(offline: OfflineProject) -> 
     offline.take_snapshot()
     result = offline.plan_against("--drift-only", "--format", "json")
     assert [change["address"] for change in result.document["changes"]] == ["destination.orders"]
+    assert (result.document["applyable"], result.document["snapshot"]["path"]) == (False, "account.yaml")
 
 
 @pytest.mark.parametrize("state", ["git:origin/no-such-branch", "s3://no-bucket/state.json"])

@@ -20,7 +20,7 @@ from reconciler.cli.projects import OnPlan, choose_columns, run_projects
 from reconciler.report.formats import Document, list_formats
 from reconciler.workspace.project_search import find_all_projects
 
-pytestmark = pytest.mark.sampled(every=6, tests=2)
+pytestmark = pytest.mark.sampled(every=6, tests=3)
 
 EU, US, BROKEN = "eu/reconciler.yaml", "us/reconciler.yaml", "broken/reconciler.yaml"
 

@@ -21,7 +21,7 @@ from reconciler.emulator.switches import Behaviour
 from reconciler.spec.nodes import to_plain
 from reconciler.spec.source import parse
 
-pytestmark = pytest.mark.sampled(every=6, tests=2)
+pytestmark = pytest.mark.sampled(every=6, tests=3)
 
 STARS = "******"
 TOKEN = "ghp_0123456789abcdefghijABCDEFGHIJ0123"

@@ -22,7 +22,7 @@ VALUES = st.recursive(
 )
 
 
-@check_examples(st.dictionaries(TEXTS, VALUES, min_size=1, max_size=4), few=60, many=1_000)
+@check_examples(st.dictionaries(TEXTS, VALUES, min_size=1, max_size=4), few=20, many=1_000)
 def test_written_data_is_read_as_the_same_data(content: dict[str, Any]) -> None:
     assert to_plain(parse(dump_plain_yaml(content), "file.yaml", SNAPSHOT_LIMITS)) == content
 
