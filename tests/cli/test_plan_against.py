@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from copy import deepcopy
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 from all_services import SPECS, apply_all_services
 from applied_project import PAIR, AppliedProject, get_error_code
-from cli_harness import CommandResult, EmulatedFivetran, Project
-from command_line import COMMAND
+from cli_harness import ROOT, CommandResult, EmulatedFivetran, Project
+from command_line import COMMAND, run
 
 from reconciler.catalogue.load import load_service, load_service_names
 from reconciler.emulator.seed import Seed
@@ -283,6 +285,18 @@ def test_a_file_that_is_no_snapshot_is_one_error(offline: OfflineProject, text: 
     assert (result.exit, get_error_code(result)) == (1, "snapshot-unusable")
     assert "Traceback" not in result.stderr
     assert result.stdout == ""
+
+
+def test_a_missing_extra_is_reported_with_the_install_command(
+    offline: OfflineProject, tmp_path: Path
+) -> None:
+    blocked = tmp_path / "blocked"
+    blocked.mkdir()
+    (blocked / "werkzeug.py").write_text("raise ModuleNotFoundError('blocked', name='werkzeug')")
+    path = f"{blocked}{os.pathsep}{ROOT}"
+    done = run("plan", "--against", "account.yaml", directory=offline.folder, PYTHONPATH=path)
+    assert done.code == 1
+    assert "error[sandbox-not-installed]" in done.err
 
 
 def test_a_missing_snapshot_is_one_error(offline: OfflineProject) -> None:
