@@ -24,8 +24,10 @@ def complete_variable(context: click.Context, parameter: click.Parameter, typed:
     from reconciler.model.diagnostic import ReconcilerError
     from reconciler.spec.project import read_project
 
+    chosen = context.params["project"]  # of a command that takes several projects: a tuple
+    path = chosen[-1] if isinstance(chosen, tuple) else chosen
     try:
-        project = read_project(Path(context.params["project"]), Path.cwd())
+        project = read_project(Path(path), Path.cwd())
     except ReconcilerError:
         return []
     return [f"{name}=" for name in project.content.vars if name.startswith(typed)]

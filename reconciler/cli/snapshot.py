@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from reconciler.cli.completion_items import complete_from
 from reconciler.cli.exit import ExitCode, get_exit_code
 from reconciler.cli.options import format_option, parallelism_option, shared_options
 from reconciler.cli.output import OutputOptions
@@ -46,6 +47,7 @@ def _parse_extra_lists(
     metavar="LISTS",
     multiple=True,
     callback=_parse_extra_lists,
+    shell_complete=complete_from(lambda: [*ExtraList, ",".join(ExtraList)]),
     help="Also read `connections` (one more request per group) and `trust`, the approved certificates and fingerprints"
     " (two more per destination). Separated by commas.",
 )

@@ -66,12 +66,7 @@ def describe_destination(destination: responses.Destination, holds_secret: Holds
 def _describe_config(service: Service | None, masked: Mapping[FieldPath, Any]) -> dict[str, Any]:
     """Describe the config, and the names of entries in a secrets manager."""
     known = service.fields if service is not None else {}
-    echoed_names = {field.reads_as for field in known.values() if field.reads_as} - known.keys()
-    config = {
-        path[1]: value
-        for path, value in masked.items()
-        if path[0] == CONFIG and value is not None and path[1] not in echoed_names
-    }
+    config = {path[1]: value for path, value in masked.items() if path[0] == CONFIG and value is not None}
     external = {name: value.name for name, value in config.items() if isinstance(value, ExternalKey)}
     plain = {name: value for name, value in config.items() if name not in external}
     # Without these nulls, the emulator would answer defaults that this account does not answer.

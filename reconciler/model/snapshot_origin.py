@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
+
+from reconciler.model.instant import format_utc
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,4 +17,12 @@ class SnapshotOrigin:
     has_connections: bool = False
 
     def __str__(self) -> str:
-        return f"snapshot `{self.path}` of {self.taken_at or 'an unknown time'}"
+        return f"snapshot `{self.path}` of {self._format_time()}"
+
+    def _format_time(self) -> str:
+        if self.taken_at is None:
+            return "an unknown time"
+        try:
+            return format_utc(datetime.fromisoformat(self.taken_at))
+        except ValueError:  # a text that an editor of the file has written
+            return self.taken_at

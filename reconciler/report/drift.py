@@ -12,7 +12,12 @@ from reconciler.kinds.destination import HEALTHY_STATUS
 from reconciler.model.plan import Plan
 from reconciler.model.sanitize import escape
 from reconciler.report.diagnostics import serialize_diagnostics
-from reconciler.report.plan_json import serialize_change, serialize_scope, serialize_unplanned
+from reconciler.report.plan_json import (
+    serialize_change,
+    serialize_scope,
+    serialize_snapshot_origin,
+    serialize_unplanned,
+)
 from reconciler.report.plan_summary import format_unplanned
 from reconciler.report.plan_text import choose_location_column, render_change_block, render_heading
 from reconciler.report.style import BAD, QUIET, STRONG, WARN, format_count, join_lines
@@ -99,6 +104,7 @@ def serialize_drift(plan: Plan) -> dict[str, Any]:
     about all omitted entries."""
     return {
         "account": {"id": plan.account_id, "name": plan.account_name},
+        **serialize_snapshot_origin(plan.snapshot),
         "narrowed_to": serialize_scope(plan.narrowing),
         "changes": [serialize_change(change) for change in plan.drifted],
         "other_changes": len(plan.effective) - len(plan.drifted),

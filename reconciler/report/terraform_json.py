@@ -26,6 +26,7 @@ from reconciler.report.plan_json import (
     serialize_change,
     serialize_policy_results,
     serialize_scope,
+    serialize_snapshot_origin,
     serialize_unplanned,
 )
 from reconciler.report.plan_summary import UNTESTED
@@ -244,6 +245,7 @@ def _build_extension(plan: Plan) -> dict[str, Any]:
         "tool": _TOOL,
         "digest": plan.digest,
         "account": {"id": plan.account_id, "name": plan.account_name},
+        **serialize_snapshot_origin(plan.snapshot),
         "narrowed_to": serialize_scope(plan.narrowing),
         "policies": serialize_policy_results(plan.judgements),
         "unplanned": serialize_unplanned(plan),

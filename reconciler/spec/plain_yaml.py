@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from reconciler.spec.characters import find_forbidden_in_value
+
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _MEANINGFUL_WORDS = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "n"})
 _INDENT = "  "
@@ -49,12 +51,12 @@ def _write_key(key: str) -> str:
 
 
 def _write_scalar(value: Any) -> str:
-    """Write a scalar, or an empty list or mapping. A character that is not printed is written as an escape."""
+    """Write a scalar, or an empty list or mapping. A character that a reader may not see is written as an escape."""
     return "".join(map(_escape, json.dumps(value, ensure_ascii=False)))
 
 
 def _escape(character: str) -> str:
-    if character.isprintable():
+    if character.isprintable() and find_forbidden_in_value(character) is None:
         return character
     number = ord(character)
     return f"\\u{number:04x}" if number <= 0xFFFF else f"\\U{number:08x}"

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from reconciler.api.transport import Timeouts, Transport
 from reconciler.api.wsgi_adapter import WsgiAdapter
 from reconciler.model.clock import Clock
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
-from reconciler.model.instant import format_utc
 from reconciler.model.snapshot_origin import SnapshotOrigin
 from reconciler.model.value import Secret
 from reconciler.spec.files import display_path
@@ -87,16 +85,7 @@ def _describe_origin(seed: Seed, shown: str) -> SnapshotOrigin:
     has_connections = any(group.connections for group in seed.groups)
     if seed.snapshot is None:
         return SnapshotOrigin(shown, has_connections=has_connections)
-    return SnapshotOrigin(
-        shown, _format_time(seed.snapshot.taken_at), seed.snapshot.connections or has_connections
-    )
-
-
-def _format_time(taken_at: str) -> str:
-    try:
-        return format_utc(datetime.fromisoformat(taken_at))
-    except ValueError:
-        return taken_at
+    return SnapshotOrigin(shown, seed.snapshot.taken_at, seed.snapshot.connections or has_connections)
 
 
 def _explain_unusable(shown: str, findings: tuple[Diagnostic, ...] | list[Diagnostic]) -> Diagnostic:

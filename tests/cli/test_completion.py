@@ -54,12 +54,20 @@ def complete_words(*words: str) -> tuple[list[str], set[str]]:
         (["help", "se"], ["secrets", "services", "setup-tests"]),
         (["plan", "--det"], ["--detailed-exitcode"]),
         (["validate", "--format", "s"], ["sarif"]),
+        (["snapshot", "--out", "x", "--with", "c"], ["connections", "connections,trust"]),
     ],
 )
 def test_completion_offers_commands_options_services_and_codes(words: list[str], expected: list[str]) -> None:
     offers, imported = complete_words(*words)
     assert offers == expected
     assert not {name.partition(".")[0] for name in imported} & HEAVY
+
+
+@pytest.mark.parametrize("command", ["plan", "drift", "apply", "validate"])
+def test_completion_offers_variables_of_the_named_project(project: Project, command: str) -> None:
+    file = project.write("eu.yaml", "version: 1\nspecs: [x.yaml]\nvars: {STAGE: dev, PLACE: eu}\n")
+    offers, _ = complete_words(command, "--project", str(file), "--var", "S")
+    assert offers == ["STAGE="]
 
 
 def test_completion_of_a_command_name_imports_no_command() -> None:

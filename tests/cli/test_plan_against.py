@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
+from copy import deepcopy
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 from all_services import SPECS, apply_all_services
 from applied_project import PAIR, AppliedProject, get_error_code
-from cli_harness import CommandResult, EmulatedFivetran, Project
-from command_line import COMMAND
+from cli_harness import ROOT, CommandResult, EmulatedFivetran, Project
+from command_line import COMMAND, run
 
 from reconciler.catalogue.load import load_service, load_service_names
 from reconciler.emulator.seed import Seed
 from reconciler.model.lock_info import LockInfo
 from reconciler.state.file import StateFile
 
-pytestmark = pytest.mark.sampled(every=6, tests=2)
+pytestmark = pytest.mark.sampled(every=6, tests=3)
 
 OF_THE_RUN = ("digest", "requests", "seconds", "snapshot", "applyable", "warnings", "tool", "exit")
 """Keys that differ between two plans that do the same."""
@@ -33,6 +37,10 @@ class OfflineProject(AppliedProject):
     def plan_against(self, *options: str, environ: Mapping[str, str] | None = None) -> CommandResult:
         """Plan against the snapshot, without credentials."""
         return self.project.run("plan", "--against", "account.yaml", *options, environ=environ)
+
+    def serve_snapshot(self, *words: str) -> CommandResult:
+        """Run a command against an emulator that serves the snapshot."""
+        return self.project.run("emulate", "--seed", "account.yaml", "--", *COMMAND, *words)
 
     def list_files(self) -> dict[str, bytes]:
         files = (path for path in self.folder.rglob("*") if path.is_file())
@@ -65,7 +73,7 @@ def strip_starred(document: Mapping[str, Any]) -> dict[str, Any]:
         if (service := load_service(name)) and service.free_form
     }
     assert len(free_form) == 7
-    stripped = strip_run(document)
+    stripped: dict[str, Any] = deepcopy(strip_run(document))
     for change in stripped["changes"]:
         if change["address"] in free_form:
             assert change["uncomparable"] in ([], [["config", "host"]])
@@ -99,16 +107,20 @@ def test_a_plan_of_all_services_offline_is_the_plan_against_the_account(
     counts = {action: number for action, number in online["counts"].items() if number}
     assert counts == {"create": 1, "update": 41, "no-op" if has_state else "adopt": 41, "delete": 2}
     assert (against["applyable"], "applyable" in online) == (False, False)
+    assert against["snapshot"].keys() == {"path", "taken_at"}
+    assert datetime.fromisoformat(against["snapshot"]["taken_at"]).tzinfo is not None
     assert against["digest"] != online["digest"]
     assert list_codes(against) - list_codes(online) == {"snapshot-plan"}
+    served = offline.serve_snapshot("plan", "--secrets", "skip", "--format", "json").document
+    assert strip(served) == strip(online)
+    assert served["digest"] == online["digest"]
     assert offline.list_files() == before
 
 
 def test_a_served_snapshot_is_planned_like_the_account(offline: OfflineProject) -> None:
     offline.edit_file(SPECS, "project_id: acme", "project_id: other")
     online = offline.plan("--format", "json").document
-    words = [*COMMAND, "plan", "--format", "json"]
-    served = offline.project.run("emulate", "--seed", "account.yaml", "--", *words)
+    served = offline.serve_snapshot("plan", "--format", "json")
     assert served.exit == 0, served.stderr
     assert strip_run(served.document) == strip_run(online)
     assert served.document["digest"] == online["digest"]
@@ -170,6 +182,7 @@ def test_drift_is_found_by_the_records_of_the_state(offline: OfflineProject) -> 
     offline.take_snapshot()
     result = offline.plan_against("--drift-only", "--format", "json")
     assert [change["address"] for change in result.document["changes"]] == ["destination.orders"]
+    assert (result.document["applyable"], result.document["snapshot"]["path"]) == (False, "account.yaml")
 
 
 @pytest.mark.parametrize("state", ["git:origin/no-such-branch", "s3://no-bucket/state.json"])
@@ -218,6 +231,27 @@ def test_connections_of_the_snapshot_block_deletions(offline: OfflineProject, li
     assert ("snapshot-lacks-connections" in list_codes(document)) is not bool(lists)
 
 
+LAKE = """\
+  lake:
+    destination:
+      service: managed_data_lake
+      config: {should_write_delta: true}
+"""
+
+
+def test_a_field_that_answers_leave_out_has_no_default_offline(offline: OfflineProject) -> None:
+    """A lake that is older than the field answers null; the default of a new lake is false."""
+    config = {"bucket": "acme", "should_write_delta": None}
+    destination = {"service": "managed_data_lake", "time_zone_offset": "0", "config": config}
+    group = {"id": "lake_group", "name": "lake", "destination": {**destination, "setup_status": "connected"}}
+    offline.server.app.load_seed(Seed.model_validate({"version": 1, "groups": [group]}))
+    offline.write_specs(LAKE + PAIR.format(key="orders") + PAIR.format(key="sales"))
+    offline.take_snapshot()
+    online, against = offline.plan("--format", "json"), offline.plan_against("--format", "json")
+    assert strip_run(against.document) == strip_run(online.document)
+    assert online.document["changes"] == []
+
+
 def test_another_account_is_refused(offline: OfflineProject) -> None:
     seed = offline.folder / "account.yaml"
     offline.project.write(
@@ -251,6 +285,18 @@ def test_a_file_that_is_no_snapshot_is_one_error(offline: OfflineProject, text: 
     assert (result.exit, get_error_code(result)) == (1, "snapshot-unusable")
     assert "Traceback" not in result.stderr
     assert result.stdout == ""
+
+
+def test_a_missing_extra_is_reported_with_the_install_command(
+    offline: OfflineProject, tmp_path: Path
+) -> None:
+    blocked = tmp_path / "blocked"
+    blocked.mkdir()
+    (blocked / "werkzeug.py").write_text("raise ModuleNotFoundError('blocked', name='werkzeug')")
+    path = f"{blocked}{os.pathsep}{ROOT}"
+    done = run("plan", "--against", "account.yaml", directory=offline.folder, PYTHONPATH=path)
+    assert done.code == 1
+    assert "error[sandbox-not-installed]" in done.err
 
 
 def test_a_missing_snapshot_is_one_error(offline: OfflineProject) -> None:

@@ -21,7 +21,7 @@ from reconciler.emulator.switches import Behaviour
 from reconciler.spec.nodes import to_plain
 from reconciler.spec.source import parse
 
-pytestmark = pytest.mark.sampled(every=6, tests=2)
+pytestmark = pytest.mark.sampled(every=6, tests=3)
 
 STARS = "******"
 TOKEN = "ghp_0123456789abcdefghijABCDEFGHIJ0123"
@@ -177,6 +177,10 @@ def test_a_snapshot_of_all_services_is_the_account_but_for_stars(
     assert server.calls[before + len(calls)] == "GET /v1/destinations"  # the first call of this test itself
     assert all(call.startswith("GET ") for call in calls)
     seed = Snapshots(project, server).read()
+    for destination in (group["destination"] for group in seed["groups"]):
+        service = load_service(destination["service"])
+        assert service is not None
+        assert service.free_form or destination["config"].keys() <= service.fields.keys()
     copy.app.load_seed(Seed.model_validate(seed))
     assert server.get("/groups?limit=1000") == copy.get("/groups?limit=1000")
     for id in ids:
@@ -262,8 +266,9 @@ def test_a_secret_of_the_environment_is_in_no_snapshot(snapshots: Snapshots) -> 
     canary = "canary-of-the-environment"
     snapshots.load_config("snowflake", role=f"as {canary}", user="LOADER")
     snapshots.load({"id": "two_group", "name": f"of {canary}"})
-    snapshots.must_take(VAULT_TOKEN=canary)
+    taken = snapshots.must_take(VAULT_TOKEN=canary)
     assert canary not in snapshots.file.read_text()
+    assert taken["groups"][0]["destination"]["config"]["role"] == STARS
 
 
 def test_values_of_private_links_are_stars(snapshots: Snapshots) -> None:

@@ -9,6 +9,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -23,11 +24,12 @@ from werkzeug.test import Client as Caller
 from reconciler.api.client import Client
 from reconciler.api.limiter import PAID_ACCOUNT
 from reconciler.api.retrying import RetryingSender
-from reconciler.api.transport import Transport
+from reconciler.api.transport import Timeouts, Transport
 from reconciler.api.wsgi_adapter import WsgiAdapter
 from reconciler.applying.pipeline import adopt_only, apply_plan
 from reconciler.emulator.app import Emulator, create_app
 from reconciler.emulator.history import HistoryEntry
+from reconciler.emulator.seed import Seed
 from reconciler.emulator.switches import Behaviour
 from reconciler.importing.draft import load_project
 from reconciler.importing.options import ImportOptions
@@ -39,7 +41,12 @@ from reconciler.model.lock_info import LockInfo
 from reconciler.model.outcome import ApplyResult, Status
 from reconciler.model.plan import Action
 from reconciler.model.record import State
+from reconciler.model.redaction import Redactor
+from reconciler.model.snapshot_origin import SnapshotOrigin
 from reconciler.model.value import Secret
+from reconciler.operations.account_reads import AccountReader
+from reconciler.operations.extra_lists import ExtraList
+from reconciler.operations.snapshot_content import describe_account
 from reconciler.planning.pipeline import PlanResult, make_plan
 from reconciler.planning.saved_plans import build_saved_plan, replan
 from reconciler.runtime.events import EventQueue
@@ -49,6 +56,7 @@ from reconciler.state.file import StateFile
 from reconciler.workspace.planfile import decode_plan, encode_plan
 from reconciler.workspace.project_state import ProjectState
 from reconciler.workspace.settings import Settings
+from reconciler.workspace.snapshot import OpenSnapshot, open_snapshot
 from reconciler.workspace.specs import Specs, load_specs
 from reconciler.workspace.workspace import Workspace
 
@@ -127,6 +135,17 @@ class InProcessProject:
         assert {entry.method for entry in self.read_new_history()} <= {"GET"}
         assert sorted(self.folder.rglob("*")) == files
         return planned
+
+    def plan_against_snapshot(self) -> PlanResult:
+        """Take a snapshot of the account, and make a plan against it."""
+        with self._open() as workspace:
+            content = AccountReader(workspace.client, ignore_event, readers=1).read(tuple(ExtraList))
+            described = describe_account(content, tuple(ExtraList), self.clock.now(), Redactor())
+            origin = SnapshotOrigin("account.yaml", has_connections=True)
+            snapshot = OpenSnapshot(Seed.model_validate(described.seed), origin)
+            with open_snapshot(snapshot, self.clock, Timeouts()) as transport:
+                sender = RetryingSender(transport, self.clock, cancelled=workspace.cancelled)
+                return make_plan(replace(workspace, client=Client(sender), sender=sender, snapshot=origin))
 
     def apply(self) -> list[HistoryEntry]:
         """Plan and apply, as the command does. Returns the sent writes. Everything must work, and a plan after it must

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis_settings import check_examples
 
 from reconciler.spec.guard import SNAPSHOT_LIMITS
 from reconciler.spec.nodes import to_plain
@@ -22,13 +22,14 @@ VALUES = st.recursive(
 )
 
 
-@given(st.dictionaries(TEXTS, VALUES, min_size=1, max_size=4))
+@check_examples(st.dictionaries(TEXTS, VALUES, min_size=1, max_size=4), few=20, many=1_000)
 def test_written_data_is_read_as_the_same_data(content: dict[str, Any]) -> None:
     assert to_plain(parse(dump_plain_yaml(content), "file.yaml", SNAPSHOT_LIMITS)) == content
 
 
 @pytest.mark.parametrize(
-    "text", ["null", "yes", "1", "1e3", "~", "# no", "a: b", "-", "\u202e", "\x85", "\U000e0001"]
+    "text",
+    ["null", "yes", "1", "1e3", "~", "# no", "a: b", "-", "\u202e", "\x85", "\U000e0001", "\U000e0100"],
 )
 def test_a_text_stays_a_text(text: str) -> None:
     content = {text: [text, {text: text}]}
