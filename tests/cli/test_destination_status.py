@@ -244,8 +244,10 @@ def test_failed_tests_record_the_status(account: StatusProject) -> None:
         group_name="orders", finally_always=[SetupTest("Permission Test", "FAILED", "no access")]
     )
     account.edit_file("specs/groups/main.yaml", "project_id: acme", "project_id: other")
+    serial = account.read_state()["serial"]
     assert account.apply().exit == 6
     assert account.read_records() == {"destination.orders": "broken"}
+    assert account.read_state()["serial"] == serial + 2, "before the calls, and after"
     records = account.run("state", "list", "--format", "json").document["records"]
     assert next(each["marks"] for each in records if each["address"] == "destination.orders") == [
         "unverified"
