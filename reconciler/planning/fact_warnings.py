@@ -119,7 +119,9 @@ def _explain_unhealthy(operation: PlannedOperation, record: Record | None) -> Di
 
 def _advise_unhealthy(desired: Desired, operation: PlannedOperation, record: Record | None) -> str:
     """Advise on the reason why this plan does not run the setup tests alone."""
-    if not desired.setup_tests.run:
+    if not desired.setup_tests.run and (
+        record is None or operation.change.facts.setup_status != BROKEN_STATUS
+    ):
         return "`setup_tests: {run: false}` keeps apply from testing it; `run: true` tests it once"
     if operation.change.action is Action.VERIFY:
         return "apply runs its setup tests"

@@ -59,6 +59,20 @@ def find_unmanaged(
     )
 
 
+def note_statuses(deletions: Iterable[PlannedDeletion], view: AccountView) -> tuple[PlannedDeletion, ...]:
+    """Note the status of each destination that is deleted or no longer managed, as the list shows it."""
+    return tuple(_note_status(deletion, view) for deletion in deletions)
+
+
+def _note_status(deletion: PlannedDeletion, view: AccountView) -> PlannedDeletion:
+    change = deletion.change
+    live = _describe_destination(view, change.id or "") if change.address.kind == DESTINATION else None
+    if live is None:
+        return deletion
+    facts = replace(change.facts, setup_status=live.setup_status)
+    return replace(deletion, change=replace(change, facts=facts))
+
+
 def _find_groups(
     view: AccountView, deletions: Iterable[PlannedDeletion], removed: Iterable[RemovalEntry]
 ) -> tuple[UnmanagedGroup, ...]:

@@ -75,7 +75,7 @@ from reconciler.planning.limits import (
     find_limit_violations,
     warn_low_quota,
 )
-from reconciler.planning.managed import UnmanagedObjects, find_managed, find_unmanaged
+from reconciler.planning.managed import UnmanagedObjects, find_managed, find_unmanaged, note_statuses
 from reconciler.planning.missing import (
     MissingResolution,
     explain_unused_selectors,
@@ -230,7 +230,8 @@ def _compute_plan(
         operations = describe_replaced_objects(operations, deletion_planner.describe_replaced)  # 11
         names = resolve_names(operations, _collect_name_facts(workspace, view, deletion_plan))  # 12
         operations = announce_writes(names.operations)
-        deletion_plan = replace(deletion_plan, deletions=announce_deletions(deletion_plan.deletions))
+        deletions = note_statuses(announce_deletions(deletion_plan.deletions), view)
+        deletion_plan = replace(deletion_plan, deletions=deletions)
         unmanaged = _find_unmanaged(workspace, inputs, view, deletion_plan)  # 13
     except ApiError as error:
         raise ReconcilerError([explain_read(error)]) from error

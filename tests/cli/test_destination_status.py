@@ -148,6 +148,24 @@ def test_the_advice_about_a_broken_destination_names_its_tests(plain: StatusProj
     assert "apply runs its setup tests" in plain.plan().stderr
     plain.declare_pair(run="false")
     assert "`run: true` tests it once" in plain.plan().stderr
+    plain.must_apply()
+    assert "correct the cause, and run its setup tests in Fivetran" in plain.plan().stderr
+    plain.declare_pair(run="true")
+    assert plain.list_apply_writes() == [], "a broken destination of this project is not tested"
+
+
+@pytest.mark.parametrize("status", STATUSES)
+def test_a_destination_to_be_removed_has_its_status(account: StatusProject, status: str) -> None:
+    leave_unchanged(account, status)
+    id = account.find_id("orders")
+    account.write_specs("  orders: {}\n", f"  - {{group: orders, id: {id}, only: destination}}\n")
+    [change] = account.plan("--format", "json").document["changes"]
+    assert (change["action"], change["setup_status"]) == ("delete", status)
+    assert f"    status: {status}" in account.plan("--verbose").stdout.splitlines()
+    assert account.plan().stderr == ""
+    account.write_specs("", f"  - {{group: orders, id: {id}, forget: true}}\n")
+    forgotten = account.plan("--format", "json").document["forgotten"]
+    assert [each.get("setup_status") for each in forgotten] == [status, None]
 
 
 def test_drift_lists_destinations_that_are_not_connected(account: StatusProject) -> None:
@@ -244,8 +262,10 @@ def test_failed_tests_record_the_status(account: StatusProject) -> None:
         group_name="orders", finally_always=[SetupTest("Permission Test", "FAILED", "no access")]
     )
     account.edit_file("specs/groups/main.yaml", "project_id: acme", "project_id: other")
+    serial = account.read_state()["serial"]
     assert account.apply().exit == 6
     assert account.read_records() == {"destination.orders": "broken"}
+    assert account.read_state()["serial"] == serial + 2, "before the calls, and after"
     records = account.run("state", "list", "--format", "json").document["records"]
     assert next(each["marks"] for each in records if each["address"] == "destination.orders") == [
         "unverified"
