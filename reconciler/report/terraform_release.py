@@ -74,7 +74,7 @@ def _render_lines(release: TerraformRelease, name: str) -> Iterator[tuple[str, l
     if not release.forgotten_addresses:
         return
     reason = (
-        "no block renumbers the instances of a `count`"
+        "no block can release these instances"
         if release.knows_removed
         else f"{name} {escape(release.version)} knows no `removed` blocks"
     )
