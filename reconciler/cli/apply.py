@@ -36,7 +36,7 @@ from reconciler.cli.prompt import can_prompt, confirm
 from reconciler.cli.usage import MisuseError
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.given_variables import GivenVariables
-from reconciler.model.plan import Plan
+from reconciler.model.plan import Action, Plan
 from reconciler.model.suggestions import did_you_mean
 from reconciler.report.formats import Document, list_formats
 from reconciler.workspace.settings import Settings
@@ -354,4 +354,15 @@ def _finish(
 
     log.log_finish(code, code.reason, applied)
     context.show(context.renderer.applied(ApplyReport(plan, code, applied)))
+    _point_to_own_account(context, plan, applied)
     return code
+
+
+def _point_to_own_account(context: CommandContext, plan: Plan, applied: ApplyResult | None) -> None:
+    """Print the way from a sandbox to an own account, once a sandbox has its first objects."""
+    from reconciler.report.initialisation import render_way_to_account
+
+    is_first = plan.count(Action.CREATE) == len(plan.changes) > 0
+    is_shown = not (context.output.is_quiet or context.renderer.is_document)
+    if context.settings.sandbox and applied is not None and is_first and is_shown:
+        context.err.print(render_way_to_account())

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from reconciler.cli.drift_accept import AcceptOptions, accept_drift, accept_options, check_acceptance
 from reconciler.cli.exit import ExitCode, get_exit_code
 from reconciler.cli.options import (
     format_option,
@@ -35,15 +36,24 @@ if TYPE_CHECKING:
 @strict_option
 @scope_options
 @run_options
-def command(settings: Settings, output: OutputOptions, form: str, detailed_exitcode: bool) -> ExitCode:
+@accept_options
+def command(
+    settings: Settings, output: OutputOptions, form: str, detailed_exitcode: bool, acceptance: AcceptOptions
+) -> ExitCode:
     """Show changes and deletions made outside the specs, and groups without a spec.
 
-    Only reads. An edit of the specs is no drift; `reconciler plan` shows both. Fivetran never shows secrets, so
-    they are not compared. Without a recorded apply, drift cannot be distinguished from an edit. An entry that
-    cannot be compared is an error, beside the rest of the drift.
+    Only reads the account. An edit of the specs is no drift; `reconciler plan` shows both. Fivetran never shows
+    secrets, so they are not compared. Without a recorded apply, drift cannot be distinguished from an edit. An entry
+    that cannot be compared is an error, beside the rest of the drift.
+
+    --accept takes the drift into the specs. What was written plans empty: that is checked before a file is written.
+    Drift of which this is not true is left out with the reason, and the exit code is 1.
     """
     from reconciler.cli.context import run_command
 
+    check_acceptance(acceptance, settings, form, detailed=detailed_exitcode)
+    if acceptance.accepts:
+        return accept_drift(settings, output, form, acceptance)
     changes_exit = ExitCode.CHANGES if detailed_exitcode else ExitCode.OK
     return run_command(
         replace(settings, compare_secrets=False),

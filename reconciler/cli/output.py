@@ -27,6 +27,11 @@ class OutputOptions:
     verbosity: Verbosity = Verbosity.NORMAL
     events: Path | None = None
 
+    @property
+    def is_quiet(self) -> bool:
+        """Whether the user wants results and diagnostics alone."""
+        return self.verbosity is Verbosity.QUIET
+
 
 def choose_colour(environ: Mapping[str, str], *, no_color: bool) -> Colour:
     """Choose whether colours are used on a terminal."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +22,8 @@ from reconciler.kinds.destination import SERVICE
 from reconciler.kinds.destination_spec import EXTRA_CONFIG
 from reconciler.kinds.group import NAME
 from reconciler.model.address import DESTINATION
-from reconciler.model.value import FieldPath, Reference
+from reconciler.model.resource import Desired
+from reconciler.model.value import FieldPath, Reference, find_references
 from reconciler.spec.new_entry import Verbatim
 from reconciler.spec.reference import SECRET
 
@@ -38,7 +40,7 @@ def build_entry(live: LiveGroup, key: str, options: EntryOptions) -> ImportedEnt
 class EntryBuilder:
     """Builder of the entries of an import. No two secrets get one reference.
 
-    `used` are the references in use.
+    `used` are the references in use; `list_used_references` lists those of the specs.
     """
 
     options: EntryOptions
@@ -75,6 +77,12 @@ class EntryBuilder:
         reference = next(text for text in template.list_candidates(key, path[-1]) if text not in self.used)
         self.used.add(reference)
         return reference
+
+
+def list_used_references(destinations: Iterable[Desired]) -> set[str]:
+    """List the references of declared destinations. A new entry has other references, since it has other secrets."""
+    values = (value for desired in destinations for value in desired.fields.values())
+    return {str(reference) for value in values for reference in find_references(value)}
 
 
 def _build_block(settings: LiveSettings) -> dict[str, Any]:

@@ -8,7 +8,15 @@ from textwrap import wrap
 
 from reconciler.catalogue.load import load_service
 from reconciler.catalogue.model import ServiceStage
-from reconciler.importing.live_settings import UNKNOWN_FIELD
+from reconciler.importing.live_settings import (
+    CONTRADICTION,
+    INVISIBLE,
+    NOT_ACCEPTED,
+    RESERVED_NAME,
+    SECRET_INSIDE,
+    UNKNOWN_FIELD,
+    UNNAMEABLE_KEY,
+)
 from reconciler.importing.model import LeftOutField, LiveGroup
 from reconciler.kinds.destination import BROKEN_STATUS, UNTESTED_STATUS, read_service
 from reconciler.model.plan import LiveConnection
@@ -20,6 +28,19 @@ _MAX_FIELDS = 8
 _MAX_NAME = 60
 _WIDTH = 100
 _PLAIN_NAME = re.compile(rf"[A-Za-z0-9_.-]{{1,{_MAX_NAME}}}")
+_CLAUSES = {
+    UNKNOWN_FIELD: ("the catalogue does not know it", "the catalogue does not know them"),
+    SECRET_INSIDE: (
+        "the catalogue does not know it and it has a secret inside",
+        "the catalogue does not know them and they have secrets inside",
+    ),
+    CONTRADICTION: ("it contradicts another setting", "they contradict other settings"),
+    NOT_ACCEPTED: ("the catalogue does not accept its value", "the catalogue does not accept their values"),
+    INVISIBLE: ("its value has an invisible character", "their values have invisible characters"),
+    RESERVED_NAME: ("its name has a meaning in specs", "their names have a meaning in specs"),
+    UNNAMEABLE_KEY: ("specs cannot name its key", "specs cannot name their keys"),
+}
+"""Reasons that comments give, for one field and for several. Values that Fivetran rewrites are ordinary."""
 _STATUSES = {
     BROKEN_STATUS: "Fivetran calls this destination broken.",
     UNTESTED_STATUS: "Fivetran calls this destination incomplete: no setup test has passed yet.",
@@ -38,12 +59,18 @@ def _iter_comments(live: LiveGroup, left_out: Sequence[LeftOutField]) -> Iterato
         yield from _describe_service(read_service(live.destination.fields))
         if live.destination.status in _STATUSES:
             yield _STATUSES[live.destination.status]
-        unknown = [field.path for field in left_out if field.reason == UNKNOWN_FIELD]
-        if unknown:
-            names = _join_some(map(format_path, unknown), _MAX_FIELDS)
-            yield f"Not declared, since the catalogue does not know {'it' if len(unknown) == 1 else 'them'}: {names}"
+        yield from _describe_left_out(left_out)
     if live.connections:
         yield _describe_connections(live.connections)
+
+
+def _describe_left_out(left_out: Sequence[LeftOutField]) -> Iterator[str]:
+    """Describe the fields that a reader would look for in the entry."""
+    for reason, clauses in _CLAUSES.items():
+        paths = [field.path for field in left_out if field.reason == reason]
+        if paths:
+            names = _join_some(map(format_path, paths), _MAX_FIELDS)
+            yield f"Not declared, since {clauses[len(paths) > 1]}: {names}"
 
 
 def _describe_service(name: str | None) -> Iterator[str]:

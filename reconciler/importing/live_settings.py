@@ -8,11 +8,13 @@ from typing import Any
 
 from reconciler.catalogue.check import check_destination
 from reconciler.catalogue.load import load_destination_facts, load_service
-from reconciler.catalogue.model import Field, FieldType, Service
+from reconciler.catalogue.model import Field, Service
 from reconciler.catalogue.normalize import CONFIG, MASKED, is_mask
 from reconciler.catalogue.secret_detection import detect_secret, find_literal_secrets, is_sensitive
 from reconciler.importing.model import LeftOutField, UnknownFieldTreatment
 from reconciler.kinds.destination import SERVICE, DestinationKind, list_settings, read_service
+from reconciler.kinds.visibility import Sensitivity, visibility
+from reconciler.model.address import DESTINATION
 from reconciler.model.diagnostic import select_errors
 from reconciler.model.resource import Observed
 from reconciler.model.value import EXTERNAL_SCHEME, ExternalKey, FieldPath, Reference, walk
@@ -22,13 +24,13 @@ from reconciler.spec.reference import SECRET, VALUE
 
 UNKNOWN_FIELD = "the catalogue does not know it"
 _REWRITTEN = "Fivetran may answer another value than the one that it uses"
-_INVISIBLE = "its value has an invisible character"
-_SECRET_INSIDE = "the catalogue does not know it, and its value has a secret inside"  # noqa: S105 - a reason
-_RESERVED_NAME = "its name has a meaning of its own in specs"
-_UNNAMEABLE_KEY = "specs cannot name its key in the secrets manager"
-_CONTRADICTION = "it contradicts another setting of the destination"
+INVISIBLE = "its value has an invisible character"
+SECRET_INSIDE = "the catalogue does not know it, and its value has a secret inside"  # noqa: S105 - a reason
+RESERVED_NAME = "its name has a meaning of its own in specs"
+UNNAMEABLE_KEY = "specs cannot name its key in the secrets manager"
+CONTRADICTION = "it contradicts another setting of the destination"
 _NO_SETTING = "specs have no such setting"
-_NOT_ACCEPTED = "the catalogue does not accept its value"
+NOT_ACCEPTED = "the catalogue does not accept its value"
 
 _REGION: FieldPath = ("region",)
 _RESERVED = frozenset({SECRET, VALUE, UNSET})
@@ -72,7 +74,7 @@ def select_settings(observed: Observed, unknown_fields: UnknownFieldTreatment) -
         if catalogue_field is None:
             _add_unknown(selected, service, path, value, unknown_fields)
         else:
-            _add_known(selected, catalogue_field, path, value)
+            _add_known(selected, name, catalogue_field, path, value)
     selected.left_out += _list_unknown_facts(observed)
     _drop_mirrors(selected, service)
     _drop_refused(selected)
@@ -101,20 +103,21 @@ def _sort_by_catalogue(service: Service | None, values: Mapping[FieldPath, Any])
     return {path: values[path] for path in sorted(values, key=lambda path: (rank.get(path, len(rank)), path))}
 
 
-def _add_known(selected: LiveSettings, catalogue_field: Field, path: FieldPath, value: Any) -> None:
+def _add_known(
+    selected: LiveSettings, service: str, catalogue_field: Field, path: FieldPath, value: Any
+) -> None:
     if isinstance(value, ExternalKey):
         _add_external_key(selected, path, value.name)
     elif (
         value is MASKED
-        or catalogue_field.sensitive
-        or catalogue_field.type is FieldType.OBJECT  # it may have members that the catalogue does not list
+        or visibility(DESTINATION, service, path) is not Sensitivity.PUBLIC
         or _has_secret_form(value)
     ):
         selected.values[path] = UNCHOSEN
     elif catalogue_field.rewritten:
         selected.left_out.append(LeftOutField(path, _REWRITTEN))
     elif _has_invisible_character(value):
-        selected.left_out.append(LeftOutField(path, _INVISIBLE))
+        selected.left_out.append(LeftOutField(path, INVISIBLE))
     else:
         selected.values[path] = value
 
@@ -143,13 +146,13 @@ def _find_obstacle(path: FieldPath, value: Any) -> str | None:
     """Find the reason why a field that the catalogue does not know cannot be written."""
     names = {path[-1], *(name for part in walk(value) if isinstance(part, Mapping) for name in part)}
     if names & _RESERVED:
-        return _RESERVED_NAME
+        return RESERVED_NAME
     if _has_invisible_character([*names, value]):
-        return _INVISIBLE
+        return INVISIBLE
     is_text = value is MASKED or isinstance(value, str | bool | ExternalKey)
     # A request would send the text behind a reference, and not a value of the type that Fivetran answers.
     if not is_text and (any(find_literal_secrets(path[-1], value)) or _has_secret_form(value)):
-        return _SECRET_INSIDE
+        return SECRET_INSIDE
     return None
 
 
@@ -158,7 +161,7 @@ def _add_external_key(selected: LiveSettings, path: FieldPath, name: str) -> Non
     if name.strip() and "#" not in name and not find_forbidden_in_value(name):
         selected.values[path] = Reference(EXTERNAL_SCHEME, name)
     else:
-        selected.left_out.append(LeftOutField(path, _UNNAMEABLE_KEY))
+        selected.left_out.append(LeftOutField(path, UNNAMEABLE_KEY))
 
 
 def _has_secret_form(value: Any) -> bool:
@@ -197,6 +200,6 @@ def _iter_refusals(selected: LiveSettings) -> Iterator[tuple[FieldPath, str]]:
     errors = select_errors(problems)
     for problem in problems:
         if problem.code_facts.contradicts:
-            yield problem.path, _CONTRADICTION
+            yield problem.path, CONTRADICTION
         elif problem in errors:
-            yield problem.path, problem.message if problem.path == SERVICE else _NOT_ACCEPTED
+            yield problem.path, problem.message if problem.path == SERVICE else NOT_ACCEPTED

@@ -1,4 +1,4 @@
-"""Declare that the setup tests of an unhealthy destination need not pass, so that its first plan runs none."""
+"""Switch the setup tests of an unhealthy destination off, so that its first plan runs none."""
 
 from __future__ import annotations
 
@@ -7,18 +7,17 @@ from dataclasses import replace
 from reconciler.importing.model import ImportedEntry
 from reconciler.kinds.destination import is_unhealthy
 from reconciler.model.address import DESTINATION
-from reconciler.model.resource import OnFailure
 
 _SETUP_TESTS = "setup_tests"
-_COMMENT = "Without `on_failure: warn`, an apply would run its setup tests."
+_COMMENT = "Its setup tests are off, so that the first plan is empty; without `run: false` an apply runs them."
 
 
 def accept_unhealthy(entry: ImportedEntry) -> ImportedEntry:
-    """Add `setup_tests: {on_failure: warn}` to the entry of an unhealthy destination that runs setup tests."""
+    """Add `setup_tests: {run: false}` to the entry of an unhealthy destination that runs setup tests."""
     destination = entry.live.destination
     if destination is None or not is_unhealthy(destination.status) or DESTINATION not in entry.content:
         return entry
     if _SETUP_TESTS in entry.content[DESTINATION]:
         return entry
-    block = {**entry.content[DESTINATION], _SETUP_TESTS: {"on_failure": OnFailure.WARN.value}}
+    block = {**entry.content[DESTINATION], _SETUP_TESTS: {"run": False}}
     return replace(entry, content={**entry.content, DESTINATION: block}, comments=(*entry.comments, _COMMENT))

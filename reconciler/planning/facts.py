@@ -101,17 +101,17 @@ def has_outstanding_tests(desired: Desired, record: Record | None, status: str =
     """Return whether the setup tests that the spec demands have not passed yet, as far as the record and the live
     `status` show. An empty status shows nothing.
 
-    An unhealthy object without a record has never been tested by this project, or its record is lost: required tests
-    run. After tests without success, only required tests run again, and tests that waited for an approval that the spec
-    grants now: a result that the spec accepts must not lead to another run in every plan. The same holds for a status
-    that stayed although all tests have passed. An object that became `broken` after its tests had passed is reported,
-    and not tested again: its spec has not changed.
+    An unhealthy object without a record has never been tested by this project, or its record is lost. After tests
+    without success, only required tests run again, and tests that waited for an approval that the spec grants now: a
+    result that the spec accepts must not lead to another run in every plan. The same holds for a status that stayed
+    although all tests have passed. An object that became `broken` after its tests had passed is reported, and not
+    tested again: its spec has not changed.
     """
     tests = desired.setup_tests
     if not tests.run:
         return False
     if record is None:
-        return is_unhealthy(status) and tests.on_failure is OnFailure.FAIL
+        return is_unhealthy(status)
     if record.unverified:
         return tests.on_failure is OnFailure.FAIL or _grants_awaited(desired.trust, record)
     return status == UNTESTED_STATUS and record.settled_status != status

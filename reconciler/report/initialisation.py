@@ -50,6 +50,12 @@ def render_next_steps(groups: int, *, folder: str, ci: str | None, is_sandbox: b
     return join_lines([Text(), Text(text), Text(), *steps, *_render_pipeline_needs(ci)])
 
 
+def render_way_to_account() -> StyledText:
+    """Render the way from a sandbox to an own account."""
+    steps = [("reconciler init", "in an empty folder: begins a project for the account of your key"), _IMPORT]
+    return join_lines([Text(), Text("This was the sandbox. For your own account:"), *_align_steps(steps)])
+
+
 def _list_steps(folder: str, *, has_groups: bool, is_sandbox: bool) -> Sequence[tuple[str, str]]:
     change_folder = [(f"cd {escape(folder)}", "")] if folder else []
     option = " --sandbox" if is_sandbox else ""

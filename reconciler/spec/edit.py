@@ -39,6 +39,16 @@ def read_file_text(path: SpecPath) -> FileText:
     raise ReconcilerError([explain_changed(path.shown)])
 
 
+def check_current(read: FileText) -> None:
+    """Check that a file still has the text that was read. Raises ReconcilerError."""
+    try:
+        is_current = read.is_current()
+    except OSError:
+        is_current = False
+    if not is_current:
+        raise ReconcilerError([explain_changed(read.path.shown)])
+
+
 def has_content(file: Path, text: str) -> bool:
     """Return whether a file has exactly this content. Raises OSError."""
     return file.read_bytes() == text.encode()

@@ -25,7 +25,7 @@ from reconciler.spec.unlisted_files import warn_unlisted_files
 from reconciler.spec.unsaved import NO_UNSAVED_FILES, NOT_PLANNED_YET, UnsavedFiles
 from reconciler.spec.variables import Definitions, define_variables, find_unused
 
-__all__ = ["GroupSpec", "LoadedProject", "find_project_files", "load", "load_strictly"]
+__all__ = ["GroupSpec", "LoadedProject", "find_files_by_kind", "find_project_files", "load", "load_strictly"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ def _load(
     unsaved: UnsavedFiles,
 ) -> LoadedProject:
     project = read_project(project_file, shown_from, copy=copy, unsaved=unsaved)
-    specs, overrides = _find_project_files(project, shown_from)
+    specs, overrides = find_files_by_kind(project, shown_from)
     findings: list[Diagnostic] = []
     override_sources = _read_sources(overrides, unsaved, findings)
     # A variable without a definition may be defined in the file that cannot be read.
@@ -154,7 +154,7 @@ def _check_given(
 
 def find_project_files(project: Project, shown_from: Path) -> tuple[SpecPath, ...]:
     """Find the spec and override files that a project names, without reading them. Raises ReconcilerError."""
-    return tuple(chain.from_iterable(_find_project_files(project, shown_from)))
+    return tuple(chain.from_iterable(find_files_by_kind(project, shown_from)))
 
 
 @contextmanager
@@ -174,8 +174,11 @@ def _pause_gc() -> Iterator[None]:
             gc.enable()
 
 
-def _find_project_files(project: Project, shown_from: Path) -> tuple[list[SpecPath], list[SpecPath]]:
-    """Find the spec files, sorted by path, and the override files in the order in which the project names them."""
+def find_files_by_kind(project: Project, shown_from: Path) -> tuple[list[SpecPath], list[SpecPath]]:
+    """Find the spec files, sorted by path, and the override files in the order in which the project names them.
+
+    Raises ReconcilerError.
+    """
     findings: list[Diagnostic] = []
     overrides: list[SpecPath] = []
     try:

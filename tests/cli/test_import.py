@@ -510,3 +510,18 @@ def test_a_lost_record_gives_the_group_its_former_key(project: Project, server: 
     result = project.run_against(server, "import", "second_id", "--format", "json")
     assert list_keys(result) == {"second_id": "money"}
     check_empty_plan(project, server)
+
+
+@pytest.mark.parametrize("status", ["incomplete", "broken"])
+def test_an_unhealthy_destination_is_imported_and_adopted_without_its_tests(
+    project: Project, server: EmulatedFivetran, status: str
+) -> None:
+    load_groups(server, make_group("first_id", "Sales", {**SNOWFLAKE, "setup_status": status}))
+    project.write(PROJECT, "version: 1\naccount_id: acme_id\nspecs: ['groups/*.yaml']\n")
+    assert project.run_against(server, "import").exit == 0
+    text = (project.folder / "specs/groups/snowflake.yaml").read_text()
+    assert f"# Fivetran calls this destination {status}" in text
+    environ = {"SALES_PASSWORD": "another-password"}
+    assert project.run_against(server, "apply", "--auto-approve", environ=environ).exit == 0
+    check_empty_plan(project, server)
+    assert server.writes == []

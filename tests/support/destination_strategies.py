@@ -361,7 +361,7 @@ def render_response(draw: Draw, destination: DestinationModel) -> dict[str, Any]
             rendered = (
                 value
                 if path in destination.secrets
-                else draw(_response_spellings(destination.catalogue_service, path, value))
+                else draw(response_spellings(destination.catalogue_service, path, value))
             )
             if rendered is not None or draw(st.booleans()):
                 fields["config"][path[1]] = rendered
@@ -370,7 +370,8 @@ def render_response(draw: Draw, destination: DestinationModel) -> dict[str, Any]
     return fields
 
 
-def _response_spellings(service: Service, path: FieldPath, value: Any) -> st.SearchStrategy[Any]:
+def response_spellings(service: Service, path: FieldPath, value: Any) -> st.SearchStrategy[Any]:
+    """Draw the spellings in which Fivetran may answer a value."""
     field_def = find_field(service, path)
     if value is None:
         return st.sampled_from([None, ""])

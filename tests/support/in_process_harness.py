@@ -227,6 +227,12 @@ class InProcessProject:
         files = sorted(self._state.parent.glob("state.json*"))
         return "".join(file.read_text() for file in files if not file.name.endswith(".key"))
 
+    @contextmanager
+    def open(self) -> Iterator[Workspace]:
+        """Open the workspace, for work other than a plan or an apply."""
+        with self._open() as workspace:
+            yield workspace
+
     def _prepare(self, workspace: Workspace) -> None:
         if self.has_key:
             workspace.state.ensure_key()

@@ -13,10 +13,10 @@ from generated_accounts import (
     list_clear_secrets,
     read_seed,
 )
-from imported_specs import check_plans_empty, get_text
+from imported_specs import check_plans_empty, compile_entries, get_text
 
 from reconciler.catalogue.load import load_service_names
-from reconciler.importing.entries import EntryBuilder, build_entry
+from reconciler.importing.entries import EntryBuilder, build_entry, list_used_references
 from reconciler.importing.inheritance import list_inherited
 from reconciler.importing.keys import assign_keys
 from reconciler.importing.model import (
@@ -78,6 +78,8 @@ def list_left_out(entry: ImportedEntry) -> dict[str, str]:
 def test_an_entry_has_the_id_and_the_name_where_it_is_not_the_key() -> None:
     live = LiveGroup(Observed("group", "some_id", "Sales ${X} ", {}))
     assert build_entry(live, "sales", EntryOptions()).content == {"id": "some_id", "name": "Sales ${X} "}
+    live = LiveGroup(Observed("group", "some_id", "Sales", {}))
+    assert build_entry(live, "sales", EntryOptions()).content == {"id": "some_id", "name": "Sales"}
     live = LiveGroup(Observed("group", "some_id", "sales", {}))
     assert build_entry(live, "sales", EntryOptions()).content == {"id": "some_id"}
 
@@ -331,6 +333,15 @@ def test_two_secrets_never_have_one_reference() -> None:
     ]
 
 
+def test_a_secret_never_has_a_reference_of_the_specs() -> None:
+    declared = build("snowflake", {"password": "******", "gcs_service_account_credentials": {"a": 1}})
+    (destination,) = compile_entries([declared]).destinations
+    used = list_used_references([destination])
+    assert used == {"env:SALES_PASSWORD", "env:SALES_GCS_SERVICE_ACCOUNT_CREDENTIALS"}
+    entry = EntryBuilder(EntryOptions(), used).build(make_live("snowflake", {"password": "******"}), "sales")
+    assert [written.reference for written in entry.references] == ["env:SALES_PASSWORD_2"]
+
+
 def test_a_key_of_a_secrets_manager_becomes_its_reference() -> None:
     config = {"host": "h", "password": ExternalKey("sales/${db}"), "user": ExternalKey("name")}
     entry = build("snowflake", config, external_secrets_manager_id="esm_1")
@@ -468,6 +479,21 @@ def test_a_comment_names_the_connections(services: list[str], comment: str) -> N
     loaded = tuple(LiveConnection(str(number), service) for number, service in enumerate(services))
     assert build_entry(LiveGroup(group, connections=loaded), "sales", EntryOptions()).comments == (comment,)
     assert build_entry(LiveGroup(group, connections=()), "sales", EntryOptions()).comments == ()
+
+
+def test_comments_name_the_settings_that_a_reader_would_look_for() -> None:
+    config = {
+        "auth": "KEY_PAIR", "password": "******", "port": "many", "host": "a\u200b", "nested": {"some_token": CANARY},
+        "user": ExternalKey("#"), "value": 1, "cloud_provider": None,
+    }  # fmt: skip
+    assert build("snowflake", config, WRITE, time_zone_offset="?").comments == (
+        "Not declared, since the catalogue does not know it and it has a secret inside: config.nested",
+        "Not declared, since it contradicts another setting: config.password",
+        "Not declared, since the catalogue does not accept their values: time_zone_offset, config.port",
+        "Not declared, since its value has an invisible character: config.host",
+        "Not declared, since its name has a meaning in specs: config.value",
+        "Not declared, since specs cannot name its key: config.user",
+    )
 
 
 def test_a_long_comment_has_several_lines() -> None:

@@ -168,6 +168,11 @@ def test_the_order_of_the_groups_decides_nothing() -> None:
         assert assign_keys(shuffled, {"sales_dev"})[0] == keys
 
 
+def test_ids_that_become_the_same_words_get_numbers_in_their_order() -> None:
+    groups = [make_group("a_b", "Sales"), make_group("a-b", "Sales")]
+    assert assign(*groups) == assign(*reversed(groups)) == {"a-b": "sales_a_b", "a_b": "sales_a_b_2"}
+
+
 @fixed_examples(60)
 @given(
     st.lists(

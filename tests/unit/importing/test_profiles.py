@@ -125,6 +125,16 @@ def test_a_field_that_one_entry_lacks_is_not_inherited() -> None:
     assert list_declared(factored.entries, factored.profiles) == list_declared([*entries, *lacking])
 
 
+def test_a_value_that_two_entries_share_stays_in_the_entries() -> None:
+    more = {"port": 3306, "user": "loader"}
+    entries = [
+        *make_entries(2, database="shared", **more),
+        *make_entries(1, name="f", database="own", **more),
+    ]
+    (profile,) = factor_profiles(entries, set()).profiles.values()
+    assert profile["config"] == NETWORK | more
+
+
 def test_unchecked_fields_and_mappings_stay_in_the_entries() -> None:
     entries = [
         make_entry(f"e_{number}", config={**NETWORK, "box": {"a": 1}}, extra_config={"new": 1})
@@ -192,6 +202,14 @@ def test_the_order_of_the_entries_decides_nothing() -> None:
         assert shuffled.profiles == factored.profiles
         assert list(shuffled.profiles) == list(factored.profiles)
         assert {entry.key: entry for entry in shuffled.entries} == by_key
+
+
+def test_the_order_of_fields_follows_from_the_keys() -> None:
+    one = make_entry("a", region="EU", time_zone_offset="0", config=NETWORK)
+    others = [make_entry(key, time_zone_offset="0", region="EU", config=NETWORK) for key in "bcd"]
+    for entries in ([one, *others], [*others, one]):
+        (profile,) = factor_profiles(entries, set()).profiles.values()
+        assert list(profile) == ["service", "region", "time_zone_offset", "config"]
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])

@@ -1,0 +1,133 @@
+"""Find the place in the files of a project that decides about a field, and the edit that gives it a live value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from reconciler.importing.accept_model import AcceptedField, FieldSource, LiveDifference
+from reconciler.model.address import GROUP
+from reconciler.model.value import FieldPath
+from reconciler.spec.edit import FileText, read_file_text
+from reconciler.spec.field_edits import REMOVED, FieldEdit
+from reconciler.spec.files import SpecPath
+from reconciler.spec.load import find_files_by_kind
+from reconciler.spec.merge import UNSET
+from reconciler.spec.merge_files import PROFILE
+from reconciler.spec.nodes import MappingNode, Node, Scalar
+from reconciler.spec.project import Project
+from reconciler.spec.source import parse
+from reconciler.spec.spec_text import parse_texts
+
+_CONFIG, _EXTRA_CONFIG = "config", "extra_config"
+_BYTE_ORDER_MARK = "\ufeff"
+
+
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    """File that describes an entry, with its tree, whose variables are not filled."""
+
+    file: FileText
+    root: MappingNode
+    is_override: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Base:
+    """Value that an entry inherits: from its profile or from the defaults."""
+
+    source: FieldSource
+    profile: str = ""
+
+
+class SpecLayers:
+    """Layers of all entries of a project: defaults, profiles, spec files, override files."""
+
+    def __init__(self, project: Project, shown_from: Path) -> None:
+        """Read all files of a project. Raises ReconcilerError."""
+        specs, overrides = find_files_by_kind(project, shown_from)
+        self.project_file = read_file_text(SpecPath(project.path, project.shown))
+        self._defaults = _get(_parse(self.project_file), ("defaults", "destination"))
+        self._layers = [
+            *(_read_layer(path, is_override=False) for path in specs),
+            *(_read_layer(path, is_override=True) for path in overrides),
+        ]
+
+    @property
+    def files(self) -> tuple[FileText, ...]:
+        """All files, as they were read, the project file first."""
+        return (self.project_file, *(layer.file for layer in self._layers))
+
+    def place(self, difference: LiveDifference) -> AcceptedField | None:
+        """Place a live value: in the last layer that declares the field, or as a copy in the entry.
+
+        Returns None if no file describes the entry: only a later revision does.
+        """
+        desired = difference.desired
+        location = _find_location(difference)
+        layers = [layer for layer in self._layers if _get(layer.root, location[:2]) is not None]
+        if not layers:
+            return None
+        own = [layer for layer in layers if _is_set(_get(layer.root, location))]
+        target = own[-1] if own else layers[0]
+        base = self._find_base(layers, location) if desired.address.kind != GROUP else None
+        is_inherited = base is not None or len(own) > 1
+        value = difference.value
+        if value is None:
+            value = {UNSET: True} if is_inherited else REMOVED
+        if not own and base is not None:
+            source, profile = base.source, base.profile
+        else:
+            source, profile = FieldSource.OVERRIDE if target.is_override else FieldSource.ENTRY, ""
+        return AcceptedField(difference, target.file, FieldEdit(location, value), source, profile)
+
+    def _find_base(self, layers: list[_Layer], location: tuple[str, ...]) -> _Base | None:
+        """Find the profile or the defaults that give a field to an entry."""
+        below = location[3:]
+        profile = self._find_profile(layers, location[:3])
+        if profile is not None:
+            nodes = (_get(layer.root, ("profiles", profile, *below)) for layer in self._layers)
+            node = next((node for node in nodes if node is not None), None)
+            if node is not None:
+                return _Base(FieldSource.PROFILE, profile) if _is_set(node) else None
+        return _Base(FieldSource.DEFAULTS) if _is_set(_get(self._defaults, below)) else None
+
+    def _find_profile(self, layers: Iterable[_Layer], location: tuple[str, ...]) -> str | None:
+        nodes = [_get(layer.root, (*location, PROFILE)) for layer in layers]
+        names = [str(node.value) for node in nodes if isinstance(node, Scalar)]
+        return names[-1] if names else None
+
+
+def _find_location(difference: LiveDifference) -> tuple[str, ...]:
+    """Find the keys that lead to a field in a spec file."""
+    desired, path = difference.desired, difference.declared
+    entry = ("groups", desired.address.key)
+    if desired.address.kind == GROUP:
+        return (*entry, *path)
+    return (*entry, "destination", *_find_block(path, is_unchecked=path in desired.unchecked))
+
+
+def _find_block(path: FieldPath, *, is_unchecked: bool) -> FieldPath:
+    return (_EXTRA_CONFIG, *path[1:]) if is_unchecked and path[0] == _CONFIG else path
+
+
+def _read_layer(path: SpecPath, *, is_override: bool) -> _Layer:
+    file = read_file_text(path)
+    return _Layer(file, _parse(file), is_override)
+
+
+def _parse(file: FileText) -> MappingNode:
+    text = file.text.removeprefix(_BYTE_ORDER_MARK)
+    return parse_texts(parse(text, file.path.shown), text).root
+
+
+def _get(node: Node | None, location: Iterable[str]) -> Node | None:
+    for step in location:
+        node = node.get(step) if isinstance(node, MappingNode) else None
+    return node
+
+
+def _is_set(node: Node | None) -> bool:
+    """Return whether a place declares a value, and does not drop an inherited value."""
+    return node is not None and not (isinstance(node, MappingNode) and UNSET in node)
