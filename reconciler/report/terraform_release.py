@@ -61,7 +61,7 @@ def _render_change(release: TerraformRelease, name: str) -> tuple[str, list[Prin
         minimum = f" ({name} {release.minimum_version} or newer)" if release.removed_addresses else ""
         parts += [Printed(Text(f"   and add{minimum}:\n")), make_code("\n\n".join(blocks))]
     if release.interim_addresses:
-        alternative = "   Right before the change is applied, a line does the same as `moved` with `removed`:"
+        alternative = "   In place of a `moved` and its `removed` block, run its line right before the change is applied:"
         parts += [
             Printed(Text(f"\n{alternative}\n")),
             make_code(_format_state_rm(release, release.interim_addresses)),
@@ -74,7 +74,7 @@ def _render_lines(release: TerraformRelease, name: str) -> Iterator[tuple[str, l
     if not release.forgotten_addresses:
         return
     reason = (
-        "no block renumbers the instances of a `count`"
+        "no block can release these instances"
         if release.knows_removed
         else f"{name} {escape(release.version)} knows no `removed` blocks"
     )
