@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
+from reconciler.spec.data_pairs import are_same
 from reconciler.spec.new_entry import NewEntry
 from reconciler.spec.nodes import MappingNode, find_key_span, to_plain
-from reconciler.spec.reshape import are_same, reshape
+from reconciler.spec.reshape import reshape
 from reconciler.spec.source import parse
 from reconciler.spec.text_nodes import TextAlias, parse_nodes
 from reconciler.spec.value_text import (
