@@ -18,7 +18,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
@@ -47,23 +47,62 @@ _COLON = re.compile(r"\s*:")
 _ANCHOR_SIGN = re.compile(r"&\S+[ \t]*")
 
 
-def reshape(
-    text: str, wanted: Mapping[str, Any], shown: str, comments: Mapping[Path, Sequence[str]] | None = None
-) -> str:
-    """Change a file so that its raw data is `wanted`. `comments` stand above new keys, by path.
+@dataclass(frozen=True, slots=True)
+class EditableText:
+    """Text of a file: its byte order mark or none, the text behind, the tree, the nodes, and its raw data."""
 
-    Raises ReconcilerError if the file cannot be parsed, has text that cannot be changed piece by piece, or cannot have
-    the data.
+    mark: str
+    body: str
+    root: MappingNode
+    nodes: TextParent
+
+    @classmethod
+    def parse(cls, text: str, shown: str) -> EditableText:
+        """Parse the text of a whole file. Raises ReconcilerError."""
+        mark = _BYTE_ORDER_MARK if text.startswith(_BYTE_ORDER_MARK) else ""
+        body = text[len(mark) :]
+        return cls(mark, body, parse(body, shown), parse_nodes(body))
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """The raw data, which may share nodes behind aliases."""
+        return dict(self.nodes.data)
+
+
+def reshape(
+    text: EditableText,
+    wanted: Mapping[str, Any],
+    shown: str,
+    comments: Mapping[Path, Sequence[str]] | None = None,
+) -> str:
+    """Change a file so that its raw data is `wanted`. `comments` stand above new keys, by path. Returns the text.
+
+    Raises ReconcilerError if the file has text that cannot be changed piece by piece, or cannot have the data.
     """
-    mark = _BYTE_ORDER_MARK if text.startswith(_BYTE_ORDER_MARK) else ""
-    body = text[len(mark) :]
-    root = parse(body, shown)
-    nodes = parse_nodes(body)
-    style = BlockStyle(_find_step(body, nodes), comments or {}, _find_spaced(body, nodes))
-    for changed in _list_attempts(body, nodes, wanted, style):
-        if _has_data(changed, wanted, shown) and _keeps_comments(body, changed, style):
-            return mark + changed
-    raise ReconcilerError([_explain_not_editable(root, wanted)])
+    style = BlockStyle(_find_step(text.body, text.nodes), comments or {}, _find_spaced(text.body, text.nodes))
+    for changed in _list_attempts(text.body, text.nodes, wanted, style):
+        if _is_proven(text, changed, wanted, shown, style):
+            return text.mark + changed
+    raise ReconcilerError([_explain_not_editable(text.root, wanted)])
+
+
+def _is_proven(
+    before: EditableText, changed: str, wanted: Mapping[str, Any], shown: str, style: BlockStyle
+) -> bool:
+    """Prove a change: the data is the data wanted, no comment is lost, and only the comments of new keys are added."""
+    try:
+        after = EditableText.parse(changed, shown)
+    except ReconcilerError:
+        return False
+    if not are_same(to_plain(after.root), wanted):
+        return False
+    old, now = _count_comments(before), _count_comments(after)
+    new = Counter(line for lines in style.comments.values() for line in render_comments(lines, 0))
+    return not (old - now) and not (now - old - new)
+
+
+def _count_comments(text: EditableText) -> Counter[str]:
+    return Counter(comment.text.rstrip() for comment in find_comments(text.body, text.nodes))
 
 
 def _list_attempts(
@@ -82,25 +121,6 @@ def _list_attempts(
             yield changed
             if not changed.endswith("\n"):
                 yield changed + TextLines(text).get_break(len(text))
-
-
-def _has_data(changed: str, wanted: Mapping[str, Any], shown: str) -> bool:
-    try:
-        return are_same(to_plain(parse(changed, shown)), wanted)
-    except ReconcilerError:
-        return False
-
-
-def _keeps_comments(text: str, changed: str, style: BlockStyle) -> bool:
-    """Return whether a change loses no comment, and adds only the comments of new keys."""
-    before = _count_comments(text)
-    after = _count_comments(changed)
-    new = Counter(line for lines in style.comments.values() for line in render_comments(lines, 0))
-    return not (before - after) and not (after - before - new)
-
-
-def _count_comments(text: str) -> Counter[str]:
-    return Counter(comment.text.rstrip() for comment in find_comments(text, parse_nodes(text)))
 
 
 def _find_step(text: str, nodes: TextParent) -> int:
