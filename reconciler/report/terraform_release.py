@@ -61,9 +61,11 @@ def _render_change(release: TerraformRelease, name: str) -> tuple[str, list[Prin
         minimum = f" ({name} {release.minimum_version} or newer)" if release.removed_addresses else ""
         parts += [Printed(Text(f"   and add{minimum}:\n")), make_code("\n\n".join(blocks))]
     if release.interim_addresses:
-        alternative = "   In place of a `moved` and its `removed` block, run its line right before the change is applied:"
+        alternative = (
+            "In place of a `moved` and its `removed` block, run its line right before the change is applied:"
+        )
         parts += [
-            Printed(Text(f"\n{alternative}\n")),
+            Printed(Text(f"\n   {alternative}\n")),
             make_code(_format_state_rm(release, release.interim_addresses)),
         ]
     return "Change the configuration, in one change:", parts
