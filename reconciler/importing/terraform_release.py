@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from reconciler.importing.terraform_address import TerraformAddress, format_module
+from reconciler.importing.terraform_address import TerraformAddress
 from reconciler.importing.terraform_state import IdUse, TerraformState
 from reconciler.model.hcl import quote_hcl
 
@@ -216,8 +216,3 @@ def _advise_about_modules(released: Iterable[TerraformAddress], staying: Collect
             yield f"make the block conditional, so that `{address.module}` does not declare it"
         else:
             yield f"take `{address.module}` out of its `for_each` or `count`"
-
-
-def format_module_of(address: TerraformAddress) -> str:
-    """Format the module of a resource, empty for the root module."""
-    return format_module(address.modules)
