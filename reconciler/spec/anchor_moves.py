@@ -20,7 +20,7 @@ class AnchorMoves:
 
 def find_anchor_moves(root: TextParent, wanted: Any) -> AnchorMoves:
     """Find the anchors whose data changes, and the first alias of each that stays."""
-    comparison = _Comparison()
+    comparison = _AnchorComparison()
     comparison.compare(root, wanted)
     released: set[int] = set()
     carriers: dict[int, str] = {}
@@ -33,7 +33,7 @@ def find_anchor_moves(root: TextParent, wanted: Any) -> AnchorMoves:
 
 
 @dataclass(slots=True)
-class _Comparison:
+class _AnchorComparison:
     """Anchored nodes with other data, by identity, and the aliases that keep their data."""
 
     changed: dict[int, AnyTextNode] = field(default_factory=dict)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reconciler.spec.data_pairs import Addition
-from reconciler.spec.edit_buffer import EditBuffer, Place
+from reconciler.spec.edit_buffer import EditBuffer, ValuePlace
 from reconciler.spec.text_changes import keeps_empty_lines
 from reconciler.spec.text_nodes import TextElement, TextParent
 from reconciler.spec.value_text import render_items, render_pairs
@@ -23,7 +23,7 @@ class BlockEditor:
         node: TextParent,
         dropped: Sequence[TextElement],
         additions: Sequence[Addition],
-        place: Place,
+        place: ValuePlace,
         column: int,
     ) -> None:
         """Drop and add elements, whose keys or dashes stand in `column`."""
@@ -52,7 +52,7 @@ class BlockEditor:
             else:
                 self.buffer.replace_lines(self.buffer.find_previous_end(start), end, comments)
 
-    def _add_to_block(self, node: TextParent, addition: Addition, place: Place, column: int) -> None:
+    def _add_to_block(self, node: TextParent, addition: Addition, place: ValuePlace, column: int) -> None:
         path = place.path
         if addition.key is None:
             lines = render_items([addition.value], column, self.buffer.style, path)

@@ -18,7 +18,7 @@ from reconciler.spec.value_text import BlockStyle, Path
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ValuePlace:
     """Place of a value: the column of its parent's keys, its path, and the end of the `:` or `-` before it."""
 
     column: int

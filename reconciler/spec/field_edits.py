@@ -11,13 +11,13 @@ from reconciler.spec.reshape import EditableText, reshape
 from reconciler.spec.value_text import to_raw
 
 
-class Removal(Enum):
+class FieldRemoval(Enum):
     """Removal of a field in place of a value."""
 
     REMOVED = "removed"
 
 
-REMOVED: Final = Removal.REMOVED
+REMOVED: Final = FieldRemoval.REMOVED
 
 
 @dataclass(frozen=True, slots=True)

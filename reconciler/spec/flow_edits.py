@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reconciler.spec.data_pairs import Addition
-from reconciler.spec.edit_buffer import EditBuffer, Place
+from reconciler.spec.edit_buffer import EditBuffer, ValuePlace
 from reconciler.spec.text_nodes import TextElement, TextParent
 from reconciler.spec.value_text import render_comments, render_flow, render_scalar
 
@@ -23,7 +23,7 @@ class FlowEditor:
         node: TextParent,
         dropped: Sequence[TextElement],
         additions: Sequence[Addition],
-        place: Place,
+        place: ValuePlace,
     ) -> None:
         """Drop and add elements. The commas between the remaining elements stay."""
         gone = {id(element) for element in dropped}
@@ -75,7 +75,7 @@ class FlowEditor:
                 return start + line.start() + code.index(",")
         return None
 
-    def _add_to_flow(self, node: TextParent, addition: Addition, place: Place) -> None:
+    def _add_to_flow(self, node: TextParent, addition: Addition, place: ValuePlace) -> None:
         if addition.key is None:
             text, comments = render_flow(addition.value), []
         else:

@@ -25,7 +25,7 @@ from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.spec.anchor_moves import AnchorMoves, find_anchor_moves
 from reconciler.spec.block_edits import BlockEditor
 from reconciler.spec.data_pairs import GONE, are_same, find_additions, is_same_kind, pair_elements
-from reconciler.spec.edit_buffer import EditBuffer, Place
+from reconciler.spec.edit_buffer import EditBuffer, ValuePlace
 from reconciler.spec.flow_edits import FlowEditor
 from reconciler.spec.nodes import MappingNode, find_key_span, to_plain
 from reconciler.spec.source import parse
@@ -115,7 +115,7 @@ def _list_attempts(
         reshaper = _Reshaper(buffer, find_anchor_moves(nodes, wanted))
         if strips_last:
             reshaper.strip_last_text()
-        reshaper.visit(nodes, wanted, Place(0, (), is_root=True))
+        reshaper.visit(nodes, wanted, ValuePlace(0, (), is_root=True))
         with suppress(OverlapError):
             changed = apply_changes(text, buffer.changes)
             yield changed
@@ -173,7 +173,7 @@ class _Reshaper:
                 assert sign is not None  # noqa: S101 - the style of the node says so
                 self.buffer.change(sign.start(), sign.end(), f"{sign.group().rstrip('+-')}-")
 
-    def visit(self, node: AnyTextNode, wanted: Any, place: Place) -> None:
+    def visit(self, node: AnyTextNode, wanted: Any, place: ValuePlace) -> None:
         """Change the text of a node whose data is to be `wanted`."""
         if isinstance(node, TextAlias):
             anchor = self.moves.carriers.get(id(node))
@@ -195,7 +195,7 @@ class _Reshaper:
             start = self.buffer.skip_blanks_back(start)
         self.buffer.change(start, end, "")
 
-    def _visit_parent(self, node: TextParent, wanted: Any, place: Place) -> None:
+    def _visit_parent(self, node: TextParent, wanted: Any, place: ValuePlace) -> None:
         """Visit the elements that stay, then drop and add elements."""
         column = self._find_column(node)
         dropped: list[TextElement] = []
@@ -212,7 +212,7 @@ class _Reshaper:
         for number, (element, below) in enumerate(kept):
             step: str | int = number if element.key is None else element.key.data
             is_flow = node.is_flow or place.in_flow
-            child_place = Place(column, (*place.path, step), self._find_mark_end(element), is_flow)
+            child_place = ValuePlace(column, (*place.path, step), self._find_mark_end(element), is_flow)
             self.visit(element.value, below, child_place)
         if not (dropped or additions):
             return

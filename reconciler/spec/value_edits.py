@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
-from reconciler.spec.edit_buffer import EditBuffer, Place
+from reconciler.spec.edit_buffer import EditBuffer, ValuePlace
 from reconciler.spec.text_changes import find_content_end
 from reconciler.spec.text_nodes import AnyTextNode, TextParent, TextScalar
 from reconciler.spec.value_text import ValueText, render_flow, render_pairs, render_scalar, render_value
@@ -22,7 +22,7 @@ class ValueEditor:
     buffer: EditBuffer
     released: Collection[int]
 
-    def replace(self, node: AnyTextNode, wanted: Any, place: Place, anchor: str = "") -> None:
+    def replace(self, node: AnyTextNode, wanted: Any, place: ValuePlace, anchor: str = "") -> None:
         """Replace the text of a node, whose anchor stays. `anchor` stands before the new text."""
         if place.in_flow or (place.is_root and isinstance(node, TextParent) and node.is_flow):
             self._replace_in_flow(node, wanted, place, anchor)
@@ -35,7 +35,7 @@ class ValueEditor:
         else:
             self._replace_inline(node, self._render(node, wanted, place, anchor), place)
 
-    def _render(self, node: AnyTextNode, wanted: Any, place: Place, anchor: str) -> ValueText:
+    def _render(self, node: AnyTextNode, wanted: Any, place: ValuePlace, anchor: str) -> ValueText:
         quote = node.style if isinstance(node, TextScalar) else ""
         if isinstance(wanted, str) and quote in {"'", '"'} and "\n" not in wanted:
             rendered = ValueText(render_scalar(wanted, quote))
@@ -47,7 +47,7 @@ class ValueEditor:
             )
         return replace(rendered, head=f"{anchor} {rendered.head}".strip()) if anchor else rendered
 
-    def _replace_in_flow(self, node: AnyTextNode, wanted: Any, place: Place, anchor: str) -> None:
+    def _replace_in_flow(self, node: AnyTextNode, wanted: Any, place: ValuePlace, anchor: str) -> None:
         quote = node.style if isinstance(node, TextScalar) and node.style in {"'", '"'} else ""
         text = (
             render_scalar(wanted, quote, in_flow=True)
@@ -62,7 +62,7 @@ class ValueEditor:
             text = (self.buffer.lines.get_break(node.inner) + " " * indent).join(parts)
         self._put_value(node, text, place)
 
-    def _put_value(self, node: AnyTextNode, text: str, place: Place) -> None:
+    def _put_value(self, node: AnyTextNode, text: str, place: ValuePlace) -> None:
         """Put a text in the place of a value, which may be empty."""
         if node.inner == node.end:
             before = self.buffer.text[node.inner - 1 : node.inner]
@@ -72,7 +72,7 @@ class ValueEditor:
                 text = f" {text}"
         self.buffer.change(node.inner, node.end, text)
 
-    def _replace_inline(self, node: AnyTextNode, rendered: ValueText, place: Place) -> None:
+    def _replace_inline(self, node: AnyTextNode, rendered: ValueText, place: ValuePlace) -> None:
         """Replace a value behind its key. A comment behind the value stays on the line of the key."""
         column = place.column if rendered.head.startswith("|") else place.column + self.buffer.style.step
         comments = self.buffer.indent_comments(node.inner, node.end, column)
@@ -82,7 +82,7 @@ class ValueEditor:
             self.buffer.change(self.buffer.skip_blanks_back(node.inner), node.end, "")
         self.buffer.insert_lines(self.buffer.lines.find_end(node.end), [*rendered.lines, *comments])
 
-    def _replace_on_own_line(self, node: AnyTextNode, wanted: Any, place: Place, anchor: str) -> None:
+    def _replace_on_own_line(self, node: AnyTextNode, wanted: Any, place: ValuePlace, anchor: str) -> None:
         """Replace a value that stands on a line below its key."""
         column = self.buffer.lines.get_column(node.inner)
         comments = self.buffer.indent_comments(node.inner, node.end, column)
@@ -103,7 +103,7 @@ class ValueEditor:
         content_end = self.buffer.lines.find_end(max(line_end, find_content_end(self.buffer.text, node)))
         self.buffer.replace_lines(line_end, content_end, rendered.lines)
 
-    def _replace_block(self, node: TextParent, wanted: Any, place: Place, anchor: str) -> None:
+    def _replace_block(self, node: TextParent, wanted: Any, place: ValuePlace, anchor: str) -> None:
         first = node.elements[0]
         content_end = self.buffer.lines.find_end(find_content_end(self.buffer.text, node))
         if place.mark_end is None or not self.buffer.lines.is_first_on_line(first.start):
