@@ -9,7 +9,9 @@ from reconciler.kinds.destination import is_unhealthy
 from reconciler.model.address import DESTINATION
 
 _SETUP_TESTS = "setup_tests"
-_COMMENT = "Its setup tests are off, so that the first plan is empty; without `run: false` an apply runs them."
+_COMMENT = (
+    "Its setup tests are off, so that the first plan is empty; without `run: false` an apply runs them."
+)
 
 
 def accept_unhealthy(entry: ImportedEntry) -> ImportedEntry:
