@@ -99,9 +99,9 @@ def command(
 ) -> ExitCode:
     """Write specs for groups that exist already. Reads the account only.
 
-    SELECTOR is the name or the id of a group, or a glob; without it, every group is meant that the specs do not
-    mention. Entries that exist stay as they are. What is written has an empty plan: that is checked before a file is
-    written, and a group of which it is not true is left out with the reason. Secrets are written as references.
+    SELECTOR is the name or the id of a group, or a glob; without it, all groups are imported that the specs do not
+    mention. Existing entries stay as they are. Secrets become references. Before a file is written, import checks that
+    the plan of all new entries is empty, and leaves out each group whose plan is not, with the reason.
     """
     from reconciler.cli.context import run_command
     from reconciler.importing.model import EntryOptions, UnknownFieldTreatment

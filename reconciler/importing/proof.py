@@ -37,11 +37,10 @@ class Refutation:
 @dataclass(frozen=True, slots=True)
 class Proof:
     """Result of a proof: the reasons by the key of each entry that does not plan empty, and reasons that belong to no
-    entry. `warnings` are findings of the plan about the new entries."""
+    entry."""
 
     refuted: Mapping[str, Refutation] = field(default_factory=dict)
     unassigned: tuple[Refutation, ...] = ()
-    warnings: tuple[Diagnostic, ...] = ()
 
     @property
     def holds(self) -> bool:
@@ -57,8 +56,7 @@ def prove_entries(workspace: Workspace, plan: FilePlan, keys: Collection[str]) -
         return _assign(select_errors(error.diagnostics), plan, keys)
     refuted = {key: _explain_change(changes) for key, changes in _find_changed(result, keys).items()}
     blocked = _assign(_list_new_blockers(workspace, result), plan, keys)
-    warnings = [finding for finding in result.warnings if finding.address and finding.address.key in keys]
-    return Proof({**refuted, **blocked.refuted}, blocked.unassigned, tuple(warnings))
+    return Proof({**refuted, **blocked.refuted}, blocked.unassigned)
 
 
 def _plan_entries(workspace: Workspace, plan: FilePlan, keys: Iterable[str]) -> Plan:

@@ -30,7 +30,6 @@ class ProvenImport:
     files: FilePlan = field(default_factory=FilePlan)
     left_out: tuple[LeftOutGroup, ...] = ()
     problems: Mapping[Path, tuple[Diagnostic, ...]] = field(default_factory=dict)
-    warnings: tuple[Diagnostic, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +66,6 @@ class Prover:
                     attempt.files,
                     tuple(left_out),
                     problems,
-                    attempt.proof.warnings,
                 )
             left_out += [_leave_out(entry, refuted[entry.key]) for entry in entries if entry.key in refuted]
             entries = tuple(entry for entry in entries if entry.key not in refuted)

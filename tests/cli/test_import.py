@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import stat
 from typing import Any
 
@@ -526,3 +527,37 @@ def test_an_unhealthy_destination_is_imported_and_adopted_without_its_tests(
     assert project.run_against(server, "apply", "--auto-approve", environ=environ).exit == 0
     check_empty_plan(project, server)
     assert server.writes == []
+
+
+def test_an_error_that_names_another_entry_leaves_out_the_entry_that_causes_it(
+    project: Project, server: EmulatedFivetran
+) -> None:
+    load_groups(server, make_group("old_id", "Twin"), *(make_group(f"id_{name}", name) for name in "abcde"))
+    project.write(PROJECT, "version: 1\naccount_id: acme_id\nspecs: ['groups/*.yaml']\n")
+    project.write_groups("  zold: {name: Twin}\n")
+    assert project.run_against(server, "apply", "--auto-approve").exit == 0
+    new_id = server.app.dashboard.add_group("Twin")
+    result = project.run_against(server, "import", "--format", "json")
+    assert result.exit == 1
+    assert list_keys(result).keys() == {f"id_{name}" for name in "abcde"}
+    assert "the same name `Twin`" in list_left_out(result)[new_id]
+    check_empty_plan(project, server)
+
+
+def test_strict_leaves_out_what_the_catalogue_does_not_know(
+    project: Project, server: EmulatedFivetran
+) -> None:
+    odd = {"service": "quantum_store", "config": {"qubits": "7"}}
+    load_groups(server, make_group("odd_id", "Odd", odd), make_group("fine_id", "Fine", BIG_QUERY))
+    result = project.run_against(server, "import", "--strict", "--format", "json")
+    assert result.exit == 1
+    assert list_keys(result).keys() == {"fine_id"}
+    assert "quantum_store" in list_left_out(result)["odd_id"]
+
+
+def test_events_have_the_start_and_the_end_of_an_import(project: Project, server: EmulatedFivetran) -> None:
+    load_usual_groups(server)
+    assert project.run_against(server, "import", "--events", "events.jsonl").exit == 0
+    events = [json.loads(line) for line in (project.folder / "events.jsonl").read_text().splitlines()]
+    assert events[0]["command"] == "import"
+    assert events[-1]["event"] == "run-finished"
