@@ -173,6 +173,5 @@ def _show_results(
 def _count_run(run: ProjectRun, count: Callable[[Plan], Mapping[str, int]]) -> ProjectCounts:
     from reconciler.report.projects import ProjectCounts
 
-    if run.plan is None:
-        return ProjectCounts(run.project, None, failed=run.errors)
-    return ProjectCounts(run.project, count(run.plan))
+    counts = None if run.plan is None else count(run.plan)
+    return ProjectCounts(run.project, counts, failed=run.errors)

@@ -20,7 +20,8 @@ _NOT_PLANNED = "-"
 
 @dataclass(frozen=True, slots=True)
 class ProjectCounts:
-    """Counts of one project by column. `counts` is None for a project without a plan, whose errors are `failed`."""
+    """Counts of one project by column. `counts` is None for a project without a plan; `failed` counts the errors that
+    ended its run."""
 
     project: str
     counts: Mapping[str, int] | None
@@ -28,8 +29,8 @@ class ProjectCounts:
 
     @property
     def is_bad(self) -> bool:
-        """Whether the project has no plan, or a plan that is refused."""
-        return self.counts is None or self.counts[REFUSED] > 0
+        """Whether the project has failed, or has a plan that is refused."""
+        return self.failed > 0 or self.counts is None or self.counts[REFUSED] > 0
 
     def serialize(self, columns: Sequence[str]) -> dict[str, int | None]:
         """Serialize the row of the table. A count of a project without a plan is null."""
