@@ -157,7 +157,8 @@ def _show_results(
     from reconciler.report.projects import render_projects_table
 
     rows = [_count_run(run, columns.count) for run in runs]
-    context.print_result(render_projects_table(rows, columns.names))
+    width = context.renderer.run.get_out_width()
+    context.print_result(render_projects_table(rows, columns.names, width))
     documents = [
         {
             "project": run.project,

@@ -55,16 +55,22 @@ def render_project_heading(project: str) -> StyledText:
     return Text(f"Project {escape(project)}", STRONG)
 
 
-def render_projects_table(rows: Sequence[ProjectCounts], columns: Sequence[str]) -> StyledText:
-    """Render a row for each project, and the totals."""
+def render_projects_table(
+    rows: Sequence[ProjectCounts], columns: Sequence[str], terminal_width: int | None = None
+) -> StyledText:
+    """Render a row for each project, and the totals. On a narrow terminal the counts stand below their project."""
     headings = (*columns, FAILED)
     total = format_count(len(rows), "project")
-    width = max(len(total), *(len(escape(row.project)) for row in rows))
+    longest = max(len(escape(row.project)) for row in rows)
+    is_narrow = (
+        terminal_width is not None and longest + len(_format_cells(headings, headings)) > terminal_width
+    )
+    width = len(total) if is_narrow else max(len(total), longest)
     lines = [Text(f"{'':<{width}}{_format_cells(headings, headings)}", QUIET)]
     for row in rows:
         cells = [*(_format_count(row, column) for column in columns), f"{row.failed:,}"]
-        text = f"{escape(row.project):<{width}}{_format_cells(cells, headings)}"
-        lines.append(Text(text, BAD if row.is_bad else ""))
+        name = f"{escape(row.project)}\n{'':<{width}}" if is_narrow else f"{escape(row.project):<{width}}"
+        lines.append(Text(f"{name}{_format_cells(cells, headings)}", BAD if row.is_bad else ""))
     sums = [sum((row.counts or {}).get(column, 0) for row in rows) for column in columns]
     sums.append(sum(row.failed for row in rows))
     cells = [f"{number:,}" for number in sums]
