@@ -157,7 +157,8 @@ def _show_results(
     from reconciler.report.projects import render_projects_table
 
     rows = [_count_run(run, columns.count) for run in runs]
-    context.print_result(render_projects_table(rows, columns.names))
+    width = context.renderer.run.get_out_width()
+    context.print_result(render_projects_table(rows, columns.names, width))
     documents = [
         {
             "project": run.project,
@@ -173,6 +174,5 @@ def _show_results(
 def _count_run(run: ProjectRun, count: Callable[[Plan], Mapping[str, int]]) -> ProjectCounts:
     from reconciler.report.projects import ProjectCounts
 
-    if run.plan is None:
-        return ProjectCounts(run.project, None, failed=run.errors)
-    return ProjectCounts(run.project, count(run.plan))
+    counts = None if run.plan is None else count(run.plan)
+    return ProjectCounts(run.project, counts, failed=run.errors)

@@ -20,7 +20,8 @@ _NOT_PLANNED = "-"
 
 @dataclass(frozen=True, slots=True)
 class ProjectCounts:
-    """Counts of one project by column. `counts` is None for a project without a plan, whose errors are `failed`."""
+    """Counts of one project by column. `counts` is None for a project without a plan; `failed` counts the errors that
+    ended its run."""
 
     project: str
     counts: Mapping[str, int] | None
@@ -28,8 +29,8 @@ class ProjectCounts:
 
     @property
     def is_bad(self) -> bool:
-        """Whether the project has no plan, or a plan that is refused."""
-        return self.counts is None or self.counts[REFUSED] > 0
+        """Whether the project has failed, or has a plan that is refused."""
+        return self.failed > 0 or self.counts is None or self.counts[REFUSED] > 0
 
     def serialize(self, columns: Sequence[str]) -> dict[str, int | None]:
         """Serialize the row of the table. A count of a project without a plan is null."""
@@ -54,16 +55,22 @@ def render_project_heading(project: str) -> StyledText:
     return Text(f"Project {escape(project)}", STRONG)
 
 
-def render_projects_table(rows: Sequence[ProjectCounts], columns: Sequence[str]) -> StyledText:
-    """Render a row for each project, and the totals."""
+def render_projects_table(
+    rows: Sequence[ProjectCounts], columns: Sequence[str], terminal_width: int | None = None
+) -> StyledText:
+    """Render a row for each project, and the totals. On a narrow terminal the counts stand below their project."""
     headings = (*columns, FAILED)
     total = format_count(len(rows), "project")
-    width = max(len(total), *(len(escape(row.project)) for row in rows))
+    longest = max(len(escape(row.project)) for row in rows)
+    is_narrow = (
+        terminal_width is not None and longest + len(_format_cells(headings, headings)) > terminal_width
+    )
+    width = len(total) if is_narrow else max(len(total), longest)
     lines = [Text(f"{'':<{width}}{_format_cells(headings, headings)}", QUIET)]
     for row in rows:
         cells = [*(_format_count(row, column) for column in columns), f"{row.failed:,}"]
-        text = f"{escape(row.project):<{width}}{_format_cells(cells, headings)}"
-        lines.append(Text(text, BAD if row.is_bad else ""))
+        name = f"{escape(row.project)}\n{'':<{width}}" if is_narrow else f"{escape(row.project):<{width}}"
+        lines.append(Text(f"{name}{_format_cells(cells, headings)}", BAD if row.is_bad else ""))
     sums = [sum((row.counts or {}).get(column, 0) for row in rows) for column in columns]
     sums.append(sum(row.failed for row in rows))
     cells = [f"{number:,}" for number in sums]

@@ -173,6 +173,8 @@ def _find_store(
     try:
         store = build_store(specs.project, settings, cancelled)
         store.read()
+        if store.key_file is not None and specs.fingerprint_key is None:
+            store.key_file.read()
     except ReconcilerError as error:
         return build_empty_store(specs.project), _explain_unread_state(error)
     return store, None

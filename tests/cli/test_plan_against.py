@@ -195,8 +195,9 @@ def test_a_state_that_cannot_be_read_is_a_warning(offline: OfflineProject, state
     assert len(result.document["adopted"]) == 4  # found by their names
 
 
-def test_a_damaged_state_is_a_warning_with_its_reason(offline: OfflineProject) -> None:
-    offline.state_file.write_text("{")
+@pytest.mark.parametrize("name", ["state.json", "state.json.key"])
+def test_a_damaged_state_is_a_warning_with_its_reason(offline: OfflineProject, name: str) -> None:
+    offline.state_file.with_name(name).write_text("{")
     result = offline.plan_against()
     assert result.exit == 0
     assert "warning[state-not-read]" in result.stderr
