@@ -48,7 +48,7 @@ def plan_acceptance(workspace: Workspace, selectors: Sequence[str]) -> Acceptanc
     layers = SpecLayers(workspace.specs.project, workspace.settings.directory)
     differences, left_out = find_live_differences(remembering, planned, selectors)
     fields, unplaced = _place(layers, differences)
-    proven, refused = _prove(remembering, planned.plan, layers.files, fields)
+    proven, refused = _prove_fields(remembering, planned.plan, layers.files, fields)
     left_out = [*left_out, *unplaced, *refused]
     names = {(each.address, each.path) for each in refused}
     return Acceptance(
@@ -73,7 +73,7 @@ def _place(
     return fields, unplaced
 
 
-def _prove(
+def _prove_fields(
     workspace: Workspace, before: Plan, files: Sequence[FileText], fields: Sequence[AcceptedField]
 ) -> tuple[ProvenTexts | None, list[LeftOutDrift]]:
     """Prove the fields, without those that an objection is about. Each round leaves out one field at least."""

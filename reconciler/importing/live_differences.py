@@ -12,7 +12,7 @@ from reconciler.kinds.base import Kind
 from reconciler.kinds.destination import SERVICE, read_service
 from reconciler.kinds.registry import KINDS
 from reconciler.kinds.visibility import Sensitivity, visibility
-from reconciler.model.address import DESTINATION, GROUP, Address
+from reconciler.model.address import DESTINATION, GROUP, Address, get_entry_sort_key
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.plan import Change, Origin
 from reconciler.model.removal import Extent
@@ -25,7 +25,6 @@ from reconciler.planning.targets import match_selector
 from reconciler.spec.removal import render_removal
 from reconciler.workspace.workspace import Workspace
 
-_REFUSED_REPLACEMENT = "replace-refused"
 _REFERENCE_TYPES = (Reference, Structure)
 
 
@@ -39,20 +38,18 @@ def find_live_differences(
     """
     finder = _DifferenceFinder(workspace, planned, is_named=bool(selectors))
     declared = {entry.address: entry for entry in (*workspace.specs.groups, *workspace.specs.destinations)}
-    known = {address for address in declared if not selectors or _is_selected(address, selectors)}
+    named = [address for address in declared if not selectors or _is_selected(address, selectors)]
     changes = {change.address: change for change in planned.plan.changes}
-    blockers = [finding for finding in planned.plan.omissions if finding.address in known]
-    refused = {finding.address for finding in blockers if finding.code == _REFUSED_REPLACEMENT}
+    omissions = {finding.address: finding for finding in planned.plan.omissions}
     differences: list[LiveDifference] = []
-    left_out = [
-        _explain_omission(planned, declared, finding)
-        for finding in blockers
-        if finding.code != _REFUSED_REPLACEMENT
-    ]
-    for address in sorted(known, key=lambda address: (address.key, address.kind != GROUP)):
-        if address in changes or address in refused:
-            differences += finder.find(declared[address], changes.get(address))
-    return differences, [*left_out, *finder.left_out]
+    for address in sorted(named, key=get_entry_sort_key):
+        omission = omissions.get(address)
+        observed = finder.observe(declared[address], changes.get(address), omission)
+        if observed is not None:
+            differences += finder.find(declared[address], observed, changes.get(address))
+        elif omission is not None:
+            finder.left_out.append(_explain_omission(planned, declared[address], omission))
+    return differences, finder.left_out
 
 
 def _is_selected(address: Address, selectors: Sequence[str]) -> bool:
@@ -66,11 +63,8 @@ class _DifferenceFinder:
         self.workspace, self.planned, self.is_named = workspace, planned, is_named
         self.left_out: list[LeftOutDrift] = []
 
-    def find(self, desired: Desired, change: Change | None) -> Iterator[LiveDifference]:
+    def find(self, desired: Desired, observed: Observed, change: Change | None) -> Iterator[LiveDifference]:
         """Find the differences of one entry that can be accepted."""
-        observed = self._observe(desired, change)
-        if observed is None:
-            return
         kind, record = KINDS[desired.address.kind], self.planned.records.get(desired.address)
         service = read_service({SERVICE: desired.fields.get(SERVICE, observed.fields.get(SERVICE))})
         literals = {
@@ -93,8 +87,15 @@ class _DifferenceFinder:
                     self.left_out.append(LeftOutDrift(desired.address, declared, *obstacle))
         self._leave_out_references(desired, change, names)
 
-    def _observe(self, desired: Desired, change: Change | None) -> Observed | None:
-        """Read the live object. The client remembers the answers of the plan."""
+    def observe(
+        self, desired: Desired, change: Change | None, omission: Diagnostic | None
+    ) -> Observed | None:
+        """Read the live object, whose answer the client remembers. Returns None if the plan found none to compare.
+
+        An entry that a plan omits may have an object all the same, as if only a replacement could set it back.
+        """
+        if change is None and (omission is None or omission.code_facts.hides_resource):
+            return None
         group_id = self.planned.ids.get(Address(GROUP, desired.address.key))
         id = change.id if change is not None else group_id
         if id is None:
@@ -199,14 +200,10 @@ def _find_declared_names(
     return names
 
 
-def _explain_omission(
-    planned: PlanResult, declared: Mapping[Address, Desired], finding: Diagnostic
-) -> LeftOutDrift:
+def _explain_omission(planned: PlanResult, desired: Desired, finding: Diagnostic) -> LeftOutDrift:
     """Explain that an entry cannot be compared: its object is gone, or the entry cannot be matched."""
-    address = finding.address
-    assert address is not None  # noqa: S101 - selected by its address
-    removal = _render_removal(planned, declared[address]) if finding.code_facts.hides_resource else ""
-    return LeftOutDrift(address, None, finding.message, finding.help, removal)
+    removal = _render_removal(planned, desired) if finding.code_facts.hides_resource else ""
+    return LeftOutDrift(desired.address, None, finding.message, finding.help, removal)
 
 
 def _render_removal(planned: PlanResult, desired: Desired) -> str:

@@ -12,7 +12,6 @@ from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.spec.files import SpecPath
 from reconciler.spec.source import read_text
 
-_NEW_FILE_MODE = 0o666
 _BYTE_ORDER_MARK = "\ufeff"
 
 
@@ -69,25 +68,6 @@ def replace_text(before: FileText, text: str) -> None:
     _write(file, text, before.path.shown, expected=before.text)
 
 
-def create_file(path: SpecPath, text: str) -> None:
-    """Create a file whole, with its folders. A file of this name is not overwritten. Raises ReconcilerError."""
-    file = path.file
-    temporary = None
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        temporary = _write_temporary(file, text)
-        temporary.chmod(_NEW_FILE_MODE & ~_get_umask())
-        os.link(temporary, file)  # unlike a rename, it replaces no file
-    except OSError as error:
-        if isinstance(error, FileExistsError) and temporary is not None:
-            raise ReconcilerError([explain_changed(path.shown)]) from None
-        raise ReconcilerError([_explain_unwritable(path.shown, error)]) from error
-    finally:
-        if temporary is not None:
-            with suppress(OSError):
-                temporary.unlink()
-
-
 def _write(file: Path, text: str, shown: str, expected: str | None = None) -> None:
     """Replace a file by a rename. With `expected`, only a file that has this content until then."""
     temporary = None
@@ -123,12 +103,6 @@ def _write_temporary(file: Path, text: str) -> Path:
             Path(name).unlink()
         raise
     return Path(name)
-
-
-def _get_umask() -> int:
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
 
 
 def explain_changed(shown: str) -> Diagnostic:

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
-from reconciler.spec.nodes import to_plain
-from reconciler.spec.reshape import reshape
-from reconciler.spec.source import parse
+from reconciler.spec.reshape import EditableText, reshape
 from reconciler.spec.value_text import to_raw
 
 
-class Removal(Enum):
+class FieldRemoval(Enum):
     """Removal of a field in place of a value."""
 
     REMOVED = "removed"
 
 
-REMOVED: Final = Removal.REMOVED
+REMOVED: Final = FieldRemoval.REMOVED
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +37,11 @@ def apply_field_edits(text: str, edits: Sequence[FieldEdit], shown: str) -> str:
     A field from an alias or `<<` becomes a copy at its place. Raises ReconcilerError if the file cannot be parsed, or
     cannot be changed piece by piece.
     """
-    data = copy.deepcopy(to_plain(parse(text, shown)))
+    parsed = EditableText.parse(text, shown)
+    data = parsed.data
     for edit in edits:
         _apply(data, edit)
-    return reshape(text, data, shown)
+    return reshape(parsed, data, shown)
 
 
 def _apply(data: dict[str, Any], edit: FieldEdit) -> None:

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
+from reconciler.spec.data_pairs import are_same
 from reconciler.spec.new_entry import NewEntry
 from reconciler.spec.nodes import MappingNode, find_key_span, to_plain
-from reconciler.spec.reshape import are_same, reshape
+from reconciler.spec.reshape import EditableText, reshape
 from reconciler.spec.source import parse
-from reconciler.spec.text_nodes import TextAlias, parse_nodes
+from reconciler.spec.text_nodes import TextAlias
 from reconciler.spec.value_text import (
     BlockStyle,
     Path,
@@ -19,7 +20,6 @@ from reconciler.spec.value_text import (
     to_raw,
 )
 
-_BYTE_ORDER_MARK = "\ufeff"
 _SPACED = frozenset({("groups",), ("profiles",)})
 
 
@@ -46,9 +46,9 @@ def insert_entries(text: str, section: str, entries: Sequence[NewEntry], shown: 
     """
     if not entries:
         return text
-    root = parse(text, shown)
-    data = to_plain(root)
-    _refuse_shared_section(text, root, section)
+    parsed = EditableText.parse(text, shown)
+    root, data = parsed.root, parsed.data
+    _refuse_shared_section(parsed, section)
     present = data.get(section)
     present = {} if present is None else present
     if not isinstance(present, dict):
@@ -57,19 +57,19 @@ def insert_entries(text: str, section: str, entries: Sequence[NewEntry], shown: 
         if entry.key in present:
             raise ReconcilerError([_explain_present(root, section, entry.key)])
     wanted = {**data, section: {**present, **_to_raw_section(entries)}}
-    return reshape(text, wanted, shown, _list_comments({section: entries}))
+    return reshape(parsed, wanted, shown, _list_comments({section: entries}))
 
 
 def add_spec_pattern(text: str, pattern: str, shown: str) -> str:
     """Add a path or glob to the `specs` of a project file. Raises ReconcilerError if the file cannot be parsed."""
-    root = parse(text, shown)
-    data = to_plain(root)
-    _refuse_shared_section(text, root, "specs")
+    parsed = EditableText.parse(text, shown)
+    root, data = parsed.root, parsed.data
+    _refuse_shared_section(parsed, "specs")
     patterns = data.get("specs")
     if not isinstance(patterns, list):
         raise ReconcilerError([_explain_no_list(root, "specs")])
     raw = to_raw(pattern)
-    return text if raw in patterns else reshape(text, {**data, "specs": [*patterns, raw]}, shown)
+    return text if raw in patterns else reshape(parsed, {**data, "specs": [*patterns, raw]}, shown)
 
 
 def _to_raw_section(entries: Sequence[NewEntry]) -> dict[str, Any]:
@@ -91,12 +91,14 @@ def _check_new_file(text: str, wanted: Mapping[str, Any]) -> None:
         raise RuntimeError("a new spec file does not read back as its data")
 
 
-def _refuse_shared_section(text: str, root: MappingNode, section: str) -> None:
+def _refuse_shared_section(text: EditableText, section: str) -> None:
     """Refuse a section whose entries stand elsewhere in the file. Raises ReconcilerError."""
+    root = text.root
     if section not in root:
         return
-    nodes = parse_nodes(text.removeprefix(_BYTE_ORDER_MARK))
-    own = [element for element in nodes.elements if element.key is not None and element.key.data == section]
+    own = [
+        element for element in text.nodes.elements if element.key is not None and element.key.data == section
+    ]
     if not own or isinstance(own[0].value, TextAlias):
         raise ReconcilerError(
             [

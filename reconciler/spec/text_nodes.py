@@ -118,6 +118,8 @@ def iterate_nodes(node: AnyTextNode) -> Iterator[AnyTextNode]:
 
 @dataclass(slots=True)
 class _NodeParser:
+    """Parser of the nodes of one text. `anchors` are the nodes of the anchors so far."""
+
     text: str
     parser_text: ParserText
     anchors: dict[str, TextParent | TextScalar] = field(default_factory=dict)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 
 from reconciler.model.diagnostic import ReconcilerError
-from reconciler.spec.edit import create_file, read_file_text, replace_text
+from reconciler.spec.edit import FileText, read_file_text, replace_text
 from reconciler.spec.files import SpecPath
 
 TEXT = "\ufeffversion: 1\r\ngroups: {}\r\n"
@@ -58,26 +57,10 @@ def test_a_link_keeps_its_target(tmp_path: Path) -> None:
     assert link.is_symlink() and path.file.read_text() == "version: 1\n"
 
 
-def test_a_new_file_appears_whole_with_its_folder(tmp_path: Path) -> None:
-    path = SpecPath(tmp_path / "groups" / "b.yaml", "groups/b.yaml")
-    create_file(path, TEXT)
-    assert path.file.read_bytes() == TEXT.encode()
-    mask = os.umask(0)
-    os.umask(mask)
-    assert path.file.stat().st_mode & 0o777 == 0o666 & ~mask
-    assert [file.name for file in path.file.parent.iterdir()] == ["b.yaml"]
-
-
-def test_a_file_that_appeared_meanwhile_is_not_overwritten(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     path = _make(tmp_path)
-    with pytest.raises(ReconcilerError) as refusal:
-        create_file(path, "version: 1\n")
-    _expect_code(refusal, "file-changed")
-    assert path.file.read_bytes() == TEXT.encode()
-
-
-def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
-    path = _make(tmp_path)
-    with pytest.raises(ReconcilerError) as refusal:
-        create_file(SpecPath(path.file / "b.yaml", "a.yaml/b.yaml"), TEXT)
-    _expect_code(refusal, "file-unwritable")
+    read = read_file_text(path)
+    gone = FileText(SpecPath(tmp_path / "gone" / "a.yaml", "gone/a.yaml"), read.text)
+    with pytest.raises(ReconcilerError):
+        replace_text(gone, TEXT)
+    assert [file.name for file in tmp_path.iterdir()] == ["a.yaml"]
