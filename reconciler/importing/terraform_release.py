@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from reconciler.importing.terraform_address import TerraformAddress, format_module
+from reconciler.importing.terraform_address import TerraformAddress
 from reconciler.importing.terraform_state import IdUse, TerraformState
 from reconciler.model.hcl import quote_hcl
 
@@ -22,14 +22,14 @@ class PartialRelease:
     """Resource that keeps some instances.
 
     `released` are the other instances, each with an address of its own: a `removed` block names no instance, and so a
-    `moved` block comes first. `renumbered` are the kept instances of a `count` that get another number, in this order;
-    blocks would renumber them again in each later plan. `advice` is the change of the configuration, as far as the
-    state shows it.
+    `moved` block comes first. Without `has_blocks` that is impossible. `renumbered` are the kept instances of a `count`
+    that get another number, in this order. `advice` is the change of the configuration, as far as the state shows it.
     """
 
     address: TerraformAddress
     released: Mapping[TerraformAddress, TerraformAddress]
     kept: tuple[TerraformAddress, ...]
+    has_blocks: bool = True
     renumbered: tuple[tuple[TerraformAddress, TerraformAddress], ...] = ()
     advice: str = ""
 
@@ -76,7 +76,7 @@ class TerraformRelease:
         return {
             instance: interim
             for partial in self.partial
-            if not partial.renumbered
+            if partial.has_blocks
             for instance, interim in partial.released.items()
         }
 
@@ -91,7 +91,7 @@ class TerraformRelease:
         if not self.knows_removed:
             return (*self.whole, *(instance for partial in self.partial for instance in partial.released))
         return tuple(
-            instance for partial in self.partial if partial.renumbered for instance in partial.released
+            instance for partial in self.partial if not partial.has_blocks for instance in partial.released
         )
 
     @property
@@ -166,24 +166,28 @@ def _build_partial(
     released: Mapping[TerraformAddress, TerraformAddress],
     kept: list[TerraformAddress],
 ) -> PartialRelease:
-    renumbered: tuple[tuple[TerraformAddress, TerraformAddress], ...] = ()
-    advice = ""
-    modules = {each.modules for each in (*released, *kept)}
     keys = [each.key for each in released]
-    if len(modules) == 1 and all(isinstance(key, str) for key in keys):
+    if None in keys:  # instances of a module
+        # Terraform refuses to move an object whose block remains in its module.
+        staying = _find_staying_modules(state, managed, released)
+        advice = " and ".join(_advise_about_modules(released, staying))
+        return PartialRelease(address, released, tuple(kept), not staying, advice=advice)
+    is_in_one_module = len({each.modules for each in (*released, *kept)}) == 1
+    if all(isinstance(key, str) for key in keys):
         advice = f"take {', '.join(quote_hcl(str(key)) for key in keys)} out of its `for_each`"
-    elif len(modules) == 1:
-        renumbered = tuple(_renumber(kept))
-        advice = f"lower its `count` to {len(kept)}"
-    elif all(key is None for key in keys):
-        advice = " and ".join(_advise_about_modules(state, managed, released))
-    return PartialRelease(address, released, tuple(kept), renumbered, advice)
+        return PartialRelease(address, released, tuple(kept), advice=advice if is_in_one_module else "")
+    # Blocks would renumber the instances again in each later plan.
+    renumbered = tuple(_renumber(kept))
+    advice = f"lower its `count` to {len(kept)}" if is_in_one_module else ""
+    return PartialRelease(address, released, tuple(kept), not renumbered, renumbered, advice)
 
 
 def _renumber(kept: Iterable[TerraformAddress]) -> Iterator[tuple[TerraformAddress, TerraformAddress]]:
-    """Renumber the kept instances of a `count`, which has no gaps."""
-    numbered = sorted(kept, key=lambda address: (isinstance(address.key, int) and address.key) or 0)
-    for number, address in enumerate(numbered):
+    """Renumber the kept instances of a `count`, which has no gaps, in each module."""
+    counts: Counter[str] = Counter()
+    for address in sorted(kept, key=lambda each: each.key if isinstance(each.key, int) else 0):
+        number = counts[address.module]
+        counts[address.module] += 1
         if address.key != number:
             yield address, _with_key(address, number)
 
@@ -192,20 +196,23 @@ def _with_key(address: TerraformAddress, key: int) -> TerraformAddress:
     return TerraformAddress(address.type, address.name, key, address.modules, address.is_data)
 
 
-def _advise_about_modules(
+def _find_staying_modules(
     state: TerraformState, managed: Mapping[str, str], released: Iterable[TerraformAddress]
-) -> Iterator[str]:
-    """Advise about instances of a module: an instance that holds nothing else can go, another one must stay."""
+) -> frozenset[str]:
+    """Find the modules of released instances that have to stay, since they hold something else or have no key."""
     kept = (item.address for item in state.objects if item.group_id not in managed)
     busy = {*state.other_modules, *(module for address in kept for module in address.list_modules())}
+    return frozenset(
+        address.module
+        for address in released
+        if address.module in busy or not address.modules or address.modules[-1].key is None
+    )
+
+
+def _advise_about_modules(released: Iterable[TerraformAddress], staying: Collection[str]) -> Iterator[str]:
+    """Advise about instances of a module: an instance that holds nothing else can go, another one must stay."""
     for address in released:
-        holds_more = address.module in busy
-        if holds_more or not address.modules or address.modules[-1].key is None:
+        if address.module in staying:
             yield f"make the block conditional, so that `{address.module}` does not declare it"
         else:
             yield f"take `{address.module}` out of its `for_each` or `count`"
-
-
-def format_module_of(address: TerraformAddress) -> str:
-    """Format the module of a resource, empty for the root module."""
-    return format_module(address.modules)

@@ -14,7 +14,6 @@ from reconciler.importing.terraform_release import (
     RemainingUse,
     ReplacedId,
     TerraformRelease,
-    format_module_of,
 )
 from reconciler.model.hcl import quote_hcl
 from reconciler.model.sanitize import escape
@@ -59,12 +58,14 @@ def _render_change(release: TerraformRelease, name: str) -> tuple[str, list[Prin
     blocks += [_format_locals(release.ids)] if release.ids else []
     if blocks:
         minimum = f" ({name} {release.minimum_version} or newer)" if release.removed_addresses else ""
-        parts += [Printed(Text(f"   and add{minimum}:\n")), make_code("\n\n".join(blocks))]
+        parts += [Printed(Text(f"   and add{minimum}:\n")), _make_code("\n\n".join(blocks))]
     if release.interim_addresses:
-        alternative = "   Right before the change is applied, a line does the same as `moved` with `removed`:"
+        alternative = (
+            "In place of a `moved` and its `removed` block, run its line right before the change is applied:"
+        )
         parts += [
-            Printed(Text(f"\n{alternative}\n")),
-            make_code(_format_state_rm(release, release.interim_addresses)),
+            Printed(Text(f"\n   {alternative}\n")),
+            _make_code(_format_state_rm(release, release.interim_addresses)),
         ]
     return "Change the configuration, in one change:", parts
 
@@ -74,14 +75,14 @@ def _render_lines(release: TerraformRelease, name: str) -> Iterator[tuple[str, l
     if not release.forgotten_addresses:
         return
     reason = (
-        "no block renumbers the instances of a `count`"
+        "no block can release these instances"
         if release.knows_removed
         else f"{name} {escape(release.version)} knows no `removed` blocks"
     )
     code = _format_state_rm(release, release.forgotten_addresses)
     if release.renumberings:
         code += "\n" + "\n".join(_format_state_mv(release, *pair) for pair in release.renumberings)
-    yield f"Run these lines right before the change is applied, since {reason}:\n", [make_code(code)]
+    yield f"Run these lines right before the change is applied, since {reason}:\n", [_make_code(code)]
 
 
 def _describe_partial(partial: PartialRelease) -> str:
@@ -111,7 +112,7 @@ def _describe_check(release: TerraformRelease, name: str) -> str:
     )
 
 
-def make_code(code: str) -> Printed:
+def _make_code(code: str) -> Printed:
     """Make a part to copy: no line of it is folded."""
     return make_verbatim("\n".join(escape(line) for line in code.split("\n")))
 
@@ -126,8 +127,7 @@ def _format_removed(address: TerraformAddress) -> str:
 
 
 def _format_block(address: TerraformAddress) -> str:
-    module = format_module_of(address)
-    place = f"  in {module}" if module else ""
+    place = f"  in {address.module}" if address.modules else ""
     return f"resource {quote_hcl(address.type)} {quote_hcl(address.name)}{place}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import replace
 
@@ -97,9 +98,11 @@ def test_instances_of_a_large_count_are_renumbered_in_the_order_of_numbers() -> 
 
 
 def test_a_module_instance_with_nothing_else_can_go() -> None:
-    assert {partial.advice for partial in release("region_eu_this").partial} == {
+    steps = release("region_eu_this")
+    assert {partial.advice for partial in steps.partial} == {
         'take `module.region["eu"]` out of its `for_each` or `count`'
     }
+    assert len(steps.interim_addresses) == 2
 
 
 def test_a_module_instance_with_other_objects_stays() -> None:
@@ -111,6 +114,12 @@ def test_a_module_instance_with_other_objects_stays() -> None:
     ]
     steps = build_release(parse_state(resources), {"g1": "eu"})
     assert steps.partial[0].advice == f"make the block conditional, so that `{module}` does not declare it"
+    # Terraform refuses a `moved` block from a block that remains.
+    assert steps.interim_addresses == {}
+    assert to_texts(steps.forgotten_addresses) == [
+        f"{module}.fivetran_destination.this",
+        f"{module}.fivetran_group.this",
+    ]
 
 
 def test_an_instance_of_an_inner_module_stays_too() -> None:
@@ -120,6 +129,7 @@ def test_an_instance_of_an_inner_module_stays_too() -> None:
     ]
     steps = build_release(parse_state(resources), {"g1": "eu"})
     assert steps.partial[0].advice.startswith("make the block conditional")
+    assert len(steps.forgotten_addresses) == 2
 
 
 def test_instances_in_several_modules_get_no_wrong_advice() -> None:
@@ -189,13 +199,18 @@ def test_nothing_managed_releases_nothing() -> None:
 def draw_releases(draw: st.DrawFn) -> tuple[TerraformState, dict[str, str]]:
     """Draw a state and the managed groups of it, with some groups or destinations missing."""
     resources, ids = [], []
-    for number in range(draw(st.integers(1, 4))):
-        module = draw(st.sampled_from(["", 'module.eu["a"]', "module.eu[0].module.b"]))
+    for number in range(draw(st.integers(1, 3))):
+        modules = draw(
+            st.sampled_from(
+                [[""], ["module.a"], ['module.a["x"]', 'module.a["y"]'], ["module.a[0].module.b"]]
+            )
+        )
         keys = draw(st.sampled_from([[None], ["a", "b", "c"], [0, 1, 2, 3]]))
-        own = {key: f"g{number}_{position}" for position, key in enumerate(keys)}
         kinds = draw(st.sampled_from([["group"], ["destination"], ["group", "destination"]]))
-        resources += [make_resource(kind, f"r{number}", own, module) for kind in kinds]
-        ids += own.values()
+        for place, module in enumerate(modules):
+            own = {key: f"g{number}_{place}_{position}" for position, key in enumerate(keys)}
+            resources += [make_resource(kind, f"r{number}", own, module) for kind in kinds]
+            ids += own.values()
     managed = draw(st.sets(st.sampled_from(ids)))
     return parse_state(resources), {id: f"key_{id}" for id in managed}
 
@@ -226,6 +241,8 @@ def test_the_steps_release_exactly_the_managed_objects(
     ids = [item.group_id for item in state.objects]
     assert sorted(released) == sorted(id for id in ids if id in managed)
     assert sorted(kept.values()) == sorted(id for id in ids if id not in managed)
-    for resource in {address.resource for address in kept}:
-        numbers = [each.key for each in kept if each.resource == resource and isinstance(each.key, int)]
-        assert sorted(numbers) == [*range(len(numbers))]
+    numbers: dict[tuple[str, TerraformAddress], list[int]] = defaultdict(list)
+    for address in kept:
+        if isinstance(address.key, int):
+            numbers[address.module, address.resource].append(address.key)
+    assert [each for each in numbers.values() if sorted(each) != [*range(len(each))]] == []

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import codecs
 import json
+from collections.abc import Iterator
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import strategies as st
+from hypothesis_settings import check_examples
 from terraform_states import FOLDER, SECRETS, make_pair, make_resource, make_state, parse_state, read_state
 
 from reconciler.importing.terraform_state import parse_terraform, read_terraform
@@ -320,3 +324,42 @@ def test_a_file_is_read(tmp_path: Path) -> None:
     file = tmp_path / "copy.tfstate"
     file.write_bytes(STATE)
     assert read_terraform(str(file)).groups.keys() == {"g1"}
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=5), inner, max_size=2),
+    max_leaves=4,
+)
+
+
+def list_places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """List the paths of all values of a document."""
+    yield path
+    members = (
+        value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    )
+    for key, member in members:
+        yield from list_places(member, (*path, key))
+
+
+def replace_value(value: Any, path: tuple[Any, ...], new: Any) -> Any:
+    """Replace the value at a path."""
+    if not path:
+        return new
+    changed = copy(value)
+    changed[path[0]] = replace_value(value[path[0]], path[1:], new)
+    return changed
+
+
+@check_examples(
+    st.sampled_from(["state.json", "show.json"]), st.integers(0), JSON_VALUES, few=60, many=10_000
+)
+def test_every_altered_state_is_read_or_refused(name: str, number: int, new: Any) -> None:
+    document = json.loads((FOLDER / name).read_text())
+    places = [*list_places(document)]
+    altered = replace_value(document, places[number % len(places)], new)
+    try:
+        parse_terraform(json.dumps(altered).encode(), name)
+    except ReconcilerError as error:
+        assert [secret for secret in SECRETS if secret in str(error)] == []

@@ -83,7 +83,7 @@ locals {
   }
 }
 
-   Right before the change is applied, a line does the same as `moved` with `removed`:
+   In place of a `moved` and its `removed` block, run its line right before the change is applied:
 
 terraform state rm 'fivetran_destination.sales["eu"]'
 terraform state rm 'fivetran_group.sales["eu"]'
