@@ -239,6 +239,21 @@ def test_a_file_that_changed_meanwhile_is_left_alone_and_the_rest_is_written(
     check_empty_plan(project, server)
 
 
+def test_specs_that_another_program_breaks_meanwhile_are_one_error_and_nothing_is_written(
+    project: Project, server: EmulatedFivetran
+) -> None:
+    load_usual_groups(server)
+    own = project.write(EXISTING, "version: 1\ngroups:\n  mine: {id: third_id, name: Empty One}\n")
+    broken = "version: 1\ngroups: [\n"
+    with act_during(server, "/destinations/first_id", lambda: own.write_text(broken) and None) as url:
+        result = project.run("import", environ=build_credentials(url))
+    assert result.exit == 1
+    assert result.stderr.count("error[") == 1
+    assert "2 groups are left out: the specs have an error at specs/groups/own.yaml:2:9" in result.stderr
+    assert read_texts(project.folder).keys() == {PROJECT, EXISTING}
+    assert own.read_text() == broken
+
+
 def test_hand_written_files_keep_every_byte_and_entries_that_exist_are_left_alone(
     project: Project, server: EmulatedFivetran
 ) -> None:
