@@ -30,7 +30,7 @@ from reconciler.importing.layout import get_profile
 from reconciler.importing.model import ImportedEntry
 from reconciler.importing.options import ImportOptions
 from reconciler.importing.proving import ProvenImport, Prover
-from reconciler.importing.results import GroupLabel, ImportResult
+from reconciler.importing.results import GroupLabel, ImportResult, LeftOutGroup
 from reconciler.importing.terraform_release import build_release
 from reconciler.importing.terraform_state import TerraformState
 from reconciler.importing.writing import WriteResult, write_files
@@ -83,7 +83,11 @@ def import_groups(workspace: Workspace, options: ImportOptions, *, is_dry_run: b
         if not written.problems:
             break
         # The written files are specs now, so the other entries are planned beside them.
-        workspace = replace(workspace, specs=load_project(workspace.settings, options))
+        try:
+            workspace = replace(workspace, specs=load_project(workspace.settings, options))
+        except ReconcilerError as error:  # another program has broken the specs since they were planned
+            part.unwritable[workspace.specs.project.path] = error.diagnostics
+            break
     return replace(
         _build_result(planned, part, options.terraform),
         is_dry_run=is_dry_run,
@@ -111,7 +115,8 @@ def _build_result(
     draft, proven = planned.draft, planned.proven
     groups = draft.content.listing.groups
     imported = {entry.live.id for entry in part.entries}
-    left_out = (*draft.left_out, *proven.left_out)
+    unwritten = [entry for entry in proven.entries if entry.live.id not in imported]
+    left_out = (*draft.left_out, *proven.left_out, *map(_explain_unwritten, unwritten))
     managed = {*imported, *draft.claims.declared, *draft.claims.removed}
     others = groups.keys() - managed - {each.group.id for each in left_out}
     problems = {**proven.problems, **part.unwritable}
@@ -135,6 +140,13 @@ def _build_result(
         problems=(*draft.selection.problems, *draft.findings, *chain.from_iterable(problems.values())),
         hidden_lines=find_hidden_lines(draft.specs),
         release=None if terraform is None else build_release(terraform, keys),
+    )
+
+
+def _explain_unwritten(entry: ImportedEntry) -> LeftOutGroup:
+    label = GroupLabel(entry.live.id, entry.live.name, entry.key)
+    return LeftOutGroup(
+        label, "the run ended before its file was written", "correct the errors, and import again"
     )
 
 

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.importing.draft import Draft, list_reserved_files, list_shared_names
-from reconciler.importing.existing import list_used_profiles
+from reconciler.importing.existing import list_used_profiles, load_existing_specs
 from reconciler.importing.file_plan import FilePlan, FilePlanner
-from reconciler.importing.layout import choose_folder, place_entries
+from reconciler.importing.layout import SpecContent, choose_folder, place_entries
 from reconciler.importing.model import FactoredEntries, ImportedEntry
 from reconciler.importing.options import PROFILE_THRESHOLD, ImportOptions, ProfileUse
 from reconciler.importing.profiles import factor_profiles
 from reconciler.importing.proof import Proof, Refutation, prove_entries
 from reconciler.importing.results import GroupLabel, LeftOutGroup
-from reconciler.model.diagnostic import Diagnostic
+from reconciler.model.diagnostic import Diagnostic, ReconcilerError, select_errors
 from reconciler.spec.files import display_path
 from reconciler.workspace.workspace import Workspace
 
@@ -77,21 +77,23 @@ class Prover:
         contents = place_entries(
             factored, choose_folder(specs.project), self.options, list_reserved_files(specs)
         )
+        files = self._plan_files(contents).without(self.unusable)
+        if files.blocked_keys or not entries:
+            return _Attempt(factored, files, Proof())
+        return _Attempt(
+            factored, files, prove_entries(self.workspace, files, {entry.key for entry in entries})
+        )
+
+    def _plan_files(self, contents: Mapping[Path, SpecContent]) -> FilePlan:
         planner = FilePlanner(
-            specs.project,
+            self.draft.specs.project,
             self.workspace.settings.directory,
             self.draft.loaded,
             self.options.ids_into,
             list_shared_names(self.draft.content),
             is_fresh=self.draft.is_fresh,
         )
-        files = planner.plan(contents, self.draft.patterns, self.draft.missing_ids)
-        files = planner.plan(contents, self.draft.patterns, self.draft.missing_ids).without(self.unusable)
-        if files.blocked_keys or not entries:
-            return _Attempt(factored, files, Proof())
-        return _Attempt(
-            factored, files, prove_entries(self.workspace, files, {entry.key for entry in entries})
-        )
+        return planner.plan(contents, self.draft.patterns, self.draft.missing_ids)
 
     def _factor(self, entries: Sequence[ImportedEntry]) -> FactoredEntries:
         uses_profiles = self.options.profiles is ProfileUse.AUTO and len(entries) >= PROFILE_THRESHOLD
@@ -111,7 +113,20 @@ class Prover:
             }
         if attempt.proof.refuted or not attempt.proof.unassigned:
             return attempt.proof.refuted
+        broken = self._find_broken_specs()
+        if broken is not None:
+            return {entry.key: broken for entry in entries}
         return {self._find_culprit(entries): attempt.proof.unassigned[0]}
+
+    def _find_broken_specs(self) -> Refutation | None:
+        """Find an error that the specs have without any new entry: another program has changed them meanwhile."""
+        try:
+            load_existing_specs(self.workspace.settings, self._plan_files({}).unsaved)
+        except ReconcilerError as error:
+            [first, *_] = select_errors(error.diagnostics)
+            place = f" at {first.span}" if first.span is not None else ""
+            return Refutation(f"the specs have an error{place}: {first.message}", first.help)
+        return None
 
     def _find_culprit(self, entries: Sequence[ImportedEntry]) -> str:
         """Find the first entry with which an error appears that names no entry."""

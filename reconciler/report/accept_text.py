@@ -100,7 +100,7 @@ def _list_left_out(drift: LeftOutDrift) -> Iterator[Text]:
     if drift.help:
         yield Text(f"      {escape(drift.help)}")
     if drift.removal:
-        yield Text("      to give it up, delete the entry, and add below `removed:`")
+        yield Text("      for `removed:`, once the declaration is deleted:")
 
 
 def serialize_acceptance(acceptance: Acceptance, *, is_written: bool) -> dict[str, object]:

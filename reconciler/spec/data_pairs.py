@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any, Final
@@ -16,6 +16,7 @@ GONE: Final = object()
 """Data of an element that is to go."""
 
 _ENTRY_DEPTH = 2
+_BLOCKS = frozenset({"config", "extra_config"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,14 +113,16 @@ def find_additions(
 
 
 def _find_predecessor(kept: Sequence[TextElement], key: str, path: Path) -> TextElement | None:
-    """Find the element behind which a new key stands: the last one, but keys of a group have an order."""
-    if len(path) != _ENTRY_DEPTH or path[0] != "groups" or key not in KEY_ORDER:
-        return kept[-1] if kept else None
-    rank = KEY_ORDER.index(key)
+    """Find the element behind which a new key stands: the last one, but keys of a group have an order, and settings of
+    a destination stand before its `config`."""
+    followers: Collection[str] = ()
+    if len(path) == _ENTRY_DEPTH and path[0] == "groups" and key in KEY_ORDER:
+        followers = KEY_ORDER[KEY_ORDER.index(key) + 1 :]
+    elif path[-1:] == ("destination",) and key not in _BLOCKS:
+        followers = _BLOCKS
     after = None
     for element in kept:
-        name = element.key.data if element.key is not None else None
-        if name in KEY_ORDER and KEY_ORDER.index(name) > rank:
+        if element.key is not None and element.key.data in followers:
             break
         after = element
     return after

@@ -239,6 +239,21 @@ def test_a_file_that_changed_meanwhile_is_left_alone_and_the_rest_is_written(
     check_empty_plan(project, server)
 
 
+def test_specs_that_another_program_breaks_meanwhile_are_one_error_and_nothing_is_written(
+    project: Project, server: EmulatedFivetran
+) -> None:
+    load_usual_groups(server)
+    own = project.write(EXISTING, "version: 1\ngroups:\n  mine: {id: third_id, name: Empty One}\n")
+    broken = "version: 1\ngroups: [\n"
+    with act_during(server, "/destinations/first_id", lambda: own.write_text(broken) and None) as url:
+        result = project.run("import", environ=build_credentials(url))
+    assert result.exit == 1
+    assert result.stderr.count("error[") == 1
+    assert "2 groups are left out: the specs have an error at specs/groups/own.yaml:2:9" in result.stderr
+    assert read_texts(project.folder).keys() == {PROJECT, EXISTING}
+    assert own.read_text() == broken
+
+
 def test_hand_written_files_keep_every_byte_and_entries_that_exist_are_left_alone(
     project: Project, server: EmulatedFivetran
 ) -> None:
@@ -282,7 +297,8 @@ def test_a_group_that_an_entry_may_be_about_is_left_out(project: Project, server
     project.write_groups("  twin: {name: Twin}\n")
     result = project.run_against(server, "import", "--format", "json")
     assert result.exit == 1
-    assert list_left_out(result).keys() == {"one_id", "two_id"}
+    reason = "the entry `twin` may be about it, or about another group of this name"
+    assert list_left_out(result) == {"one_id": reason, "two_id": reason}
     project.write_groups("  twin: {name: Twin, id: one_id}\n")
     result = project.run_against(server, "import", "--format", "json")
     assert (result.exit, list_keys(result).keys()) == (0, {"two_id"})

@@ -107,3 +107,31 @@ def test_an_import_may_be_killed_before_every_operation_on_files(
     assert kills * step >= 5
     check_empty_plan(project, server)
     assert server.writes == []
+
+
+def test_an_import_that_cannot_go_on_reports_what_is_written(
+    project: Project, server: EmulatedFivetran, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second file cannot be put in its place, and another program has broken the specs by then."""
+    load_groups(
+        server,
+        make_group("own_id", "Own"),
+        make_group("first_id", "Sales", SNOWFLAKE),
+        make_group("second_id", "Finance", BIG_QUERY),
+    )
+    write_project(project)
+    link = os.link
+
+    def link_once(source: Any, target: Any) -> None:
+        if not Path(target).name.startswith("big_query"):
+            project.write("specs/groups/own.yaml", "version: 1\ngroups: [\n")
+            raise OSError(28, "No space left on device")
+        link(source, target)
+
+    monkeypatch.setattr(os, "link", link_once)
+    result = project.run_against(server, "import", "--format", "json")
+    assert result.exit == 1
+    assert [entry["id"] for entry in result.document["imported"]] == ["second_id"]
+    assert [each["id"] for each in result.document["left_out"]] == ["first_id"]
+    codes = {each["code"] for each in result.document["diagnostics"]}
+    assert codes == {"file-unwritable", "yaml-syntax", "not-imported"}

@@ -94,6 +94,12 @@ def test_a_name_stands_before_the_destination() -> None:
     )
 
 
+def test_a_setting_of_a_destination_stands_before_its_config() -> None:
+    text = "version: 1\ngroups:\n  a:\n    destination:\n      service: s  # s\n      config: # c\n        host: h\n"
+    changed = apply_field_edits(text, [FieldEdit(("groups", "a", "destination", "region"), "eu")], "a.yaml")
+    assert changed == text.replace("  # s\n", "  # s\n      region: eu\n")
+
+
 def test_missing_mappings_are_added() -> None:
     text = "version: 1\r\ngroups:\r\n  a:\r\n    id: x"
     changed = apply_field_edits(text, [FieldEdit((*CONFIG, "host"), "h")], "a.yaml")
