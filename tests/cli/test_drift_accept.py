@@ -8,7 +8,7 @@ import pytest
 from applied_project import AppliedProject, get_error_code
 from cli_harness import CommandResult, EmulatedFivetran, Project
 
-pytestmark = pytest.mark.sampled(every=4, tests=3)
+pytestmark = pytest.mark.sampled(every=6, tests=4)
 
 PROFILES = """\
 version: 1
