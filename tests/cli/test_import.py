@@ -594,6 +594,7 @@ def test_files_outside_of_the_current_folder_are_shown_and_masked_alike(
     result = inside.run_against(server, "import", *options)
     assert result.exit == 0, result.stdout + result.stderr
     assert "+++ ../specs/groups/own.yaml\n" in result.stdout
+    assert "\n       ••••••••\n" in result.stdout, "the whole line of a hidden value"
     assert "unseen-word" not in result.stdout
     written = inside.run_against(server, "import", *options[:-1])
     assert "changed ../specs/groups/own.yaml\n" in written.stdout
