@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from reconciler.importing.file_plan import PlannedFile
-from reconciler.model.diagnostic import Diagnostic
+from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.spec.edit import explain_changed
 from reconciler.spec.files import resolve_path
 
@@ -37,7 +37,10 @@ class _StagedFile:
 
 
 def write_files(files: Iterable[PlannedFile]) -> WriteResult:
-    """Write files in the given order. The first error ends the work: the caller plans again without that file."""
+    """Write files in the given order. The first error ends the work: the caller plans again without that file.
+
+    Raises ReconcilerError if the user interrupts the work after the first file, else KeyboardInterrupt.
+    """
     staged: list[_StagedFile] = []
     written: list[PlannedFile] = []
     try:
@@ -51,6 +54,10 @@ def write_files(files: Iterable[PlannedFile]) -> WriteResult:
             if problem is not None:
                 return WriteResult(tuple(written), {staged_file.planned.path: problem})
             written.append(staged_file.planned)
+    except KeyboardInterrupt:
+        if not written:
+            raise
+        raise ReconcilerError([_explain_interruption(len(written), len(staged))]) from None
     finally:
         for staged_file in staged:
             with suppress(OSError):
@@ -113,6 +120,14 @@ def _get_umask() -> int:
     mask = os.umask(0o022)
     os.umask(mask)
     return mask
+
+
+def _explain_interruption(written: int, files: int) -> Diagnostic:
+    return Diagnostic(
+        "interrupted",
+        f"interrupted after {written} of {files} files were written, each of them whole",
+        help="run the command again: it completes the work",
+    )
 
 
 def explain_unwritable(shown: str, error: OSError) -> Diagnostic:

@@ -70,7 +70,7 @@ def write_project(project: Project) -> None:
     project.write("specs/ids.yaml", "version: 1\ngroups:\n  own: {name: Own}\n")
 
 
-@small_and_large("step", 6, 1)
+@small_and_large("step", 8, 1)
 @pytest.mark.parametrize("options", [OPTIONS, ("--into", "specs/groups/own.yaml")], ids=["new", "changed"])
 def test_an_import_may_be_killed_before_every_operation_on_files(
     project: Project,
@@ -135,3 +135,30 @@ def test_an_import_that_cannot_go_on_reports_what_is_written(
     assert [each["id"] for each in result.document["left_out"]] == ["first_id"]
     codes = {each["code"] for each in result.document["diagnostics"]}
     assert codes == {"file-unwritable", "yaml-syntax", "not-imported"}
+
+
+@pytest.mark.parametrize(
+    ("number", "message"), [(1, "before anything was changed"), (2, "after 1 of 2 files")]
+)
+def test_ctrl_c_while_files_are_written_is_reported_as_it_is(
+    project: Project, server: EmulatedFivetran, monkeypatch: pytest.MonkeyPatch, number: int, message: str
+) -> None:
+    load_groups(
+        server, make_group("first_id", "Sales", SNOWFLAKE), make_group("second_id", "Finance", BIG_QUERY)
+    )
+    link, calls = os.link, list[Any]()
+
+    def link_until(source: Any, target: Any) -> None:
+        calls.append(target)
+        if len(calls) == number:
+            raise KeyboardInterrupt
+        link(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "link", link_until)
+        result = project.run_against(server, "import")
+    assert result.exit != 0
+    assert message in result.stderr.replace("Interrupted", "interrupted")
+    assert not list(project.folder.rglob(".*.yaml.*")), "no temporary file stays"
+    assert project.run_against(server, "import").exit == 0
+    check_empty_plan(project, server)
