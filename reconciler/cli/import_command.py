@@ -60,7 +60,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     type=click.Choice(["auto", "off"]),
     default="auto",
     show_default=True,
-    help="`auto`: from ten new entries on, move what several of them share into profiles.",
+    help="`auto`: from ten new entries on, move shared fields into profiles.",
 )
 @click.option(
     "--unknown-fields",
@@ -69,11 +69,11 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     show_default=True,
     help="Fields that the catalogue does not know. `write`: declare those that look like no secret.",
 )
-@click.option("--connections", is_flag=True, help="Name in a comment what loads into each destination.")
+@click.option("--connections", is_flag=True, help="Name the connections of each destination in a comment.")
 @click.option(
     "--from-terraform",
     metavar="FILE",
-    help="Import what this Terraform state manages, under its names. `-` reads standard input.",
+    help="Import the groups of this Terraform state, under its names. `-` reads standard input.",
 )
 @click.option("--dry-run", is_flag=True, help="Show the differences of all files, and write nothing.")
 @format_option("text", "json")

@@ -61,7 +61,10 @@ def prove_fields(
     try:
         specs = _load(workspace, files, texts)
     except ReconcilerError as error:
-        return _object(select_errors(error.diagnostics), fields, texts) or _try_each(workspace, files, fields)
+        found = _object(select_errors(error.diagnostics), fields, texts)
+        if not found:
+            return _try_each(workspace, files, fields)
+        return [_refine(objection, workspace, files) for objection in found]
     if objections := _check_policies(workspace, specs, fields, texts):
         return objections
     scope = frozenset(Address(kind, field.address.key) for field in fields for kind in (GROUP, DESTINATION))
@@ -232,6 +235,23 @@ def _try_each(
         except ReconcilerError as error:
             objections.append(_object_to_all(own, error))
     return objections or [Objection(tuple(fields), "the specs would not be valid together", _BY_HAND)]
+
+
+def _refine(objection: Objection, workspace: Workspace, files: Sequence[FileText]) -> Objection:
+    """Limit an objection to a whole entry to the fields with which the specs alone do not load."""
+    if not 1 < len(objection.fields) <= _MAX_TRIALS:
+        return objection
+    culprits = []
+    for field in objection.fields:
+        try:
+            _load(workspace, files, _edit_files([field])[0])
+        except ReconcilerError:
+            culprits.append(field)
+    return replace(objection, fields=tuple(culprits)) if culprits else objection
+
+
+_MAX_TRIALS = 20
+"""Fields of one entry that are tried one after the other."""
 
 
 def _object_to_all(fields: Collection[AcceptedField], error: ReconcilerError) -> Objection:

@@ -62,8 +62,7 @@ class Draft:
 
 
 def load_project(settings: Settings, options: ImportOptions) -> Specs:
-    """Load the specs that a project has. Raises ReconcilerError for specs with errors, and if a file of the options
-    cannot be what the option says."""
+    """Load the specs that a project has. Raises ReconcilerError, also for files that do not fit their options."""
     specs = load_existing_specs(settings, _expect_override_file(settings, options))
     _check_files(specs, settings, options)
     return specs
@@ -211,7 +210,7 @@ def _expect_override_file(settings: Settings, options: ImportOptions) -> Unsaved
 
 
 def _check_files(specs: Specs, settings: Settings, options: ImportOptions) -> None:
-    """Refuse files that cannot be what their option says."""
+    """Refuse a file of new entries that is no spec file, and a file of ids that is no override file."""
     shown = specs.project.shown
     if options.into is not None and resolve_path(options.into) in list_reserved_files(specs):
         raise ReconcilerError([_explain_no_spec_file(options.into, shown)])

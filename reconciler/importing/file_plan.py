@@ -15,7 +15,7 @@ from reconciler.importing.model import ImportedEntry
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.spec.edit import explain_changed, read_file_text
 from reconciler.spec.field_edits import FieldEdit, apply_field_edits
-from reconciler.spec.files import SpecPath, display_path, resolve_path
+from reconciler.spec.files import SpecPath, display_match, resolve_path
 from reconciler.spec.insertion import add_spec_pattern, insert_entries, render_spec_file
 from reconciler.spec.new_entry import NewEntry
 from reconciler.spec.project import Project
@@ -140,7 +140,7 @@ class FilePlanner:
         return FilePlan((self._plan_project_file(patterns, is_replaced=self.is_fresh),)).unsaved
 
     def _plan_spec_file(self, path: Path, content: SpecContent) -> PlannedFile:
-        shown = display_path(path, self.shown_from)
+        shown = display_match(path, self.shown_from, self.project.area)
         entries = [self._make_new_entry(entry) for entry in content.entries]
         profiles = [NewEntry(name, profile) for name, profile in content.profiles.items()]
         if not os.path.lexists(path):
@@ -164,7 +164,7 @@ class FilePlanner:
         return NewEntry(entry.key, content, entry.comments)
 
     def _plan_override_file(self, path: Path, ids: Mapping[str, str]) -> PlannedFile:
-        shown = display_path(path, self.shown_from)
+        shown = display_match(path, self.shown_from, self.project.area)
         if not os.path.lexists(path):
             text = render_spec_file([NewEntry(key, {"id": id}) for key, id in ids.items()])
             return PlannedFile(path, shown, None, text, WriteStage.OVERRIDES)

@@ -17,7 +17,7 @@ from reconciler.importing.profiles import factor_profiles
 from reconciler.importing.proof import Proof, Refutation, prove_entries
 from reconciler.importing.results import GroupLabel, LeftOutGroup
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError, select_errors
-from reconciler.spec.files import display_path
+from reconciler.spec.files import display_match
 from reconciler.workspace.workspace import Workspace
 
 
@@ -140,7 +140,7 @@ class Prover:
         return entries[refuted - 1].key
 
     def _show(self, path: Path) -> str:
-        return display_path(path, self.workspace.settings.directory)
+        return display_match(path, self.workspace.settings.directory, self.draft.specs.project.area)
 
 
 def _leave_out(entry: ImportedEntry, refutation: Refutation) -> LeftOutGroup:

@@ -76,7 +76,7 @@ class ImportResult:
 
     @property
     def is_complete(self) -> bool:
-        """Whether nothing that was asked for is left out."""
+        """Whether every selected group has an entry now, and every selector names a group."""
         return not self.left_out and not self.problems
 
     @property

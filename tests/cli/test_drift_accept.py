@@ -8,7 +8,7 @@ import pytest
 from applied_project import AppliedProject, get_error_code
 from cli_harness import CommandResult, EmulatedFivetran, Project
 
-pytestmark = pytest.mark.sampled(every=4, tests=3)
+pytestmark = pytest.mark.sampled(every=6, tests=4)
 
 PROFILES = """\
 version: 1
@@ -435,3 +435,32 @@ def test_a_changed_file_is_loaded_again_by_a_second_run(accepting: AcceptingProj
     before = accepting.read()
     assert accepting.accept().exit == 0
     assert accepting.read() == before.replace("project_id: acme", "project_id: theirs")
+
+
+def test_a_value_that_contradicts_the_rest_of_the_entry_is_left_out_alone(
+    accepting: AcceptingProject,
+) -> None:
+    before = accepting.read()
+    accepting.change("Orders", config={"auth": "KEY_PAIR", "database": "SALES"}, time_zone_offset="+1")
+    result = accepting.accept()
+    assert result.exit == 1
+    assert "  destination.orders config.auth: " in result.stdout
+    assert accepting.read() == before.replace("ORDERS  #", "SALES  #").replace('"-5"', '"+1"')
+
+
+def test_of_two_groups_with_one_new_name_one_is_accepted(accepting: AcceptingProject) -> None:
+    for name in ("Orders", "lake"):
+        accepting.dashboard.rename_group(accepting.ids[name], "Same")
+    result = accepting.accept()
+    assert result.exit == 1
+    assert accepting.read().count("name: Same") == 1
+    assert result.stdout.splitlines()[-1] == "Accepted: 1 field of 1 entry in 1 file. Left out: 1."
+
+
+def test_a_value_that_no_spec_can_have_is_left_out(accepting: AcceptingProject) -> None:
+    before = accepting.read()
+    accepting.change("lake", config={"project_id": "ac\u202eme"}, time_zone_offset="+1")
+    result = accepting.accept()
+    assert result.exit == 1
+    assert "U+202E" in result.stdout and "\u202e" not in result.stdout + accepting.read()
+    assert accepting.read() == before.replace('"0"', '"+1"')

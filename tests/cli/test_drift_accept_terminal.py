@@ -8,7 +8,7 @@ import pytest
 from cli_harness import EmulatedFivetran, build_credentials
 from command_line import TerminalProcess, run
 
-pytestmark = pytest.mark.sampled(every=4, tests=2)
+pytestmark = pytest.mark.sampled(every=4, tests=3)
 
 QUESTION = 'Only "yes" is accepted: '
 ENTRY = "version: 1\ngroups:\n  first:  # the only one\n    name: First\n"

@@ -577,3 +577,24 @@ def test_events_have_the_start_and_the_end_of_an_import(project: Project, server
     events = [json.loads(line) for line in (project.folder / "events.jsonl").read_text().splitlines()]
     assert events[0]["command"] == "import"
     assert events[-1]["event"] == "run-finished"
+
+
+def test_files_outside_of_the_current_folder_are_shown_and_masked_alike(
+    project: Project, server: EmulatedFivetran
+) -> None:
+    load_usual_groups(server)
+    (project.folder / ".git").mkdir()
+    project.write(
+        EXISTING,
+        "version: 1\ngroups:\n  mine:\n    destination: {service: nothing_known, config: {\n"
+        "      word: unseen-word}}\n",
+    )
+    inside = project.enter("elsewhere")
+    options = ("--project", "../specs/reconciler.yaml", "--into", "../specs/groups/own.yaml", "--dry-run")
+    result = inside.run_against(server, "import", *options)
+    assert result.exit == 0, result.stdout + result.stderr
+    assert "+++ ../specs/groups/own.yaml\n" in result.stdout
+    assert "\n       ••••••••\n" in result.stdout, "the whole line of a hidden value"
+    assert "unseen-word" not in result.stdout
+    written = inside.run_against(server, "import", *options[:-1])
+    assert "changed ../specs/groups/own.yaml\n" in written.stdout

@@ -70,7 +70,7 @@ def write_project(project: Project) -> None:
     project.write("specs/ids.yaml", "version: 1\ngroups:\n  own: {name: Own}\n")
 
 
-@small_and_large("step", 6, 1)
+@small_and_large("step", 8, 1)
 @pytest.mark.parametrize("options", [OPTIONS, ("--into", "specs/groups/own.yaml")], ids=["new", "changed"])
 def test_an_import_may_be_killed_before_every_operation_on_files(
     project: Project,

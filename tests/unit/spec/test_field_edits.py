@@ -209,7 +209,7 @@ VALUES = [
 ]
 
 
-@small_and_large("count", 100, 600)
+@small_and_large("count", 40, 600)
 def test_random_edits_of_random_files_change_their_fields_only(count: int) -> None:
     """Data is as edited, no comment is lost, and each line without an edited value stays in its order."""
     for number in range(count):

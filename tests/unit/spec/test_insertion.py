@@ -254,7 +254,7 @@ def test_a_pattern_is_added_to_the_specs(before: str, after: str) -> None:
     assert add_spec_pattern(f"version: 1\n{before}", "c.yaml", "p.yaml") == f"version: 1\n{after}"
 
 
-@small_and_large("count", 60, 600)
+@small_and_large("count", 30, 600)
 def test_random_files_keep_every_character(count: int) -> None:
     """A file is the new file without one added range, apart from signs of an empty section and a last block text."""
     for number in range(count):
