@@ -89,12 +89,15 @@ def test_values_come_from_the_account_and_not_from_the_state(
 
 
 def test_options_that_only_terraform_knows_are_declared(project: Project, server: EmulatedFivetran) -> None:
-    assert import_state(project, server).exit == 0
-    snowflake = (project.folder / "specs/groups/snowflake.yaml").read_text()
-    assert "      trust:\n        certificates: any\n" in snowflake
-    big_query = (project.folder / "specs/groups/big_query.yaml").read_text()
-    assert big_query.count("      setup_tests:\n        run: false\n") == 3
-    assert "on_failure" not in big_query
+    state = (FOLDER / "state.json").read_bytes()
+    without_tests = state.replace(b'"run_setup_tests": true', b'"run_setup_tests": false')
+    file = write_state(project.folder, without_tests)
+    assert project.run_against(server, "import", "--from-terraform", file).exit == 0
+    texts = [each.read_text() for each in (project.folder / "specs/groups").glob("*.yaml")]
+    assert sum(text.count("      setup_tests:\n        run: false\n") for text in texts) == 9
+    assert sum(text.count("      trust:\n        certificates: any\n") for text in texts) == 1
+    # Terraform switched the tests off, and not the import.
+    assert "Its setup tests are off" not in "".join(texts)
 
 
 def test_a_state_comes_from_standard_input(
