@@ -114,7 +114,7 @@ def accept(account: InProcessProject) -> Acceptance:
     """Accept all drift. Nothing but GET is sent, and the state stays."""
     state = account.state_text
     account.read_new_history()
-    with account.open() as workspace:
+    with account.open_workspace() as workspace:
         acceptance = plan_acceptance(workspace, ())
     write_files(acceptance.files)
     account.reload_specs()
