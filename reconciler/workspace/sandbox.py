@@ -24,15 +24,17 @@ ADDRESS = "https://sandbox.invalid/v1"  # never resolved: every request goes to 
 @contextmanager
 def open_sandbox(file: Path, shown_as: str, clock: Clock, timeouts: Timeouts) -> Iterator[Transport]:
     """Open a transport to the sandbox account in `file`. Raises ReconcilerError if it cannot be opened."""
-    app = _open_emulator(file, shown_as, clock)
+    with connect_in_process(_open_emulator(file, shown_as, clock), clock, timeouts) as transport:
+        yield transport
+
+
+@contextmanager
+def connect_in_process(app: Emulator, clock: Clock, timeouts: Timeouts) -> Iterator[Transport]:
+    """Open a transport to an emulated account of this process, and close the account at the end."""
+    credentials = Secret("sandbox"), Secret("sandbox")
     try:
         with Transport(
-            ADDRESS,
-            (Secret("sandbox"), Secret("sandbox")),
-            clock=clock,
-            environ={},
-            adapter=WsgiAdapter(app),
-            timeouts=timeouts,
+            ADDRESS, credentials, clock=clock, environ={}, adapter=WsgiAdapter(app), timeouts=timeouts
         ) as transport:
             yield transport
     finally:

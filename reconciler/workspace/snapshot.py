@@ -8,16 +8,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reconciler.api.transport import Timeouts, Transport
-from reconciler.api.wsgi_adapter import WsgiAdapter
 from reconciler.model.clock import Clock
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.snapshot_origin import SnapshotOrigin
-from reconciler.model.value import Secret
 from reconciler.spec.files import display_path
 from reconciler.spec.guard import SNAPSHOT_LIMITS
 from reconciler.spec.source import read_text
 from reconciler.workspace.documents import read_document
-from reconciler.workspace.sandbox import ADDRESS, explain_not_installed
+from reconciler.workspace.sandbox import connect_in_process, explain_not_installed
 from reconciler.workspace.settings import Settings
 
 if TYPE_CHECKING:
@@ -66,19 +64,9 @@ def open_snapshot(snapshot: OpenSnapshot, clock: Clock, timeouts: Timeouts) -> I
     # A snapshot has the values that Fivetran answers: they must not be rewritten once more.
     echoed = Behaviour(private_link_host="echoed", cloud_provider="echoed")
     app = create_app(behaviour=echoed, clock=clock.now)
-    try:
+    with connect_in_process(app, clock, timeouts) as transport:
         app.load_seed(snapshot.seed)
-        with Transport(
-            ADDRESS,
-            (Secret("snapshot"), Secret("snapshot")),
-            clock=clock,
-            environ={},
-            adapter=WsgiAdapter(app),
-            timeouts=timeouts,
-        ) as transport:
-            yield transport
-    finally:
-        app.close()
+        yield transport
 
 
 def _describe_origin(seed: Seed, shown: str) -> SnapshotOrigin:
