@@ -35,6 +35,7 @@ from reconciler.importing.draft import load_project
 from reconciler.importing.options import ImportOptions
 from reconciler.importing.pipeline import import_groups
 from reconciler.importing.results import ImportResult
+from reconciler.model.address import Address
 from reconciler.model.diagnostic import select_errors
 from reconciler.model.event import ignore_event
 from reconciler.model.lock_info import LockInfo
@@ -48,6 +49,7 @@ from reconciler.operations.account_reads import AccountReader
 from reconciler.operations.extra_lists import ExtraList
 from reconciler.operations.snapshot_content import describe_account
 from reconciler.planning.pipeline import PlanResult, make_plan
+from reconciler.planning.planner import PlannedOperation
 from reconciler.planning.saved_plans import build_saved_plan, replan
 from reconciler.runtime.events import EventQueue
 from reconciler.secrets.base import Registry
@@ -135,6 +137,10 @@ class InProcessProject:
         assert {entry.method for entry in self.read_new_history()} <= {"GET"}
         assert sorted(self.folder.rglob("*")) == files
         return planned
+
+    def plan_operations(self) -> Mapping[Address, PlannedOperation]:
+        """Make a plan, and return its operations by address."""
+        return self.plan().operations
 
     def plan_against_snapshot(self) -> PlanResult:
         """Take a snapshot of the account, and make a plan against it."""
