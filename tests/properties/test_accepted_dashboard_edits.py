@@ -121,7 +121,7 @@ def count_notes(project: InProcessProject) -> int:
     return sum(len(list(find_comments(text, parse_nodes(text)))) for text in texts)
 
 
-@small_and_large(("groups", "edits"), (len(load_service_names()), 60), (3 * len(load_service_names()), 300))
+@small_and_large(("groups", "edits"), (14, 20), (3 * len(load_service_names()), 300))
 def test_every_edit_is_accepted_or_named(groups: int, edits: int) -> None:
     rng = random.Random(edits)
     with open_project() as project:
