@@ -437,8 +437,10 @@ def _finish(
 def _point_to_own_account(context: CommandContext, plan: Plan, applied: ApplyResult | None) -> None:
     """Print the way from a sandbox to an own account, once a sandbox has its first objects."""
     from reconciler.report.initialisation import render_way_to_account
+    from reconciler.report.style import get_stream_failure
 
     is_first = plan.count(Action.CREATE) == len(plan.changes) > 0
-    is_shown = not (context.output.is_quiet or context.renderer.is_document)
+    is_lost = get_stream_failure(context.out) is not None
+    is_shown = not (context.output.is_quiet or context.renderer.is_document or is_lost)
     if context.settings.sandbox and applied is not None and is_first and is_shown:
         context.err.print(render_way_to_account())

@@ -20,7 +20,7 @@ SUMMARIES: Mapping[str, str] = MappingProxyType(
         "show": "Show a saved plan.",
         "test": "Run the setup tests of destinations. Changes nothing else.",
         "drift": "Show changes made outside the specs. Only reads.",
-        "snapshot": "Write the account to a file, to plan without the account. Only reads.",
+        "snapshot": "Write the account to a file, for plans without it.",
         "graph": "Draw groups and destinations with their planned changes.",
         "state": "Show and correct the recorded state.",
         "catalogue": "List known services with all their fields.",

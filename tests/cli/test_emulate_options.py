@@ -109,10 +109,11 @@ def test_an_account_file_can_be_listed_and_overrides_a_seed(project: Project) ->
             "give the group of the agent this id",
         ),
         (
-            SEED + "private_links: [{name: bridge, region: AWS_US_EAST_1, service: REDSHIFT}]\n",
+            SEED
+            + "private_links: [{name: bridge, region: AWS_US_EAST_1, service: REDSHIFT_AWS, state: READY}]\n",
             "wrong-shape",
-            "12:64",
-            "`REDSHIFT_AWS`",
+            "12:85",
+            "`OK`",
         ),
         (
             SEED + "owner: {id: a, email: ada@acme.example}\nusers: [{email: Ada@acme.example}]\n",
