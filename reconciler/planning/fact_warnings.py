@@ -134,7 +134,7 @@ def _advise_unhealthy(desired: Desired, operation: PlannedOperation, record: Rec
             f"`on_failure: {desired.setup_tests.on_failure}` accepts its failed setup tests; "
             "`on_failure: fail` runs them again"
         )
-    return "correct the cause, and run its setup tests in Fivetran; an update of its spec runs them too"
+    return f"correct the cause, then run `reconciler test {desired.address}`"
 
 
 def explain_settled_status(address: Address, span: Span | None, status: str) -> Diagnostic:
@@ -145,7 +145,7 @@ def explain_settled_status(address: Address, span: Span | None, status: str) -> 
         span=span,
         severity=Severity.WARNING,
         address=address,
-        help="look at its setup tests in Fivetran; no plan repeats them before its spec changes",
+        help=f"look at its setup tests in Fivetran, or run them again: `reconciler test {address}`",
     )
 
 

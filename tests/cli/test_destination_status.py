@@ -149,7 +149,7 @@ def test_the_advice_about_a_broken_destination_names_its_tests(plain: StatusProj
     plain.declare_pair(run="false")
     assert "`run: true` tests it once" in plain.plan().stderr
     plain.must_apply()
-    assert "correct the cause, and run its setup tests in Fivetran" in plain.plan().stderr
+    assert "correct the cause, then run `reconciler test destination.orders`" in plain.plan().stderr
     plain.declare_pair(run="true")
     assert plain.list_apply_writes() == [], "a broken destination of this project is not tested"
 

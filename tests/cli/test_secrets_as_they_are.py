@@ -205,7 +205,7 @@ def test_a_run_without_anything_to_assert_says_so(foreign: ForeignProject, form:
     foreign.must_state()
     before = foreign.read_state()
     result = foreign.must_state("--format", form)
-    assert "No secret is to be recorded as it is: each is sent or has a fingerprint." in result.stdout
+    assert "No secret needs recording: each is sent or has a fingerprint." in result.stdout
     assert foreign.read_state() == before
 
 
@@ -277,6 +277,29 @@ def test_a_failed_setup_test_withdraws_the_assertion(foreign: ForeignProject, on
     foreign.let_tests("orders", PASSED)
     assert foreign.apply().exit == 0
     assert foreign.list_uncomparable() == ["destination.orders:config.password"], "it is not asserted again"
+
+
+def test_several_refuted_secrets_are_named_in_the_plural(foreign: ForeignProject) -> None:
+    references = {"private_key": "ORDERS", "passphrase": "SALES"}
+    foreign.dashboard.add_destination(
+        foreign.dashboard.add_group("keys"),
+        "snowflake",
+        region="AWS_US_EAST_1",
+        config={"host": "host.example", "database": "LOADED", "user": "LOADER", "auth": "KEY_PAIR"}
+        | {name: foreign.environ[variable] for name, variable in references.items()},
+    )
+    secrets = "".join(
+        f'        {name}: {{secret: "env:{variable}"}}\n' for name, variable in references.items()
+    )
+    pair = declare_pair("keys").replace("auth: PASSWORD", "auth: KEY_PAIR")
+    pair = pair[: pair.index("        password:")] + secrets
+    foreign.write_specs(pair)
+    foreign.must_state()
+    foreign.write_specs(pair.replace("host.example", "other.example"))
+    foreign.let_tests("keys", FAILED)
+    shown = foreign.apply().stdout
+    names = "`config.passphrase`, `config.private_key`"
+    assert f"{names} may be the cause, and cannot be compared until they are sent or recorded again" in shown
 
 
 def test_a_failed_setup_test_of_the_same_run_records_nothing_of_its_destination(
