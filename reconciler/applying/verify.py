@@ -121,8 +121,8 @@ def _note_refuted(fingerprints: Mapping[FieldPath, str]) -> Iterator[str]:
     fields = [f"`{format_path(path)}`" for path, stored in fingerprints.items() if is_asserted(stored)]
     if fields:
         yield (
-            f"recorded by `--secrets-as-they-are`, and not any more: {', '.join(fields)} may be the cause, and cannot be"
-            f" compared until {'it is' if len(fields) == 1 else 'they are'} sent or recorded again"
+            f"recorded by `--secrets-as-they-are`, and not any more: {', '.join(fields)} may be the cause, and cannot"
+            f" be compared until {'it is' if len(fields) == 1 else 'they are'} sent or recorded again"
         )
 
 

@@ -15,8 +15,8 @@ from reconciler.cli.completion_items import complete_variable
 from reconciler.cli.output import OutputOptions
 from reconciler.cli.usage import MisuseError
 from reconciler.model.given_variables import NAME_ADVICE, GivenVariables, is_variable_name
+from reconciler.model.project_names import DEFAULT_PROJECT
 from reconciler.report.formats import Verbosity
-from reconciler.workspace.project_search import DEFAULT_PROJECT
 from reconciler.workspace.settings import Settings
 
 PROJECT_VARIABLE = "RECONCILER_PROJECT"
