@@ -12,7 +12,7 @@ from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.outcome import ApplyResult
 from reconciler.model.plan import AssertedValue, Plan
 from reconciler.model.policy import PolicyResult
-from reconciler.report.apply import render_summary
+from reconciler.report.apply import render_adoption, render_summary
 from reconciler.report.assertions import render_recorded
 from reconciler.report.diagnostics import ReadLine, render_concise, render_full
 from reconciler.report.drift import UnmanagedGroups, render_drift_text
@@ -238,6 +238,8 @@ class Renderer:
         if report.applied is not None:
             yield Printed("")
             yield Printed(render_summary(report.applied))
+        elif report.plan.adopted and not int(report.exit):
+            yield Printed(render_adoption(report.plan.adopted))
         yield from self.assertions(report)
         if report.applied is not None and report.applied.problems:
             yield from self.diagnostics(report.applied.problems)
