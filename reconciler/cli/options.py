@@ -309,7 +309,7 @@ def secrets_option(command: Callable[..., Any]) -> Callable[..., Any]:
         metavar="GLOB",
         multiple=True,
         help="Send these secrets even if they are unchanged or cannot be compared: a key, an address, or ADDRESS:FIELD."
-        " Repeatable.",
+        " Repeatable. `apply --secrets-as-they-are` records them as what Fivetran has instead.",
     )
     @functools.wraps(command)
     def with_secrets(*, settings: Settings, secrets: str, resend: tuple[str, ...], **options: Any) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 from rich.text import Text
 
 from reconciler.kinds.destination import HEALTHY_STATUS
+from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.plan import Plan
 from reconciler.model.sanitize import escape
 from reconciler.report.diagnostics import serialize_diagnostics
@@ -71,6 +72,16 @@ def _render_statuses(plan: Plan, *, is_verbose: bool) -> list[Text]:
         for address, status in shown.items()
     ]
     return [join_lines([Text("Status of destinations:" if is_verbose else "Not connected:"), *rows])]
+
+
+def select_unlisted_warnings(plan: Plan) -> list[Diagnostic]:
+    """Select the warnings of a plan without the warnings of destinations whose status the text lists."""
+    listed = list_statuses(plan)
+    return [
+        warning
+        for warning in plan.warnings
+        if not (warning.code_facts.shows_status and str(warning.address) in listed)
+    ]
 
 
 def list_statuses(plan: Plan) -> dict[str, str]:

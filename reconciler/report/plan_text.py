@@ -65,7 +65,7 @@ def render_plan_text(plan: Plan, detail: Detail = Detail.CHANGES, width: int | N
         blocks.append(_render_adopted(plan.adopted, detail))
     if plan.forgotten:
         blocks.append(_render_forgotten(plan.forgotten))
-    if notes := list_notes(plan):
+    if notes := list_notes(plan, names_all=detail is Detail.EVERYTHING):
         blocks.append(_render_notes(notes, detail))
     blocks += _render_unmanaged_objects(plan, detail)
     if plan.unplanned:
@@ -208,7 +208,10 @@ def _render_notes(notes: Sequence[Note], detail: Detail) -> Text:
     """Render the facts that need no request, each on a line."""
     shown, left_out = (notes, 0) if detail is Detail.EVERYTHING else limit_notes(notes)
     width = max(len(note.subject) for note in shown)
-    rows = [Text(f"  {note.subject:<{width}}  {note.format()}") for note in shown]
+    rows = [
+        Text(f"  {note.subject:<{width}}  {note.format()}" if note.subject else f"  {note.format()}")
+        for note in shown
+    ]
     more = [Text(f"  and {left_out:,} more; `--verbose` names all", QUIET)] if left_out else []
     return join_lines([Text("Notes:"), *rows, *more])
 

@@ -139,6 +139,7 @@ def test_each_reference_is_shown_and_no_value(foreign: ForeignProject) -> None:
     assert [line.split() for line in lines[start + 1 :]] == [
         ["destination.orders", "config.password", "env:ORDERS"],
         ["destination.sales", "config.password", "env:SALES"],
+        ["Adopted:", "4", "recorded", "in", "the", "state."],
         ["Recorded", "as", "what", "Fivetran", "has:", "2", "secrets."],
     ]
 
@@ -364,6 +365,23 @@ def test_a_secret_that_cannot_be_read_refuses_the_whole_run(foreign: ForeignProj
     assert foreign.read_state() is None
     excluded = foreign.state_secrets("--exclude", "sales", SALES="")
     assert excluded.exit == 0, excluded.stderr
+
+
+def test_many_secrets_that_cannot_be_read_are_one_error(foreign: ForeignProject) -> None:
+    keys = [f"shop_{number}" for number in range(4)]
+    for key in keys:
+        foreign.environ[key.upper()] = f"live-password-of-{key}"
+        foreign.add_live(key)
+    foreign.write_specs("".join(map(declare_pair, keys)))
+    foreign.must_apply()
+    for key in keys:
+        del foreign.environ[key.upper()]
+    refused = foreign.state_secrets()
+    assert refused.exit == 1
+    assert refused.stderr.count("error[secret-unavailable]") == 1
+    assert "4 references to `env` cannot be resolved: environment variable is not set" in refused.stderr
+    assert all(f"`config.password` needs `env:{key.upper()}`" in refused.stderr for key in keys)
+    assert "leave their entries out with `--exclude KEY`" in refused.stderr
 
 
 @pytest.mark.parametrize(
