@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from enum import StrEnum
 from typing import Any
 
@@ -13,6 +12,7 @@ from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.plan import Plan
 from reconciler.model.sanitize import escape
 from reconciler.report.diagnostics import serialize_diagnostics
+from reconciler.report.drift_text import render_drift_block
 from reconciler.report.plan_json import (
     serialize_change,
     serialize_scope,
@@ -20,7 +20,7 @@ from reconciler.report.plan_json import (
     serialize_unplanned,
 )
 from reconciler.report.plan_summary import format_unplanned
-from reconciler.report.plan_text import choose_location_column, render_change_block, render_heading
+from reconciler.report.plan_text import choose_location_column, render_heading
 from reconciler.report.style import BAD, QUIET, STRONG, WARN, format_count, join_lines
 from reconciler.report.unmanaged_objects import (
     choose_status_style,
@@ -42,15 +42,11 @@ def render_drift_text(
     """Render a header, one block for each drifted object, the destinations that are not connected, the objects without
     an entry, and a count.
 
-    A missing object is rendered without the fields that a create would send. `width` is the number of cells of the
-    terminal, or None.
+    `width` is the number of cells of the terminal, or None.
     """
     column = choose_location_column(plan.drifted, width)
     blocks = [render_heading(plan)]
-    blocks += [
-        render_change_block(replace(change, fields=()) if change.is_missing else change, column)
-        for change in plan.drifted
-    ]
+    blocks += [render_drift_block(change, column) for change in plan.drifted]
     blocks += _render_statuses(plan, is_verbose=is_verbose)
     if unmanaged_groups is UnmanagedGroups.LISTED:
         blocks += render_unmanaged_objects(plan, is_verbose=is_verbose)

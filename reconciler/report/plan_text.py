@@ -91,16 +91,8 @@ def _format_location(change: Change) -> str:
 
 def render_change_block(change: Change, column: int) -> Text:
     """Render a change: its first line, its fields, and its risks. Its place in the specs stands in `column`."""
-    address = str(change.address)
-    style = ACTION_STYLES[change.action]
-    first_line = Text.assemble((f"{SYMBOLS[change.action]} ", style), (address, STRONG))
-    if change.span:
-        padding = " " * max(2, column - len(address))
-        first_line.append_text(Text(padding + _format_location(change), QUIET))
-    paths = [*(field.path for field in change.fields), *(lost.path for lost in change.lost)]
-    longest = max((len(_format_path(path)) for path in paths), default=0)
-    width = min(max(longest, _NAME_COLUMN), _MAX_NAME_WIDTH)
-    parts = [first_line]
+    width = measure_names([*(field.path for field in change.fields), *(lost.path for lost in change.lost)])
+    parts = [render_first_line(change, change.action, column)]
     if change.action is Action.REPLACE and change.live is not None:
         parts.append(Text(f"    {'deletes':<{width}}  {format_identified_object(change)}"))
     parts += [_render_field(change, field, width) for field in change.fields]
@@ -120,6 +112,22 @@ def render_change_block(change: Change, column: int) -> Text:
         colour = WARN if change.risk is Risk.INTERRUPTS_SYNCS else BAD
         parts.append(Text(f"  ! {RISK_TEXTS[change.risk]}", colour))
     return join_lines(parts)
+
+
+def render_first_line(change: Change, action: Action, column: int) -> Text:
+    """Render the symbol of an action, the address, and in `column` the place in the specs."""
+    address = str(change.address)
+    line = Text.assemble((f"{SYMBOLS[action]} ", ACTION_STYLES[action]), (address, STRONG))
+    if change.span:
+        padding = " " * max(2, column - len(address))
+        line.append_text(Text(padding + _format_location(change), QUIET))
+    return line
+
+
+def measure_names(paths: Iterable[FieldPath]) -> int:
+    """Compute the width of the column of field names."""
+    longest = max((len(_format_path(path)) for path in paths), default=0)
+    return min(max(longest, _NAME_COLUMN), _MAX_NAME_WIDTH)
 
 
 def _render_deleted_object(change: Change) -> list[Text]:
