@@ -56,4 +56,6 @@ def _render_field(change: Change, field: FieldChange) -> str:
         return " -> ".join(render_before_and_after(field)) + remark
     if field.after is None:  # the specs clear the field, and Fivetran has a value
         return f"(hidden, set){remark}"
-    return render_change(replace(field, origin=Origin.SPEC, sent_by_replacement=False), change.secrets) + remark
+    return (
+        render_change(replace(field, origin=Origin.SPEC, sent_by_replacement=False), change.secrets) + remark
+    )
