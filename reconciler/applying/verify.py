@@ -104,20 +104,25 @@ def explain_verification(verification: Verification, operation: PlannedOperation
                 *(_format_check(check) for check in verification.failed),
                 *_note_refuted(operation.record_update.fingerprints),
             ),
-            help="correct the cause of the failed tests, then apply again: the object is kept and tested again",
+            help=f"correct the cause of the failed tests, then {_advise_new_run(operation)}",
         ),
     )
 
 
+def _advise_new_run(operation: PlannedOperation) -> str:
+    """Advise on the run that tests again: no apply repeats tests whose failure the spec accepts."""
+    if operation.desired.setup_tests.on_failure is OnFailure.FAIL:
+        return "apply again: the object is kept and tested again"
+    return f"run `reconciler test {operation.change.address}`"
+
+
 def _note_refuted(fingerprints: Mapping[FieldPath, str]) -> Iterator[str]:
     """Note the asserted values that failed tests refute."""
-    fields = ", ".join(
-        f"`{format_path(path)}`" for path, stored in fingerprints.items() if is_asserted(stored)
-    )
+    fields = [f"`{format_path(path)}`" for path, stored in fingerprints.items() if is_asserted(stored)]
     if fields:
         yield (
-            f"recorded by `--secrets-as-they-are`, and not any more: {fields} may be the cause, and cannot be compared"
-            " until it is sent or recorded again"
+            f"recorded by `--secrets-as-they-are`, and not any more: {', '.join(fields)} may be the cause, and cannot"
+            f" be compared until {'it is' if len(fields) == 1 else 'they are'} sent or recorded again"
         )
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 def command(settings: Settings, output: OutputOptions, form: str, write_check: bool) -> ExitCode:
     """Check the whole set-up: key, account, network, project, state, secrets. Only reads.
 
-    Shows a line for each check, and the next step where something is wrong. Exits with 1 if there is an error;
+    Shows a line for each check, and the next step for each finding. Exits with 1 if there is an error;
     warnings alone exit with 0. Without a project file it checks the account, without credentials the rest.
     """
     from reconciler.cli.context import run_command

@@ -53,7 +53,7 @@ def command(
 ) -> ExitCode:
     """Show changes and deletions made outside the specs, and groups without a spec.
 
-    Only reads the account. An edit of the specs is no drift; `reconciler plan` shows both. Fivetran never shows
+    Only reads the account. An edit of the specs is not drift; `reconciler plan` shows both. Fivetran never shows
     secrets, so they are not compared. Without a recorded apply, drift cannot be distinguished from an edit. An entry
     that cannot be compared is an error, beside the rest of the drift.
 

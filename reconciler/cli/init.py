@@ -16,8 +16,8 @@ from reconciler.cli.output import OutputOptions
 from reconciler.cli.prompt import can_prompt, confirm
 from reconciler.cli.usage import MisuseError
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
+from reconciler.model.project_names import DEFAULT_PROJECT
 from reconciler.operations.ci_templates import list_ci_systems
-from reconciler.workspace.project_search import DEFAULT_PROJECT
 
 if TYPE_CHECKING:
     from reconciler.cli.context import CommandContext

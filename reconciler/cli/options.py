@@ -15,8 +15,8 @@ from reconciler.cli.completion_items import complete_variable
 from reconciler.cli.output import OutputOptions
 from reconciler.cli.usage import MisuseError
 from reconciler.model.given_variables import NAME_ADVICE, GivenVariables, is_variable_name
+from reconciler.model.project_names import DEFAULT_PROJECT
 from reconciler.report.formats import Verbosity
-from reconciler.workspace.project_search import DEFAULT_PROJECT
 from reconciler.workspace.settings import Settings
 
 PROJECT_VARIABLE = "RECONCILER_PROJECT"
@@ -309,7 +309,7 @@ def secrets_option(command: Callable[..., Any]) -> Callable[..., Any]:
         metavar="GLOB",
         multiple=True,
         help="Send these secrets even if they are unchanged or cannot be compared: a key, an address, or ADDRESS:FIELD."
-        " Repeatable.",
+        " Repeatable. `apply --secrets-as-they-are` records them as what Fivetran has instead.",
     )
     @functools.wraps(command)
     def with_secrets(*, settings: Settings, secrets: str, resend: tuple[str, ...], **options: Any) -> Any:

@@ -139,6 +139,12 @@ def _plan_against(settings: Settings, snapshot: Path, *, is_saved: bool) -> Sett
             "`--resend-secret` has no meaning in a plan against a snapshot, which reads no secret",
             "leave `--resend-secret` out",
         )
+    source = click.get_current_context().get_parameter_source("secrets")
+    if settings.compare_secrets and source is click.core.ParameterSource.COMMANDLINE:
+        raise MisuseError(
+            "`--secrets resolve` has no meaning in a plan against a snapshot, which reads no secret",
+            "leave `--secrets` out",
+        )
     return replace(settings, against=snapshot, compare_secrets=False)
 
 

@@ -15,7 +15,7 @@ from reconciler.cli.usage import MisuseError
 from reconciler.model.codes import load_codes
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError, Severity
 from reconciler.model.duration import parse_duration
-from reconciler.workspace.project_search import DEFAULT_PROJECT
+from reconciler.model.project_names import DEFAULT_PROJECT
 
 if TYPE_CHECKING:
     from reconciler.cli.context import CommandContext

@@ -82,9 +82,10 @@ def command(
 ) -> ExitCode:
     """Run the setup tests of destinations that exist, and report the results.
 
-    ADDRESS is an address or a key, `*` for any text; without it, all destinations of the specs are tested. Setup tests
-    interrupt running syncs. Passed tests are recorded, so that no plan asks for them again. At most 250 tests start in
-    a minute and 2,500 in an hour, unless `budget:` of the project file says less.
+    ADDRESS is an address or a key, `*` for any text; a group stands for its destination. Without it, all destinations
+    of the specs are tested. Setup tests interrupt running syncs. Passed tests are recorded, so that no plan asks for
+    them again. At most 250 tests start in a minute and 2,500 in an hour, unless `budget:` of the project file says
+    less.
     """
     from reconciler.cli.context import run_command
 
@@ -98,6 +99,7 @@ def _test(context: CommandContext, options: SetupTestOptions) -> ExitCode:
     from reconciler.cli.events import log_abandoned_runs, open_event_log
     from reconciler.cli.interrupt import cancel_on_signal
     from reconciler.planning.pipeline import make_plan
+    from reconciler.planning.targets import select_test_targets
     from reconciler.report.renderer import SetupTestReport
     from reconciler.workspace.audit import combine_listeners
     from reconciler.workspace.workspace import Access, open_workspace, with_lock_renewal
@@ -108,9 +110,11 @@ def _test(context: CommandContext, options: SetupTestOptions) -> ExitCode:
         ExitStack() as exit_stack,
         open_event_log(context, "test") as log,
         context.make_progress() as progress,
-        open_workspace(context.settings, combine_listeners(progress, log), access, cancelled) as workspace,
+        open_workspace(context.settings, combine_listeners(progress, log), access, cancelled) as opened,
         log_abandoned_runs(log),
     ):
+        targets = select_test_targets(opened.settings.targets, opened.specs)
+        workspace = replace(opened, settings=replace(opened.settings, targets=targets))
         planned = with_lock_renewal(workspace, make_plan)
         progress.close()
         selected = select_tests(planned, options.budget)

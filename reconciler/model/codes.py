@@ -41,6 +41,7 @@ class Code:
     contradicts: bool = False
     gives_way: bool = False
     loses_state: bool = False
+    shows_status: bool = False
 
 
 @cache

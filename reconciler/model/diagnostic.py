@@ -19,12 +19,28 @@ class Severity(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class FindingGroup:
+    """Words of one diagnostic for several alike: `12 destinations are broken: a, b, c and 9 more`.
+
+    Diagnostics of one code with the same `noun` and `text` are alike. `name` and `help` are of one of them; with
+    `lists_places` each has a line with its place.
+    """
+
+    noun: str
+    text: str
+    name: str
+    help: str
+    lists_places: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Diagnostic:
     """A finding with its place and one remedy.
 
     `message` starts in lower case and puts names in backticks; `label` is the text under the caret; `notes` are facts;
     `help` is one action. With `secret` the excerpt of the span is never shown, and with `secret_line` not even the key
-    that the line starts with. `code` must have a row in `codes.toml`.
+    that the line starts with. `code` must have a row in `codes.toml`. Texts for people combine diagnostics of one
+    `group`; documents have each.
     """
 
     code: str
@@ -37,6 +53,7 @@ class Diagnostic:
     address: Address | None = None
     secret: bool = False
     secret_line: bool = False
+    group: FindingGroup | None = None
 
     def __post_init__(self) -> None:
         if self.code not in load_codes():

@@ -17,6 +17,7 @@ from reconciler.api.responses import Account
 from reconciler.api.retrying import RetryingSender
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.event import Listener
+from reconciler.model.project_names import DEFAULT_PROJECT
 from reconciler.operations.ci_templates import read_ci_files
 from reconciler.operations.schema import DEFAULT_FOLDER, build_schema_text, format_modeline
 from reconciler.planning.account import explain_other_account
@@ -26,7 +27,7 @@ from reconciler.spec.files import display_path
 from reconciler.spec.project import read_project
 from reconciler.spec.timeouts import TimeoutRules
 from reconciler.workspace.connection import open_transport
-from reconciler.workspace.project_search import DEFAULT_PROJECT, find_project_in
+from reconciler.workspace.project_search import find_project_in
 from reconciler.workspace.project_state import ACCOUNT, SANDBOX
 from reconciler.workspace.settings import Settings
 

@@ -27,10 +27,10 @@ from reconciler.model.variable_mark import NAME
 from reconciler.policy.plugin import entry_points_by_name
 from reconciler.policy.rules import RULES, PolicyEntry
 from reconciler.runtime import own_folder
-from reconciler.spec.files import SpecPath, resolve_path
+from reconciler.spec.files import SpecPath, display_path, resolve_path
 from reconciler.spec.load import find_project_files
 from reconciler.spec.nodes import MappingNode
-from reconciler.spec.project import ProjectFile, read_project
+from reconciler.spec.project import ProjectFile, read_project, refuse_folder
 from reconciler.spec.schema import OverrideFile, SpecFile
 from reconciler.spec.variable_places import VARS
 from reconciler.workspace.settings import Settings
@@ -73,6 +73,7 @@ def write_schemas(settings: Settings, folder: Path | None) -> WrittenSchemas:
     By default the schemas in the folder of earlier releases are renewed too, if they exist.
     """
     project = settings.directory / settings.project
+    refuse_folder(project, display_path(project, settings.directory))
     target = project.parent / DEFAULT_FOLDER if folder is None else settings.directory / folder.expanduser()
     files = _write_both(target)
     former = project.parent / FORMER_FOLDER

@@ -81,11 +81,23 @@ def _read_value(operation: PlannedOperation, path: FieldPath, planner: Planner) 
         return Secret(operation.declared[path])
     known = len(planner.diagnostics)
     secret = planner.resolve_secret(operation.desired, path, operation.declared.get(SERVICE))
-    advice = (
-        f"provide the referenced value, or leave the entry out: `--exclude {operation.desired.address.key}`"
-    )
-    planner.diagnostics[known:] = [replace(refusal, help=advice) for refusal in planner.diagnostics[known:]]
+    planner.diagnostics[known:] = [
+        _advise_exclusion(refusal, operation.desired.address.key) for refusal in planner.diagnostics[known:]
+    ]
     return secret
+
+
+def _advise_exclusion(refusal: Diagnostic, key: str) -> Diagnostic:
+    """Replace the advice of a refused reference: without its value, nothing of its entry can be recorded."""
+    group = refusal.group
+    return replace(
+        refusal,
+        help=f"provide the referenced value, or leave the entry out: `--exclude {key}`",
+        group=group
+        and replace(
+            group, help="provide the referenced values, or leave their entries out with `--exclude KEY`"
+        ),
+    )
 
 
 def _count_as_unchanged(change: Change, paths: list[FieldPath]) -> Change:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from reconciler.kinds.destination import BROKEN_STATUS, is_unhealthy
 from reconciler.model.address import Address
-from reconciler.model.diagnostic import Diagnostic, Severity
+from reconciler.model.diagnostic import Diagnostic, FindingGroup, Severity
 from reconciler.model.plan import (
     Action,
     Change,
@@ -66,6 +66,12 @@ def warn_broken_undeclared(
                 severity=Severity.WARNING,
                 address=found.address,
                 help="correct the cause in Fivetran, or declare it with `destination:`",
+                group=FindingGroup(
+                    "destination",
+                    f"that no entry declares are `{BROKEN_STATUS}` at Fivetran",
+                    found.address.key,
+                    "correct the causes in Fivetran, or declare them with `destination:`",
+                ),
             )
 
 
@@ -102,6 +108,7 @@ def _explain_unhealthy(operation: PlannedOperation, record: Record | None) -> Di
     desired, status = operation.desired, operation.change.facts.setup_status
     if record is not None and not record.unverified and record.settled_status == status:
         return explain_settled_status(desired.address, desired.span, status)
+    advice = _advise_unhealthy(desired, operation, record)
     return Diagnostic(
         "not-connected",
         f"{desired.address} is `{status}` at Fivetran: "
@@ -113,8 +120,15 @@ def _explain_unhealthy(operation: PlannedOperation, record: Record | None) -> Di
         span=desired.span,
         severity=Severity.WARNING,
         address=desired.address,
-        help=_advise_unhealthy(desired, operation, record),
+        help=advice,
+        group=_group_by_status(desired.address, status, advice),
     )
+
+
+def _group_by_status(address: Address, status: str, advice: str) -> FindingGroup:
+    """Describe a destination among several of one status."""
+    shared_advice = advice.replace(str(address), "ADDRESS").replace(" its ", " their ")
+    return FindingGroup("destination", f"are `{status}` at Fivetran", address.key, shared_advice)
 
 
 def _advise_unhealthy(desired: Desired, operation: PlannedOperation, record: Record | None) -> str:
@@ -134,18 +148,20 @@ def _advise_unhealthy(desired: Desired, operation: PlannedOperation, record: Rec
             f"`on_failure: {desired.setup_tests.on_failure}` accepts its failed setup tests; "
             "`on_failure: fail` runs them again"
         )
-    return "correct the cause, and run its setup tests in Fivetran; an update of its spec runs them too"
+    return f"correct the cause, then run `reconciler test {desired.address}`"
 
 
 def explain_settled_status(address: Address, span: Span | None, status: str) -> Diagnostic:
     """Explain an unhealthy status that stays although all setup tests have passed."""
+    advice = f"look at its setup tests in Fivetran, or run them again: `reconciler test {address}`"
     return Diagnostic(
         "not-connected",
         f"{address} has passed its setup tests, and Fivetran still shows it as `{status}`",
         span=span,
         severity=Severity.WARNING,
         address=address,
-        help="look at its setup tests in Fivetran; no plan repeats them before its spec changes",
+        help=advice,
+        group=_group_by_status(address, status, advice),
     )
 
 

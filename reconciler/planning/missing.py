@@ -212,11 +212,12 @@ def _describe_credentials(account: responses.Account) -> str:
 def _suggest_fix(missing: MissingObject) -> str:
     address = missing.address
     if address.kind == DESTINATION:
-        return f"if it was deleted, `--recreate {address}` makes it again; else use a key that sees it"
+        return f"if it was deleted, `reconciler apply --recreate {address}` makes it again; else use a key that sees it"
     if missing.desired.id is not None:
         return "use a key that sees it, or correct the `id:`; only if it was deleted for certain, remove that line"
     return (
-        f"use a key that sees it; only if it was deleted for certain, `--recreate {address}` makes it again"
+        f"use a key that sees it; only if it was deleted for certain,"
+        f" `reconciler apply --recreate {address}` makes it again"
     )
 
 

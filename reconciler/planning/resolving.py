@@ -8,7 +8,7 @@ from typing import Any
 
 from reconciler.catalogue.model import Field, FieldType
 from reconciler.kinds.base import Kind
-from reconciler.model.diagnostic import Diagnostic
+from reconciler.model.diagnostic import Diagnostic, FindingGroup
 from reconciler.model.resource import Desired
 from reconciler.model.value import (
     ExternalKey,
@@ -81,6 +81,18 @@ class FieldResolver:
                     span=desired.spans.get(path),
                     address=desired.address,
                     help="provide the referenced value, or run with `--secrets skip`, which compares no secrets",
+                    group=FindingGroup(
+                        "reference",
+                        f"to `{value.scheme}` cannot be resolved: {_extract_cause(error)}",
+                        f"`{format_path(path)}` needs `{value}`",
+                        "provide the referenced values, or run with `--secrets skip`, which compares no secrets",
+                        lists_places=True,
+                    ),
                 )
             )
             return None
+
+
+def _extract_cause(error: SecretUnavailable) -> str:
+    """Return the reason without the name of its reference, which other references to the same store can share."""
+    return error.reason.replace(f" `{error.reference.locator}`", "")

@@ -140,6 +140,38 @@ def select_addresses(
     return frozenset(included - excluded)
 
 
+def select_test_targets(selectors: Iterable[str], specs: Specs) -> tuple[str, ...]:
+    """Select the addresses of the declared destinations that selectors of `test` name; a group stands for its
+    destination. Raises `ReconcilerError` for a selector that names no declared destination."""
+    known, declared = _list_addresses(specs), {entry.address for entry in specs.destinations}
+    problems: list[Diagnostic] = []
+    selected: set[Address] = set()
+    for selector in selectors:
+        matched = match_selector(selector, known)
+        destinations = {Address(DESTINATION, address.key) for address in matched} & declared
+        selected |= destinations
+        if not matched:
+            problems.append(_explain_unknown_target(selector, known))
+        elif not destinations:
+            problems.append(_explain_untestable(selector, matched, specs))
+    if problems:
+        raise ReconcilerError(problems)
+    return tuple(map(str, sorted(selected)))
+
+
+def _explain_untestable(selector: str, matched: Collection[Address], specs: Specs) -> Diagnostic:
+    keys = {address.key for address in matched}
+    span = next((group.span for group in specs.groups if group.address.key in keys), None)
+    return Diagnostic(
+        "nothing-to-test",
+        f"no destination is declared by the entry that `{selector}` names"
+        if len(keys) == 1
+        else f"no destination is declared by the {len(keys):,} entries that `{selector}` names",
+        span=span,
+        help="name an entry with a `destination:`; `reconciler test` without an address tests all of them",
+    )
+
+
 def add_groups(selected: Collection[Address], addresses: Collection[Address]) -> set[Address]:
     """Add its group to each selected destination, as far as `addresses` has that group."""
     groups = {Address(GROUP, address.key) for address in selected if address.kind == DESTINATION}

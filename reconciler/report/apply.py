@@ -13,7 +13,7 @@ from reconciler.model.diagnostic import Diagnostic, select_errors
 from reconciler.model.instant import format_utc
 from reconciler.model.json_parts import serialize_connection, serialize_held_until, serialize_live_object
 from reconciler.model.outcome import ApplyResult, Check, CheckStatus, Outcome, Status
-from reconciler.model.plan import Action
+from reconciler.model.plan import Action, Change
 from reconciler.model.sanitize import escape, to_one_line
 from reconciler.report.check_details import render_details
 from reconciler.report.diagnostics import render_headline, render_notes, serialize_diagnostics
@@ -141,6 +141,11 @@ def render_summary(applied: ApplyResult) -> Text:
     if advice:
         parts.append(Text(advice))
     return join_lines(parts)
+
+
+def render_adoption(adopted: Sequence[Change]) -> Text:
+    """Render the last line of an apply that adopts objects and sends nothing."""
+    return Text.assemble(("Adopted: ", STRONG), f"{len(adopted):,} recorded in the state.")
 
 
 def _render_setup_tests(checks: Sequence[Check], title: str) -> list[Text]:

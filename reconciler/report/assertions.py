@@ -30,7 +30,7 @@ def render_assertions(asserted: Sequence[AssertedValue], plan: Plan) -> Text:
             *(Text(f"  {row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]}") for row in rows),
         ]
     else:
-        parts = [Text("No secret is to be recorded as it is: each is sent or has a fingerprint.", QUIET)]
+        parts = [Text("No secret needs recording: each is sent or has a fingerprint.", QUIET)]
     if plan.uncomparable_secrets:
         names = ", ".join(map(escape, plan.uncomparable_secrets[:_MAX_NAMES]))
         more = len(plan.uncomparable_secrets) - _MAX_NAMES

@@ -12,6 +12,7 @@ from rich.text import Text
 from reconciler.model.diagnostic import Diagnostic, Severity, sort_diagnostics
 from reconciler.model.sanitize import escape, to_one_line
 from reconciler.model.source import Span
+from reconciler.report.alike_findings import combine_alike
 from reconciler.report.excerpt import WIDTH, make_excerpt
 from reconciler.report.style import LINK, SEVERITY_STYLES, STRONG, format_count, join_lines
 
@@ -22,11 +23,17 @@ _MARGIN = 10  # cells: the number of a line with its bar, and the mark of a line
 ReadLine: TypeAlias = Callable[[str, int], str | None]
 
 
-def render_full(diagnostics: Iterable[Diagnostic], read_line: ReadLine, width: int | None = None) -> Text:
+def render_full(
+    diagnostics: Iterable[Diagnostic],
+    read_line: ReadLine,
+    width: int | None = None,
+    *,
+    combines_alike: bool = True,
+) -> Text:
     """Render every diagnostic with its excerpt, in reading order, an empty line between them, and the count.
 
     `read_line(path, line)` returns one line of a file (from 1), or None if the file cannot be read. `width` is the
-    number of cells of the terminal, or None.
+    number of cells of the terminal, or None. With `combines_alike` many alike diagnostics are rendered as one.
     """
     ordered = sort_diagnostics(diagnostics)
     secrets = [
@@ -35,7 +42,8 @@ def render_full(diagnostics: Iterable[Diagnostic], read_line: ReadLine, width: i
         if diagnostic.secret and diagnostic.span
     ]
     excerpt_width = WIDTH if width is None else min(WIDTH, max(_MIN_WIDTH, width - _MARGIN))
-    blocks = [_render_block(diagnostic, read_line, secrets, excerpt_width) for diagnostic in ordered]
+    shown = combine_alike(ordered) if combines_alike else ordered
+    blocks = [_render_block(diagnostic, read_line, secrets, excerpt_width) for diagnostic in shown]
     return Text("\n\n").join([*blocks, Text(format_severity_counts(ordered))])
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
-from textwrap import wrap
 from typing import Any
 
 from rich.text import Text
@@ -13,7 +12,17 @@ from reconciler.model.checkup import Checkup, CheckupItem, CheckupStatus
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.sanitize import to_one_line
 from reconciler.report.diagnostics import serialize_diagnostics
-from reconciler.report.style import BAD, GOOD, QUIET, STRONG, WARN, StyledText, format_count, join_lines
+from reconciler.report.style import (
+    BAD,
+    GOOD,
+    QUIET,
+    STRONG,
+    WARN,
+    StyledText,
+    fold_words,
+    format_count,
+    join_lines,
+)
 
 _LABELS = {
     CheckupStatus.OK: ("ok", GOOD),
@@ -91,8 +100,7 @@ class _CheckupLayout:
         line = to_one_line(text)
         if self._text_width is None:
             return [line]
-        folded = wrap(line, self._text_width - used, break_long_words=False, break_on_hyphens=False)
-        return folded or [""]
+        return fold_words(line, self._text_width - used)
 
 
 def _render_alike(items: Sequence[CheckupItem], layout: _CheckupLayout) -> Iterator[Text]:

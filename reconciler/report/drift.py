@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from enum import StrEnum
 from typing import Any
 
 from rich.text import Text
 
 from reconciler.kinds.destination import HEALTHY_STATUS
+from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.plan import Plan
 from reconciler.model.sanitize import escape
 from reconciler.report.diagnostics import serialize_diagnostics
+from reconciler.report.drift_text import render_drift_block
 from reconciler.report.plan_json import (
     serialize_change,
     serialize_scope,
@@ -19,7 +20,7 @@ from reconciler.report.plan_json import (
     serialize_unplanned,
 )
 from reconciler.report.plan_summary import format_unplanned
-from reconciler.report.plan_text import choose_location_column, render_change_block, render_heading
+from reconciler.report.plan_text import choose_location_column, render_heading
 from reconciler.report.style import BAD, QUIET, STRONG, WARN, format_count, join_lines
 from reconciler.report.unmanaged_objects import (
     choose_status_style,
@@ -41,15 +42,11 @@ def render_drift_text(
     """Render a header, one block for each drifted object, the destinations that are not connected, the objects without
     an entry, and a count.
 
-    A missing object is rendered without the fields that a create would send. `width` is the number of cells of the
-    terminal, or None.
+    `width` is the number of cells of the terminal, or None.
     """
     column = choose_location_column(plan.drifted, width)
     blocks = [render_heading(plan)]
-    blocks += [
-        render_change_block(replace(change, fields=()) if change.is_missing else change, column)
-        for change in plan.drifted
-    ]
+    blocks += [render_drift_block(change, column) for change in plan.drifted]
     blocks += _render_statuses(plan, is_verbose=is_verbose)
     if unmanaged_groups is UnmanagedGroups.LISTED:
         blocks += render_unmanaged_objects(plan, is_verbose=is_verbose)
@@ -71,6 +68,16 @@ def _render_statuses(plan: Plan, *, is_verbose: bool) -> list[Text]:
         for address, status in shown.items()
     ]
     return [join_lines([Text("Status of destinations:" if is_verbose else "Not connected:"), *rows])]
+
+
+def select_unlisted_warnings(plan: Plan) -> list[Diagnostic]:
+    """Select the warnings of a plan without the warnings of destinations whose status the text lists."""
+    listed = list_statuses(plan)
+    return [
+        warning
+        for warning in plan.warnings
+        if not (warning.code_facts.shows_status and str(warning.address) in listed)
+    ]
 
 
 def list_statuses(plan: Plan) -> dict[str, str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping
 
+from reconciler.report.style import fold_words
+
 _WIDTH = 88
 _MIN_WIDTH = 30
 _INDENT = "  "
@@ -13,7 +15,8 @@ _INDENT = "  "
 def render_explanation(code: str, text: str, width: int | None = None) -> str:
     """Render a code with its text, folded to `width` cells (None: not folded)."""
     text_width = min(_WIDTH, max(_MIN_WIDTH, (width or _WIDTH) - len(_INDENT)))
-    return f"{code}\n\n" + textwrap.indent(textwrap.fill(text, text_width, break_on_hyphens=False), _INDENT)
+    lines = fold_words(" ".join(text.split()), text_width)
+    return f"{code}\n\n" + textwrap.indent("\n".join(lines), _INDENT)
 
 
 def render_code_list(explanations: Mapping[str, str], width: int | None = None) -> str:

@@ -9,6 +9,7 @@ from reconciler.model.plan import Plan
 from reconciler.model.policy import PolicyResult
 from reconciler.model.sanitize import escape, to_one_line
 from reconciler.report.apply import render_apply_markdown
+from reconciler.report.drift import select_unlisted_warnings
 from reconciler.report.plan_markdown import (
     render_failure_markdown,
     render_plan_markdown,
@@ -148,6 +149,8 @@ class GithubRenderer(Renderer):
     def drift(self, report: DriftReport) -> Parts:
         """Render the drift. The step gets outputs and no summary."""
         yield from super().drift(report)
+        shown = select_unlisted_warnings(report.plan)
+        yield from self._annotate(warning for warning in report.plan.warnings if warning not in shown)
         yield _build_job_files(report.exit, build_drift_outputs(report.plan))
 
     def validation(self, report: ValidationReport) -> Parts:

@@ -9,8 +9,11 @@ from enum import StrEnum
 from reconciler.model.plan import Action, Change, Plan, ProtectionChange, Visibility
 from reconciler.model.sanitize import escape
 from reconciler.model.value import FieldPath, format_path
+from reconciler.report.style import format_count
 
 MAX_PER_KIND = 5
+MAX_SECRET_ENTRIES = 2
+"""Number of entries whose secrets that cannot be compared have a note each."""
 
 
 class NoteKind(StrEnum):
@@ -21,12 +24,13 @@ class NoteKind(StrEnum):
     UNDECLARED = "undeclared"
     REWRITTEN = "rewritten"
     SECRET = "secret"  # noqa: S105 - a kind of note, not a password
+    EXTERNAL_SECRET = "external-secret"  # noqa: S105
 
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A fact about `subject`, an address or a move. `text` follows the names of `fields`; only these names may have any
-    characters."""
+    """A fact about `subject`: an address, a move, or empty for several entries. `text` follows the names of `fields`;
+    only these names may have any characters."""
 
     kind: NoteKind
     subject: str
@@ -39,11 +43,39 @@ class Note:
         return f"{names} {self.text}" if names else self.text
 
 
-def list_notes(plan: Plan) -> tuple[Note, ...]:
-    """List the notes of a plan, kind by kind, in the order of its changes."""
+def list_notes(plan: Plan, *, names_all: bool = False) -> tuple[Note, ...]:
+    """List the notes of a plan, kind by kind, in the order of its changes. Many secrets that could be sent again are
+    counted in one note, unless `names_all`."""
+    is_counted = has_many_uncomparable_secrets(plan) and not names_all
     resendable = frozenset(plan.uncomparable_secrets)
-    notes = [note for change in plan.changes for note in _list_change_notes(change, resendable)]
+    notes = [
+        note
+        for change in plan.changes
+        for note in _list_change_notes(change, resendable)
+        if not (is_counted and note.kind is NoteKind.SECRET)
+    ]
+    notes += [_count_secrets(plan)] if is_counted else []
     return tuple(note for kind in NoteKind for note in notes if note.kind is kind)
+
+
+def has_many_uncomparable_secrets(plan: Plan) -> bool:
+    """Whether so many entries have secrets that cannot be compared that a text does not name each."""
+    return len(_list_addresses(plan)) > MAX_SECRET_ENTRIES
+
+
+def _list_addresses(plan: Plan) -> set[str]:
+    return {name.partition(":")[0] for name in plan.uncomparable_secrets}
+
+
+def _count_secrets(plan: Plan) -> Note:
+    secrets = format_count(len(plan.uncomparable_secrets), "secret")
+    return Note(
+        NoteKind.SECRET,
+        "",
+        f"{secrets} of {format_count(len(_list_addresses(plan)), 'destination')} cannot be compared:"
+        " `reconciler apply --secrets-as-they-are --reason TEXT` records them as what Fivetran has,"
+        " `--resend-secret GLOB` sends them",
+    )
 
 
 def limit_notes(notes: Iterable[Note]) -> tuple[list[Note], int]:
@@ -98,7 +130,7 @@ def _list_secret_notes(change: Change, resendable: Collection[str]) -> Iterator[
         yield Note(NoteKind.SECRET, address, f"cannot be compared; {advice}", _name_fields(stored))
     if fetched:
         text = "cannot be compared: Fivetran does not show names in a secrets manager"
-        yield Note(NoteKind.SECRET, address, text, _name_fields(fetched))
+        yield Note(NoteKind.EXTERNAL_SECRET, address, text, _name_fields(fetched))
 
 
 _STAYS, _STAY = "stays as it is", "stay as they are"

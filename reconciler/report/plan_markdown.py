@@ -263,7 +263,7 @@ def _render_untouched(plan: Plan) -> Iterator[Section]:
     if plan.forgotten:
         yield _render_list("not managed any more; apply forgets them and sends nothing", plan.forgotten)
     if notes := list_notes(plan):
-        rows = tuple(f"- {format_code(note.subject)}: {_format_note(note)}" for note in notes)
+        rows = tuple(f"- {_format_note(note)}" for note in notes)
         yield make_details(format_count(len(rows), "note"), Section(rows))
     if plan.undeclared:
         rows = tuple(
@@ -295,7 +295,8 @@ def _describe_unmanaged(
 
 
 def _format_note(note: Note) -> str:
-    return " ".join([*([", ".join(map(format_code, note.fields))] if note.fields else []), note.text])
+    text = " ".join([*([", ".join(map(format_code, note.fields))] if note.fields else []), note.text])
+    return f"{format_code(note.subject)}: {text}" if note.subject else text
 
 
 def _render_list(title: str, changes: Iterable[Change]) -> Section:

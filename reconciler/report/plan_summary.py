@@ -11,6 +11,7 @@ from reconciler.model.instant import format_utc
 from reconciler.model.plan import Action, Change, Plan, Risk, ScopeSummary, UnsettledRequest
 from reconciler.model.policy import EnforcementLevel, PolicyResult, PolicyStatus
 from reconciler.model.sanitize import escape
+from reconciler.report.plan_facts import has_many_uncomparable_secrets
 from reconciler.report.style import format_count, format_duration
 
 SHORT_DIGEST_LENGTH = 8
@@ -123,7 +124,7 @@ def list_remarks(plan: Plan) -> list[str]:
     remarks += [f"{len(plan.held):,} to be created later"] if plan.held else []
     remarks += [f"{unchanged:,} unchanged"] if unchanged else []
     remarks += ["against a snapshot: cannot be applied"] if plan.snapshot is not None else []
-    return [*remarks, *_summarize_secrets(plan.changes), *_summarize_policies(plan.judgements)]
+    return [*remarks, *_summarize_secrets(plan), *_summarize_policies(plan.judgements)]
 
 
 def _explain_empty_scope(scope: ScopeSummary) -> str:
@@ -167,17 +168,21 @@ def _count_existing(changes: Iterable[Change]) -> int:
     return sum(change.action is not Action.CREATE for change in changes)
 
 
-def _summarize_secrets(changes: Iterable[Change]) -> Iterator[str]:
+def _summarize_secrets(plan: Plan) -> Iterator[str]:
     """Summarize the comparison of secrets, and count fields whose values Fivetran may rewrite."""
     counts = Counter[str]()
     rewritten = 0
-    for change in changes:
+    for change in plan.changes:
         secrets = change.secrets
         counts.update(changed=len(secrets.changed), unchanged=len(secrets.unchanged))
         counts["cannot be compared"] += len(secrets.uncomparable)
         rewritten += len({*change.uncomparable} - {*secrets.uncomparable})
     parts = [f"{number:,} {label}" for label, number in counts.items() if number]
     if parts:
-        yield f"secrets: {', '.join(parts)}"
+        hint = _UNCOMPARABLE_HINT if has_many_uncomparable_secrets(plan) else ""
+        yield f"secrets: {', '.join(parts)}{hint}"
     if rewritten:
         yield f"{format_count(rewritten, 'value')} that Fivetran rewrites cannot be compared"
+
+
+_UNCOMPARABLE_HINT = " (see `--secrets-as-they-are` and `--resend-secret`)"

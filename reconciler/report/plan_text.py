@@ -65,7 +65,7 @@ def render_plan_text(plan: Plan, detail: Detail = Detail.CHANGES, width: int | N
         blocks.append(_render_adopted(plan.adopted, detail))
     if plan.forgotten:
         blocks.append(_render_forgotten(plan.forgotten))
-    if notes := list_notes(plan):
+    if notes := list_notes(plan, names_all=detail is Detail.EVERYTHING):
         blocks.append(_render_notes(notes, detail))
     blocks += _render_unmanaged_objects(plan, detail)
     if plan.unplanned:
@@ -91,16 +91,8 @@ def _format_location(change: Change) -> str:
 
 def render_change_block(change: Change, column: int) -> Text:
     """Render a change: its first line, its fields, and its risks. Its place in the specs stands in `column`."""
-    address = str(change.address)
-    style = ACTION_STYLES[change.action]
-    first_line = Text.assemble((f"{SYMBOLS[change.action]} ", style), (address, STRONG))
-    if change.span:
-        padding = " " * max(2, column - len(address))
-        first_line.append_text(Text(padding + _format_location(change), QUIET))
-    paths = [*(field.path for field in change.fields), *(lost.path for lost in change.lost)]
-    longest = max((len(_format_path(path)) for path in paths), default=0)
-    width = min(max(longest, _NAME_COLUMN), _MAX_NAME_WIDTH)
-    parts = [first_line]
+    width = measure_names([*(field.path for field in change.fields), *(lost.path for lost in change.lost)])
+    parts = [render_first_line(change, change.action, column)]
     if change.action is Action.REPLACE and change.live is not None:
         parts.append(Text(f"    {'deletes':<{width}}  {format_identified_object(change)}"))
     parts += [_render_field(change, field, width) for field in change.fields]
@@ -120,6 +112,22 @@ def render_change_block(change: Change, column: int) -> Text:
         colour = WARN if change.risk is Risk.INTERRUPTS_SYNCS else BAD
         parts.append(Text(f"  ! {RISK_TEXTS[change.risk]}", colour))
     return join_lines(parts)
+
+
+def render_first_line(change: Change, action: Action, column: int) -> Text:
+    """Render the symbol of an action, the address, and in `column` the place in the specs."""
+    address = str(change.address)
+    line = Text.assemble((f"{SYMBOLS[action]} ", ACTION_STYLES[action]), (address, STRONG))
+    if change.span:
+        padding = " " * max(2, column - len(address))
+        line.append_text(Text(padding + _format_location(change), QUIET))
+    return line
+
+
+def measure_names(paths: Iterable[FieldPath]) -> int:
+    """Compute the width of the column of field names."""
+    longest = max((len(_format_path(path)) for path in paths), default=0)
+    return min(max(longest, _NAME_COLUMN), _MAX_NAME_WIDTH)
 
 
 def _render_deleted_object(change: Change) -> list[Text]:
@@ -208,7 +216,10 @@ def _render_notes(notes: Sequence[Note], detail: Detail) -> Text:
     """Render the facts that need no request, each on a line."""
     shown, left_out = (notes, 0) if detail is Detail.EVERYTHING else limit_notes(notes)
     width = max(len(note.subject) for note in shown)
-    rows = [Text(f"  {note.subject:<{width}}  {note.format()}") for note in shown]
+    rows = [
+        Text(f"  {note.subject:<{width}}  {note.format()}" if note.subject else f"  {note.format()}")
+        for note in shown
+    ]
     more = [Text(f"  and {left_out:,} more; `--verbose` names all", QUIET)] if left_out else []
     return join_lines([Text("Notes:"), *rows, *more])
 

@@ -12,10 +12,10 @@ from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.outcome import ApplyResult
 from reconciler.model.plan import AssertedValue, Plan
 from reconciler.model.policy import PolicyResult
-from reconciler.report.apply import render_summary
+from reconciler.report.apply import render_adoption, render_summary
 from reconciler.report.assertions import render_recorded
 from reconciler.report.diagnostics import ReadLine, render_concise, render_full
-from reconciler.report.drift import UnmanagedGroups, render_drift_text
+from reconciler.report.drift import UnmanagedGroups, render_drift_text, select_unlisted_warnings
 from reconciler.report.plan_text import Detail, render_plan_text
 from reconciler.report.setup_test_run import render_test_summary
 from reconciler.report.style import StyledText
@@ -180,7 +180,12 @@ class Renderer:
 
     def diagnostics(self, diagnostics: Collection[Diagnostic]) -> Parts:
         """Render diagnostics with excerpts."""
-        text = render_full(diagnostics, self.run.read_line, self.run.get_err_width())
+        text = render_full(
+            diagnostics,
+            self.run.read_line,
+            self.run.get_err_width(),
+            combines_alike=not self.run.is_verbose,
+        )
         yield Printed(text, to_stderr=True)
 
     def warnings(self, warnings: Collection[Diagnostic]) -> Parts:
@@ -211,8 +216,9 @@ class Renderer:
             yield from self.result(report.footer)
 
     def drift(self, report: DriftReport) -> Parts:
-        """Render the drift of a plan, and the entries that it omits. Other blockers are irrelevant."""
-        yield from self.warnings(report.plan.warnings)
+        """Render the drift of a plan, and the entries that it omits. Other blockers are irrelevant. The text lists the
+        statuses, so no warning repeats them."""
+        yield from self.warnings(select_unlisted_warnings(report.plan))
         yield from self.result(
             render_drift_text(
                 report.plan,
@@ -238,6 +244,8 @@ class Renderer:
         if report.applied is not None:
             yield Printed("")
             yield Printed(render_summary(report.applied))
+        elif report.plan.adopted and not int(report.exit):
+            yield Printed(render_adoption(report.plan.adopted))
         yield from self.assertions(report)
         if report.applied is not None and report.applied.problems:
             yield from self.diagnostics(report.applied.problems)

@@ -17,17 +17,25 @@ from reconciler.model.plan import Action
 from reconciler.report.stream import SafeStream
 
 _WORD = re.compile(r"\S+")
+_WORD_OR_CODE = re.compile(r"(?:[^\s`]|`[^`]*`)+(?=\s|$)|\S+")
 _HANGING_INDENT = 4
 
 
 def wrap_text(text: Text, width: int) -> Text:
     """Fold a text into lines of at most `width` cells, as far as its words allow.
 
-    Lines break between words; the following lines are indented a little deeper than the first.
+    Lines break between words, and not inside a command in backticks that fits on a line; the following lines are
+    indented a little deeper than the first.
     """
     return Text("\n", end=text.end).join(
         [part for line in text.split("\n", allow_blank=True) for part in _split_line(line, width)]
     )
+
+
+def fold_words(line: str, width: int) -> list[str]:
+    """Fold a line into lines of at most `width` cells without an indent, as far as its words allow."""
+    starts = [0, *_find_breaks(line, width, 0)]
+    return [line[start:end].rstrip() for start, end in zip(starts, [*starts[1:], None], strict=True)]
 
 
 def _split_line(line: Text, width: int) -> Iterator[Text]:
@@ -45,11 +53,20 @@ def _find_breaks(line: str, width: int, hanging: int) -> list[int]:
     """Find the starts of new lines: before each word that would not fit."""
     breaks: list[int] = []
     start, available = 0, width
-    for word in _WORD.finditer(line):
-        if cell_len(line[start : word.end()]) > available and line[start : word.start()].strip():
-            start, available = word.start(), width - hanging
+    for word_start, word_end in _find_words(line, width - hanging):
+        if cell_len(line[start:word_end]) > available and line[start:word_start].strip():
+            start, available = word_start, width - hanging
             breaks.append(start)
     return breaks
+
+
+def _find_words(line: str, width: int) -> Iterator[tuple[int, int]]:
+    """Find start and end of each word. Code in backticks is one word, unless it is wider than `width` cells."""
+    for match in _WORD_OR_CODE.finditer(line):
+        if cell_len(match.group()) <= width:
+            yield match.span()
+        else:
+            yield from (word.span() for word in _WORD.finditer(line, *match.span()))
 
 
 Screen: TypeAlias = Console

@@ -16,6 +16,7 @@ from reconciler.model.diagnostic import Diagnostic, Severity, sort_diagnostics
 from reconciler.model.outcome import Outcome, Status
 from reconciler.model.plan import Action, Change, Plan
 from reconciler.model.sanitize import escape, to_one_line
+from reconciler.report.alike_findings import combine_alike
 from reconciler.report.apply import render_summary
 from reconciler.report.live_objects import format_connections, format_identified_object
 from reconciler.report.plan_facts import list_notes
@@ -111,14 +112,14 @@ def render_terraform_plan(plan: Plan) -> str:
 
 
 def render_terraform_diagnostics(diagnostics: Iterable[Diagnostic], *, has_bars: bool = True) -> str:
-    """Render diagnostics as Terraform prints them: a line `Error: ` or `Warning: `, then place and reasons."""
+    """Render diagnostics as Terraform prints them: a line `Error: ` or `Warning: `, then place and reasons. Alike
+    diagnostics are one."""
+    shown = combine_alike(sort_diagnostics(diagnostics))
     if not has_bars:
-        return "\n".join(
-            "\n".join([*_render_diagnostic(diagnostic), ""]) for diagnostic in sort_diagnostics(diagnostics)
-        )
+        return "\n".join("\n".join([*_render_diagnostic(diagnostic), ""]) for diagnostic in shown)
     return "\n".join(
         "\n".join(["╷", *(f"│ {line}".rstrip() for line in _render_diagnostic(diagnostic)), "╵"])
-        for diagnostic in sort_diagnostics(diagnostics)
+        for diagnostic in shown
     )
 
 
@@ -162,7 +163,7 @@ def _render_remarks(plan: Plan) -> Iterator[str]:
             suffix = f": {format_identified_object(change)}" if change.live is not None else ""
             yield f"  {escape(str(change.address))}: {RISK_TEXTS[change.risk]}{suffix}"
     for note in list_notes(plan):
-        yield f"  {note.subject}: {note.format()}"
+        yield f"  {note.subject}: {note.format()}" if note.subject else f"  {note.format()}"
     if plan.undeclared:
         yield f"  {format_count(len(plan.undeclared), 'destination')} of declared groups not declared, left alone"
     if plan.unmanaged:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -16,6 +17,7 @@ from reconciler.model.budget import Budget
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError, select_errors, sort_diagnostics
 from reconciler.model.duration import DURATION_PATTERN, parse_duration
 from reconciler.model.home_path import HOME_ADVICE, HOME_PROBLEM, starts_at_home
+from reconciler.model.project_names import PROJECT_NAMES
 from reconciler.model.source import Span
 from reconciler.model.state_location import StateLocation, StateLocationError, parse_state_location
 from reconciler.spec.allowed_sources import SecretRules
@@ -220,6 +222,7 @@ def read_project(
     shown = shown or display_path(path, shown_from)
     if not os.path.exists(path):  # noqa: PTH110 - false, not an error, for names that no file can have
         raise ReconcilerError([_explain_no_project(shown)])
+    refuse_folder(path, shown)
     text = unsaved.get(path)
     text = read_text(path, shown) if text is None else text
     tree = parse(text, shown)
@@ -292,6 +295,25 @@ def with_protected(project: Project, globs: Iterable[str]) -> Project:
     """Add globs to the protected keys of a project."""
     protected = (*project.content.protected, *globs)
     return replace(project, content=project.content.model_copy(update={"protected": protected}))
+
+
+def refuse_folder(path: Path, shown: str) -> None:
+    """Raise `ReconcilerError` for a project that is named by its folder."""
+    if path.is_dir():
+        raise ReconcilerError([_explain_folder(path, shown)])
+
+
+def _explain_folder(folder: Path, shown: str) -> Diagnostic:
+    """Explain that a project is named by its folder, with the project file of that folder if there is one."""
+    files = (name for name in PROJECT_NAMES if (folder / name).is_file())
+    found = next(files, None)
+    return Diagnostic(
+        "file-unreadable",
+        f"`{shown}` is a folder, and `--project` takes a project file",
+        help=f"write `--project {shlex.quote(f'{shown}/{found}')}`"
+        if found is not None
+        else "name the project file in it, or begin with `reconciler init`",
+    )
 
 
 def _explain_no_project(shown: str) -> Diagnostic:

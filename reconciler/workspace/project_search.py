@@ -6,10 +6,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from reconciler.model.project_names import DEFAULT_PROJECT, PROJECT_NAMES
 from reconciler.runtime.git import find_work_tree
 
-DEFAULT_PROJECT = "specs/reconciler.yaml"
-PROJECT_NAMES = (DEFAULT_PROJECT, "reconciler.yaml")
 _FOLDERS_OF_TOOLS = frozenset({"node_modules", "site-packages", "__pycache__"})
 
 

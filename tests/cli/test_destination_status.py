@@ -139,7 +139,8 @@ def test_a_broken_destination_is_one_warning_in_every_command(account: StatusPro
         result = account.run(*command)
         assert result.exit == 0, result.stderr
         warning = "warning[not-connected]: destination.orders is `broken` at Fivetran"
-        assert (command, result.stderr.count(warning)) == (command, 1)
+        is_listed = result.stdout.count("\n  destination.orders  broken\n")
+        assert (command, result.stderr.count(warning) + is_listed) == (command, 1)
 
 
 def test_the_advice_about_a_broken_destination_names_its_tests(plain: StatusProject) -> None:
@@ -149,7 +150,7 @@ def test_the_advice_about_a_broken_destination_names_its_tests(plain: StatusProj
     plain.declare_pair(run="false")
     assert "`run: true` tests it once" in plain.plan().stderr
     plain.must_apply()
-    assert "correct the cause, and run its setup tests in Fivetran" in plain.plan().stderr
+    assert "correct the cause, then run `reconciler test destination.orders`" in plain.plan().stderr
     plain.declare_pair(run="true")
     assert plain.list_apply_writes() == [], "a broken destination of this project is not tested"
 
@@ -186,6 +187,46 @@ def test_drift_lists_destinations_that_are_not_connected(account: StatusProject)
         "destination.bb": "incomplete",
         "destination.c": "connected",
     }
+
+
+def test_many_destinations_of_one_status_are_one_warning(account: StatusProject) -> None:
+    keys = ("a", "b", "c", "d", "e")
+    for key in keys:
+        account.add_live("broken", key)
+    account.add_live("incomplete", "f")
+    account.write_settings()
+    account.write_specs("".join(declare(key, run="false") for key in (*keys, "f")))
+    account.must_apply()
+    plan = account.plan()
+    assert plan.stderr.count("warning[not-connected]") == 2
+    assert (
+        "warning[not-connected]: 5 destinations are `broken` at Fivetran: a, b, c and 2 more; `--verbose` names all\n"
+        "  --> specs/groups/main.yaml:"
+    ) in plan.stderr
+    assert "help: correct the cause, then run `reconciler test ADDRESS`" in plan.stderr
+    assert plan.stderr.splitlines()[-2:] == ["6 warnings", ""]
+    assert account.plan("--verbose").stderr.count("warning[not-connected]") == 6
+    assert account.plan("--format", "terraform").stderr.count("[not-connected]") == 2
+    for form in ("json", "sarif"):
+        shown = account.plan("--format", form).stdout
+        assert all(f"destination.{key} is `broken`" in shown for key in keys)
+
+
+def test_drift_repeats_no_status_that_it_lists(account: StatusProject) -> None:
+    account.add_live("broken", "a")
+    account.write_settings()
+    account.write_specs(declare("a", run="false"))
+    account.must_apply()
+    text = account.run("drift")
+    assert ("not-connected" in text.stderr, "Not connected:\n  destination.a  broken\n" in text.stdout) == (
+        False,
+        True,
+    )
+    assert (
+        "title=not-connected::destination.a is `broken`" in account.run("drift", "--format", "github").stdout
+    )
+    for form in ("json", "sarif"):
+        assert "not-connected" in account.run("drift", "--format", form).stdout
 
 
 def test_drift_has_no_list_without_unhealthy_destinations(plain: StatusProject) -> None:

@@ -82,7 +82,11 @@ def test_a_field_changed_outside_is_drift(applied_project: DriftingProject, comm
     assert applied_project.list_drifted(*command) == ["destination.orders"]
     result = applied_project.run_read_only(*command, "--detailed-exitcode")
     assert result.exit == 2
-    assert '"theirs" -> "acme"   drift: changed outside the specs' in result.stdout
+    assert '    config.project_id       "acme" -> "theirs"\n' in result.stdout
+    assert "interrupts syncs" not in result.stdout, "drift applies nothing"
+    [change] = applied_project.run_read_only(*command, "--format", "json").document["changes"]
+    [field] = change["fields"]
+    assert (field["before"], field["after"]) == ("theirs", "acme"), "the change that undoes the drift"
     assert "Drift: 1 changed, 0 gone." in result.stdout.splitlines()
     assert applied_project.run_read_only(*command).exit == 0, (
         "only --detailed-exitcode reports drift by the exit code"
@@ -96,6 +100,20 @@ def test_a_conflict_is_drift(applied_project: DriftingProject, command: tuple[st
         applied_project.ids["orders"], config={"project_id": "theirs"}
     )
     assert applied_project.list_drifted(*command) == ["destination.orders"]
+    text = applied_project.run_read_only(*command).stdout
+    assert '"acme" -> "theirs"   conflict: changed in the specs too\n' in text
+
+
+@BOTH
+def test_an_edit_beside_a_drift_of_the_same_entry_is_not_shown(
+    applied_project: DriftingProject, command: tuple[str, ...]
+) -> None:
+    applied_project.declare_pairs(sales="+2")
+    applied_project.dashboard.change_destination(
+        applied_project.ids["sales"], config={"project_id": "theirs"}
+    )
+    text = applied_project.run_read_only(*command).stdout
+    assert ("project_id" in text, "time_zone_offset" in text) == (True, False)
 
 
 @BOTH

@@ -307,7 +307,7 @@ def test_a_missing_snapshot_is_one_error(offline: OfflineProject) -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [("--out", "plan.json"), ("--sandbox",), ("--resend-secret", "*")],
+    [("--out", "plan.json"), ("--sandbox",), ("--resend-secret", "*"), ("--secrets", "resolve")],
     ids=lambda options: options[0],
 )
 def test_options_of_another_plan_are_wrong_usage(offline: OfflineProject, options: tuple[str, ...]) -> None:
@@ -315,6 +315,10 @@ def test_options_of_another_plan_are_wrong_usage(offline: OfflineProject, option
     result = offline.plan_against(*options)
     assert (result.exit, get_error_code(result)) == (64, "wrong-usage")
     assert offline.list_files() == before
+
+
+def test_skipped_secrets_are_no_contradiction(offline: OfflineProject) -> None:
+    assert offline.plan_against("--secrets", "skip").exit == 0
 
 
 def test_a_dump_of_the_emulator_serves_as_a_snapshot(offline: OfflineProject) -> None:

@@ -229,15 +229,24 @@ def test_values_that_fivetran_rewrites_are_named(applied_project: AppliedProject
     assert ["config", "server_host_name"] in entry["rewritten"]
 
 
-def test_many_notes_are_cut_and_verbose_shows_all(applied_project: AppliedProject) -> None:
+def test_many_secrets_are_counted_in_one_note_and_verbose_names_all(applied_project: AppliedProject) -> None:
     keys = [f"shop_{number}" for number in range(7)]
     applied_project.environ["SALES_KEY"] = "a-key-of-sales"
     applied_project.declare("orders", "sales", extra="".join(SECRET_PAIR.format(key=key) for key in keys))
     applied_project.must_apply("--allow", "changed_fraction=1", "--reason", "many new shops")
     applied_project.state_file.unlink()
-    notes = list_notes(applied_project.plan().stdout)
-    assert (len(notes), notes[-1]) == (6, "and 2 more; `--verbose` names all")
+    shown = applied_project.plan().stdout
+    assert list_notes(shown) == [
+        "7 secrets of 7 destinations cannot be compared: `reconciler apply --secrets-as-they-are --reason TEXT` records"
+        " them as what Fivetran has, `--resend-secret GLOB` sends them"
+    ]
+    assert shown.splitlines()[-1].endswith(
+        "secrets: 7 cannot be compared (see `--secrets-as-they-are` and `--resend-secret`)"
+    )
     assert len(list_notes(applied_project.plan("--verbose").stdout)) == 7
+    assert len(plan_json(applied_project)["uncomparable_secrets"]) == 7
+    for form in ("markdown", "terraform"):
+        assert applied_project.plan("--format", form).stdout.count("7 secrets of 7 destinations") == 1
 
 
 def test_a_plan_without_facts_has_no_notes(applied_project: AppliedProject) -> None:

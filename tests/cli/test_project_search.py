@@ -128,3 +128,25 @@ def test_without_a_project_file_the_error_says_how_to_begin(project: Project) ->
     assert result.exit == 1
     assert "there is no project file `specs/reconciler.yaml`" in result.stderr
     assert "`reconciler init`" in result.stderr
+
+
+@pytest.mark.sampled(every=3)
+@pytest.mark.parametrize(
+    "command",
+    [*READING, ("apply", "--sandbox", "--auto-approve"), ("test", "--sandbox"), ("import", "--sandbox")],
+    ids=" ".join,
+)
+def test_a_folder_in_place_of_a_project_file_names_its_file(
+    command: tuple[str, ...], project: Project
+) -> None:
+    project.write("team a/specs/reconciler.yaml", "version: 1\nspecs: []\n")
+    result = project.run(*command, "--project", "team a")
+    assert result.exit == 1
+    assert "error[file-unreadable]: `team a` is a folder" in result.stderr
+    assert "help: write `--project 'team a/specs/reconciler.yaml'`" in result.stderr
+
+
+def test_a_folder_without_a_project_file_leads_to_init(project: Project) -> None:
+    project.write("team/README.md", "")
+    result = project.run("validate", "--project", "team")
+    assert "name the project file in it, or begin with `reconciler init`" in result.stderr

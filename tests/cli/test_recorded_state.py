@@ -82,6 +82,22 @@ def test_an_existing_pair_is_adopted_without_writes_and_setup_tests(
     assert apply(orders, server) == [f"PATCH /v1/groups/{group}"]
 
 
+def test_an_apply_that_only_adopts_ends_with_the_number_of_recorded_objects(
+    orders: Project, server: EmulatedFivetran
+) -> None:
+    group = server.app.dashboard.add_group("orders")
+    server.app.dashboard.add_destination(
+        group, "big_query", config={"project_id": "acme", "data_set_location": "US"}
+    )
+    planned = orders.run_against(server, "plan")
+    first, again = (orders.run_against(server, "apply", "--auto-approve") for _ in range(2))
+    assert "Adopted: " not in planned.stdout + again.stdout
+    assert first.stdout.splitlines()[-1] == "Adopted: 2 recorded in the state."
+    get_state_file(orders).unlink()
+    document = orders.run_against(server, "apply", "--auto-approve", "--format", "json").document
+    assert (document["applied"], document["plan"]["counts"]["adopt"]) == (None, 2)
+
+
 def test_a_lost_state_causes_no_second_create(orders: Project, server: EmulatedFivetran) -> None:
     apply(orders, server)
     get_state_file(orders).unlink()

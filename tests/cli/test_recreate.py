@@ -91,7 +91,7 @@ def test_a_missing_object_is_an_error_that_names_the_key(
     )
     assert "and a GET by its id answered 404" in message
     assert label.format(**applied_project.server.get("/account/info")) in message
-    assert f"`--recreate {lost}` makes it again" in message
+    assert f"`reconciler apply --recreate {lost}` makes it again" in message
     assert "`removed:`" in message
     assert "1 error" in message
     document = applied_project.run("plan", "--format", "json").document

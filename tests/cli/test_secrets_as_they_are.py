@@ -139,6 +139,7 @@ def test_each_reference_is_shown_and_no_value(foreign: ForeignProject) -> None:
     assert [line.split() for line in lines[start + 1 :]] == [
         ["destination.orders", "config.password", "env:ORDERS"],
         ["destination.sales", "config.password", "env:SALES"],
+        ["Adopted:", "4", "recorded", "in", "the", "state."],
         ["Recorded", "as", "what", "Fivetran", "has:", "2", "secrets."],
     ]
 
@@ -205,7 +206,7 @@ def test_a_run_without_anything_to_assert_says_so(foreign: ForeignProject, form:
     foreign.must_state()
     before = foreign.read_state()
     result = foreign.must_state("--format", form)
-    assert "No secret is to be recorded as it is: each is sent or has a fingerprint." in result.stdout
+    assert "No secret needs recording: each is sent or has a fingerprint." in result.stdout
     assert foreign.read_state() == before
 
 
@@ -279,6 +280,29 @@ def test_a_failed_setup_test_withdraws_the_assertion(foreign: ForeignProject, on
     assert foreign.list_uncomparable() == ["destination.orders:config.password"], "it is not asserted again"
 
 
+def test_several_refuted_secrets_are_named_in_the_plural(foreign: ForeignProject) -> None:
+    references = {"private_key": "ORDERS", "passphrase": "SALES"}
+    foreign.dashboard.add_destination(
+        foreign.dashboard.add_group("keys"),
+        "snowflake",
+        region="AWS_US_EAST_1",
+        config={"host": "host.example", "database": "LOADED", "user": "LOADER", "auth": "KEY_PAIR"}
+        | {name: foreign.environ[variable] for name, variable in references.items()},
+    )
+    secrets = "".join(
+        f'        {name}: {{secret: "env:{variable}"}}\n' for name, variable in references.items()
+    )
+    pair = declare_pair("keys").replace("auth: PASSWORD", "auth: KEY_PAIR")
+    pair = pair[: pair.index("        password:")] + secrets
+    foreign.write_specs(pair)
+    foreign.must_state()
+    foreign.write_specs(pair.replace("host.example", "other.example"))
+    foreign.let_tests("keys", FAILED)
+    shown = foreign.apply().stdout
+    names = "`config.passphrase`, `config.private_key`"
+    assert f"{names} may be the cause, and cannot be compared until they are sent or recorded again" in shown
+
+
 def test_a_failed_setup_test_of_the_same_run_records_nothing_of_its_destination(
     project: Project, server: EmulatedFivetran
 ) -> None:
@@ -341,6 +365,23 @@ def test_a_secret_that_cannot_be_read_refuses_the_whole_run(foreign: ForeignProj
     assert foreign.read_state() is None
     excluded = foreign.state_secrets("--exclude", "sales", SALES="")
     assert excluded.exit == 0, excluded.stderr
+
+
+def test_many_secrets_that_cannot_be_read_are_one_error(foreign: ForeignProject) -> None:
+    keys = [f"shop_{number}" for number in range(4)]
+    for key in keys:
+        foreign.environ[key.upper()] = f"live-password-of-{key}"
+        foreign.add_live(key)
+    foreign.write_specs("".join(map(declare_pair, keys)))
+    foreign.must_apply()
+    for key in keys:
+        del foreign.environ[key.upper()]
+    refused = foreign.state_secrets()
+    assert refused.exit == 1
+    assert refused.stderr.count("error[secret-unavailable]") == 1
+    assert "4 references to `env` cannot be resolved: environment variable is not set" in refused.stderr
+    assert all(f"`config.password` needs `env:{key.upper()}`" in refused.stderr for key in keys)
+    assert "leave their entries out with `--exclude KEY`" in refused.stderr
 
 
 @pytest.mark.parametrize(

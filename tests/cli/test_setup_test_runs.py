@@ -131,6 +131,24 @@ def test_entries_without_an_object_are_named(applied: SetupTestProject) -> None:
     assert (alone.exit, "No destination to test." in alone.stdout) == (0, True)
 
 
+@pytest.mark.parametrize("address", ["group.orders", "group.ord*", "destination.orders", "orders"])
+def test_the_address_of_a_group_stands_for_its_destination(applied: SetupTestProject, address: str) -> None:
+    result, writes = applied.run_and_list_writes("test", address)
+    assert (result.exit, writes) == (0, [f"POST /v1/destinations/{applied.ids['orders']}/test"])
+
+
+@pytest.mark.parametrize("address", ["archive", "group.archive"])
+def test_an_entry_without_a_destination_is_an_error(applied: SetupTestProject, address: str) -> None:
+    applied.write_specs(PAIR.format(key="orders") + PAIR.format(key="sales") + "  archive: {}\n")
+    result, writes = applied.run_and_list_writes("test", address, "orders")
+    assert (result.exit, writes) == (1, [])
+    assert (
+        f"error[nothing-to-test]: no destination is declared by the entry that `{address}` names"
+        in result.stderr
+    )
+    assert applied.run("test", "*").exit == 0
+
+
 def test_an_entry_that_is_gone_fails_the_run(applied: SetupTestProject) -> None:
     id = applied.ids["orders"]
     applied.server.delete(f"/destinations/{id}")

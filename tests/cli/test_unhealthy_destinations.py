@@ -124,7 +124,9 @@ def test_tests_that_a_spec_asks_for_later_are_run(tested: TestedProject) -> None
 def test_accepted_failures_are_named_and_not_tested_again(tested: TestedProject, on_failure: str) -> None:
     tested.let_tests(FAILED)
     tested.declare_pair(on_failure=on_failure)
-    tested.must_apply()
+    first = tested.must_apply()
+    assert "apply again" not in first.stdout, "no apply tests it again"
+    assert ("then run `reconciler test destination.orders`" in first.stdout) == (on_failure == "warn")
     for _ in range(2):
         assert tested.list_apply_writes() == []
         [warning] = tested.list_warnings()

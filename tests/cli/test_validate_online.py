@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 
 import pytest
@@ -98,6 +99,26 @@ def test_a_spec_that_does_not_fit_the_account_is_a_located_finding(name: str, ri
     assert message in line
     assert result.exit == (1 if "error[" in finding else 0)
     assert ("Valid:" in result.stdout) == (result.exit == 0)
+
+
+def test_many_unset_variables_of_one_store_are_one_error(right: CheckedSetUp) -> None:
+    text = (right.project.folder / SPEC).read_text()
+    _, _, entry = text.partition("groups:\n")
+    keys = ("second", "third", "fourth")
+    more = "".join(
+        entry.replace("  orders:\n", f"  {key}:\n", 1).replace("env:", f"env:UNSET_{key.upper()}_")
+        for key in keys
+    )
+    (right.project.folder / SPEC).write_text(text.replace("env:", "env:UNSET_FIRST_") + more)
+    shown = validate(right).stderr
+    assert shown.count("error[secret-unavailable]") == 1
+    assert "4 references to `env` cannot be resolved: environment variable is not set" in shown
+    for key in ("FIRST", "SECOND", "THIRD", "FOURTH"):
+        assert re.search(rf"= note: {SPEC}:\d+:19: `config.password` needs `env:UNSET_{key}_\w+`", shown)
+    document = json.loads(validate(right, "--format", "json").stdout)
+    codes = [each["code"] for each in document["diagnostics"]]
+    assert codes.count("secret-unavailable") == 4
+    assert validate(right, "--format", "concise").stderr.count("error[secret-unavailable]") == 4
 
 
 def test_a_local_validation_sends_nothing(right: CheckedSetUp) -> None:

@@ -95,6 +95,7 @@ CODES_TESTED_ELSEWHERE = {
     "nothing-to-resend": (
         "tests/cli/test_recorded_state.py::test_a_resend_request_without_matching_secret_is_an_error"
     ),
+    "nothing-to-test": "tests/cli/test_setup_test_runs.py::test_an_entry_without_a_destination_is_an_error",
     "nothing-unsettled": (
         "tests/cli/test_unsettled_creates.py::test_a_create_that_is_not_waiting_cannot_be_resent"
     ),

@@ -62,7 +62,7 @@ def check_state(settings: Settings, view: ExaminedProject, *, write_check: bool)
 
 def _describe(store: Store, content: State | None) -> str:
     if content is None:
-        return f"`{store.display_name}`, none yet: the first apply makes it"
+        return f"`{store.display_name}`, none yet: the first apply creates it"
     records = "1 record" if len(content.records) == 1 else f"{len(content.records):,} records"
     return f"`{store.display_name}`, serial {content.serial}, {records}"
 
@@ -127,5 +127,5 @@ def _check_key(project: Project, store: Store, settings: Settings) -> Iterator[C
         return
     path = store.key_file.path
     shown = display_path(path, settings.directory)
-    text = f"`{shown}`" if path.exists() else "none yet: the first apply makes it"
+    text = f"`{shown}`" if path.exists() else "none yet: the first apply creates it"
     yield _CHECKS.judge("fingerprint key", text, list(warn_key_in_git(path, shown, settings.environ)))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from reconciler.model.address import DESTINATION, Address
 from reconciler.model.plan import (
     Action,
@@ -17,6 +19,7 @@ from reconciler.model.plan import (
 )
 from reconciler.report.plan_facts import list_notes
 from reconciler.report.plan_markdown import render_plan_markdown
+from reconciler.report.plan_text import Detail, render_plan_text
 
 ORDERS = Address(DESTINATION, "orders")
 PASSWORD, KEY = ("config", "password"), ("config", "private_key")
@@ -53,6 +56,36 @@ def test_a_secret_that_the_change_sends_needs_no_note() -> None:
         secrets=SecretComparison(uncomparable=(KEY,)),
     )
     assert list_texts(change, "destination.orders:config.private_key") == []
+
+
+@pytest.mark.parametrize(("entries", "notes"), [(2, 2), (3, 1)])
+def test_a_few_entries_have_a_note_each(entries: int, notes: int) -> None:
+    changes = tuple(
+        Change(
+            Address(DESTINATION, f"d{number}"),
+            Action.NO_OP,
+            secrets=SecretComparison(uncomparable=(PASSWORD,)),
+            uncomparable=(PASSWORD,),
+        )
+        for number in range(entries)
+    )
+    names = tuple(f"{change.address}:config.password" for change in changes)
+    plan = Plan("an_account", "", changes, uncomparable_secrets=names)
+    assert len(list_notes(plan)) == notes
+    assert len(list_notes(plan, names_all=True)) == entries
+
+
+def test_many_notes_of_a_kind_are_cut_and_verbose_shows_all() -> None:
+    facts = ChangeFacts(undeclared=(PASSWORD,))
+    plan = Plan(
+        "an_account",
+        "",
+        tuple(Change(Address(DESTINATION, f"d{number}"), Action.NO_OP, facts=facts) for number in range(7)),
+    )
+    shown = render_plan_text(plan).plain
+    assert shown.count("no longer declared") == 5
+    assert "\n  and 2 more; `--verbose` names all\n" in shown
+    assert render_plan_text(plan, Detail.EVERYTHING).plain.count("no longer declared") == 7
 
 
 def test_a_name_in_a_note_of_a_comment_is_code() -> None:

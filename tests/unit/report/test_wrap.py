@@ -9,7 +9,7 @@ from report_values import FakeTerminal
 from rich.cells import cell_len
 from rich.text import Text
 
-from reconciler.report.style import make_console, wrap_text
+from reconciler.report.style import fold_words, make_console, wrap_text
 
 
 def test_a_long_line_breaks_between_words_with_a_hanging_indent() -> None:
@@ -30,7 +30,28 @@ def test_colours_stay_on_their_words() -> None:
     assert "".join(wrap_text(text, 14).plain[span.start : span.end] for span in red) == "threefour"
 
 
-@given(st.text(alphabet="ab 漢\n", max_size=80), st.integers(1, 40))
+def test_a_command_stays_on_one_line_if_it_fits() -> None:
+    text = Text("  = help: `reconciler apply --recreate group.orders` makes it again")
+    assert wrap_text(text, 51).plain.splitlines() == [
+        "  = help:",
+        "      `reconciler apply --recreate group.orders`",
+        "      makes it again",
+    ]
+
+
+def test_a_command_that_fits_on_no_line_breaks_between_its_words() -> None:
+    assert fold_words("run (`reconciler apply --target orders`) now", 20) == [
+        "run (`reconciler",
+        "apply --target",
+        "orders`) now",
+    ]
+
+
+def test_a_single_backtick_begins_no_command() -> None:
+    assert fold_words("one ` two three four", 9) == ["one ` two", "three", "four"]
+
+
+@given(st.text(alphabet="ab 漢\n`", max_size=80), st.integers(1, 40))
 def test_no_text_is_lost_and_only_single_words_exceed_the_width(text: str, width: int) -> None:
     shown = wrap_text(Text(text), width).plain
     assert shown.split() == text.split()
