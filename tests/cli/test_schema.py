@@ -154,7 +154,7 @@ def test_removals_match_the_schema() -> None:
         "version: 2\n",
         "version: 1\ngroups:\n  Wrong-Key: {}\n",
         "version: 1\ngroups:\n  one: {nam: x}\n",
-        'version: 1\ngroups:\n  one: {name: " x"}\n',
+        "version: 1\ngroups:\n  one: {name: 7}\n",
         "version: 1\nremoved:\n  - {group: one, id: x, name: 7}\n",
         "version: 1\nremoved:\n  - {group: one, id: x, nmae: y}\n",
         "version: 1\nprofiles:\n  one: {profile: two}\n",
