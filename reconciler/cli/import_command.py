@@ -99,9 +99,12 @@ def command(
 ) -> ExitCode:
     """Write specs for groups that exist already. Reads the account only.
 
-    SELECTOR is the name or the id of a group, or a glob; without it, all groups are imported that the specs do not
-    mention. Existing entries stay as they are. Secrets become references. Before a file is written, import checks that
-    the plan of all new entries is empty, and leaves out each group whose plan is not, with the reason.
+    SELECTOR is the name or the id of a group, or a glob, which respects case. Without it, imports every group that the
+    specs do not declare. A selector that names no group does not stop the others; the exit code is 1 then. Existing
+    entries stay as they are. Secrets become references.
+
+    Checks before writing that the new entries have an empty plan. Leaves out a group that fails this check, with the
+    reason.
     """
     from reconciler.cli.context import run_command
     from reconciler.importing.model import EntryOptions, UnknownFieldTreatment

@@ -1,4 +1,4 @@
-"""Import live groups as entries of spec files, in the steps below. Sends only GET, and changes no state.
+"""Import live groups as entries of spec files, in the steps below. Sends only GET requests, and changes no state.
 
 1. Specs (`existing`). Loads the specs that the project has. Refuses specs with errors: they may declare any group.
 2. Account (`live_account`). Reads the account and both lists.

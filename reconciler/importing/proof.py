@@ -1,4 +1,4 @@
-"""Prove that the planned files of an import plan empty, before any of them is written. Sends nothing but GET.
+"""Prove that the planned files of an import plan empty, before any of them is written. Sends only GET requests.
 
 Each new entry is planned from the texts that would be written, as the next `plan` would do it. Secrets are not read, so
 their references need no values.

@@ -68,7 +68,7 @@ def check_import(project: InProcessProject, seed: Mapping[str, Any], options: Im
     behaviours,
     st.sampled_from(Layout),
     st.sampled_from(UnknownFieldTreatment),
-    few=4,
+    few=2,
     many=500,
 )
 def test_the_plan_of_any_imported_account_is_empty(
@@ -84,7 +84,7 @@ def test_the_plan_of_any_imported_account_is_empty(
         )
 
 
-@pytest.mark.sampled(every=90)
+@pytest.mark.sampled(every=400)
 @pytest.mark.parametrize(("switch", "setting"), OTHER_SETTINGS)
 def test_all_services_are_imported_under_every_switch(switch: str, setting: Any) -> None:
     account = build_large_account(len(load_service_names()))
