@@ -539,10 +539,27 @@ def test_an_unhealthy_destination_is_imported_and_adopted_without_its_tests(
     assert project.run_against(server, "import").exit == 0
     text = (project.folder / "specs/groups/snowflake.yaml").read_text()
     assert f"# Fivetran calls this destination {status}" in text
+    assert "      setup_tests: {run: false}\n" in text
+    assert "`reconciler test sales`, and delete the line `setup_tests` once they pass." in text
     environ = {"SALES_PASSWORD": "another-password"}
     assert project.run_against(server, "apply", "--auto-approve", environ=environ).exit == 0
     check_empty_plan(project, server)
     assert server.writes == []
+
+
+def test_the_comment_of_an_unhealthy_destination_says_how_its_tests_run_again(
+    project: Project, server: EmulatedFivetran
+) -> None:
+    load_groups(server, make_group("first_id", "Sales", {**SNOWFLAKE, "setup_status": "incomplete"}))
+    project.write(PROJECT, "version: 1\naccount_id: acme_id\nspecs: ['groups/*.yaml']\n")
+    environ = {"SALES_PASSWORD": "another-password"}
+    assert project.run_against(server, "import").exit == 0
+    assert project.run_against(server, "apply", "--auto-approve", environ=environ).exit == 0
+    assert project.run_against(server, "test", "sales").exit == 0
+    file = project.folder / "specs/groups/snowflake.yaml"
+    file.write_text(file.read_text().replace("      setup_tests: {run: false}\n", ""))
+    assert project.run_against(server, "plan", "--detailed-exitcode", environ=environ).exit == 0
+    assert server.writes == ["POST /v1/destinations/first_id/test"]
 
 
 def test_an_error_that_names_another_entry_leaves_out_the_entry_that_causes_it(

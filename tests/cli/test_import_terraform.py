@@ -94,10 +94,10 @@ def test_options_that_only_terraform_knows_are_declared(project: Project, server
     file = write_state(project.folder, without_tests)
     assert project.run_against(server, "import", "--from-terraform", file).exit == 0
     texts = [each.read_text() for each in (project.folder / "specs/groups").glob("*.yaml")]
-    assert sum(text.count("      setup_tests:\n        run: false\n") for text in texts) == 9
+    assert sum(text.count("      setup_tests: {run: false}\n") for text in texts) == 9
     assert sum(text.count("      trust:\n        certificates: any\n") for text in texts) == 1
     # Terraform switched the tests off, and not the import.
-    assert "Its setup tests are off" not in "".join(texts)
+    assert "Setup tests are off" not in "".join(texts)
 
 
 def test_a_state_comes_from_standard_input(
