@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from reconciler.importing.results import ImportResult
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
+_YAML_SUFFIXES = (".yaml", ".yml")
 
 
 @click.command("import")
@@ -36,8 +37,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option(
     "--layout",
     type=click.Choice(["service", "group", "one"]),
-    default="service",
-    show_default=True,
+    show_default="service",
     help="Files of the new entries: one per service, one per group, or one for all.",
 )
 @click.option("--into", type=_FILE, metavar="FILE", help="Write all new entries into this spec file.")
@@ -87,7 +87,7 @@ def command(
     output: OutputOptions,
     form: str,
     selectors: tuple[str, ...],
-    layout: str,
+    layout: str | None,
     into: Path | None,
     ids_into: Path | None,
     template: str,
@@ -110,8 +110,10 @@ def command(
     from reconciler.importing.model import EntryOptions, UnknownFieldTreatment
     from reconciler.importing.options import ImportOptions, Layout, ProfileUse
 
-    if into is not None and layout != "service":
+    if into is not None and layout is not None:
         raise MisuseError("`--into` and `--layout` exclude each other", "leave one of them out")
+    if into is not None and into.suffix not in _YAML_SUFFIXES:
+        raise MisuseError(f"`--into {into}` is no YAML file", "name a file that ends in `.yaml` or `.yml`")
     if from_terraform == "-" and sys.stdin is not None and sys.stdin.isatty():
         raise MisuseError(
             "`--from-terraform -` reads standard input, and that is a terminal",
@@ -119,7 +121,7 @@ def command(
         )
     options = ImportOptions(
         selectors=selectors,
-        layout=Layout(layout),
+        layout=None if layout is None else Layout(layout),
         into=None if into is None else settings.directory / into,
         ids_into=None if ids_into is None else settings.directory / ids_into,
         profiles=ProfileUse(profiles),

@@ -24,7 +24,7 @@ from typing import Any
 from reconciler.api.client import Client
 from reconciler.api.errors import ApiError
 from reconciler.api.remembered_reads import RememberingSender
-from reconciler.importing.draft import Draft, draft_entries, load_project
+from reconciler.importing.draft import Draft, choose_file, draft_entries, load_project
 from reconciler.importing.file_plan import PlannedFile
 from reconciler.importing.layout import get_profile
 from reconciler.importing.model import ImportedEntry
@@ -74,6 +74,7 @@ def import_groups(workspace: Workspace, options: ImportOptions, *, is_dry_run: b
     clock, sender = workspace.settings.clock, workspace.sender
     started, requests_before = clock.monotonic(), sender.requests_sent
     workspace = replace(workspace, client=Client(RememberingSender(sender)))
+    options = choose_file(workspace.specs.project, options)
     part = _WrittenPart()
     while True:
         planned = with_lock_renewal(workspace, partial(_plan, options=options, unwritable=part.unwritable))

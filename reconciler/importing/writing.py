@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from reconciler.importing.file_plan import PlannedFile
+from reconciler.importing.file_plan import PlannedFile, WriteStage
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.spec.edit import explain_changed
 from reconciler.spec.files import resolve_path
@@ -48,7 +48,7 @@ def write_files(files: Iterable[PlannedFile]) -> WriteResult:
             try:
                 staged.append(_stage(file))
             except OSError as error:
-                return WriteResult((), {file.path: explain_unwritable(file.shown, error)})
+                return WriteResult((), {file.path: explain_unwritable(file, error)})
         for staged_file in staged:
             problem = _put_in_place(staged_file)
             if problem is not None:
@@ -102,7 +102,7 @@ def _put_in_place(staged: _StagedFile) -> Diagnostic | None:
     except FileExistsError:
         return explain_changed(file.shown)
     except OSError as error:
-        return explain_unwritable(file.shown, error)
+        return explain_unwritable(file, error)
     return None
 
 
@@ -130,10 +130,14 @@ def _explain_interruption(written: int, files: int) -> Diagnostic:
     )
 
 
-def explain_unwritable(shown: str, error: OSError) -> Diagnostic:
+def explain_unwritable(file: PlannedFile, error: OSError) -> Diagnostic:
     """Explain that a file cannot be written."""
+    advice = "make the file and its folder writable, or name another file with `--into FILE`"
+    if file.stage is WriteStage.PROJECT:
+        advice = (
+            "its `specs` must name the new file, which no line finds yet: make it writable, or name a file that `specs`"
+            " finds with `--into FILE`"
+        )
     return Diagnostic(
-        "file-unwritable",
-        f"cannot write `{shown}`: {error.strerror or error}",
-        help="make the file and its folder writable, or name another file with `--into FILE`",
+        "file-unwritable", f"cannot write `{file.shown}`: {error.strerror or error}", help=advice
     )
