@@ -20,7 +20,6 @@ from reconciler.cli.options import (
 )
 from reconciler.cli.output import OutputOptions
 from reconciler.cli.usage import MisuseError
-from reconciler.report.formats import Verbosity
 from reconciler.workspace.settings import Settings
 
 if TYPE_CHECKING:
@@ -139,14 +138,16 @@ def _import(
     from reconciler.importing.draft import load_project
     from reconciler.importing.pipeline import import_groups
     from reconciler.importing.secret_template import parse_template
+    from reconciler.importing.template_check import check_template
     from reconciler.importing.terraform_state import read_terraform
     from reconciler.workspace.audit import combine_listeners
     from reconciler.workspace.workspace import open_workspace
 
-    parse_template(options.entries.secret_template)
+    template = parse_template(options.entries.secret_template)
     if state_file is not None:
         options = replace(options, terraform=read_terraform(state_file))
     specs = load_project(context.settings, options)
+    check_template(template, specs.project)
     with open_event_log(context, "import") as log:
         with (
             context.make_progress() as progress,
@@ -167,9 +168,8 @@ def _show_result(context: CommandContext, result: ImportResult, code: ExitCode) 
     if context.renderer.is_document:
         context.print_document(code, serialize_import(result))
         return
-    next_command = "reconciler plan" + (" --sandbox" if context.settings.sandbox else "")
-    is_verbose = context.output.verbosity is Verbosity.VERBOSE
-    context.show(render_import(result, next_command, is_verbose=is_verbose))
-    if result.release is not None:
+    run_options = " --sandbox" if context.settings.sandbox else ""
+    context.show(render_import(result, run_options, context.output.verbosity))
+    if result.release is not None and not context.output.is_quiet:
         context.show(render_terraform_release(result.release))
     context.show(context.renderer.blockers(result.findings))

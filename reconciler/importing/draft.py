@@ -158,12 +158,12 @@ def _build_entry(builder: EntryBuilder, live: LiveGroup, key: str, options: Impo
 
 
 def _select(content: AccountContent, options: ImportOptions, claims: Claims) -> Selection:
-    """Select groups: those of the selectors, else those of the Terraform state, else all."""
+    """Select groups of the account, or of the Terraform state: those of the selectors, else all."""
     groups = content.listing.groups
-    if options.terraform is not None and not options.selectors:
-        named = {id: groups[id] for id in options.terraform.groups if id in groups}
-        return select_groups(named, (), claims)
-    return select_groups(groups, options.selectors, claims)
+    if options.terraform is None:
+        return select_groups(groups, options.selectors, claims)
+    managed = {id: groups[id] for id in options.terraform.groups if id in groups}
+    return select_groups(managed, options.selectors, claims, groups)
 
 
 def _bind(content: AccountContent, options: ImportOptions) -> TerraformBindings:

@@ -30,7 +30,7 @@ from reconciler.importing.layout import get_profile
 from reconciler.importing.model import ImportedEntry
 from reconciler.importing.options import ImportOptions
 from reconciler.importing.proving import ProvenImport, Prover
-from reconciler.importing.results import GroupLabel, ImportResult, LeftOutGroup
+from reconciler.importing.results import DeclaredGroup, GroupLabel, ImportResult, LeftOutGroup
 from reconciler.importing.terraform_release import build_release
 from reconciler.importing.terraform_state import TerraformState
 from reconciler.importing.writing import WriteResult, write_files
@@ -92,6 +92,7 @@ def import_groups(workspace: Workspace, options: ImportOptions, *, is_dry_run: b
     return replace(
         _build_result(planned, part, options.terraform),
         is_dry_run=is_dry_run,
+        is_narrowed=bool(options.selectors),
         requests=sender.requests_sent - requests_before,
         seconds=clock.monotonic() - started,
     )
@@ -129,9 +130,7 @@ def _build_result(
         files=tuple(part.files),
         left_out=tuple(sorted(left_out, key=lambda each: (each.group.name, each.group.id))),
         declared=tuple(
-            GroupLabel(id, groups[id].name, draft.claims.declared[id])
-            for id in draft.selection.declared
-            if id not in imported
+            _describe_declared(draft, id) for id in draft.selection.declared if id not in imported
         ),
         unmanaged=tuple(
             GroupLabel(group.id, group.name)
@@ -141,6 +140,19 @@ def _build_result(
         problems=(*draft.selection.problems, *draft.findings, *chain.from_iterable(problems.values())),
         hidden_lines=find_hidden_lines(draft.specs),
         release=None if terraform is None else build_release(terraform, keys),
+    )
+
+
+def _describe_declared(draft: Draft, id: str) -> DeclaredGroup:
+    """Describe a selected group that had an entry before."""
+    listing, key = draft.content.listing, draft.claims.declared[id]
+    [place] = [entry.span for entry in draft.specs.groups if entry.address.key == key]
+    summary = listing.summaries.get(id)
+    is_declared = any(entry.address.key == key for entry in draft.specs.destinations)
+    return DeclaredGroup(
+        GroupLabel(id, listing.groups[id].name, key),
+        f"{place.path}:{place.line}",
+        None if summary is None or is_declared else summary.service,
     )
 
 

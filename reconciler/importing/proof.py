@@ -15,6 +15,7 @@ from reconciler.model.address import DESTINATION, GROUP, Address
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError, select_errors
 from reconciler.model.event import ignore_event
 from reconciler.model.plan import Action, Change, Plan
+from reconciler.model.sanitize import escape
 from reconciler.model.value import format_path
 from reconciler.planning.pipeline import make_plan
 from reconciler.spec.nodes import MappingNode
@@ -22,6 +23,10 @@ from reconciler.spec.source import parse
 from reconciler.workspace.specs import load_specs
 from reconciler.workspace.workspace import Access, Workspace, build_registry
 
+_POLICY_VIOLATED = "policy-violated"
+_RENAME = "rename the group in Fivetran, or change the policy"
+_CHANGE_DESTINATION = "change the destination in Fivetran, write its entry by hand, or change the policy"
+_REFERENCE_NOT_ALLOWED = "reference-not-allowed"
 _EMPTY_ACTIONS = frozenset({Action.ADOPT, Action.NO_OP})
 
 
@@ -129,9 +134,9 @@ def _assign(errors: Iterable[Diagnostic], plan: FilePlan, keys: Collection[str])
     for error in listed:
         affected = _find_affected(error, places, keys)
         for key in affected:
-            refuted.setdefault(key, _explain_error(error))
+            refuted.setdefault(key, _explain_error(error, plan))
         if not affected:
-            unassigned.append(_explain_error(error))
+            unassigned.append(_explain_error(error, plan))
     return Proof(refuted, tuple(unassigned))
 
 
@@ -145,8 +150,24 @@ def _find_affected(
     return frozenset()
 
 
-def _explain_error(error: Diagnostic) -> Refutation:
+def _explain_error(error: Diagnostic, plan: FilePlan) -> Refutation:
+    """Explain an error of an entry, with advice for a group that exists."""
+    if error.code == _POLICY_VIOLATED:
+        is_group = error.address is not None and error.address.kind == GROUP
+        return Refutation(error.message, _RENAME if is_group else _CHANGE_DESTINATION)
+    if error.code == _REFERENCE_NOT_ALLOWED and (reference := _read_text(error, plan)):
+        return Refutation(f"{error.message}: `{escape(reference)}`", error.help)
     return Refutation(error.message, error.help)
+
+
+def _read_text(error: Diagnostic, plan: FilePlan) -> str | None:
+    """Read the text at the place of an error from the planned files. Import has written it, so it may be shown."""
+    span = error.span
+    for file in plan.files:
+        if span is not None and span.path == file.shown and span.line == span.end_line:
+            line = file.after.removeprefix("\ufeff").splitlines()[span.line - 1]
+            return line[span.column - 1 : span.end_column - 1].strip("'\"")
+    return None
 
 
 def _locate_entries(

@@ -24,4 +24,6 @@ def accept_unhealthy(entry: ImportedEntry) -> ImportedEntry:
         return entry
     block = {**entry.content[DESTINATION], _SETUP_TESTS: {"run": False}}
     comments = (line.format(key=entry.key) for line in _COMMENTS)
-    return replace(entry, content={**entry.content, DESTINATION: block}, comments=(*entry.comments, *comments))
+    return replace(
+        entry, content={**entry.content, DESTINATION: block}, comments=(*entry.comments, *comments)
+    )

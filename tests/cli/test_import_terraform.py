@@ -110,6 +110,18 @@ def test_a_state_comes_from_standard_input(
     assert read_ids(project) == IDS
 
 
+def test_a_selector_of_a_group_outside_the_state_is_an_error_and_the_others_are_imported(
+    project: Project, server: EmulatedFivetran
+) -> None:
+    server.post("/groups", {"name": "By hand"})
+    result = import_state(project, server, "By hand", IDS["warehouse"])
+    assert result.exit == 1
+    assert read_ids(project) == {"warehouse": IDS["warehouse"]}
+    assert "no group of the Terraform state is named by `By hand`" in result.stderr
+    assert "= help: import it without `--from-terraform`" in result.stderr
+    assert import_state(project, server, "nothing").stderr.count("no group of this account is named") == 1
+
+
 def test_groups_outside_the_state_are_left_alone(project: Project, server: EmulatedFivetran) -> None:
     server.post("/groups", {"name": "By hand"})
     result = import_state(project, server)
