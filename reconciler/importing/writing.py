@@ -7,7 +7,6 @@ cannot be written stop nothing halfway.
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -15,8 +14,9 @@ from pathlib import Path
 
 from reconciler.importing.file_plan import PlannedFile, WriteStage
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
-from reconciler.spec.edit import explain_changed
+from reconciler.spec.edit import explain_changed, has_content
 from reconciler.spec.files import resolve_path
+from reconciler.spec.staging import write_temporary
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +69,8 @@ def _stage(file: PlannedFile) -> _StagedFile:
     """Write the new content of a file beside it, with the permissions of the file. Raises OSError."""
     target = resolve_path(file.path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    temporary = Path(name)
+    temporary = write_temporary(target, file.after)
     try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(file.after.encode())
-            stream.flush()
-            os.fsync(stream.fileno())
         if file.is_new:
             temporary.chmod(0o666 & ~_get_umask())
         else:
@@ -94,7 +89,7 @@ def _put_in_place(staged: _StagedFile) -> Diagnostic | None:
     try:
         if file.before is None:
             os.link(staged.temporary, staged.target)  # unlike a rename, it replaces no file
-        elif staged.target.read_bytes() != file.before.encode():
+        elif not has_content(staged.target, file.before):
             return explain_changed(file.shown)
         else:
             staged.temporary.replace(staged.target)

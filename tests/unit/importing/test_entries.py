@@ -391,6 +391,19 @@ def test_unknown_fields_are_left_out_and_named_without_their_values() -> None:
     assert CANARY not in get_text([entry])
 
 
+@pytest.mark.parametrize(
+    ("config", "pronoun"),
+    [({"warp": "9"}, "it: `config.warp`"), ({"warp": "9", "x": "1"}, "them: `config.warp`, `config.x`")],
+)
+def test_fields_of_a_service_that_the_catalogue_does_not_describe_have_a_reason_with_advice(
+    config: dict[str, str], pronoun: str
+) -> None:
+    [reason] = {field.reason for field in build("materialize", config).left_out}
+    assert reason.startswith("the catalogue describes no fields of this service")
+    comment = " ".join(build("materialize", config).comments)
+    assert comment.endswith(f"no fields of this service; `--unknown-fields write` declares {pronoun}")
+
+
 def test_harmless_unknown_fields_are_written_on_request() -> None:
     config = {
         "host": "h", "warp_factor": 9, "crew": ["a", {"b": None}], "engaged": False, "use_token": True,
