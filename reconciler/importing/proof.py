@@ -23,10 +23,9 @@ from reconciler.spec.source import parse
 from reconciler.workspace.specs import load_specs
 from reconciler.workspace.workspace import Access, Workspace, build_registry
 
-_POLICY_VIOLATED = "policy-violated"
+_POLICIES, _SECRETS = "policies", "secrets"
 _RENAME = "rename the group in Fivetran, or change the policy"
 _CHANGE_DESTINATION = "change the destination in Fivetran, write its entry by hand, or change the policy"
-_REFERENCE_NOT_ALLOWED = "reference-not-allowed"
 _EMPTY_ACTIONS = frozenset({Action.ADOPT, Action.NO_OP})
 
 
@@ -152,10 +151,10 @@ def _find_affected(
 
 def _explain_error(error: Diagnostic, plan: FilePlan) -> Refutation:
     """Explain an error of an entry, with advice for a group that exists."""
-    if error.code == _POLICY_VIOLATED:
+    if error.code_facts.setting == _POLICIES:
         is_group = error.address is not None and error.address.kind == GROUP
         return Refutation(error.message, _RENAME if is_group else _CHANGE_DESTINATION)
-    if error.code == _REFERENCE_NOT_ALLOWED and (reference := _read_text(error, plan)):
+    if error.code_facts.setting == _SECRETS and (reference := _read_text(error, plan)):
         return Refutation(f"{error.message}: `{escape(reference)}`", error.help)
     return Refutation(error.message, error.help)
 

@@ -9,7 +9,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from reconciler.runtime.process import is_other_live_process
+from reconciler.runtime.process import is_running
 
 _MARK = "reconciler"
 _OWNER = re.compile(rf"\.{_MARK}-(\d+)\.[^.]*\Z")
@@ -37,10 +37,6 @@ def write_temporary(file: Path, text: str) -> Path:
 def _remove_leftovers(file: Path) -> None:
     for leftover in file.parent.glob(f".{glob.escape(file.name)}.{_MARK}-*"):
         owner = _OWNER.search(leftover.name)
-        if owner is not None and not _is_running(int(owner[1])):
+        if owner is not None and not is_running(int(owner[1])):
             with suppress(OSError):
                 leftover.unlink()
-
-
-def _is_running(process_id: int) -> bool:
-    return process_id == os.getpid() or is_other_live_process(process_id)
