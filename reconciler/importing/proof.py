@@ -15,7 +15,6 @@ from reconciler.model.address import DESTINATION, GROUP, Address
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError, select_errors
 from reconciler.model.event import ignore_event
 from reconciler.model.plan import Action, Change, Plan
-from reconciler.model.sanitize import escape
 from reconciler.model.value import format_path
 from reconciler.planning.pipeline import make_plan
 from reconciler.spec.nodes import MappingNode
@@ -31,11 +30,16 @@ _EMPTY_ACTIONS = frozenset({Action.ADOPT, Action.NO_OP})
 
 @dataclass(frozen=True, slots=True)
 class Refutation:
-    """Reason why an entry does not plan empty, and what to do next. `cause` is the error of a whole file."""
+    """Reason why an entry does not plan empty, and what to do next. `cause` is the error of a whole file.
+
+    `reference` is the text at the place of an error of a reference. It may be a secret in the wrong place, unless
+    import has written it.
+    """
 
     reason: str
     help: str = ""
     cause: Diagnostic | None = None
+    reference: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,22 +155,20 @@ def _find_affected(
 
 def _explain_error(error: Diagnostic, plan: FilePlan) -> Refutation:
     """Explain an error of an entry, with advice for a group that exists."""
-    if error.code_facts.setting == _POLICIES:
-        is_group = error.address is not None and error.address.kind == GROUP
-        return Refutation(error.message, _RENAME if is_group else _CHANGE_DESTINATION)
-    if error.code_facts.setting == _SECRETS and (reference := _read_text(error, plan)):
-        return Refutation(f"{error.message}: `{escape(reference)}`", error.help)
-    return Refutation(error.message, error.help)
+    if error.code_facts.setting == _POLICIES and error.address is not None:
+        return Refutation(error.message, _RENAME if error.address.kind == GROUP else _CHANGE_DESTINATION)
+    reference = _read_text(error, plan) if error.code_facts.setting == _SECRETS else ""
+    return Refutation(error.message, error.help, reference=reference)
 
 
-def _read_text(error: Diagnostic, plan: FilePlan) -> str | None:
-    """Read the text at the place of an error from the planned files. Import has written it, so it may be shown."""
+def _read_text(error: Diagnostic, plan: FilePlan) -> str:
+    """Read the text at the place of an error from the planned files; empty if it is in another file."""
     span = error.span
     for file in plan.files:
         if span is not None and span.path == file.shown and span.line == span.end_line:
             line = file.after.removeprefix("\ufeff").splitlines()[span.line - 1]
             return line[span.column - 1 : span.end_column - 1].strip("'\"")
-    return None
+    return ""
 
 
 def _locate_entries(
