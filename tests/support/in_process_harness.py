@@ -138,7 +138,7 @@ class InProcessProject:
 
     def plan_against_snapshot(self) -> PlanResult:
         """Take a snapshot of the account, and make a plan against it."""
-        with self._open() as workspace:
+        with self.open_workspace() as workspace:
             content = AccountReader(workspace.client, ignore_event, readers=1).read(tuple(ExtraList))
             described = describe_account(content, tuple(ExtraList), self.clock.now(), Redactor())
             origin = SnapshotOrigin("account.yaml", has_connections=True)
@@ -241,7 +241,7 @@ class InProcessProject:
     @contextmanager
     def open(self) -> Iterator[Workspace]:
         """Open the workspace, for work other than a plan or an apply."""
-        with self._open() as workspace:
+        with self.open_workspace() as workspace:
             yield workspace
 
     def _prepare(self, workspace: Workspace) -> None:
