@@ -36,8 +36,7 @@ _YAML_SUFFIXES = (".yaml", ".yml")
 @click.option(
     "--layout",
     type=click.Choice(["service", "group", "one"]),
-    show_default="service",
-    help="Files of the new entries: one per service, one per group, or one for all.",
+    help="Files of the new entries: one per service (default), one per group, or one for all.",
 )
 @click.option("--into", type=_FILE, metavar="FILE", help="Write all new entries into this spec file.")
 @click.option(
