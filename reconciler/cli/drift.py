@@ -57,8 +57,8 @@ def command(
     secrets, so they are not compared. Without a recorded apply, drift cannot be distinguished from an edit. An entry
     that cannot be compared is an error, beside the rest of the drift.
 
-    --accept takes the drift into the specs. What was written plans empty: that is checked before a file is written.
-    Drift of which this is not true is left out with the reason, and the exit code is 1.
+    --accept takes the drift into the specs. Checks before writing that the plan of the accepted fields is empty. Leaves
+    out drift that fails this check, with the reason, and the exit code is 1 then.
     """
     from reconciler.cli.context import run_command
 

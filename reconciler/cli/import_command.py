@@ -20,7 +20,6 @@ from reconciler.cli.options import (
 )
 from reconciler.cli.output import OutputOptions
 from reconciler.cli.usage import MisuseError
-from reconciler.report.formats import Verbosity
 from reconciler.workspace.settings import Settings
 
 if TYPE_CHECKING:
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from reconciler.importing.results import ImportResult
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
+_YAML_SUFFIXES = (".yaml", ".yml")
 
 
 @click.command("import")
@@ -36,9 +36,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option(
     "--layout",
     type=click.Choice(["service", "group", "one"]),
-    default="service",
-    show_default=True,
-    help="Files of the new entries: one per service, one per group, or one for all.",
+    help="Files of the new entries: one per service (default), one per group, or one for all.",
 )
 @click.option("--into", type=_FILE, metavar="FILE", help="Write all new entries into this spec file.")
 @click.option(
@@ -87,7 +85,7 @@ def command(
     output: OutputOptions,
     form: str,
     selectors: tuple[str, ...],
-    layout: str,
+    layout: str | None,
     into: Path | None,
     ids_into: Path | None,
     template: str,
@@ -99,16 +97,21 @@ def command(
 ) -> ExitCode:
     """Write specs for groups that exist already. Reads the account only.
 
-    SELECTOR is the name or the id of a group, or a glob; without it, all groups are imported that the specs do not
-    mention. Existing entries stay as they are. Secrets become references. Before a file is written, import checks that
-    the plan of all new entries is empty, and leaves out each group whose plan is not, with the reason.
+    SELECTOR is the name or the id of a group, or a glob, which respects case. Without it, imports every group that the
+    specs do not declare. A selector that names no group does not stop the others; the exit code is 1 then. Existing
+    entries stay as they are. Secrets become references.
+
+    Checks before writing that the new entries have an empty plan. Leaves out a group that fails this check, with the
+    reason.
     """
     from reconciler.cli.context import run_command
     from reconciler.importing.model import EntryOptions, UnknownFieldTreatment
     from reconciler.importing.options import ImportOptions, Layout, ProfileUse
 
-    if into is not None and layout != "service":
+    if into is not None and layout is not None:
         raise MisuseError("`--into` and `--layout` exclude each other", "leave one of them out")
+    if into is not None and into.suffix not in _YAML_SUFFIXES:
+        raise MisuseError(f"`--into {into}` is no YAML file", "name a file that ends in `.yaml` or `.yml`")
     if from_terraform == "-" and sys.stdin is not None and sys.stdin.isatty():
         raise MisuseError(
             "`--from-terraform -` reads standard input, and that is a terminal",
@@ -116,7 +119,7 @@ def command(
         )
     options = ImportOptions(
         selectors=selectors,
-        layout=Layout(layout),
+        layout=None if layout is None else Layout(layout),
         into=None if into is None else settings.directory / into,
         ids_into=None if ids_into is None else settings.directory / ids_into,
         profiles=ProfileUse(profiles),
@@ -134,14 +137,16 @@ def _import(
     from reconciler.importing.draft import load_project
     from reconciler.importing.pipeline import import_groups
     from reconciler.importing.secret_template import parse_template
+    from reconciler.importing.template_check import check_template
     from reconciler.importing.terraform_state import read_terraform
     from reconciler.workspace.audit import combine_listeners
     from reconciler.workspace.workspace import open_workspace
 
-    parse_template(options.entries.secret_template)
+    template = parse_template(options.entries.secret_template)
     if state_file is not None:
         options = replace(options, terraform=read_terraform(state_file))
     specs = load_project(context.settings, options)
+    check_template(template, specs.project)
     with open_event_log(context, "import") as log:
         with (
             context.make_progress() as progress,
@@ -162,9 +167,8 @@ def _show_result(context: CommandContext, result: ImportResult, code: ExitCode) 
     if context.renderer.is_document:
         context.print_document(code, serialize_import(result))
         return
-    next_command = "reconciler plan" + (" --sandbox" if context.settings.sandbox else "")
-    is_verbose = context.output.verbosity is Verbosity.VERBOSE
-    context.show(render_import(result, next_command, is_verbose=is_verbose))
-    if result.release is not None:
+    run_options = " --sandbox" if context.settings.sandbox else ""
+    context.show(render_import(result, run_options, context.output.verbosity))
+    if result.release is not None and not context.output.is_quiet:
         context.show(render_terraform_release(result.release))
     context.show(context.renderer.blockers(result.findings))

@@ -71,6 +71,8 @@ def command(
     """
     from reconciler.cli.context import run_command
 
+    if str(file) == "-":
+        raise MisuseError("`--out -` names no file", "name a file, for example `--out account.yaml`")
     work = partial(_take_snapshot, file=file, extra_lists=extra_lists, replaces=force)
     return run_command(settings, output, form, work, command="snapshot")
 

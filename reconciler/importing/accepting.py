@@ -6,7 +6,7 @@
  4. The changed files are proven in memory (`acceptance_proof`). A field with an objection is left out, and the rest is
     proven again, until nothing objects.
 
-Sends nothing but GET, and writes only by `write_files`. The state stays as it is: its last applied values are neither
+Sends only GET requests, and writes only by `write_files`. The state stays as it is: its last applied values are neither
 the old nor the new value of the specs until the next apply.
 """
 

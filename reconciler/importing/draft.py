@@ -8,14 +8,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from reconciler.importing.entries import EntryBuilder
+from reconciler.importing.entries import EntryBuilder, list_used_references
 from reconciler.importing.existing import Claims, find_claims, list_used_keys, load_existing_specs
 from reconciler.importing.file_plan import FilePlanner, read_loaded_texts
 from reconciler.importing.inheritance import list_inherited
 from reconciler.importing.keys import assign_keys
 from reconciler.importing.layout import (
     PROFILES,
+    can_be_listed,
     choose_folder,
+    find_missing_file,
     has_spec_files,
     is_listed,
     list_override_files,
@@ -31,7 +33,9 @@ from reconciler.importing.setup_tests import accept_unhealthy
 from reconciler.importing.terraform_bindings import TerraformBindings, bind_addresses
 from reconciler.importing.terraform_options import declare_options
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
+from reconciler.model.sanitize import escape
 from reconciler.spec.files import resolve_path
+from reconciler.spec.project import Project
 from reconciler.spec.unsaved import NOT_PLANNED_YET, UnsavedFiles
 from reconciler.workspace.settings import Settings
 from reconciler.workspace.specs import Specs
@@ -66,6 +70,13 @@ def load_project(settings: Settings, options: ImportOptions) -> Specs:
     specs = load_existing_specs(settings, _expect_override_file(settings, options))
     _check_files(specs, settings, options)
     return specs
+
+
+def choose_file(project: Project, options: ImportOptions) -> ImportOptions:
+    """Choose the file of new entries: the only file that the project names, if it does not exist yet."""
+    if options.into is not None or options.layout is not None:
+        return options
+    return replace(options, into=find_missing_file(project))
 
 
 def draft_entries(workspace: Workspace, options: ImportOptions) -> Draft:
@@ -109,7 +120,9 @@ def _draft_once(workspace: Workspace, specs: Specs, content: AccountContent, opt
     used = list_used_keys(specs, records) - {*claims.recorded.values()}
     keys, omissions = assign_keys(readable, used, fixed)
     inherited = list_inherited(specs.project.content.defaults.destination)
-    builder = EntryBuilder(replace(options.entries, inherited=inherited))
+    builder = EntryBuilder(
+        replace(options.entries, inherited=inherited), list_used_references(specs.destinations)
+    )
     return Draft(
         specs,
         {},
@@ -145,12 +158,12 @@ def _build_entry(builder: EntryBuilder, live: LiveGroup, key: str, options: Impo
 
 
 def _select(content: AccountContent, options: ImportOptions, claims: Claims) -> Selection:
-    """Select groups: those of the selectors, else those of the Terraform state, else all."""
+    """Select groups of the account, or of the Terraform state: those of the selectors, else all."""
     groups = content.listing.groups
-    if options.terraform is not None and not options.selectors:
-        named = {id: groups[id] for id in options.terraform.groups if id in groups}
-        return select_groups(named, (), claims)
-    return select_groups(groups, options.selectors, claims)
+    if options.terraform is None:
+        return select_groups(groups, options.selectors, claims)
+    managed = {id: groups[id] for id in options.terraform.groups if id in groups}
+    return select_groups(managed, options.selectors, claims, groups)
 
 
 def _bind(content: AccountContent, options: ImportOptions) -> TerraformBindings:
@@ -212,6 +225,12 @@ def _expect_override_file(settings: Settings, options: ImportOptions) -> Unsaved
 def _check_files(specs: Specs, settings: Settings, options: ImportOptions) -> None:
     """Refuse a file of new entries that is no spec file, and a file of ids that is no override file."""
     shown = specs.project.shown
+    missing = find_missing_file(specs.project)
+    if missing is not None and _uses_other_file(options, missing):
+        raise ReconcilerError([_explain_missing_file(missing, specs.project)])
+    for option, file in (("--into", options.into), ("--ids-into", options.ids_into)):
+        if file is not None and not _can_be_named(specs.project, option, file):
+            raise ReconcilerError([_explain_place(option, file, specs.project)])
     if options.into is not None and resolve_path(options.into) in list_reserved_files(specs):
         raise ReconcilerError([_explain_no_spec_file(options.into, shown)])
     if options.ids_into is not None and resolve_path(options.ids_into) not in list_override_files(
@@ -220,6 +239,20 @@ def _check_files(specs: Specs, settings: Settings, options: ImportOptions) -> No
         raise ReconcilerError(
             [_explain_no_override_file(make_pattern(specs.project, options.ids_into), shown)]
         )
+
+
+def _uses_other_file(options: ImportOptions, missing: Path) -> bool:
+    """Return whether new entries go into other files than the one that the project names."""
+    if options.into is not None:
+        return resolve_path(options.into) != resolve_path(missing)
+    return options.layout is not None
+
+
+def _can_be_named(project: Project, option: str, file: Path) -> bool:
+    """Return whether the project file may name a file of an option without the path of this machine."""
+    if option == "--ids-into" and resolve_path(file) in list_override_files(project, file):
+        return True
+    return can_be_listed(project, file)
 
 
 def _label_omission(omission: Omission) -> LeftOutGroup:
@@ -248,6 +281,25 @@ def _explain_ambiguous(label: GroupLabel, key: str) -> LeftOutGroup:
         label,
         f"the entry `{key}` may be about it, or about another group of this name",
         f"write the `id:` of its group into the entry `{key}`",
+    )
+
+
+def _explain_missing_file(missing: Path, project: Project) -> Diagnostic:
+    line = project.content.specs[0]
+    return Diagnostic(
+        "wrong-usage",
+        f"`specs` names `{escape(str(line.value))}`, which does not exist, and the options name other files",
+        line.span,
+        help="leave `--layout` and `--into` out to write that file, or write a glob in its place: `groups/*.yaml`",
+    )
+
+
+def _explain_place(option: str, file: Path, project: Project) -> Diagnostic:
+    place = "the repository" if project.area.is_repository else "the folder"
+    return Diagnostic(
+        "wrong-usage",
+        f"`{option} {escape(str(file))}` is outside of {place} of `{project.shown}`, where its files lie",
+        help=f"name a file in {place} of `{project.shown}`",
     )
 
 

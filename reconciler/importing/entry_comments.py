@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from textwrap import wrap
 
@@ -14,6 +13,7 @@ from reconciler.importing.live_settings import (
     NOT_ACCEPTED,
     RESERVED_NAME,
     SECRET_INSIDE,
+    UNDESCRIBED_FIELD,
     UNKNOWN_FIELD,
     UNNAMEABLE_KEY,
 )
@@ -27,9 +27,12 @@ _MAX_CONNECTORS = 5
 _MAX_FIELDS = 8
 _MAX_NAME = 60
 _WIDTH = 100
-_PLAIN_NAME = re.compile(rf"[A-Za-z0-9_.-]{{1,{_MAX_NAME}}}")
 _CLAUSES = {
     UNKNOWN_FIELD: ("the catalogue does not know it", "the catalogue does not know them"),
+    UNDESCRIBED_FIELD: (
+        UNDESCRIBED_FIELD,
+        "the catalogue describes no fields of this service; `--unknown-fields write` declares them",
+    ),
     SECRET_INSIDE: (
         "the catalogue does not know it and it has a secret inside",
         "the catalogue does not know them and they have secrets inside",
@@ -66,11 +69,16 @@ def _iter_comments(live: LiveGroup, left_out: Sequence[LeftOutField]) -> Iterato
 
 def _describe_left_out(left_out: Sequence[LeftOutField]) -> Iterator[str]:
     """Describe the fields that a reader would look for in the entry."""
-    for reason, clauses in _CLAUSES.items():
+    for reason in _CLAUSES:
         paths = [field.path for field in left_out if field.reason == reason]
         if paths:
             names = _join_some(map(format_path, paths), _MAX_FIELDS)
-            yield f"Not declared, since {clauses[len(paths) > 1]}: {names}"
+            yield f"Not declared, since {describe_reason(reason, len(paths))}: {names}"
+
+
+def describe_reason(reason: str, count: int) -> str:
+    """Describe the reason why an entry leaves out one field or several."""
+    return _CLAUSES.get(reason, (reason, reason))[count > 1]
 
 
 def _describe_service(name: str | None) -> Iterator[str]:
@@ -101,5 +109,5 @@ def _join_some(names: Iterable[str], most: int) -> str:
 
 
 def _show_name(name: str) -> str:
-    """Show a name of the API. Anything but a plain name is shortened and escaped."""
-    return name if _PLAIN_NAME.fullmatch(name) else f"`{to_one_line(name)[:_MAX_NAME]}`"
+    """Show a name of the API, shortened and escaped."""
+    return f"`{to_one_line(name)[:_MAX_NAME]}`"

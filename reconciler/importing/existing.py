@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from reconciler.importing.layout import has_spec_files
+from reconciler.importing.layout import find_missing_file, has_named_files, has_spec_files
 from reconciler.model.address import GROUP, Address
 from reconciler.model.diagnostic import ReconcilerError
 from reconciler.model.record import Record
@@ -36,12 +36,16 @@ class Claims:
 
 
 def load_existing_specs(settings: Settings, unsaved: UnsavedFiles = NO_UNSAVED_FILES) -> Specs:
-    """Load the specs of a project, which may have no spec file yet. Raises ReconcilerError for specs with errors."""
+    """Load the specs of a project, which may have no spec file yet. Raises ReconcilerError for specs with errors.
+
+    Of a project without a spec file, `specs` may have globs, or name the one file that the import writes.
+    """
     try:
         return load_specs(settings, unsaved=unsaved)
     except ReconcilerError:
         project = read_project(settings.project, settings.directory, unsaved=unsaved)
-        if has_spec_files(project):
+        is_named = has_named_files(project) and find_missing_file(project) is None
+        if has_spec_files(project) or is_named:
             raise
     return compile_specs(LoadedProject(project, (), ()), strict=settings.strict)
 

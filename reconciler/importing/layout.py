@@ -94,6 +94,30 @@ def is_listed(project: Project, file: Path) -> bool:
     return any(resolve_path(file) in _find(area, pattern, project) for pattern in project.content.specs)
 
 
+def find_missing_file(project: Project) -> Path | None:
+    """Find the file that a project names as its only spec file, and that does not exist yet."""
+    patterns = [str(pattern.value) for pattern in project.content.specs]
+    if len(patterns) != 1 or GLOB_CHARACTERS & {*patterns[0]}:
+        return None
+    file = project.directory / patterns[0]
+    return None if os.path.lexists(file) else file
+
+
+def has_named_files(project: Project) -> bool:
+    """Return whether any line below `specs` names a file, and is no glob."""
+    return any(not GLOB_CHARACTERS & {*str(pattern.value)} for pattern in project.content.specs)
+
+
+def can_be_listed(project: Project, file: Path) -> bool:
+    """Return whether a relative path below `specs` may name a file, or a line finds it already."""
+    resolved = resolve_path(file)
+    return (
+        resolved.is_relative_to(resolve_path(project.directory))
+        or (project.area.is_repository and resolved.is_relative_to(project.area.root))
+        or is_listed(project, file)
+    )
+
+
 def list_override_files(project: Project, file: Path | None = None) -> frozenset[Path]:
     """List the override files of a project; `file` may not exist yet."""
     texts = {resolve_path(file): ""} if file is not None else {}
@@ -112,7 +136,7 @@ def _find(area: SearchArea, pattern: Scalar, project: Project) -> frozenset[Path
 
 def make_pattern(project: Project, file: Path) -> str:
     """Make the line below `specs` that names a file: relative to the project file, if the file is below its folder or
-    in the same repository."""
+    in the same repository. Only a project with absolute lines has other files."""
     directory, resolved = resolve_path(project.directory), resolve_path(file)
     if resolved.is_relative_to(directory):
         return resolved.relative_to(directory).as_posix()
@@ -136,7 +160,7 @@ def _list_fixed_parts(pattern: Path) -> list[str]:
     return fixed
 
 
-def _choose_name(entry: ImportedEntry, layout: Layout) -> str:
+def _choose_name(entry: ImportedEntry, layout: Layout | None) -> str:
     match layout:
         case Layout.ONE:
             return SINGLE_FILE

@@ -23,6 +23,7 @@ from reconciler.spec.merge import UNSET
 from reconciler.spec.reference import SECRET, VALUE
 
 UNKNOWN_FIELD = "the catalogue does not know it"
+UNDESCRIBED_FIELD = "the catalogue describes no fields of this service; `--unknown-fields write` declares it"
 _REWRITTEN = "Fivetran may answer another value than the one that it uses"
 INVISIBLE = "its value has an invisible character"
 SECRET_INSIDE = "the catalogue does not know it, and its value has a secret inside"  # noqa: S105 - a reason
@@ -130,7 +131,9 @@ def _add_unknown(
     treatment: UnknownFieldTreatment,
 ) -> None:
     """Add a field that the catalogue does not know, if that is wanted and harmless."""
-    reason = UNKNOWN_FIELD if treatment is UnknownFieldTreatment.LEAVE_OUT else _find_obstacle(path, value)
+    reason = _find_obstacle(path, value)
+    if treatment is UnknownFieldTreatment.LEAVE_OUT:
+        reason = UNDESCRIBED_FIELD if service is not None and service.free_form else UNKNOWN_FIELD
     if reason is not None:
         selected.left_out.append(LeftOutField(path, reason))
     elif isinstance(value, ExternalKey):

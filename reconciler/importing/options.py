@@ -32,13 +32,15 @@ PROFILE_THRESHOLD = 10
 class ImportOptions:
     """Options of an import.
 
-    `selectors` are names, ids or globs of live groups; without a selector every group is meant that no entry is about.
-    With a `terraform` state its groups are meant, and its addresses become keys.
-    `into` is the only file of new entries and profiles, instead of a layout. `ids_into` is the override file for ids.
+    `selectors` are names, ids or globs of live groups; without a selector every group that the specs do not declare.
+    With a `terraform` state only its groups are imported, and its addresses become keys.
+    Without a `layout`, new entries go into the only file that `specs` names if it does not exist yet, else into one
+    file per service. `into` is the only file of new entries and profiles, instead of a layout. `ids_into` is the
+    override file for ids.
     """
 
     selectors: tuple[str, ...] = ()
-    layout: Layout = Layout.SERVICE
+    layout: Layout | None = None
     into: Path | None = None
     ids_into: Path | None = None
     profiles: ProfileUse = ProfileUse.AUTO

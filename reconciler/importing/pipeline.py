@@ -1,4 +1,4 @@
-"""Import live groups as entries of spec files, in the steps below. Sends only GET, and changes no state.
+"""Import live groups as entries of spec files, in the steps below. Sends only GET requests, and changes no state.
 
 1. Specs (`existing`). Loads the specs that the project has. Refuses specs with errors: they may declare any group.
 2. Account (`live_account`). Reads the account and both lists.
@@ -24,13 +24,13 @@ from typing import Any
 from reconciler.api.client import Client
 from reconciler.api.errors import ApiError
 from reconciler.api.remembered_reads import RememberingSender
-from reconciler.importing.draft import Draft, draft_entries, load_project
+from reconciler.importing.draft import Draft, choose_file, draft_entries, load_project
 from reconciler.importing.file_plan import PlannedFile
 from reconciler.importing.layout import get_profile
 from reconciler.importing.model import ImportedEntry
 from reconciler.importing.options import ImportOptions
 from reconciler.importing.proving import ProvenImport, Prover
-from reconciler.importing.results import GroupLabel, ImportResult, LeftOutGroup
+from reconciler.importing.results import DeclaredGroup, GroupLabel, ImportResult, LeftOutGroup
 from reconciler.importing.terraform_release import build_release
 from reconciler.importing.terraform_state import TerraformState
 from reconciler.importing.writing import WriteResult, write_files
@@ -74,6 +74,7 @@ def import_groups(workspace: Workspace, options: ImportOptions, *, is_dry_run: b
     clock, sender = workspace.settings.clock, workspace.sender
     started, requests_before = clock.monotonic(), sender.requests_sent
     workspace = replace(workspace, client=Client(RememberingSender(sender)))
+    options = choose_file(workspace.specs.project, options)
     part = _WrittenPart()
     while True:
         planned = with_lock_renewal(workspace, partial(_plan, options=options, unwritable=part.unwritable))
@@ -91,6 +92,7 @@ def import_groups(workspace: Workspace, options: ImportOptions, *, is_dry_run: b
     return replace(
         _build_result(planned, part, options.terraform),
         is_dry_run=is_dry_run,
+        is_narrowed=bool(options.selectors),
         requests=sender.requests_sent - requests_before,
         seconds=clock.monotonic() - started,
     )
@@ -128,9 +130,7 @@ def _build_result(
         files=tuple(part.files),
         left_out=tuple(sorted(left_out, key=lambda each: (each.group.name, each.group.id))),
         declared=tuple(
-            GroupLabel(id, groups[id].name, draft.claims.declared[id])
-            for id in draft.selection.declared
-            if id not in imported
+            _describe_declared(draft, id) for id in draft.selection.declared if id not in imported
         ),
         unmanaged=tuple(
             GroupLabel(group.id, group.name)
@@ -140,6 +140,19 @@ def _build_result(
         problems=(*draft.selection.problems, *draft.findings, *chain.from_iterable(problems.values())),
         hidden_lines=find_hidden_lines(draft.specs),
         release=None if terraform is None else build_release(terraform, keys),
+    )
+
+
+def _describe_declared(draft: Draft, id: str) -> DeclaredGroup:
+    """Describe a selected group that had an entry before."""
+    listing, key = draft.content.listing, draft.claims.declared[id]
+    [place] = [entry.span for entry in draft.specs.groups if entry.address.key == key]
+    summary = listing.summaries.get(id)
+    is_declared = any(entry.address.key == key for entry in draft.specs.destinations)
+    return DeclaredGroup(
+        GroupLabel(id, listing.groups[id].name, key),
+        f"{place.path}:{place.line}",
+        None if summary is None or is_declared else summary.service,
     )
 
 

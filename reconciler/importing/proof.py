@@ -1,4 +1,4 @@
-"""Prove that the planned files of an import plan empty, before any of them is written. Sends nothing but GET.
+"""Prove that the planned files of an import plan empty, before any of them is written. Sends only GET requests.
 
 Each new entry is planned from the texts that would be written, as the next `plan` would do it. Secrets are not read, so
 their references need no values.
@@ -22,16 +22,24 @@ from reconciler.spec.source import parse
 from reconciler.workspace.specs import load_specs
 from reconciler.workspace.workspace import Access, Workspace, build_registry
 
+_POLICIES, _SECRETS = "policies", "secrets"
+_RENAME = "rename the group in Fivetran, or change the policy"
+_CHANGE_DESTINATION = "change the destination in Fivetran, write its entry by hand, or change the policy"
 _EMPTY_ACTIONS = frozenset({Action.ADOPT, Action.NO_OP})
 
 
 @dataclass(frozen=True, slots=True)
 class Refutation:
-    """Reason why an entry does not plan empty, and what to do next. `cause` is the error of a whole file."""
+    """Reason why an entry does not plan empty, and what to do next. `cause` is the error of a whole file.
+
+    `reference` is the text at the place of an error of a reference. It may be a secret in the wrong place, unless
+    import has written it.
+    """
 
     reason: str
     help: str = ""
     cause: Diagnostic | None = None
+    reference: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +137,9 @@ def _assign(errors: Iterable[Diagnostic], plan: FilePlan, keys: Collection[str])
     for error in listed:
         affected = _find_affected(error, places, keys)
         for key in affected:
-            refuted.setdefault(key, _explain_error(error))
+            refuted.setdefault(key, _explain_error(error, plan))
         if not affected:
-            unassigned.append(_explain_error(error))
+            unassigned.append(_explain_error(error, plan))
     return Proof(refuted, tuple(unassigned))
 
 
@@ -145,8 +153,22 @@ def _find_affected(
     return frozenset()
 
 
-def _explain_error(error: Diagnostic) -> Refutation:
-    return Refutation(error.message, error.help)
+def _explain_error(error: Diagnostic, plan: FilePlan) -> Refutation:
+    """Explain an error of an entry, with advice for a group that exists."""
+    if error.code_facts.setting == _POLICIES and error.address is not None:
+        return Refutation(error.message, _RENAME if error.address.kind == GROUP else _CHANGE_DESTINATION)
+    reference = _read_text(error, plan) if error.code_facts.setting == _SECRETS else ""
+    return Refutation(error.message, error.help, reference=reference)
+
+
+def _read_text(error: Diagnostic, plan: FilePlan) -> str:
+    """Read the text at the place of an error from the planned files; empty if it is in another file."""
+    span = error.span
+    for file in plan.files:
+        if span is not None and span.path == file.shown and span.line == span.end_line:
+            line = file.after.removeprefix("\ufeff").splitlines()[span.line - 1]
+            return line[span.column - 1 : span.end_column - 1].strip("'\"")
+    return ""
 
 
 def _locate_entries(

@@ -17,6 +17,7 @@ from reconciler.importing.profiles import factor_profiles
 from reconciler.importing.proof import Proof, Refutation, prove_entries
 from reconciler.importing.results import GroupLabel, LeftOutGroup
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError, select_errors
+from reconciler.model.sanitize import escape
 from reconciler.spec.files import display_match
 from reconciler.workspace.workspace import Workspace
 
@@ -145,4 +146,8 @@ class Prover:
 
 def _leave_out(entry: ImportedEntry, refutation: Refutation) -> LeftOutGroup:
     label = GroupLabel(entry.live.id, entry.live.name, entry.key)
-    return LeftOutGroup(label, refutation.reason, refutation.help, refutation.cause)
+    written = {str(each.reference) for each in entry.references}
+    reason = refutation.reason
+    if refutation.reference in written:
+        reason = f"{reason}: `{escape(refutation.reference)}`"
+    return LeftOutGroup(label, reason, refutation.help, refutation.cause)

@@ -11,7 +11,7 @@ from reconciler.importing.file_plan import PlannedFile
 from reconciler.importing.model import ImportedEntry
 from reconciler.importing.terraform_release import TerraformRelease
 from reconciler.model.diagnostic import Diagnostic
-from reconciler.model.sanitize import escape
+from reconciler.model.sanitize import escape, quote
 
 _MAX_NAMES = 20
 
@@ -23,6 +23,16 @@ class GroupLabel:
     id: str
     name: str
     key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredGroup:
+    """Selected group that had an entry before, with the place of the entry. `undeclared_service` is the service of its
+    live destination, if the entry has no destination."""
+
+    group: GroupLabel
+    place: str
+    undeclared_service: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,19 +49,20 @@ class LeftOutGroup:
 class ImportResult:
     """Result of an import.
 
-    `files` are the written files, or with `is_dry_run` the planned ones. `declared` are selected groups that had an
-    entry before; `unmanaged` are all other groups without an entry. `problems` are errors about no single group.
-    `release` are the steps that make Terraform release the groups. `hidden_lines` are lines of files, by displayed
-    path, with values that must not be shown.
+    `is_narrowed` says that selectors chose the groups. `files` are the written files, or with `is_dry_run` the planned
+    ones. `declared` are selected groups that had an entry before; `unmanaged` are all other groups without an entry.
+    `problems` are errors about no single group. `release` are the steps that make Terraform release the groups.
+    `hidden_lines` are lines of files, by displayed path, with values that must not be shown.
     """
 
     account: Account
     is_dry_run: bool = False
+    is_narrowed: bool = False
     imported: tuple[ImportedEntry, ...] = ()
     profiles: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     files: tuple[PlannedFile, ...] = ()
     left_out: tuple[LeftOutGroup, ...] = ()
-    declared: tuple[GroupLabel, ...] = ()
+    declared: tuple[DeclaredGroup, ...] = ()
     unmanaged: tuple[GroupLabel, ...] = ()
     problems: tuple[Diagnostic, ...] = ()
     hidden_lines: Mapping[str, frozenset[int]] = field(default_factory=dict)
@@ -109,4 +120,4 @@ def _list_names(groups: Sequence[GroupLabel]) -> Iterator[str]:
 
 
 def _name(group: GroupLabel) -> str:
-    return f'"{escape(group.name)}" ({escape(group.id)})'
+    return f"{escape(group.id)} {quote(group.name)}"

@@ -19,6 +19,7 @@ from reconciler.spec.reference import SECRET, AllowedSources, parse_reference
 
 _PLACEHOLDERS = ("key", "KEY", "field", "FIELD")
 _PLACEHOLDER = re.compile(r"(?<!\$)\{([^{}]*)\}")  # `${NAME}` is a variable of the project
+_BRACES = re.compile(r"\{[^{}]*\}")
 _VARIABLE = re.compile(rf"\$\{{{NAME}\}}")
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_]")
 _PREFIX = "GROUP_"
@@ -63,6 +64,13 @@ def parse_template(text: str) -> SecretTemplate:
 
 def _find_problem(text: str) -> tuple[str, str] | None:
     """Find a problem of a template, with advice."""
+    if not text.strip():
+        return "the template is empty", _EXAMPLE
+    rest = _BRACES.sub("", text)
+    if "{" in rest:
+        return "`{` is not closed", _EXAMPLE
+    if "}" in rest:
+        return "`}` has no `{` before it", _EXAMPLE
     names = _PLACEHOLDER.findall(text)
     for name in names:
         if name not in _PLACEHOLDERS:

@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from reconciler.importing.existing import Claims
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.resource import Observed
+from reconciler.model.sanitize import escape
 from reconciler.model.suggestions import did_you_mean
 
 
@@ -21,11 +22,21 @@ class Selection:
     problems: tuple[Diagnostic, ...] = ()
 
 
-def select_groups(groups: Mapping[str, Observed], selectors: Collection[str], claims: Claims) -> Selection:
-    """Select groups by name, id or glob; without a selector every group that no entry and no removal is about."""
+def select_groups(
+    groups: Mapping[str, Observed],
+    selectors: Collection[str],
+    claims: Claims,
+    account: Mapping[str, Observed] | None = None,
+) -> Selection:
+    """Select groups by name, id or glob; without a selector every group that no entry and no removal is about.
+
+    `account` are all groups of the account if `groups` are only those of a Terraform state.
+    """
     matches = {selector: _match(selector, groups) for selector in selectors}
     problems = tuple(
-        _explain_unknown_group(selector, groups) for selector, found in matches.items() if not found
+        _explain_no_match(selector, groups, account or groups)
+        for selector, found in matches.items()
+        if not found
     )
     unclaimed = groups.keys() - claims.removed.keys()
     named = {id for found in matches.values() for id in found} if selectors else unclaimed
@@ -47,11 +58,27 @@ def _match(selector: str, groups: Mapping[str, Observed]) -> list[str]:
     ]
 
 
+def _explain_no_match(
+    selector: str, groups: Mapping[str, Observed], account: Mapping[str, Observed]
+) -> Diagnostic:
+    found = _match(selector, account)
+    return _explain_not_in_state(selector, len(found)) if found else _explain_unknown_group(selector, groups)
+
+
+def _explain_not_in_state(selector: str, count: int) -> Diagnostic:
+    groups = "the group is" if count == 1 else f"{count} groups are"
+    return Diagnostic(
+        "unknown-group",
+        f"no group of the Terraform state is named by `{escape(selector)}`; {groups} in the account only",
+        help="import it without `--from-terraform`",
+    )
+
+
 def _explain_unknown_group(selector: str, groups: Mapping[str, Observed]) -> Diagnostic:
     known = [*(group.name for group in groups.values()), *groups]
     return Diagnostic(
         "unknown-group",
-        f"no group of this account is named by `{selector}`",
+        f"no group of this account is named by `{escape(selector)}`",
         help=did_you_mean(selector, known)
         or "name a group by its name, its id or a glob; `reconciler drift` lists groups without an entry",
     )

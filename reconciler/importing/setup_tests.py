@@ -9,8 +9,9 @@ from reconciler.kinds.destination import is_unhealthy
 from reconciler.model.address import DESTINATION
 
 _SETUP_TESTS = "setup_tests"
-_COMMENT = (
-    "Its setup tests are off, so that the first plan is empty; without `run: false` an apply runs them."
+_COMMENTS = (
+    "Setup tests are off, so that the first apply runs none and sends nothing. After it, run",
+    "`reconciler test {key}`, and delete the line `setup_tests` once they pass.",
 )
 
 
@@ -22,4 +23,7 @@ def accept_unhealthy(entry: ImportedEntry) -> ImportedEntry:
     if _SETUP_TESTS in entry.content[DESTINATION]:
         return entry
     block = {**entry.content[DESTINATION], _SETUP_TESTS: {"run": False}}
-    return replace(entry, content={**entry.content, DESTINATION: block}, comments=(*entry.comments, _COMMENT))
+    comments = (line.format(key=entry.key) for line in _COMMENTS)
+    return replace(
+        entry, content={**entry.content, DESTINATION: block}, comments=(*entry.comments, *comments)
+    )

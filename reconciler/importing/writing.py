@@ -7,16 +7,16 @@ cannot be written stop nothing halfway.
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from reconciler.importing.file_plan import PlannedFile
+from reconciler.importing.file_plan import PlannedFile, WriteStage
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
-from reconciler.spec.edit import explain_changed
+from reconciler.spec.edit import explain_changed, has_content
 from reconciler.spec.files import resolve_path
+from reconciler.spec.staging import write_temporary
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ def write_files(files: Iterable[PlannedFile]) -> WriteResult:
             try:
                 staged.append(_stage(file))
             except OSError as error:
-                return WriteResult((), {file.path: explain_unwritable(file.shown, error)})
+                return WriteResult((), {file.path: explain_unwritable(file, error)})
         for staged_file in staged:
             problem = _put_in_place(staged_file)
             if problem is not None:
@@ -69,13 +69,8 @@ def _stage(file: PlannedFile) -> _StagedFile:
     """Write the new content of a file beside it, with the permissions of the file. Raises OSError."""
     target = resolve_path(file.path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    temporary = Path(name)
+    temporary = write_temporary(target, file.after)
     try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(file.after.encode())
-            stream.flush()
-            os.fsync(stream.fileno())
         if file.is_new:
             temporary.chmod(0o666 & ~_get_umask())
         else:
@@ -94,7 +89,7 @@ def _put_in_place(staged: _StagedFile) -> Diagnostic | None:
     try:
         if file.before is None:
             os.link(staged.temporary, staged.target)  # unlike a rename, it replaces no file
-        elif staged.target.read_bytes() != file.before.encode():
+        elif not has_content(staged.target, file.before):
             return explain_changed(file.shown)
         else:
             staged.temporary.replace(staged.target)
@@ -102,7 +97,7 @@ def _put_in_place(staged: _StagedFile) -> Diagnostic | None:
     except FileExistsError:
         return explain_changed(file.shown)
     except OSError as error:
-        return explain_unwritable(file.shown, error)
+        return explain_unwritable(file, error)
     return None
 
 
@@ -130,10 +125,14 @@ def _explain_interruption(written: int, files: int) -> Diagnostic:
     )
 
 
-def explain_unwritable(shown: str, error: OSError) -> Diagnostic:
+def explain_unwritable(file: PlannedFile, error: OSError) -> Diagnostic:
     """Explain that a file cannot be written."""
+    advice = "make the file and its folder writable, or name another file with `--into FILE`"
+    if file.stage is WriteStage.PROJECT:
+        advice = (
+            "its `specs` must name the new file, which no line finds yet: make it writable, or name a file that `specs`"
+            " finds with `--into FILE`"
+        )
     return Diagnostic(
-        "file-unwritable",
-        f"cannot write `{shown}`: {error.strerror or error}",
-        help="make the file and its folder writable, or name another file with `--into FILE`",
+        "file-unwritable", f"cannot write `{file.shown}`: {error.strerror or error}", help=advice
     )

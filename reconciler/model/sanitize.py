@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 # Azure and older GitHub runners act on these anywhere in a line of a log.
@@ -22,6 +23,11 @@ def escape(text: str) -> str:
 def escape_character(character: str) -> str:
     """Escape a character that does not print (`\\x1b`, `\\u202e`)."""
     return character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
+
+
+def quote(text: str) -> str:
+    """Put a text in double quotes, as JSON does, and escape every character that does not print."""
+    return escape(json.dumps(text, ensure_ascii=False))
 
 
 def to_one_line(text: str) -> str:

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from difflib import unified_diff
 
 from rich.text import Text
 
 from reconciler.importing.accept_model import (
     Acceptance,
     AcceptedField,
-    ChangedFile,
     FieldSource,
     LeftOutDrift,
 )
 from reconciler.model.sanitize import escape
 from reconciler.model.value import format_path
+from reconciler.report.file_diff import render_file_diff
 from reconciler.report.plan_text import render_heading
 from reconciler.report.renderer import Parts, Printed, make_verbatim
-from reconciler.report.style import BAD, GOOD, QUIET, STRONG, format_count, join_lines
-
-_STYLES = {"+": GOOD, "-": BAD, "@": QUIET}
+from reconciler.report.style import BAD, QUIET, STRONG, format_count, join_lines
 
 
 def render_acceptance(acceptance: Acceptance) -> Parts:
@@ -28,7 +25,8 @@ def render_acceptance(acceptance: Acceptance) -> Parts:
     yield Printed(render_heading(acceptance.plan))
     yield Printed("")
     for file in acceptance.files:
-        yield Printed(_render_file_diff(file))
+        shown = file.before.path.shown
+        yield Printed(render_file_diff(shown, file.before.text, file.after, file.masked))
         yield Printed("")
     if copies := [field for field in acceptance.accepted if _needs_note(field)]:
         yield Printed(join_lines([_render_note(field) for field in copies]))
@@ -55,24 +53,6 @@ def render_summary(acceptance: Acceptance, *, is_written: bool) -> Text:
         headline = f"{verb}: {fields} of {entries} in {files}."
     left_out = f" Left out: {len(acceptance.left_out)}." if acceptance.left_out else ""
     return Text(headline + left_out, STRONG)
-
-
-def _render_file_diff(file: ChangedFile) -> Text:
-    path = escape(file.before.path.shown)
-    lines = unified_diff(_split(file.before.text), _split(file.after), path, path, lineterm="")
-    return join_lines([_render_line(line, file, is_header=number < 2) for number, line in enumerate(lines)])
-
-
-def _split(text: str) -> list[str]:
-    """Split a text at its line ends. The kind of a line end is no difference that people see."""
-    return text.removeprefix("\ufeff").splitlines()
-
-
-def _render_line(line: str, file: ChangedFile, *, is_header: bool) -> Text:
-    if is_header:
-        return Text(line, STRONG)
-    mark, content = line[:1], line[1:]
-    return Text(mark + escape(file.masked.get(content, content)), _STYLES.get(mark, ""))
 
 
 def _needs_note(field: AcceptedField) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Iterable, Mapping
 from difflib import unified_diff
 
 from rich.text import Text
@@ -14,14 +14,23 @@ from reconciler.report.style import BAD, GOOD, QUIET, STRONG, join_lines
 _STYLES = {"+": GOOD, "-": BAD, "@": QUIET}
 
 
-def render_file_diff(path: str, before: str | None, after: str, hidden_lines: Collection[int] = ()) -> Text:
-    """Render the unified diff of a file; `before` is None for a new file. `hidden_lines` (from 1) of the text before
-    hold values that must not be shown."""
-    old_lines = _split(before or "")
-    hidden = {old_lines[number - 1] for number in hidden_lines if number <= len(old_lines)}
+def render_file_diff(path: str, before: str | None, after: str, masked: Mapping[str, str]) -> Text:
+    """Render the unified diff of a file; `before` is None for a new file. `masked` has the shown form of each line, of
+    either text, with a value that must not be shown."""
     old_name = "/dev/null" if before is None else escape(path)
-    lines = unified_diff(old_lines, _split(after), old_name, escape(path), lineterm="")
-    return join_lines([_render_line(line, hidden, is_header=number < 2) for number, line in enumerate(lines)])
+    lines = unified_diff(_split(before or ""), _split(after), old_name, escape(path), lineterm="")
+    return join_lines([_render_line(line, masked, is_header=number < 2) for number, line in enumerate(lines)])
+
+
+def mask_whole_lines(text: str, numbers: Iterable[int]) -> dict[str, str]:
+    """Mask lines of a text (from 1) behind their indentation: each line by its shown form."""
+    lines = _split(text)
+    masked = {}
+    for number in numbers:
+        if number <= len(lines):
+            line = lines[number - 1]
+            masked[line] = f"{line[: len(line) - len(line.lstrip())]}{MASKED_IN_OUTPUT}"
+    return masked
 
 
 def _split(text: str) -> list[str]:
@@ -29,11 +38,8 @@ def _split(text: str) -> list[str]:
     return text.removeprefix("\ufeff").splitlines()
 
 
-def _render_line(line: str, hidden: Collection[str], *, is_header: bool) -> Text:
+def _render_line(line: str, masked: Mapping[str, str], *, is_header: bool) -> Text:
     if is_header:
         return Text(line, STRONG)
     mark, content = line[:1], line[1:]
-    if content in hidden:
-        indent = content[: len(content) - len(content.lstrip())]
-        content = f"{indent}{MASKED_IN_OUTPUT}"
-    return Text(mark + escape(content), _STYLES.get(mark, ""))
+    return Text(mark + escape(masked.get(content, content)), _STYLES.get(mark, ""))

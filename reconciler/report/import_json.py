@@ -7,10 +7,10 @@ from typing import Any
 
 from reconciler.importing.file_plan import PlannedFile
 from reconciler.importing.model import ImportedEntry
-from reconciler.importing.results import GroupLabel, ImportResult
+from reconciler.importing.results import DeclaredGroup, GroupLabel, ImportResult
 from reconciler.model.value import format_path
 from reconciler.report.diagnostics import serialize_diagnostics
-from reconciler.report.file_diff import render_file_diff
+from reconciler.report.file_diff import mask_whole_lines, render_file_diff
 from reconciler.report.terraform_release import serialize_terraform_release
 
 
@@ -26,10 +26,12 @@ def serialize_import(result: ImportResult) -> dict[str, Any]:
             {**_serialize_label(left_out.group), "reason": left_out.reason, "help": left_out.help}
             for left_out in result.left_out
         ],
-        "declared": [_serialize_label(label) for label in result.declared],
+        "declared": [_serialize_declared(declared) for declared in result.declared],
         "unmanaged": [{"id": label.id, "name": label.name} for label in result.unmanaged],
         "references": [str(reference) for reference in result.references],
-        "files": [_serialize_file(file, result) for file in result.files],
+        "files": [
+            _serialize_file(file, result) for file in sorted(result.files, key=lambda file: file.shown)
+        ],
         **({} if release is None else {"terraform": serialize_terraform_release(release)}),
         "diagnostics": serialize_diagnostics(result.findings),
         "requests": result.requests,
@@ -53,9 +55,17 @@ def _serialize_label(label: GroupLabel) -> Mapping[str, Any]:
     return {"id": label.id, "name": label.name, "key": label.key}
 
 
+def _serialize_declared(declared: DeclaredGroup) -> Mapping[str, Any]:
+    return {
+        **_serialize_label(declared.group),
+        "place": declared.place,
+        "undeclared_service": declared.undeclared_service,
+    }
+
+
 def _serialize_file(file: PlannedFile, result: ImportResult) -> Mapping[str, Any]:
     facts: dict[str, Any] = {"path": file.shown, "new": file.is_new}
     if result.is_dry_run:
-        hidden = result.hidden_lines.get(file.shown, ())
-        facts["diff"] = render_file_diff(file.shown, file.before, file.after, hidden).plain
+        masked = mask_whole_lines(file.before or "", result.hidden_lines.get(file.shown, ()))
+        facts["diff"] = render_file_diff(file.shown, file.before, file.after, masked).plain
     return facts

@@ -6,31 +6,38 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from rich.text import Text
 
+from reconciler.importing.entry_comments import describe_reason
 from reconciler.importing.model import ImportedEntry
-from reconciler.importing.results import GroupLabel, ImportResult
+from reconciler.importing.results import DeclaredGroup, GroupLabel, ImportResult
 from reconciler.model.sanitize import escape, to_one_line
 from reconciler.model.value import format_path
-from reconciler.report.file_diff import render_file_diff
+from reconciler.report.file_diff import mask_whole_lines, render_file_diff
+from reconciler.report.formats import Verbosity
 from reconciler.report.renderer import Parts, Printed, make_verbatim
-from reconciler.report.style import BAD, GOOD, QUIET, STRONG, format_count, join_lines
+from reconciler.report.style import GOOD, QUIET, STRONG, format_count, join_lines
 from reconciler.report.values import format_value
 
 _ENVIRONMENT = "env:"
 _MAX_KEY_WIDTH = 40
+_MAX_DECLARED = 20
 
 
-def render_import(result: ImportResult, next_command: str, *, is_verbose: bool) -> Parts:
-    """Render a result: imported groups, files, left out groups, groups without an entry, references, and the next
-    step. References are verbatim, so that they can be copied."""
-    yield Printed(_render_heading(result))
-    if result.imported:
+def render_import(result: ImportResult, run_options: str, verbosity: Verbosity) -> Parts:
+    """Render a result: imported groups, files, groups without an entry, references, and the next steps.
+
+    Quiet, only the counts, and what is left out. References are verbatim, so that they can be copied. `run_options` are
+    options of the next commands.
+    """
+    is_verbose, is_quiet = verbosity is Verbosity.VERBOSE, verbosity is Verbosity.QUIET
+    yield Printed(_render_heading(result, has_list=not is_quiet))
+    if result.imported and not is_quiet:
         yield Printed(_render_imported(result))
     if fields := list(_render_left_out_fields(result.imported)):
         yield Printed(join_lines([Text(), Text("Not declared, so left as they are:", STRONG), *fields]))
-    if result.left_out:
-        yield Printed(Text(f"\nLeft out: {format_count(len(result.left_out), 'group')}", BAD))
-    if is_verbose and result.declared:
-        yield Printed(_render_labels("Declared before, left as they are", result.declared))
+    if declared := _choose_declared(result, is_verbose=is_verbose):
+        yield Printed(_render_declared(declared, None if is_verbose else _MAX_DECLARED))
+    if is_quiet:
+        return
     if result.unmanaged:
         yield Printed(_render_unmanaged(result, is_verbose=is_verbose))
     if result.is_dry_run:
@@ -40,7 +47,8 @@ def render_import(result: ImportResult, next_command: str, *, is_verbose: bool) 
     if result.references:
         yield Printed(Text("\nReferences to secrets, without values:", STRONG))
         yield make_verbatim("\n".join(format_references(result.references)))
-    yield Printed(_render_end(result, next_command))
+    if result.is_dry_run or result.imported:
+        yield Printed(_render_end(result, run_options))
 
 
 def format_references(references: Iterable[str]) -> Iterator[str]:
@@ -53,18 +61,20 @@ def format_references(references: Iterable[str]) -> Iterator[str]:
             yield f"# {shown}"
 
 
-def _render_heading(result: ImportResult) -> Text:
+def _render_heading(result: ImportResult, *, has_list: bool) -> Text:
     shown = escape(result.account.account_name) or escape(result.account.account_id)
     account = f"{shown} ({escape(result.account.account_id)})" if result.account.account_name else shown
     verb = "Would import" if result.is_dry_run else "Imported"
-    if not result.imported:
-        headline = (
-            "Nothing to import: each group has an entry." if result.is_complete else "Nothing imported."
-        )
+    left_out = f"{format_count(len(result.left_out), 'group')} left out" if result.left_out else ""
+    if not result.imported and result.is_complete:
+        headline = f"Nothing to import: each {'selected ' if result.is_narrowed else ''}group has an entry."
+    elif not result.imported:
+        headline = f"Nothing imported{f'; {left_out}' if left_out else ''}."
     else:
         headline = f"{verb} {format_count(len(result.imported), 'group')}"
         headline += f" with {format_count(len(result.profiles), 'profile')}" if result.profiles else ""
-        headline += ":"
+        headline += f"; {left_out}" if left_out else ""
+        headline += ":" if has_list else "."
     return Text.assemble("account ", (account, STRONG), "\n\n", (headline, STRONG))
 
 
@@ -94,14 +104,41 @@ def _render_left_out_fields(entries: Iterable[ImportedEntry]) -> Iterator[Text]:
         for field in entry.left_out:
             by_reason.setdefault(field.reason, []).append(escape(format_path(field.path)))
         for reason, names in by_reason.items():
-            yield Text(f"  {entry.key}: {', '.join(names)}: {to_one_line(reason)}")
+            yield Text(
+                f"  {entry.key}: {', '.join(names)}: {to_one_line(describe_reason(reason, len(names)))}"
+            )
+
+
+def _choose_declared(result: ImportResult, *, is_verbose: bool) -> Sequence[DeclaredGroup]:
+    """Choose the groups that had an entry: those that the user named, or whose destination is not declared yet."""
+    if is_verbose or result.is_narrowed:
+        return result.declared
+    return [each for each in result.declared if each.undeclared_service is not None]
+
+
+def _render_declared(declared: Sequence[DeclaredGroup], most: int | None) -> Text:
+    lines = [Text()]
+    for each in declared[:most]:
+        label = f"{escape(each.group.id)} {format_value(each.group.name)}"
+        lines.append(Text(f"  {label} has an entry already: `{each.group.key}` at {escape(each.place)}"))
+        if each.undeclared_service is not None:
+            service = escape(each.undeclared_service)
+            lines.append(
+                Text(
+                    f"    Its {service} destination is not declared. Write `destination:` into the entry, or delete the"
+                    f" entry and import again; `reconciler catalogue show {service} --example` shows the fields.",
+                    QUIET,
+                )
+            )
+    if most is not None and len(declared) > most:
+        lines.append(Text(f"  and {len(declared) - most:,} more; `--verbose` lists all", QUIET))
+    return join_lines(lines)
 
 
 def _render_labels(heading: str, labels: Sequence[GroupLabel]) -> Text:
     lines = [Text(f"\n{heading}: {format_count(len(labels), 'group')}", STRONG)]
     for label in labels:
-        key = f"{label.key} <- " if label.key is not None else ""
-        lines.append(Text(f"  {key}{format_value(label.name)} ({escape(label.id)})", QUIET))
+        lines.append(Text(f"  {escape(label.id)} {format_value(label.name)}", QUIET))
     return join_lines(lines)
 
 
@@ -115,22 +152,29 @@ def _render_unmanaged(result: ImportResult, *, is_verbose: bool) -> Text:
 
 
 def _render_files(result: ImportResult) -> Text:
-    lines = [Text(f"{'wrote  ' if file.is_new else 'changed'} {escape(file.shown)}") for file in result.files]
+    files = sorted(result.files, key=lambda file: file.shown)
+    lines = [Text(f"{'wrote  ' if file.is_new else 'changed'} {escape(file.shown)}") for file in files]
     return join_lines([Text(), *lines])
 
 
 def _render_diffs(result: ImportResult) -> Parts:
     for file in result.files:
         yield Printed(Text())
-        yield Printed(
-            render_file_diff(file.shown, file.before, file.after, result.hidden_lines.get(file.shown, ()))
-        )
+        masked = mask_whole_lines(file.before or "", result.hidden_lines.get(file.shown, ()))
+        yield Printed(render_file_diff(file.shown, file.before, file.after, masked))
 
 
-def _render_end(result: ImportResult, next_command: str) -> Text:
+def _render_end(result: ImportResult, run_options: str) -> Text:
     if result.is_dry_run:
         return Text("\nNothing was written: this is a dry run.", STRONG)
-    if not result.imported:
-        return Text()
     noun = "this entry" if len(result.imported) == 1 else "these entries"
-    return join_lines([Text(), Text(f"A plan of {noun} is empty. Next:", STRONG), Text(f"  {next_command}")])
+    steps = [f"reconciler plan{run_options}"]
+    if result.references:
+        steps = [
+            "set the references above: `reconciler help secrets`",
+            *steps,
+            f"reconciler apply{run_options} --secrets-as-they-are --reason TEXT",
+            "  records the secrets as what Fivetran has, and sends nothing",
+        ]
+    heading = Text(f"A plan of {noun} is empty. Next:", STRONG)
+    return join_lines([Text(), heading, *(Text(f"  {step}") for step in steps)])

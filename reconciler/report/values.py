@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from reconciler.model.plan import FieldChange, FieldValue, Origin, SecretComparison, Visibility
-from reconciler.model.sanitize import escape
+from reconciler.model.sanitize import escape, quote
 
 MAX_VALUE_LENGTH = 80
 _CONTEXT = 12
@@ -89,13 +89,9 @@ def format_value(value: Any, start: int = 0) -> str:
     if not isinstance(value, str):
         return _truncate(escape(json.dumps(value, ensure_ascii=False, default=str)))
     if len(value) <= MAX_VALUE_LENGTH:
-        return _quote(value)
+        return quote(value)
     opening = "…" if start else ""
-    return f"{opening}{_quote(value[start : start + MAX_VALUE_LENGTH])}… ({len(value):,} characters)"
-
-
-def _quote(text: str) -> str:
-    return escape(json.dumps(text, ensure_ascii=False))
+    return f"{opening}{quote(value[start : start + MAX_VALUE_LENGTH])}… ({len(value):,} characters)"
 
 
 def _truncate(text: str) -> str:

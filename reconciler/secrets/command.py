@@ -18,6 +18,7 @@ from reconciler.model.value import Reference
 from reconciler.secrets.base import SecretUnavailable, StoreContext, decode_text
 
 MAX_BYTES = 1024 * 1024
+COMMAND_SCHEME = "command"
 _STDERR_NOTE = "its error output is not shown, since it may hold secrets"
 
 

@@ -14,6 +14,9 @@ MAX_BYTES = 1024 * 1024
 _KERNEL_DIRECTORIES = ("/proc", "/sys")  # `/proc/self/environ` holds the credentials of this program
 
 
+FILE_SCHEME = "file"
+
+
 class Files:
     """Store of regular files. Absolute paths are allowed.
 
@@ -46,18 +49,23 @@ class Files:
         return select_member(text.removesuffix("\n").removesuffix("\r"), reference)
 
     def _resolve_path(self, reference: Reference) -> Path:
-        path = Path(reference.locator)
-        try:
-            # Resolved before the check: neither `..` nor a symbolic link may lead out of the project.
-            resolved = (self._directory / path).resolve()
-            is_allowed = path.is_absolute() or resolved.is_relative_to(self._directory.resolve())
-        except (OSError, RuntimeError, ValueError):
-            raise SecretUnavailable(reference, "the path cannot be resolved") from None
-        if any(resolved.is_relative_to(directory) for directory in _KERNEL_DIRECTORIES):
-            raise SecretUnavailable(reference, "it is not a regular file")
-        if not is_allowed:
-            raise SecretUnavailable(reference, "a relative path must stay in the project's directory")
-        return resolved
+        if problem := find_place_problem(self._directory, reference.locator):
+            raise SecretUnavailable(reference, problem)
+        return (self._directory / reference.locator).resolve()
+
+
+def find_place_problem(directory: Path, locator: str) -> str | None:
+    """Find the problem of a path that no reference may have, whatever file is there; None if it may."""
+    path = Path(locator)
+    try:
+        # Resolved before the check: neither `..` nor a symbolic link may lead out of the project.
+        resolved = (directory / path).resolve()
+        is_allowed = path.is_absolute() or resolved.is_relative_to(directory.resolve())
+    except (OSError, RuntimeError, ValueError):
+        return "the path cannot be resolved"
+    if any(resolved.is_relative_to(kernel_directory) for kernel_directory in _KERNEL_DIRECTORIES):
+        return "it is not a regular file"
+    return None if is_allowed else "a relative path must stay in the project's directory"
 
 
 def validate_reference(reference: Reference) -> tuple[str, str] | None:

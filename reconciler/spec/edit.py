@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +9,7 @@ from pathlib import Path
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.spec.files import SpecPath
 from reconciler.spec.source import read_text
+from reconciler.spec.staging import write_temporary
 
 _BYTE_ORDER_MARK = "\ufeff"
 
@@ -72,7 +71,7 @@ def _write(file: Path, text: str, shown: str, expected: str | None = None) -> No
     """Replace a file by a rename. With `expected`, only a file that has this content until then."""
     temporary = None
     try:
-        temporary = _write_temporary(file, text)
+        temporary = write_temporary(file, text)
         temporary.chmod(file.stat().st_mode)
         if expected is not None and not has_content(file, expected):
             raise ReconcilerError([explain_changed(shown)])
@@ -88,21 +87,6 @@ def _write(file: Path, text: str, shown: str, expected: str | None = None) -> No
         if temporary is not None:
             with suppress(OSError):
                 temporary.unlink()
-
-
-def _write_temporary(file: Path, text: str) -> Path:
-    """Write a text to a new file beside the file. Raises OSError."""
-    descriptor, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(text.encode())
-            stream.flush()
-            os.fsync(stream.fileno())
-    except OSError:
-        with suppress(OSError):
-            Path(name).unlink()
-        raise
-    return Path(name)
 
 
 def explain_changed(shown: str) -> Diagnostic:

@@ -19,11 +19,13 @@ GLOB_CHARACTERS = frozenset("*?[")
 
 @dataclass(frozen=True, slots=True)
 class SpecPath:
-    """File of a project: its path, its displayed path, and the place in the project file that names it."""
+    """File of a project: its path, its displayed path, and the place in the project file that names it, maybe by a
+    glob."""
 
     file: Path
     shown: str
     declared_at: Span | None = None
+    is_by_glob: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +99,14 @@ def find_files(
         except ReconcilerError as error:
             findings += error.diagnostics
             continue
+        is_by_glob = bool(GLOB_CHARACTERS & {*str(pattern.value)})
         new_matches = [match for match in matches if resolve_path(match) not in seen]
         seen.update(resolve_path(match) for match in matches)
         found.append(
-            [SpecPath(match, display_match(match, shown_from, area), pattern.span) for match in new_matches]
+            [
+                SpecPath(match, display_match(match, shown_from, area), pattern.span, is_by_glob)
+                for match in new_matches
+            ]
         )
     if findings:
         raise ReconcilerError(findings)

@@ -285,7 +285,9 @@ def _explain_empty_file(file: SpecPath, other: str) -> Diagnostic:
         "empty-spec",
         f"`{file.shown}` describes no group and no {other}",
         Span(file.shown, 1, 1, 1, 1),
-        help="restore its content, or take the file out of the project file",
+        help="delete the file, or write an entry"
+        if file.is_by_glob
+        else "restore its content, or take the file out of the project file",
     )
 
 

@@ -19,7 +19,7 @@ from reconciler.spec.scalars import parse_scalar
 Path: TypeAlias = tuple[str | int, ...]
 
 _FLOW_WIDTH = 80
-_SHORT_KEYS = frozenset({SECRET, VALUE, UNSET})
+_SHORT_KEYS = frozenset({SECRET, VALUE, UNSET, "run"})  # `{run: false}` switches setup tests off
 _PLAIN = re.compile(r"[^\W\d][^\n\r\t]*|[./][^\n\r\t]*|\d[^\n\r\t]*")
 _NEEDS_QUOTES = re.compile(r": |:$| #|^ | $|[\[\]{},\"'`]|^(?:---|\.\.\.)")
 _NEEDS_QUOTES_IN_FLOW = re.compile(r"[?:\[\]{},\"'`#&*!|>%@]")
@@ -176,7 +176,7 @@ def _escape_in_quotes(character: str) -> str:
 
 
 def _is_inline_mapping(mapping: Mapping[str, Any]) -> bool:
-    """Return whether a mapping stands on one line: an empty mapping, a reference, or `{unset: true}`."""
+    """Return whether a mapping stands on one line: an empty mapping, a reference, `{unset: true}` or `{run: false}`."""
     return not mapping or (
         len(mapping) == 1
         and next(iter(mapping)) in _SHORT_KEYS

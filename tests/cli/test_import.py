@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -83,7 +85,7 @@ def test_the_report_shows_keys_files_references_and_the_next_command(
     project: Project, server: EmulatedFivetran
 ) -> None:
     load_usual_groups(server)
-    result = project.run_against(server, "import", "--quiet")
+    result = project.run_against(server, "import")
     lines = result.stdout.splitlines()
     assert lines[0] == "account Acme (acme_id)"
     assert "Imported 3 groups:" in lines
@@ -91,8 +93,87 @@ def test_the_report_shows_keys_files_references_and_the_next_command(
     assert '  empty_one         <- "Empty One"  no destination' in lines
     assert "wrote   specs/groups/snowflake.yaml" in lines
     assert "ZUERICH_AND_SALES_PASSWORD=" in lines
-    assert lines[-1] == "  reconciler plan"
-    assert result.stderr == ""
+    assert lines[-5:] == [
+        "A plan of these entries is empty. Next:",
+        "  set the references above: `reconciler help secrets`",
+        "  reconciler plan",
+        "  reconciler apply --secrets-as-they-are --reason TEXT",
+        "    records the secrets as what Fivetran has, and sends nothing",
+    ]
+    written = [line for line in lines if line.startswith("wrote")]
+    assert written == sorted(written)
+
+
+def test_a_quiet_import_prints_counts_and_what_is_left_out(
+    project: Project, server: EmulatedFivetran
+) -> None:
+    load_usual_groups(server)
+    server.app.faults.add(parse_fault("GET /v1/destinations/first_id status 403"))
+    result = project.run_against(server, "import", "--quiet")
+    assert result.exit == 1
+    assert result.stdout == "account Acme (acme_id)\n\nImported 2 groups; 1 group left out.\n"
+    assert 'the group first_id "Zürich & Sales" is left out' in result.stderr
+    assert project.run_against(server, "import", "-q").stdout.endswith(
+        "\n\nNothing imported; 1 group left out.\n"
+    )
+
+
+def test_an_import_without_a_reference_has_no_step_for_secrets(
+    project: Project, server: EmulatedFivetran
+) -> None:
+    load_usual_groups(server)
+    result = project.run_against(server, "import", "finance")
+    assert result.stdout.endswith("A plan of this entry is empty. Next:\n  reconciler plan\n")
+
+
+def test_an_import_without_a_group_says_which_entry_each_named_group_has(
+    project: Project, server: EmulatedFivetran
+) -> None:
+    load_usual_groups(server)
+    project.write("specs/groups/hand.yaml", "version: 1\ngroups:\n  finance: {}\n  empty: {id: third_id}\n")
+    result = project.run_against(server, "import", "finance", "Empty One")
+    assert result.exit == 0
+    assert result.stdout.splitlines()[2:] == [
+        "Nothing to import: each selected group has an entry.",
+        "",
+        '  third_id "Empty One" has an entry already: `empty` at specs/groups/hand.yaml:4',
+        '  second_id "finance" has an entry already: `finance` at specs/groups/hand.yaml:3',
+        "    Its big_query destination is not declared. Write `destination:` into the entry, or delete the entry and"
+        " import again; `reconciler catalogue show big_query --example` shows the fields.",
+        "",
+        "Not managed: 1 group; `reconciler drift` lists them",
+    ]
+    document = project.run_against(server, "import", "finance", "--format", "json").document
+    assert document["declared"] == [
+        {
+            "id": "second_id",
+            "name": "finance",
+            "key": "finance",
+            "place": "specs/groups/hand.yaml:3",
+            "undeclared_service": "big_query",
+        }
+    ]
+
+
+def test_names_look_alike_in_lists_and_in_errors(project: Project, server: EmulatedFivetran) -> None:
+    load_groups(server, make_group("one_id", 'A "b"\u200b'), make_group("two_id", 'C "d"'))
+    project.write_groups("  mine: {id: two_id, name: 'C \"d\"'}\n")
+    result = project.run_against(server, "import", "--verbose")
+    assert 'two_id "C \\"d\\"" has an entry already' in result.stdout
+    assert 'the group one_id "A \\"b\\"\\u200b" is left out' in result.stderr
+    assert not result.stdout.endswith("\n\n")
+
+
+def test_a_name_that_a_policy_forbids_is_changed_at_fivetran(
+    project: Project, server: EmulatedFivetran
+) -> None:
+    load_groups(server, make_group("one_id", "Sales"))
+    project.write(
+        PROJECT, "version: 1\nspecs: ['groups/*.yaml']\npolicies: [{name-pattern: '[a-z]+', name: lower}]\n"
+    )
+    result = project.run_against(server, "import")
+    assert result.exit == 1
+    assert "= help: rename the group in Fivetran, or change the policy" in result.stderr
 
 
 def test_a_second_import_changes_nothing(project: Project, server: EmulatedFivetran) -> None:
@@ -104,7 +185,10 @@ def test_a_second_import_changes_nothing(project: Project, server: EmulatedFivet
     assert read_texts(project.folder) == before
     named = project.run_against(server, "import", "finance", "--verbose")
     assert named.exit == 0
-    assert '  finance <- "finance" (second_id)' in named.stdout
+    assert (
+        '  second_id "finance" has an entry already: `finance` at specs/groups/big_query.yaml:'
+        in named.stdout
+    )
 
 
 def test_an_import_changes_no_state(project: Project, server: EmulatedFivetran) -> None:
@@ -174,7 +258,7 @@ def test_each_group_that_cannot_be_declared_is_named_and_the_rest_is_imported(
     assert "U+200B" in reasons["hidden_id"]
     assert "may not read" in reasons["locked_id"]
     odd = (project.folder / "specs/groups/quantum_store.yaml").read_text()
-    assert "# The catalogue does not know the service quantum_store." in odd
+    assert "# The catalogue does not know the service `quantum_store`." in odd
     assert "qubits: " not in odd
     server.app.faults.clear()
     check_empty_plan(project, server)
@@ -214,7 +298,7 @@ def test_a_folder_that_cannot_be_made_is_one_error(project: Project, server: Emu
     assert [line for line in result.stderr.splitlines() if line.startswith("error[")] == [
         "error[file-unwritable]: cannot write `specs/taken/new.yaml`: File exists"
     ]
-    assert '   = note: left out: "finance" (second_id)' in result.stderr.splitlines()
+    assert '   = note: left out: second_id "finance"' in result.stderr.splitlines()
     assert read_texts(project.folder).keys() == {PROJECT, "specs/taken"}
 
 
@@ -234,7 +318,7 @@ def test_a_file_that_changed_meanwhile_is_left_alone_and_the_rest_is_written(
     assert (
         "error[file-changed]: `specs/groups/snowflake.yaml` was changed by another program" in result.stderr
     )
-    assert 'left out: "Zürich & Sales" (first_id)' in result.stderr
+    assert 'left out: first_id "Zürich & Sales"' in result.stderr
     assert (project.folder / "specs/groups/big_query.yaml").exists()
     check_empty_plan(project, server)
 
@@ -344,6 +428,95 @@ def test_files_that_an_import_left_before_it_listed_them_are_listed_by_the_next(
     assert read_texts(project.folder) == complete
 
 
+def test_a_file_of_the_repository_outside_of_the_folder_is_listed_by_a_relative_path(
+    project: Project, server: EmulatedFivetran
+) -> None:
+    load_usual_groups(server)
+    (project.folder / ".git").mkdir()
+    project.write_groups("  mine: {id: third_id, name: Empty One}\n")
+    result = project.run_against(server, "import", "--into", "shared/in.yaml")
+    assert result.exit == 0, result.stdout + result.stderr
+    assert "../shared/in.yaml" in (project.folder / PROJECT).read_text()
+    assert str(project.folder) not in (project.folder / PROJECT).read_text()
+    check_empty_plan(project, server)
+
+
+def test_a_project_that_names_one_missing_file_gets_that_file(
+    project: Project, server: EmulatedFivetran
+) -> None:
+    load_usual_groups(server)
+    text = "version: 1\nspecs: [all.yaml]  # ours\n"
+    project.write(PROJECT, text)
+    result = project.run_against(server, "import", "finance")
+    assert result.exit == 0, result.stdout + result.stderr
+    assert read_texts(project.folder).keys() == {PROJECT, "specs/all.yaml"}
+    assert (project.folder / PROJECT).read_text() == text
+    assert project.run_against(server, "import", "third_id", "--into", "specs/all.yaml").exit == 0
+    check_empty_plan(project, server)
+
+
+@pytest.mark.parametrize("options", [["--layout", "service"], ["--into", "specs/other.yaml"]])
+def test_a_line_for_a_missing_file_is_not_replaced(
+    project: Project, server: EmulatedFivetran, options: list[str]
+) -> None:
+    project.write(PROJECT, "version: 1\nspecs: [all.yaml]\n")
+    result = project.run_against(server, "import", *options)
+    assert (result.exit, server.calls) == (64, [])
+    assert "specs/reconciler.yaml:2:9" in result.stderr
+    assert "`specs` names `all.yaml`, which does not exist" in result.stderr
+
+
+def test_several_missing_files_are_an_error_before_the_first_request(
+    project: Project, server: EmulatedFivetran
+) -> None:
+    text = "version: 1\nspecs: [eu.yaml, 'us/*.yaml']\n"
+    project.write(PROJECT, text)
+    result = project.run_against(server, "import")
+    assert (result.exit, server.calls) == (1, [])
+    assert "`eu.yaml`" in result.stderr
+    assert read_texts(project.folder) == {PROJECT: text}
+
+
+def test_a_new_reference_is_not_that_of_an_entry_that_exists(
+    project: Project, server: EmulatedFivetran
+) -> None:
+    load_usual_groups(server)
+    taken = "config: {password: {secret: 'env:ZUERICH_AND_SALES_PASSWORD'}}"
+    project.write_groups(f"  mine: {{destination: {{service: snowflake, {taken}}}}}\n")
+    result = project.run_against(server, "import", "first_id", "--format", "json")
+    assert result.exit == 0, result.stdout
+    assert result.document["references"] == ["env:ZUERICH_AND_SALES_PASSWORD_2"]
+
+
+def test_a_read_only_project_file_is_named_as_the_cause(
+    project: Project, server: EmulatedFivetran, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load_usual_groups(server)
+    project.write_groups("  mine: {id: third_id, name: Empty One}\n")
+    # The user of the tests may be root, who may write read-only files.
+    monkeypatch.setattr(
+        os, "access", lambda file, mode: mode != os.W_OK or Path(file).name != "reconciler.yaml"
+    )
+    result = project.run_against(server, "import", "--into", "specs/ro/out.yaml")
+    assert result.exit == 1
+    assert "cannot write `specs/reconciler.yaml`" in result.stderr
+    assert "its `specs` must name the new file, which no line finds yet" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("pattern", "advice"),
+    [("groups/*.yaml", "delete the file, or write an entry"), ("groups/own.yaml", "restore its content")],
+)
+def test_the_advice_about_a_file_without_an_entry_follows_from_its_line(
+    project: Project, server: EmulatedFivetran, pattern: str, advice: str
+) -> None:
+    project.write(PROJECT, f"version: 1\nspecs: ['{pattern}']\n")
+    project.write(EXISTING, "version: 1\ngroups: {}\n")
+    result = project.run_against(server, "import")
+    assert (result.exit, server.calls) == (1, [])
+    assert f"= help: {advice}" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("options", "files"),
     [
@@ -434,17 +607,33 @@ def test_an_entry_that_the_rules_of_the_project_forbid_is_left_out(
     assert result.exit == 1, result.stdout
     assert list_keys(result).keys() == {"second_id", "third_id"}
     assert "allowed is `GCP_EUROPE_WEST3`" in list_left_out(result)["first_id"]
+    [left_out] = result.document["left_out"]
+    assert left_out["help"].startswith("change the destination in Fivetran")
     check_empty_plan(project, server)
+
+
+@pytest.mark.parametrize("template", ["env:{KEY}_{FIELD}", "vault:secret/{key}#{field}"])
+def test_a_template_that_the_project_allows_for_no_reference_is_refused_before_the_first_request(
+    project: Project, server: EmulatedFivetran, template: str
+) -> None:
+    project.write(PROJECT, "version: 1\nspecs: ['groups/*.yaml']\nsecrets: {allow: ['vault:kv/*']}\n")
+    result = project.run_against(server, "import", "--secrets", template)
+    assert (result.exit, server.calls) == (64, [])
+    assert f"the template of secrets, `{template}`: `secrets.allow` of the project file" in result.stderr
+    assert "it allows `vault:kv/*`" in result.stderr
 
 
 def test_a_reference_that_the_project_does_not_allow_leaves_its_entry_out(
     project: Project, server: EmulatedFivetran
 ) -> None:
     load_usual_groups(server)
-    project.write(PROJECT, "version: 1\nspecs: ['groups/*.yaml']\nsecrets: {allow: ['vault:kv/*']}\n")
+    project.write(
+        PROJECT, "version: 1\nspecs: ['groups/*.yaml']\nsecrets: {allow: ['env:FINANCE_*', 'vault:kv/*']}\n"
+    )
     result = project.run_against(server, "import", "--format", "json")
     assert result.exit == 1, result.stdout
     assert list_left_out(result).keys() == {"first_id"}
+    assert "`env:ZUERICH_AND_SALES_PASSWORD`" in list_left_out(result)["first_id"]
     assert [each["code"] for each in result.document["diagnostics"]] == ["not-imported"]
     other = project.run_against(server, "import", "--secrets", "vault:kv/{key}#{field}")
     assert other.exit == 0, other.stdout
@@ -477,7 +666,7 @@ def test_connections_cost_one_list_per_group_and_become_a_comment(
     assert project.run_against(server, "import", "--connections").exit == 0
     assert len(server.calls) == 1 + 2 + 2 + 2
     text = (project.folder / "specs/groups/snowflake.yaml").read_text()
-    assert "# 1 connection loads into it: google_ads\n" in text
+    assert "# 1 connection loads into it: `google_ads`\n" in text
 
 
 def test_the_sandbox_is_imported_too(project: Project, server: EmulatedFivetran) -> None:
@@ -498,7 +687,13 @@ def test_the_sandbox_is_imported_too(project: Project, server: EmulatedFivetran)
         (["--secrets", "env:{KEYS}"], "`{KEYS}` is no placeholder"),
         (["--secrets", "env:{key}"], "`{field}` is missing"),
         (["--into", "specs/reconciler.yaml"], "is no spec file"),
+        (["--secrets", "file:../{key}/{field}"], "a relative path must stay in the project's directory"),
+        (["--secrets", "command:pass#{key}_{field}"], "the project file names no command `pass`"),
         (["--into", "x.yaml", "--layout", "one"], "exclude each other"),
+        (["--into", "x.yaml", "--layout", "service"], "exclude each other"),
+        (["--into", "specs/x.json"], "`--into specs/x.json` is no YAML file"),
+        (["--into", "../x.yaml"], "is outside of the folder of `specs/reconciler.yaml`, where its files lie"),
+        (["--ids-into", "../x.yaml"], "is outside of the folder of `specs/reconciler.yaml`"),
         (["--from-terraform", "nothing.tfstate"], "cannot read `nothing.tfstate`"),
     ],
 )
@@ -539,10 +734,27 @@ def test_an_unhealthy_destination_is_imported_and_adopted_without_its_tests(
     assert project.run_against(server, "import").exit == 0
     text = (project.folder / "specs/groups/snowflake.yaml").read_text()
     assert f"# Fivetran calls this destination {status}" in text
+    assert "      setup_tests: {run: false}\n" in text
+    assert "`reconciler test sales`, and delete the line `setup_tests` once they pass." in text
     environ = {"SALES_PASSWORD": "another-password"}
     assert project.run_against(server, "apply", "--auto-approve", environ=environ).exit == 0
     check_empty_plan(project, server)
     assert server.writes == []
+
+
+def test_the_comment_of_an_unhealthy_destination_says_how_its_tests_run_again(
+    project: Project, server: EmulatedFivetran
+) -> None:
+    load_groups(server, make_group("first_id", "Sales", {**SNOWFLAKE, "setup_status": "incomplete"}))
+    project.write(PROJECT, "version: 1\naccount_id: acme_id\nspecs: ['groups/*.yaml']\n")
+    environ = {"SALES_PASSWORD": "another-password"}
+    assert project.run_against(server, "import").exit == 0
+    assert project.run_against(server, "apply", "--auto-approve", environ=environ).exit == 0
+    assert project.run_against(server, "test", "sales").exit == 0
+    file = project.folder / "specs/groups/snowflake.yaml"
+    file.write_text(file.read_text().replace("      setup_tests: {run: false}\n", ""))
+    assert project.run_against(server, "plan", "--detailed-exitcode", environ=environ).exit == 0
+    assert server.writes == ["POST /v1/destinations/first_id/test"]
 
 
 def test_an_error_that_names_another_entry_leaves_out_the_entry_that_causes_it(

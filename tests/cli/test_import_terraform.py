@@ -94,10 +94,10 @@ def test_options_that_only_terraform_knows_are_declared(project: Project, server
     file = write_state(project.folder, without_tests)
     assert project.run_against(server, "import", "--from-terraform", file).exit == 0
     texts = [each.read_text() for each in (project.folder / "specs/groups").glob("*.yaml")]
-    assert sum(text.count("      setup_tests:\n        run: false\n") for text in texts) == 9
+    assert sum(text.count("      setup_tests: {run: false}\n") for text in texts) == 9
     assert sum(text.count("      trust:\n        certificates: any\n") for text in texts) == 1
     # Terraform switched the tests off, and not the import.
-    assert "Its setup tests are off" not in "".join(texts)
+    assert "Setup tests are off" not in "".join(texts)
 
 
 def test_a_state_comes_from_standard_input(
@@ -108,6 +108,18 @@ def test_a_state_comes_from_standard_input(
     result = project.run_against(server, "import", "--from-terraform", "-")
     assert result.exit == 0, result.stderr
     assert read_ids(project) == IDS
+
+
+def test_a_selector_of_a_group_outside_the_state_is_an_error_and_the_others_are_imported(
+    project: Project, server: EmulatedFivetran
+) -> None:
+    server.post("/groups", {"name": "By hand"})
+    result = import_state(project, server, "By hand", IDS["warehouse"])
+    assert result.exit == 1
+    assert read_ids(project) == {"warehouse": IDS["warehouse"]}
+    assert "no group of the Terraform state is named by `By hand`" in result.stderr
+    assert "= help: import it without `--from-terraform`" in result.stderr
+    assert import_state(project, server, "nothing").stderr.count("no group of this account is named") == 1
 
 
 def test_groups_outside_the_state_are_left_alone(project: Project, server: EmulatedFivetran) -> None:

@@ -380,3 +380,10 @@ def test_rewritten_values_of_private_links_stay(snapshots: Snapshots, copy: Emul
     answered = snapshots.server.get("/destinations/one_group")["config"]
     config = snapshots.take_config()
     assert config["server_host_name"] == answered["server_host_name"] != "adb-1.azuredatabricks.net"
+
+
+def test_a_dash_is_no_file_of_a_snapshot(project: Project, server: EmulatedFivetran) -> None:
+    result = project.run_against(server, "snapshot", "--out", "-")
+    assert (result.exit, server.calls) == (64, [])
+    assert "name a file, for example `--out account.yaml`" in result.stderr
+    assert not (project.folder / "-").exists()

@@ -80,7 +80,7 @@ def open_own_project(project: InProcessProject, text: str) -> None:
     (project.folder / "own.yaml").write_bytes(text.encode())
 
 
-@check_examples(st.integers(0, 10**6), few=8, many=200)
+@check_examples(st.integers(0, 10**6), few=4, many=200)
 def test_every_byte_of_a_hand_written_file_stays_in_its_place(seed: int) -> None:
     text = write_file(random.Random(seed))
     with open_project() as project:

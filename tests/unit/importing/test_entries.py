@@ -386,9 +386,22 @@ def test_unknown_fields_are_left_out_and_named_without_their_values() -> None:
         LeftOutField(("config", "warp_factor"), UNKNOWN),
     )
     assert entry.comments == (
-        "Not declared, since the catalogue does not know them: config.api_token, config.warp_factor",
+        "Not declared, since the catalogue does not know them: `config.api_token`, `config.warp_factor`",
     )
     assert CANARY not in get_text([entry])
+
+
+@pytest.mark.parametrize(
+    ("config", "pronoun"),
+    [({"warp": "9"}, "it: `config.warp`"), ({"warp": "9", "x": "1"}, "them: `config.warp`, `config.x`")],
+)
+def test_fields_of_a_service_that_the_catalogue_does_not_describe_have_a_reason_with_advice(
+    config: dict[str, str], pronoun: str
+) -> None:
+    [reason] = {field.reason for field in build("materialize", config).left_out}
+    assert reason.startswith("the catalogue describes no fields of this service")
+    comment = " ".join(build("materialize", config).comments)
+    assert comment.endswith(f"no fields of this service; `--unknown-fields write` declares {pronoun}")
 
 
 def test_harmless_unknown_fields_are_written_on_request() -> None:
@@ -455,7 +468,7 @@ def test_fields_of_a_service_without_a_schema_stand_below_config(service: str) -
         ("adls", "connected", ("`adls` is a legacy service; use `managed_data_lake` for new destinations.",)),
         ("onelake", "connected", ("`onelake` is no longer supported; use `managed_data_lake` for new destinations.",)),
         ("panoply", "connected", ("`panoply` is a legacy service.",)),
-        ("quantum_store", "connected", ("The catalogue does not know the service quantum_store.",)),
+        ("quantum_store", "connected", ("The catalogue does not know the service `quantum_store`.",)),
         ("a b\nc", "connected", ("The catalogue does not know the service `a b c`.",)),
     ],
 )  # fmt: skip
@@ -468,9 +481,9 @@ def test_a_comment_says_what_an_entry_does_not_show(
 @pytest.mark.parametrize(
     ("services", "comment"),
     [
-        (["stripe"], "1 connection loads into it: stripe"),
-        (["stripe", "jira", "stripe"], "3 connections load into it: jira, stripe"),
-        (list("gfedcba"), "7 connections load into it: a, b, c, d, e and 2 more"),
+        (["stripe"], "1 connection loads into it: `stripe`"),
+        (["stripe", "jira", "stripe"], "3 connections load into it: `jira`, `stripe`"),
+        (list("gfedcba"), "7 connections load into it: `a`, `b`, `c`, `d`, `e` and 2 more"),
         (["x\n- evil: 1"], "1 connection loads into it: `x - evil: 1`"),
     ],
 )
@@ -487,12 +500,12 @@ def test_comments_name_the_settings_that_a_reader_would_look_for() -> None:
         "user": ExternalKey("#"), "value": 1, "cloud_provider": None,
     }  # fmt: skip
     assert build("snowflake", config, WRITE, time_zone_offset="?").comments == (
-        "Not declared, since the catalogue does not know it and it has a secret inside: config.nested",
-        "Not declared, since it contradicts another setting: config.password",
-        "Not declared, since the catalogue does not accept their values: time_zone_offset, config.port",
-        "Not declared, since its value has an invisible character: config.host",
-        "Not declared, since its name has a meaning in specs: config.value",
-        "Not declared, since specs cannot name its key: config.user",
+        "Not declared, since the catalogue does not know it and it has a secret inside: `config.nested`",
+        "Not declared, since it contradicts another setting: `config.password`",
+        "Not declared, since the catalogue does not accept their values: `time_zone_offset`, `config.port`",
+        "Not declared, since its value has an invisible character: `config.host`",
+        "Not declared, since its name has a meaning in specs: `config.value`",
+        "Not declared, since specs cannot name its key: `config.user`",
     )
 
 

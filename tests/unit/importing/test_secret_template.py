@@ -48,7 +48,11 @@ def test_further_candidates_have_numbers() -> None:
 @pytest.mark.parametrize(
     ("template", "problem"),
     [
-        ("", "`{key}` is missing, so that two entries would share a secret"),
+        ("", "the template is empty"),
+        (" ", "the template is empty"),
+        ("env:{KEY", "`{` is not closed"),
+        ("env:{KEY}_{FIELD", "`{` is not closed"),
+        ("env:{KEY}_FIELD}", "`}` has no `{` before it"),
         ("env:PASSWORD", "`{key}` is missing, so that two entries would share a secret"),
         ("env:{FIELD}", "`{key}` is missing, so that two entries would share a secret"),
         ("env:{KEY}", "`{field}` is missing, so that two fields of one entry would share a secret"),
