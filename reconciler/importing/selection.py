@@ -28,7 +28,7 @@ def select_groups(
     claims: Claims,
     account: Mapping[str, Observed] | None = None,
 ) -> Selection:
-    """Select groups by name, id or glob; without a selector every group that no entry and no removal is about.
+    """Select groups by name, id or glob; without a selector every group without an entry and without a removal.
 
     `account` are all groups of the account if `groups` are only those of a Terraform state.
     """

@@ -59,7 +59,7 @@ class ForeignProject(AppliedProject):
         return self.run("apply", "--auto-approve", *ASSERT, *options, **environ)
 
     def must_state(self, *options: str) -> CommandResult:
-        """Assert the secrets. The run must succeed and send nothing but GETs."""
+        """Assert the secrets. The run must succeed and send only GET requests."""
         before = len(self.server.writes)
         result = self.state_secrets(*options)
         assert result.exit == 0, result.stdout + result.stderr
