@@ -184,7 +184,7 @@ class DestinationKind:
 
     def build_second_update_body(self, values: Fields, carried: Fields) -> dict[str, Any]:
         """Build the body of the update that clears agents and links by null, with all of them."""
-        return build_clearing_body(list_cleared_ids(values), carried)
+        return build_clearing_body(list_cleared_ids(values), values, carried)
 
     def build_test_body(self, desired: Desired) -> dict[str, Any]:
         """Build the body of the request that runs setup tests."""
@@ -211,7 +211,7 @@ class DestinationKind:
         live = client.get_destination(id).raw
         uncleared_ids = [name for name in cleared_ids if live.get(name)]
         if uncleared_ids:
-            client.update_destination(id, build_clearing_body(uncleared_ids, carried))
+            client.update_destination(id, build_clearing_body(uncleared_ids, values, carried))
 
     def delete(self, client: Client, id: str) -> None:
         """Delete the destination. Its group stays."""

@@ -33,10 +33,16 @@ def build_update_body(values: Fields, carried: Fields) -> dict[str, Any]:
     return {**_build_body({**_fill_cleared_fields(values), **carried}), **_UNTESTED}
 
 
-def build_clearing_body(names: Iterable[str], carried: Fields) -> dict[str, Any]:
-    """Build the body of an update that clears ids of companions by null; empty without names."""
+def build_clearing_body(names: Iterable[str], values: Fields, carried: Fields) -> dict[str, Any]:
+    """Build the body of an update that clears ids of companions by null; empty without names.
+
+    The time zone among the `values` of the update before stands in this body too: each update may require it.
+    """
     nulls = dict.fromkeys(names)
-    return {**nulls, **_build_body(carried), **_UNTESTED} if nulls else {}
+    if not nulls:
+        return {}
+    zone = {path: value for path, value in values.items() if path == TIME_ZONE_OFFSET and value is not None}
+    return {**nulls, **_build_body({**carried, **zone}), **_UNTESTED}
 
 
 def build_test_body(trust: Trust) -> dict[str, Any]:

@@ -71,3 +71,18 @@ def test_an_answer_without_a_time_zone_is_no_error() -> None:
 
 def test_a_rename_carries_nothing() -> None:
     assert KINDS[GROUP].list_carried({("name",): "a"}, {("name",): "b"}) == {}
+
+
+@pytest.mark.parametrize(
+    ("values", "carried", "zone"),
+    [
+        ({ZONE: "-2"}, {}, {"time_zone_offset": "-2"}),
+        ({}, {ZONE: "+3"}, {"time_zone_offset": "+3"}),
+    ],
+    ids=["changed", "carried"],
+)
+def test_the_update_that_clears_an_agent_again_has_the_time_zone_too(
+    values: Any, carried: Any, zone: dict[str, str]
+) -> None:
+    body = destinations.build_second_update_body({**values, ("proxy_agent_id",): None}, carried)
+    assert body == {"proxy_agent_id": None, **zone, "run_setup_tests": False}
