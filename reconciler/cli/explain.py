@@ -14,7 +14,6 @@ from reconciler.cli.output import print_text
 from reconciler.cli.usage import MisuseError
 from reconciler.model.codes import load_codes, load_explanations
 from reconciler.model.suggestions import did_you_mean
-from reconciler.report.explanation import render_code_list, render_explanation
 
 _HEADLINE = re.compile(r"^(?:error|warning)\[(.*)\].*$")
 
@@ -26,6 +25,8 @@ def command(code: str | None) -> ExitCode:
 
     CODE may be pasted as it was printed: `error[bad-key]`. Without it all codes are listed.
     """
+    from reconciler.report.explanation import render_code_list, render_explanation
+
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     if code is None:
         return print_text(render_code_list(load_explanations(), width))
