@@ -109,7 +109,7 @@ def test_drift_hides_unknown_fields(applied_project: HiddenFieldsProject) -> Non
     assert applied_project.list_planned_fields() == expect_hidden("drift")
     drift = applied_project.run("drift", "--detailed-exitcode")
     assert drift.exit == 2
-    assert "(hidden, not in the catalogue, changed)   drift: changed outside the specs" in drift.stdout
+    assert "    config.zz_plain         (hidden, not in the catalogue, changed)\n" in drift.stdout
     applied_project.run_read_commands()
     applied_project.apply()
     assert applied_project.is_converged()
