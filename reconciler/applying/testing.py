@@ -4,7 +4,8 @@
 2. Write the intent of each test, as an apply does: after a killed run, its tests count as outstanding.
 3. Execute the tests with the workers, the breaker and the records of an apply. A test that waits for its budget beyond
    the deadline is not started.
-4. Record each result: passed tests are no longer outstanding. A destination without a record gets none.
+4. Record each result: passed tests are no longer outstanding. A destination without a record gets none, and the record
+   of an interrupted change stays as it is: only the next apply knows what that change has left to do.
 """
 
 from __future__ import annotations
@@ -151,7 +152,7 @@ def run_tests(
     """
     planned, clock, sender = selected.planned, workspace.settings.clock, workspace.sender
     started, requests_before, retries_before = clock.monotonic(), sender.requests_sent, sender.retry_count
-    known = {address for address in selected.addresses if address in planned.records} if records else set()
+    known = _select_recorded(selected) if records else frozenset()
     intents = build_intents(planned, workspace.now())
     if known:
         workspace.state.begin(planned.plan.account_id, workspace.state.removals)
@@ -174,6 +175,17 @@ def run_tests(
         problems=tuple(problems),
     )
     return SetupTestResult(result, _sort([*selected.left, *left]), selected.missing)
+
+
+def _select_recorded(selected: SelectedTests) -> frozenset[Address]:
+    """Select the destinations whose results are recorded. The record of an interrupted change says which of its secrets
+    were sent for certain; the record of a test would lose that."""
+    records = selected.planned.records
+    return frozenset(
+        address
+        for address in selected.addresses
+        if (record := records.get(address)) is not None and record.intent is None
+    )
 
 
 def _build_breaker(workspace: Workspace, until: float | None) -> CircuitBreaker:

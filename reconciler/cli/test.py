@@ -21,6 +21,7 @@ from reconciler.cli.options import (
 )
 from reconciler.cli.output import OutputOptions
 from reconciler.cli.usage import MisuseError
+from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.duration import parse_duration
 from reconciler.report.formats import Document, list_formats
 from reconciler.workspace.settings import Settings
@@ -94,6 +95,13 @@ def command(
     return run_command(updated, output, form, partial(_test, options=options), command="test")
 
 
+_ACCOUNT_UNCONFIRMED = Diagnostic(
+    "account-unconfirmed",
+    "the project file does not name its account, and setup tests interrupt the syncs of whatever account this is",
+    help="set `account_id:` in the project file; `reconciler plan` shows the account of your credentials",
+)
+
+
 def _test(context: CommandContext, options: SetupTestOptions) -> ExitCode:
     from reconciler.applying.testing import run_tests, select_tests
     from reconciler.cli.events import log_abandoned_runs, open_event_log
@@ -113,6 +121,8 @@ def _test(context: CommandContext, options: SetupTestOptions) -> ExitCode:
         open_workspace(context.settings, combine_listeners(progress, log), access, cancelled) as opened,
         log_abandoned_runs(log),
     ):
+        if not opened.is_account_confirmed:
+            raise ReconcilerError([_ACCOUNT_UNCONFIRMED])
         targets = select_test_targets(opened.settings.targets, opened.specs)
         workspace = replace(opened, settings=replace(opened.settings, targets=targets))
         planned = with_lock_renewal(workspace, make_plan)

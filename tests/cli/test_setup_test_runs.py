@@ -113,6 +113,26 @@ def test_details_are_shown_in_any_shape(applied: SetupTestProject) -> None:
     assert [test["details"] for test in row["setup_tests"]] == shapes
 
 
+def test_the_record_of_an_interrupted_change_stays_as_it_is(applied: SetupTestProject) -> None:
+    applied.edit_file("specs/groups/main.yaml", "project_id: acme", "project_id: other")
+    applied.add_faults("PATCH /v1/destinations/** before-effect hang 600")
+    assert applied.apply("--target", "orders").exit == 6
+    applied.server.app.faults.clear()
+    before = applied.read_state()["records"]["destination.orders"]
+    assert before["intent"]["action"] == "update"
+    assert applied.run("test", "orders").exit == 0
+    assert applied.read_state()["records"]["destination.orders"] == before
+
+
+def test_an_account_that_no_project_names_is_not_tested(project: Project, server: EmulatedFivetran) -> None:
+    unconfirmed = SetupTestProject(project, server)
+    project.write("specs/reconciler.yaml", "version: 1\nspecs: ['groups/*.yaml']\n")
+    unconfirmed.write_specs(PAIR.format(key="orders"))
+    result, writes = unconfirmed.run_and_list_writes("test")
+    assert (result.exit, writes) == (3, [])
+    assert "error[account-unconfirmed]" in result.stderr
+
+
 def test_no_record_leaves_lock_and_state_alone(applied: SetupTestProject) -> None:
     applied.let_tests("orders", FAILED)
     before = applied.state_file.read_bytes()
