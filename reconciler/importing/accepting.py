@@ -6,8 +6,8 @@
  4. The changed files are proven in memory (`acceptance_proof`). A field with an objection is left out, and the rest is
     proven again, until nothing objects.
 
-Sends only GET requests, and writes only by `write_files`. The state stays as it is: its last applied values are neither
-the old nor the new value of the specs until the next apply.
+Sends only GET requests, and writes only by `write_accepted`. The state stays as it is: its last applied values are
+neither the old nor the new value of the specs until the next apply.
 """
 
 from __future__ import annotations
@@ -26,14 +26,16 @@ from reconciler.importing.accept_model import (
 )
 from reconciler.importing.acceptance_proof import ProvenTexts, list_paths, prove_fields
 from reconciler.importing.field_places import SpecLayers
+from reconciler.importing.file_plan import PlannedFile, WriteStage
 from reconciler.importing.live_differences import find_live_differences
+from reconciler.importing.writing import write_files
 from reconciler.model.address import get_entry_sort_key
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.plan import Plan
 from reconciler.model.source import Span
 from reconciler.model.value import MASKED_IN_OUTPUT
 from reconciler.planning.pipeline import make_plan
-from reconciler.spec.edit import FileText, check_current, replace_text
+from reconciler.spec.edit import FileText, check_current
 from reconciler.workspace.specs import Specs
 from reconciler.workspace.workspace import Workspace
 
@@ -130,25 +132,25 @@ def _cut(line: str, end: int) -> str:
     return line[:end] or line[: len(line) - len(line.lstrip())]
 
 
-def write_files(files: Sequence[ChangedFile]) -> None:
-    """Write all files, each by a rename. A file that changed since it was read stops the run before the first write.
+def write_accepted(files: Sequence[ChangedFile]) -> None:
+    """Write all files, each whole. A file that changed since it was read stops the run before the first write.
 
     Raises ReconcilerError.
     """
     for file in files:
         check_current(file.before)
-    written: list[str] = []
-    for file in files:
-        try:
-            replace_text(file.before, file.after)
-        except ReconcilerError as error:
-            raise ReconcilerError(
-                [_note_written(finding, written) for finding in error.diagnostics]
-            ) from error
-        written.append(file.before.path.shown)
+    result = write_files(map(_plan_file, files), "make the file and its folder writable")
+    if result.problems:
+        names = [file.shown for file in result.written]
+        raise ReconcilerError([_note_written(problem, names) for problem in result.problems.values()])
 
 
-def _note_written(finding: Diagnostic, written: Sequence[str]) -> Diagnostic:
+def _plan_file(file: ChangedFile) -> PlannedFile:
+    path, text = file.before.path, file.before.text
+    return PlannedFile(path.file, path.shown, text, file.after, WriteStage.CHANGED_SPECS)
+
+
+def _note_written(problem: Diagnostic, written: Sequence[str]) -> Diagnostic:
     """Note the files that were written before an error. Each is whole, and a further run continues with the rest."""
     names = ", ".join(f"`{shown}`" for shown in written)
-    return replace(finding, notes=(*finding.notes, f"written before: {names}")) if written else finding
+    return replace(problem, notes=(*problem.notes, f"written before: {names}")) if written else problem

@@ -36,8 +36,12 @@ class _StagedFile:
     temporary: Path
 
 
-def write_files(files: Iterable[PlannedFile]) -> WriteResult:
-    """Write files in the given order. The first error ends the work: the caller plans again without that file.
+_OTHER_FILE = "make the file and its folder writable, or name another file with `--into FILE`"
+
+
+def write_files(files: Iterable[PlannedFile], advice: str = _OTHER_FILE) -> WriteResult:
+    """Write files in the given order. The first error ends the work. `advice` is the next step for a file that cannot
+    be written.
 
     Raises ReconcilerError if the user interrupts the work after the first file, else KeyboardInterrupt.
     """
@@ -48,9 +52,9 @@ def write_files(files: Iterable[PlannedFile]) -> WriteResult:
             try:
                 staged.append(_stage(file))
             except OSError as error:
-                return WriteResult((), {file.path: explain_unwritable(file, error)})
+                return WriteResult((), {file.path: _explain_unwritable(file, error, advice)})
         for staged_file in staged:
-            problem = _put_in_place(staged_file)
+            problem = _put_in_place(staged_file, advice)
             if problem is not None:
                 return WriteResult(tuple(written), {staged_file.planned.path: problem})
             written.append(staged_file.planned)
@@ -83,7 +87,7 @@ def _stage(file: PlannedFile) -> _StagedFile:
     return _StagedFile(file, target, temporary)
 
 
-def _put_in_place(staged: _StagedFile) -> Diagnostic | None:
+def _put_in_place(staged: _StagedFile, advice: str) -> Diagnostic | None:
     """Put the new content in the place of a file that is as it was planned. Returns a problem."""
     file = staged.planned
     try:
@@ -97,7 +101,7 @@ def _put_in_place(staged: _StagedFile) -> Diagnostic | None:
     except FileExistsError:
         return explain_changed(file.shown)
     except OSError as error:
-        return explain_unwritable(file, error)
+        return _explain_unwritable(file, error, advice)
     return None
 
 
@@ -125,9 +129,7 @@ def _explain_interruption(written: int, files: int) -> Diagnostic:
     )
 
 
-def explain_unwritable(file: PlannedFile, error: OSError) -> Diagnostic:
-    """Explain that a file cannot be written."""
-    advice = "make the file and its folder writable, or name another file with `--into FILE`"
+def _explain_unwritable(file: PlannedFile, error: OSError, advice: str) -> Diagnostic:
     if file.stage is WriteStage.PROJECT:
         advice = (
             "its `specs` must name the new file, which no line finds yet: make it writable, or name a file that `specs`"

@@ -58,35 +58,16 @@ def rewrite(spec: SpecPath, text: str) -> None:
     Permissions stay; a symbolic link keeps its target, whose content is replaced.
     """
     file = spec.file.resolve()
-    _write(file, text, spec.shown)
-
-
-def replace_text(before: FileText, text: str) -> None:
-    """Replace the content of a file that still has the text that was read. Raises ReconcilerError."""
-    file = before.path.file.resolve()
-    _write(file, text, before.path.shown, expected=before.text)
-
-
-def _write(file: Path, text: str, shown: str, expected: str | None = None) -> None:
-    """Replace a file by a rename. With `expected`, only a file that has this content until then."""
     temporary = None
     try:
         temporary = write_temporary(file, text)
         temporary.chmod(file.stat().st_mode)
-        if expected is not None and not has_content(file, expected):
-            raise ReconcilerError([explain_changed(shown)])
         temporary.replace(file)
-        temporary = None
-    except FileNotFoundError:
-        if expected is None:
-            raise
-        raise ReconcilerError([explain_changed(shown)]) from None
     except OSError as error:
-        raise ReconcilerError([_explain_unwritable(shown, error)]) from error
-    finally:
         if temporary is not None:
             with suppress(OSError):
                 temporary.unlink()
+        raise ReconcilerError([_explain_unwritable(spec.shown, error)]) from error
 
 
 def explain_changed(shown: str) -> Diagnostic:

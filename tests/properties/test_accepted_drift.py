@@ -19,7 +19,7 @@ from hypothesis_settings import check_examples
 from in_process_harness import InProcessProject, open_project
 
 from reconciler.importing.accept_model import Acceptance
-from reconciler.importing.accepting import plan_acceptance, write_files
+from reconciler.importing.accepting import plan_acceptance, write_accepted
 from reconciler.model.plan import Origin, Plan
 from reconciler.spec.insertion import render_spec_file
 from reconciler.spec.new_entry import NewEntry
@@ -116,7 +116,7 @@ def accept(account: InProcessProject) -> Acceptance:
     account.read_new_history()
     with account.open_workspace() as workspace:
         acceptance = plan_acceptance(workspace, ())
-    write_files(acceptance.files)
+    write_accepted(acceptance.files)
     account.reload_specs()
     assert {entry.method for entry in account.read_new_history()} <= {"GET"}
     assert account.state_text == state
