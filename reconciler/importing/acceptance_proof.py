@@ -18,6 +18,7 @@ from reconciler.model.policy import EnforcementLevel, PolicyStatus
 from reconciler.model.value import FieldPath
 from reconciler.planning.pipeline import make_plan
 from reconciler.planning.policies import evaluate_spec_policies
+from reconciler.spec.characters import BYTE_ORDER_MARK
 from reconciler.spec.edit import FileText
 from reconciler.spec.field_edits import apply_field_edits
 from reconciler.spec.nodes import MappingNode, Node, find_span
@@ -27,8 +28,6 @@ from reconciler.spec.unsaved import UnsavedFiles
 from reconciler.workspace.baseline import merge_specs
 from reconciler.workspace.specs import Specs, load_specs
 from reconciler.workspace.workspace import Workspace
-
-_BYTE_ORDER_MARK = "\ufeff"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +108,7 @@ def _load(workspace: Workspace, files: Iterable[FileText], texts: Mapping[str, s
     """Load the specs as if the texts were written. Files without a new text count as they were read."""
     unsaved = UnsavedFiles(
         {
-            file.path.file.resolve(): texts.get(file.path.shown, file.text).removeprefix(_BYTE_ORDER_MARK)
+            file.path.file.resolve(): texts.get(file.path.shown, file.text).removeprefix(BYTE_ORDER_MARK)
             for file in files
         }
     )

@@ -35,6 +35,7 @@ from reconciler.model.plan import Plan
 from reconciler.model.source import Span
 from reconciler.model.value import MASKED_IN_OUTPUT
 from reconciler.planning.pipeline import make_plan
+from reconciler.spec.characters import BYTE_ORDER_MARK
 from reconciler.spec.edit import FileText, check_current
 from reconciler.workspace.specs import Specs
 from reconciler.workspace.workspace import Workspace
@@ -114,7 +115,7 @@ def _list_changed(specs: Specs, files: Sequence[FileText], proven: ProvenTexts) 
 
 def mask_lines_at(shown: str, text: str, hidden: Iterable[Span]) -> dict[str, str]:
     """Mask the lines of a file with values that must not be shown: each line by its shown form."""
-    lines = text.removeprefix("\ufeff").splitlines()
+    lines = text.removeprefix(BYTE_ORDER_MARK).splitlines()
     starts: dict[int, int] = {}
     for span in hidden:
         if span.path == shown:

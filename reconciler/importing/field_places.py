@@ -9,6 +9,7 @@ from pathlib import Path
 from reconciler.importing.accept_model import AcceptedField, FieldSource, LiveDifference
 from reconciler.model.address import GROUP
 from reconciler.model.value import FieldPath
+from reconciler.spec.characters import BYTE_ORDER_MARK
 from reconciler.spec.edit import FileText, read_file_text
 from reconciler.spec.field_edits import REMOVED, FieldEdit
 from reconciler.spec.files import SpecPath
@@ -21,7 +22,6 @@ from reconciler.spec.source import parse
 from reconciler.spec.spec_text import parse_texts
 
 _CONFIG, _EXTRA_CONFIG = "config", "extra_config"
-_BYTE_ORDER_MARK = "\ufeff"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ def _read_layer(path: SpecPath, *, is_override: bool) -> _Layer:
 
 
 def _parse(file: FileText) -> MappingNode:
-    text = file.text.removeprefix(_BYTE_ORDER_MARK)
+    text = file.text.removeprefix(BYTE_ORDER_MARK)
     return parse_texts(parse(text, file.path.shown), text).root
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from reconciler.importing.layout import SpecContent, get_profile, is_listed, make_pattern
 from reconciler.importing.model import ImportedEntry
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
+from reconciler.spec.characters import BYTE_ORDER_MARK
 from reconciler.spec.edit import explain_changed, read_file_text
 from reconciler.spec.field_edits import FieldEdit, apply_field_edits
 from reconciler.spec.files import SpecPath, display_match, resolve_path
@@ -22,7 +23,6 @@ from reconciler.spec.project import Project
 from reconciler.spec.unsaved import UnsavedFiles
 from reconciler.workspace.specs import Specs
 
-_BYTE_ORDER_MARK = "\ufeff"
 _NO_IDS: Mapping[str, str] = {}
 _SPEC_SCHEMA = Path(".schema", "spec.json")
 
@@ -83,7 +83,7 @@ class FilePlan:
     def unsaved(self) -> UnsavedFiles:
         """The planned texts, for a load of the specs as if they were written."""
         return UnsavedFiles(
-            {resolve_path(file.path): file.after.removeprefix(_BYTE_ORDER_MARK) for file in self.files}
+            {resolve_path(file.path): file.after.removeprefix(BYTE_ORDER_MARK) for file in self.files}
         )
 
 

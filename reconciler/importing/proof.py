@@ -17,6 +17,7 @@ from reconciler.model.event import ignore_event
 from reconciler.model.plan import Action, Change, Plan
 from reconciler.model.value import format_path
 from reconciler.planning.pipeline import make_plan
+from reconciler.spec.characters import BYTE_ORDER_MARK
 from reconciler.spec.nodes import MappingNode
 from reconciler.spec.source import parse
 from reconciler.workspace.specs import load_specs
@@ -166,7 +167,7 @@ def _read_text(error: Diagnostic, plan: FilePlan) -> str:
     span = error.span
     for file in plan.files:
         if span is not None and span.path == file.shown and span.line == span.end_line:
-            line = file.after.removeprefix("\ufeff").splitlines()[span.line - 1]
+            line = file.after.removeprefix(BYTE_ORDER_MARK).splitlines()[span.line - 1]
             return line[span.column - 1 : span.end_column - 1].strip("'\"")
     return ""
 

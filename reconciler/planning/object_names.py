@@ -74,16 +74,15 @@ class _MadeUpObject:
     """Object of a sandbox, which has any object that its specs name. The emulated account takes any id."""
 
     name: str
-
-    @property
-    def id(self) -> str:
-        """Return an id that tells the name."""
-        return re.sub(r"[^a-z0-9]+", "_", self.name.lower()).strip("_") or "unnamed"
-
     state: str = ""
     region: str = ""
     online: bool | None = None
     status: str = ""
+
+    @property
+    def id(self) -> str:
+        """Return an id that resembles the name."""
+        return re.sub(r"[^a-z0-9]+", "_", self.name.lower()).strip("_") or "unnamed"
 
 
 def make_up_objects(entries: Iterable[Desired]) -> ListObjects:

@@ -10,6 +10,7 @@ from rich.text import Text
 from reconciler.model.sanitize import escape
 from reconciler.model.value import MASKED_IN_OUTPUT
 from reconciler.report.style import BAD, GOOD, QUIET, STRONG, join_lines
+from reconciler.spec.characters import BYTE_ORDER_MARK
 
 _STYLES = {"+": GOOD, "-": BAD, "@": QUIET}
 
@@ -35,7 +36,7 @@ def mask_whole_lines(text: str, numbers: Iterable[int]) -> dict[str, str]:
 
 def _split(text: str) -> list[str]:
     """Split a text at its line ends; a line end alone is no difference that people see."""
-    return text.removeprefix("\ufeff").splitlines()
+    return text.removeprefix(BYTE_ORDER_MARK).splitlines()
 
 
 def _render_line(line: str, masked: Mapping[str, str], *, is_header: bool) -> Text:

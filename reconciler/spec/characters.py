@@ -6,6 +6,9 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
+BYTE_ORDER_MARK = "\ufeff"
+"""Mark at the start of a file, which counts for no column."""
+
 # Control characters but tab and line feed, a carriage return that ends no line, the line breaks that
 # only some programs support, bidirectional overrides, zero-width and other invisible characters,
 # surrogates and noncharacters.

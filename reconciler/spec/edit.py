@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
+from reconciler.spec.characters import BYTE_ORDER_MARK
 from reconciler.spec.files import SpecPath
 from reconciler.spec.source import read_text
 from reconciler.spec.staging import write_temporary
-
-_BYTE_ORDER_MARK = "\ufeff"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +28,7 @@ class FileText:
 def read_file_text(path: SpecPath) -> FileText:
     """Read the text of a file for a later edit. Raises ReconcilerError."""
     text = read_text(path.file, path.shown)
-    for candidate in (text, _BYTE_ORDER_MARK + text):
+    for candidate in (text, BYTE_ORDER_MARK + text):
         read = FileText(path, candidate)
         with suppress(OSError):
             if read.is_current():

@@ -23,13 +23,13 @@ from ruamel.yaml import CParser
 from ruamel.yaml.events import ScalarEvent, StreamEndEvent
 
 from reconciler.model.diagnostic import ReconcilerError
+from reconciler.spec.characters import BYTE_ORDER_MARK
 from reconciler.spec.flow_text import replace_flow_marks
 from reconciler.spec.nodes import KeyValue, MappingNode, to_plain
 from reconciler.spec.source import parse
 
 KEY_ORDER = ("id", "name", "was", "destination")
 _INDENT = 2
-_BYTE_ORDER_MARK = "\ufeff"
 _MERGE = re.compile(r" *(?=<<\s*:)")
 _FLOW_MAPPING = re.compile(r"(?:&\S+\s+)?\{")
 
@@ -88,7 +88,7 @@ def _find_comment(line: str) -> int | None:
 
 
 def _normalize_line_ends(text: str, path: str) -> str:
-    return text.removeprefix(_BYTE_ORDER_MARK).replace("\r\n", "\n")
+    return text.removeprefix(BYTE_ORDER_MARK).replace("\r\n", "\n")
 
 
 def _ensure_final_newline(text: str, path: str) -> str:

@@ -24,6 +24,7 @@ from typing import Any
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.spec.anchor_moves import AnchorMoves, find_anchor_moves
 from reconciler.spec.block_edits import BlockEditor
+from reconciler.spec.characters import BYTE_ORDER_MARK
 from reconciler.spec.data_pairs import GONE, are_same, find_additions, is_same_kind, pair_elements
 from reconciler.spec.edit_buffer import EditBuffer, ValuePlace
 from reconciler.spec.flow_edits import FlowEditor
@@ -42,7 +43,6 @@ from reconciler.spec.text_nodes import (
 from reconciler.spec.value_edits import BLOCK_SIGN, ValueEditor
 from reconciler.spec.value_text import BlockStyle, Path, render_comments
 
-_BYTE_ORDER_MARK = "\ufeff"
 _COLON = re.compile(r"\s*:")
 _ANCHOR_SIGN = re.compile(r"&\S+[ \t]*")
 
@@ -59,7 +59,7 @@ class EditableText:
     @classmethod
     def parse(cls, text: str, shown: str) -> EditableText:
         """Parse the text of a whole file. Raises ReconcilerError."""
-        mark = _BYTE_ORDER_MARK if text.startswith(_BYTE_ORDER_MARK) else ""
+        mark = BYTE_ORDER_MARK if text.startswith(BYTE_ORDER_MARK) else ""
         body = text[len(mark) :]
         return cls(mark, body, parse(body, shown), parse_nodes(body))
 

@@ -10,13 +10,11 @@ from pathlib import Path
 
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.source import Span
-from reconciler.spec.characters import describe_character, find_forbidden_in_file
+from reconciler.spec.characters import BYTE_ORDER_MARK, describe_character, find_forbidden_in_file
 from reconciler.spec.composer import MAX_FINDINGS, compose
 from reconciler.spec.excerpt_masking import may_hold_secret
 from reconciler.spec.guard import SPEC_LIMITS, ReadLimits
 from reconciler.spec.nodes import MappingNode, Scalar
-
-_BYTE_ORDER_MARK = "\ufeff"
 
 
 def parse(text: str, path: str, limits: ReadLimits = SPEC_LIMITS) -> MappingNode:
@@ -27,7 +25,7 @@ def parse(text: str, path: str, limits: ReadLimits = SPEC_LIMITS) -> MappingNode
     that is too large or too deep. A byte order mark at the start is skipped and counts for no column. Raises
     ReconcilerError with all findings.
     """
-    text = text.removeprefix(_BYTE_ORDER_MARK)
+    text = text.removeprefix(BYTE_ORDER_MARK)
     _refuse_invisible(text, path)
     if len(text) > limits.max_bytes:
         raise ReconcilerError([_explain_too_large(path, limits)])
@@ -81,9 +79,9 @@ def read_text(file: Path, display_path: str, limits: ReadLimits = SPEC_LIMITS) -
     if len(data) > limits.max_bytes:
         raise ReconcilerError([_explain_too_large(display_path, limits)])
     try:
-        return data.decode("utf-8").removeprefix(_BYTE_ORDER_MARK)
+        return data.decode("utf-8").removeprefix(BYTE_ORDER_MARK)
     except UnicodeDecodeError as error:
-        span = _locate_end(data[: error.start].decode("utf-8").removeprefix(_BYTE_ORDER_MARK), display_path)
+        span = _locate_end(data[: error.start].decode("utf-8").removeprefix(BYTE_ORDER_MARK), display_path)
         raise ReconcilerError(
             [
                 Diagnostic(

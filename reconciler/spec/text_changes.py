@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from reconciler.spec.characters import BYTE_ORDER_MARK
 from reconciler.spec.text_nodes import AnyTextNode, TextAlias, TextParent, TextScalar, iterate_nodes
 
 _LINE_END = re.compile(r"\r?\n|\Z")
@@ -155,7 +156,7 @@ def _find_in_gap(text: str, start: int, end: int) -> list[Comment]:
             break
         line_end = text.find("\n", place)
         line_end = len(text) if line_end < 0 else line_end
-        if place == 0 or text[place - 1] in " \t\n" or text[place - 1] == "\ufeff":
+        if place == 0 or text[place - 1] in " \t\n" or text[place - 1] == BYTE_ORDER_MARK:
             comments.append(Comment(place, text[place:line_end].rstrip("\r")))
         place = line_end
     return comments
