@@ -36,7 +36,7 @@ CODES_TESTED_ELSEWHERE = {
         "tests/cli/test_files_for_git.py::test_a_key_that_git_tracks_is_a_warning_even_if_it_is_ignored"
     ),
     "events-unusable": "tests/unit/workspace/test_audit.py::test_a_file_other_than_a_log_stays_unchanged",
-    "file-changed": "tests/unit/spec/test_edit.py::test_a_file_that_changed_meanwhile_is_not_overwritten",
+    "file-changed": "tests/unit/spec/test_edit.py::test_a_change_of_another_program_is_seen",
     "file-unwritable": "tests/cli/test_schema.py::test_an_unwritable_folder_is_reported",
     "fingerprints-lost": (
         "tests/cli/test_state_migrate.py::test_the_key_of_the_fingerprints_moves_between_files_only"
