@@ -87,7 +87,10 @@ class UserAccount(_ResponseModel):
 
 
 class AccountObject(_ResponseModel):
-    """A private link or an agent, to which destinations refer by its id. `raw` is the unchanged item."""
+    """An object to which destinations refer by its id: a private link, an agent or the connection to a secrets manager.
+
+    `raw` is the unchanged item.
+    """
 
     id: Id
     raw: dict[str, Any] = Field(repr=False)
@@ -120,10 +123,9 @@ class ProxyAgent(AccountObject):
     status: Text = ""
 
 
-class SecretsManagerConnection(_ResponseModel):
+class SecretsManagerConnection(AccountObject):
     """A connection of Fivetran to a secrets manager of the customer."""
 
-    id: Id
     name: Text = ""
 
 

@@ -66,8 +66,9 @@ def command(
 ) -> ExitCode:
     """Write the account to a file, for plans without the account. Only reads.
 
-    The file has groups, destinations with their config, private links and agents. Stars stand for secrets and for
-    values that may be secrets. `plan --against FILE` plans against the file, and `emulate --seed FILE` serves it.
+    The file has groups, destinations with their config, private links, agents and secrets managers. Stars stand for
+    secrets and for values that may be secrets. `plan --against FILE` plans against the file, and `emulate --seed FILE`
+    serves it.
     """
     from reconciler.cli.context import run_command
 

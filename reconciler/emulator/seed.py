@@ -22,6 +22,7 @@ from reconciler.emulator.resources import (
     hybrid_agents,
     private_links,
     proxy_agents,
+    secrets_managers,
     users,
 )
 from reconciler.emulator.resources.hybrid_agents import Environment
@@ -30,7 +31,14 @@ from reconciler.emulator.scenario import Scenario, dump_scenario, load_scenario
 from reconciler.emulator.store import Kind
 
 _ALWAYS_WRITTEN = frozenset({"service", "region", "time_zone_offset"})
-_CONTENT_KINDS = (Kind.GROUP, Kind.PRIVATE_LINK, Kind.HYBRID_AGENT, Kind.PROXY_AGENT)
+_CONTENT_KINDS = (
+    Kind.GROUP,
+    Kind.PRIVATE_LINK,
+    Kind.HYBRID_AGENT,
+    Kind.PROXY_AGENT,
+    Kind.SECRETS_MANAGER,
+)
+_LISTS_WITH_SECRETS = ("groups", "secrets_managers")
 _Text = Annotated[str, Field(min_length=1)]
 
 
@@ -164,6 +172,18 @@ class SeedProxyAgent(_SeedModel):
     online: bool | None = None
 
 
+class SeedSecretsManager(_SeedModel):
+    """A connection to a secrets manager, of any type: a snapshot may have a type that is newer than this release."""
+
+    id: _Text | None = None
+    type: _Text
+    name: _Text
+    config: dict[str, Any] = {}
+    is_hybrid_deployment: bool = False
+    created_at: _Text | None = None
+    updated_at: _Text | None = None
+
+
 class SeedSnapshot(_SeedModel):
     """Origin of a seed that `reconciler snapshot` has written.
 
@@ -207,13 +227,14 @@ class Seed(Scenario, _SeedModel):
     private_links: list[SeedPrivateLink] = []
     hybrid_agents: list[SeedHybridAgent] = []
     proxy_agents: list[SeedProxyAgent] = []
+    secrets_managers: list[SeedSecretsManager] = []
 
     @property
     def unreadable(self) -> list[str]:
         """Return the ids of the destinations whose config the snapshot lacks."""
         return self.snapshot.unreadable if self.snapshot is not None else []
 
-    @field_validator("groups", "private_links", "hybrid_agents", "proxy_agents")
+    @field_validator("groups", "private_links", "hybrid_agents", "proxy_agents", "secrets_managers")
     @classmethod
     def _check_unique_ids(cls, items: list[_Item], info: ValidationInfo) -> list[_Item]:
         _refuse_duplicates(str(info.field_name).replace("_", " "), "id", (item.id for item in items))
@@ -324,7 +345,7 @@ def _load_approvals(
 
 
 def _load_companions(account: Account, seed: Seed) -> None:
-    """Load the private links and agents that destinations can refer to."""
+    """Load the private links, agents and secrets managers that destinations can refer to."""
     for link in seed.private_links:
         private_links.add(
             account,
@@ -357,6 +378,17 @@ def _load_companions(account: Account, seed: Seed) -> None:
         )
         if proxy_agent.online is not None:
             proxy_agents.set_online(account, identifier, proxy_agent.online)
+    for manager in seed.secrets_managers:
+        secrets_managers.add(
+            account,
+            manager.type,
+            manager.name,
+            manager.config,
+            manager.is_hybrid_deployment,
+            identifier=manager.id,
+            created_at=manager.created_at,
+            updated_at=manager.updated_at,
+        )
 
 
 def dump(account: Account, *, show_secrets: bool = False) -> dict[str, Any]:
@@ -371,9 +403,13 @@ def dump(account: Account, *, show_secrets: bool = False) -> dict[str, Any]:
         seed["private_links"] = _select(SeedPrivateLink, private_links.list_current(account))
         seed["hybrid_agents"] = _select(SeedHybridAgent, _list_agents(account, Kind.HYBRID_AGENT))
         seed["proxy_agents"] = _select(SeedProxyAgent, _list_agents(account, Kind.PROXY_AGENT))
+        managers = account.store.list_documents(Kind.SECRETS_MANAGER)
+        seed["secrets_managers"] = _select(SeedSecretsManager, managers)
         seed |= dump_scenario(account)
     content = {name: value for name, value in seed.items() if value != []}
-    return content if show_secrets else {**content, "groups": mask_secrets(content.get("groups", []))}
+    if show_secrets:
+        return content
+    return content | {name: mask_secrets(content[name]) for name in _LISTS_WITH_SECRETS if name in content}
 
 
 def _dump_group(account: Account, group: dict[str, Any]) -> dict[str, Any]:

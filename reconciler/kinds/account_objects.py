@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reconciler.api.client import Client
+from reconciler.api.responses import AccountObject
 from reconciler.model.value import FieldPath
 
 LINKS, HYBRID_AGENTS, PROXY_AGENTS, MANAGERS = (
@@ -33,7 +34,7 @@ class ObjectField:
     name_key: str
     noun: str
     source: str
-    list_objects: Callable[[Client], Sequence[Any]]
+    list_objects: Callable[[Client], Sequence[AccountObject]]
     describe_fault: Callable[[Any], str] = lambda item: ""
     is_fatal: Callable[[Any], bool] = lambda item: False
 
@@ -81,6 +82,9 @@ OBJECT_FIELDS = (
 )
 FIELDS_BY_NAME_KEY: Mapping[str, ObjectField] = {
     field.name_key: field for field in OBJECT_FIELDS if field.name_key
+}
+OBJECT_LISTS: Mapping[str, Callable[[Client], Sequence[AccountObject]]] = {
+    field.source: field.list_objects for field in OBJECT_FIELDS
 }
 
 

@@ -17,19 +17,12 @@ from reconciler.api.responses import (
     DestinationSummary,
     Group,
 )
-from reconciler.kinds.account_objects import HYBRID_AGENTS, LINKS, PROXY_AGENTS
+from reconciler.kinds.account_objects import OBJECT_LISTS
 from reconciler.model.event import Listener, ReadingAccount
 from reconciler.operations.extra_lists import ExtraList
 from reconciler.runtime.workers import map_parallel
 
 _Object = TypeVar("_Object")
-
-
-_COMPANION_LISTS: Mapping[str, Callable[[Client], Sequence[AccountObject]]] = {
-    LINKS: Client.list_private_links,
-    HYBRID_AGENTS: Client.list_hybrid_agents,
-    PROXY_AGENTS: Client.list_proxy_agents,
-}
 
 
 _APPROVAL_NOUNS = {
@@ -50,8 +43,8 @@ class _ReadObjects(Generic[_Object]):
 class AccountObjects:
     """Everything that was read of an account. The mappings are by the id of a group, which its destination shares.
 
-    `summaries` are the destinations that are listed and may not be read. `companions` are the private links and agents
-    by the name of their list. `unreadable` describes every object that may not be read.
+    `summaries` are the destinations that are listed and may not be read. `companions` are the private links, agents
+    and secrets managers by the name of their list. `unreadable` describes every object that may not be read.
     """
 
     account: Account
@@ -75,7 +68,7 @@ class AccountReader:
     _unreadable: list[str] = field(default_factory=list)
 
     def read(self, extra_lists: Collection[ExtraList]) -> AccountObjects:
-        """Read the account, its groups, destinations, private links and agents, and the extra lists. Raises
+        """Read the account, its groups, destinations and the objects they refer to, and the extra lists. Raises
         `ApiError`."""
         account = self.client.get_account()
         listed = {group.id: group for group in self.client.list_groups()}
@@ -102,7 +95,7 @@ class AccountReader:
             groups,
             destinations.found,
             {id: summaries[id] for id in destinations.forbidden},
-            {name: self._list_companions(name) for name in _COMPANION_LISTS},
+            {name: self._list_companions(name) for name in OBJECT_LISTS},
             connections.found,
             certificates.found,
             fingerprints.found,
@@ -114,7 +107,7 @@ class AccountReader:
 
     def _list_companions(self, name: str) -> Sequence[AccountObject]:
         try:
-            return _COMPANION_LISTS[name](self.client)
+            return OBJECT_LISTS[name](self.client)
         except Forbidden:
             self._unreadable.append(name)
             return ()

@@ -12,6 +12,7 @@ from pathlib import Path
 from reconciler.api.client import Client
 from reconciler.api.errors import ApiError
 from reconciler.api.retrying import RetryingSender
+from reconciler.kinds.account_objects import MANAGERS
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.event import Listener
 from reconciler.operations.account_reads import AccountObjects, AccountReader
@@ -50,6 +51,7 @@ class SnapshotResult:
     groups: int
     destinations: int
     links_and_agents: int
+    secrets_managers: int
     connections: int | None
     approvals: int | None
     stars: int
@@ -84,7 +86,8 @@ def take_snapshot(
         taken_at,
         groups=len(content.groups),
         destinations=len(content.destinations),
-        links_and_agents=sum(map(len, content.companions.values())),
+        links_and_agents=sum(len(items) for name, items in content.companions.items() if name != MANAGERS),
+        secrets_managers=len(content.companions[MANAGERS]),
         connections=sum(map(len, content.connections.values()))
         if ExtraList.CONNECTIONS in extra_lists
         else None,

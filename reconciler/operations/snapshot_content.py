@@ -9,7 +9,7 @@ from typing import Any
 
 from reconciler.api.responses import AccountObject, Connection, Destination
 from reconciler.catalogue.secret_detection import detect_secret
-from reconciler.kinds.account_objects import HYBRID_AGENTS, LINKS, PROXY_AGENTS
+from reconciler.kinds.account_objects import HYBRID_AGENTS, LINKS, MANAGERS, PROXY_AGENTS
 from reconciler.kinds.snapshot_values import STARS, HoldsSecret, describe_destination
 from reconciler.model.redaction import Redactor
 from reconciler.model.value import walk
@@ -55,6 +55,7 @@ def describe_account(
         "private_links": [_describe_link(link) for link in links],
         "hybrid_agents": [_describe_hybrid_agent(agent, content.groups) for agent in hybrid_agents],
         "proxy_agents": [_describe_proxy_agent(agent) for agent in proxy_agents],
+        "secrets_managers": [_describe_manager(manager) for manager in content.companions[MANAGERS]],
     }
     seed |= {name: items for name, items in lists.items() if items}
     redacted = redactor.redact_all(seed)
@@ -102,16 +103,34 @@ def _describe_connection(connection: Connection) -> dict[str, Any]:
 def _describe_link(link: AccountObject) -> dict[str, Any]:
     """Describe a private link. The catalogue knows no field of its config, so each value is stars."""
     raw = link.raw
-    state, config = raw.get("state"), raw.get("config")
+    state = raw.get("state")
     return {
         "id": link.id,
         "name": _get_text(raw, "name") or link.id,
         "region": _get_text(raw, "region") or "unknown",
         "service": _get_text(raw, "service") or "unknown",
         **({"state": state} if state in _LINK_STATES else {}),
-        **({"config": dict.fromkeys(config, STARS)} if isinstance(config, Mapping) and config else {}),
+        **_hide_config(raw),
         **_select_texts(raw, "created_at"),
     }
+
+
+def _describe_manager(manager: AccountObject) -> dict[str, Any]:
+    """Describe the connection to a secrets manager. Each value of its config may be a credential, so it is stars."""
+    raw = manager.raw
+    return {
+        "id": manager.id,
+        "type": _get_text(raw, "type") or "unknown",
+        "name": _get_text(raw, "name") or manager.id,
+        **_hide_config(raw),
+        **({"is_hybrid_deployment": True} if raw.get("is_hybrid_deployment") is True else {}),
+        **_select_texts(raw, "created_at", "updated_at"),
+    }
+
+
+def _hide_config(raw: Mapping[str, Any]) -> dict[str, Any]:
+    config = raw.get("config")
+    return {"config": dict.fromkeys(config, STARS)} if isinstance(config, Mapping) and config else {}
 
 
 def _describe_hybrid_agent(agent: AccountObject, groups: Mapping[str, Any]) -> dict[str, Any]:

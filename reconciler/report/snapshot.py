@@ -29,6 +29,8 @@ class SnapshotFacts(Protocol):
     @property
     def links_and_agents(self) -> int: ...
     @property
+    def secrets_managers(self) -> int: ...
+    @property
     def connections(self) -> int | None: ...
     @property
     def approvals(self) -> int | None: ...
@@ -47,6 +49,7 @@ def render_snapshot(facts: SnapshotFacts, file: str) -> StyledText:
         format_count(facts.groups, "group"),
         format_count(facts.destinations, "destination"),
         "1 link or agent" if facts.links_and_agents == 1 else f"{facts.links_and_agents:,} links and agents",
+        *([format_count(facts.secrets_managers, "secrets manager")] if facts.secrets_managers else []),
     ]
     counts += [format_count(facts.connections, "connection")] if facts.connections is not None else []
     counts += [format_count(facts.approvals, "approval")] if facts.approvals is not None else []
@@ -72,6 +75,7 @@ def serialize_snapshot(facts: SnapshotFacts, file: str) -> dict[str, Any]:
             "groups": facts.groups,
             "destinations": facts.destinations,
             "links_and_agents": facts.links_and_agents,
+            "secrets_managers": facts.secrets_managers,
             "connections": facts.connections,
             "approvals": facts.approvals,
             "stars": facts.stars,

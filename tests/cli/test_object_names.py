@@ -78,6 +78,18 @@ def linked(project: Project, server: EmulatedFivetran) -> LinkedProject:
 
 
 @pytest.mark.parametrize("key", REFERENCES)
+def test_a_plan_against_a_snapshot_finds_the_name(linked: LinkedProject, key: str) -> None:
+    id = linked.add_object(key, "primary")
+    linked.declare(f"{key}: primary")
+    taken = linked.run("snapshot", "--out", "account.yaml")
+    assert taken.exit == 0, taken.stderr
+    plan = linked.project.run("plan", "--against", "account.yaml", "--format", "json").document
+    [destination] = [change for change in plan["changes"] if change["address"] == "destination.orders"]
+    after = {tuple(field["path"]): field["after"] for field in destination["fields"]}
+    assert after[REFERENCES[key][0],] == id
+
+
+@pytest.mark.parametrize("key", REFERENCES)
 def test_a_name_becomes_the_id_in_plan_request_and_state(linked: LinkedProject, key: str) -> None:
     field, path = REFERENCES[key]
     id = linked.add_object(key, "primary")

@@ -99,6 +99,16 @@ EVERYTHING: dict[str, Any] = {
             "region": "AWS_EU_WEST_1",
         }
     ],
+    "secrets_managers": [
+        {
+            "id": "sealed_chest",
+            "type": "HASHICORP_VAULT",
+            "name": "vault",
+            "is_hybrid_deployment": True,
+            "created_at": MOMENT,
+            "updated_at": MOMENT,
+        }
+    ],
 }
 
 
@@ -172,8 +182,8 @@ def test_a_snapshot_of_all_services_is_the_account_but_for_stars(
     taken = applied_project.run("snapshot", "--out", "account.yaml", "--parallelism", "1")
     assert taken.exit == 0, taken.stderr
     ids = server.list_ids("destinations")
-    # The account, two lists, three lists of links and agents, and one read per destination.
-    calls = server.calls[before : before + 6 + len(ids)]
+    # The account, two lists, four lists of objects that destinations refer to, and one read per destination.
+    calls = server.calls[before : before + 7 + len(ids)]
     assert server.calls[before + len(calls)] == "GET /v1/destinations"  # the first call of this test itself
     assert all(call.startswith("GET ") for call in calls)
     seed = Snapshots(project, server).read()
@@ -218,15 +228,14 @@ def test_the_summary_has_the_account_and_the_counts(snapshots: Snapshots, form: 
     result = snapshots.take("--with", "connections", "--with", "trust", "--format", form)
     assert result.exit == 0
     if form == "text":
-        assert (
-            "Acme (intently_yarn) · 2 groups, 1 destination, 3 links and agents, 1 connection, 2 approvals"
-            in (result.stdout)
-        )
+        counts_in_words = "3 links and agents, 1 secrets manager, 1 connection, 2 approvals"
+        assert f"Acme (intently_yarn) · 2 groups, 1 destination, {counts_in_words}" in result.stdout
         return
     counts = {
         "groups": 2,
         "destinations": 1,
         "links_and_agents": 3,
+        "secrets_managers": 1,
         "connections": 1,
         "approvals": 2,
         "stars": 0,
@@ -269,6 +278,13 @@ def test_a_secret_of_the_environment_is_in_no_snapshot(snapshots: Snapshots) -> 
     taken = snapshots.must_take(VAULT_TOKEN=canary)
     assert canary not in snapshots.file.read_text()
     assert taken["groups"][0]["destination"]["config"]["role"] == STARS
+
+
+def test_values_of_secrets_managers_are_stars(snapshots: Snapshots) -> None:
+    manager = {**EVERYTHING["secrets_managers"][0], "config": {"vault_address": "canary"}}
+    snapshots.load(secrets_managers=[manager])
+    [taken] = snapshots.must_take()["secrets_managers"]
+    assert taken == {**manager, "config": {"vault_address": STARS}}
 
 
 def test_values_of_private_links_are_stars(snapshots: Snapshots) -> None:

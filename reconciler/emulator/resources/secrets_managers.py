@@ -76,18 +76,29 @@ def require(account: Account, identifier: str) -> dict[str, Any]:
     return manager
 
 
-def add(account: Account, kind: str, name: str, config: dict[str, Any], hybrid: bool) -> dict[str, Any]:
-    """Add a manager to the account."""
-    identifier = account.new_id(Kind.SECRETS_MANAGER)
-    now = account.now()
+def add(
+    account: Account,
+    kind: str,
+    name: str,
+    config: dict[str, Any],
+    hybrid: bool,
+    *,
+    identifier: str | None = None,
+    created_at: str | None = None,
+    updated_at: str | None = None,
+) -> dict[str, Any]:
+    """Add a manager to the account. Without `created_at` it is created now, and without `updated_at` it was never
+    updated."""
+    identifier = identifier or account.new_id(Kind.SECRETS_MANAGER)
+    created_at = created_at or account.now()
     manager = {
         "id": identifier,
         "type": kind,
         "name": name,
         "config": config,
         "is_hybrid_deployment": hybrid,
-        "created_at": now,
-        "updated_at": now,
+        "created_at": created_at,
+        "updated_at": updated_at or created_at,
     }
     account.store.add(Kind.SECRETS_MANAGER, identifier, manager)
     account.record_effect("created", Kind.SECRETS_MANAGER, identifier)

@@ -10,19 +10,16 @@ from typing import Any
 from reconciler.api.client import Client
 from reconciler.api.errors import ApiError, Unauthorized
 from reconciler.api.retry import is_outage
-from reconciler.kinds.account_objects import HYBRID_AGENTS, LINKS, MANAGERS, PROXY_AGENTS
+from reconciler.kinds.account_objects import OBJECT_LISTS
 
 GROUPS, DESTINATIONS, CONNECTIONS, USERS = "groups", "destinations", "connections", "users"
 _LISTS: Mapping[str, Callable[[Client], Sequence[Any]]] = {
     GROUPS: Client.list_groups,
     DESTINATIONS: Client.list_destinations,
     USERS: Client.list_users,
-    LINKS: Client.list_private_links,
-    HYBRID_AGENTS: Client.list_hybrid_agents,
-    PROXY_AGENTS: Client.list_proxy_agents,
-    MANAGERS: Client.list_secrets_managers,
+    **OBJECT_LISTS,
 }
-NAMES = (GROUPS, DESTINATIONS, CONNECTIONS, USERS, LINKS, HYBRID_AGENTS, PROXY_AGENTS, MANAGERS)
+NAMES = (GROUPS, DESTINATIONS, CONNECTIONS, USERS, *OBJECT_LISTS)
 
 
 @dataclass(frozen=True, slots=True)

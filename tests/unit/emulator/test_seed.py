@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from emulated_account import SNOWFLAKE, EmulatedAccount
-from known_endpoints import AGENT, CONNECTION, INVITED, LINK, PROXY
+from known_endpoints import AGENT, CONNECTION, INVITED, LINK, MANAGER, PROXY
 from pydantic import ValidationError
 
 from reconciler.emulator.scenario import Scenario
@@ -21,6 +21,7 @@ from reconciler.emulator.seed import (
     SeedOwner,
     SeedPrivateLink,
     SeedProxyAgent,
+    SeedSecretsManager,
     SeedUser,
 )
 
@@ -138,6 +139,17 @@ EVERYTHING: dict[str, Any] = {
             "online": False,
         }
     ],
+    "secrets_managers": [
+        {
+            "id": "sealed_chest",
+            "type": "HASHICORP_VAULT",
+            "name": "vault",
+            "config": {"vault_token": "canary"},
+            "is_hybrid_deployment": True,
+            "created_at": MOMENT,
+            "updated_at": MOMENT,
+        }
+    ],
 }
 
 
@@ -177,6 +189,7 @@ def test_the_dumped_seed_says_everything_that_a_seed_can_say() -> None:
         SeedPrivateLink: EVERYTHING["private_links"],
         SeedHybridAgent: EVERYTHING["hybrid_agents"],
         SeedProxyAgent: EVERYTHING["proxy_agents"],
+        SeedSecretsManager: EVERYTHING["secrets_managers"],
     }
     unsaid = {
         (model.__name__, key)
@@ -233,6 +246,7 @@ def test_an_account_made_over_the_api_survives_a_dump() -> None:
         ("/v1/private-links", LINK),
         ("/v1/hybrid-deployment-agents", {**AGENT, "group_id": group}),
         ("/v1/proxy", PROXY),
+        ("/v1/external-secrets-managers", MANAGER),
     ):
         assert account.post(path, body).status in {200, 201}, path
     dump = account.emulator.dump(show_secrets=True)
@@ -247,17 +261,20 @@ def test_an_account_made_over_the_api_survives_a_dump() -> None:
         f"/v1/groups/{group}/users",
         "/v1/private-links",
         "/v1/proxy",
+        "/v1/external-secrets-managers",
     ):
         assert copy.get(path).json == account.get(path).json, path
 
 
-def test_links_and_agents_of_a_seed_answer_to_the_api() -> None:
+def test_objects_of_a_seed_that_destinations_refer_to_answer_to_the_api() -> None:
     account = load(EVERYTHING)
     link = account.get("/v1/private-links/quiet_bridge").data
     assert (link["name"], link["state"], link["cloud_provider"]) == ("0_bridge", "FAIL", "AWS")
     agent = account.get("/v1/hybrid-deployment-agents/brisk_lantern").data
     assert (agent["group_id"], agent["deployment_type"]) == ("decent_dropsy", "PODMAN")
     assert account.get("/v1/proxy/amber_gate").data["display_name"] == "gate"
+    manager = account.get("/v1/external-secrets-managers/sealed_chest").data
+    assert (manager["name"], manager["type"], manager["created_at"]) == ("vault", "HASHICORP_VAULT", MOMENT)
     assert account.get("/v1/destinations/decent_dropsy").data["private_link_id"] == "quiet_bridge"
 
 
@@ -269,7 +286,9 @@ def test_a_link_in_creation_is_ready_later() -> None:
     assert "state" not in account.emulator.dump()["private_links"][0]  # the default
 
 
-@pytest.mark.parametrize("kind", ["users", "groups", "private_links", "hybrid_agents", "proxy_agents"])
+@pytest.mark.parametrize(
+    "kind", ["users", "groups", "private_links", "hybrid_agents", "proxy_agents", "secrets_managers"]
+)
 def test_an_id_cannot_be_given_twice(kind: str) -> None:
     with pytest.raises(ValidationError, match=f"two {kind.replace('_', ' ')} have the id"):
         Seed.model_validate({**EVERYTHING, kind: EVERYTHING[kind] * 2})
@@ -299,7 +318,7 @@ def test_an_agent_needs_its_group() -> None:
         Seed.model_validate({**EVERYTHING, "groups": []})
 
 
-@pytest.mark.parametrize("kind", ["users", "groups", "private_links", "proxy_agents"])
+@pytest.mark.parametrize("kind", ["users", "groups", "private_links", "proxy_agents", "secrets_managers"])
 def test_an_account_with_any_object_has_content(kind: str) -> None:
     assert not load({"version": 1, "owner": EVERYTHING["owner"]}).emulator.has_content
     assert load({"version": 1, kind: EVERYTHING[kind]}).emulator.has_content
