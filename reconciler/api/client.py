@@ -126,6 +126,19 @@ class Client:
         """List every approved certificate or fingerprint of a destination. Raises NotFound."""
         return self._list(ApprovedServer, _build_path("GET", "/destinations", destination_id, approvals))
 
+    def approve_server(self, destination_id: str, approvals: ApprovalList, body: Mapping[str, str]) -> None:
+        """Approve a certificate or host key of a destination. `body` has its hash, and itself.
+
+        A second approval of the same server changes nothing, or raises Conflict.
+        """
+        path = _build_path("POST", "/destinations", destination_id, approvals)
+        self._sender.send(Request("POST", path, body=body))
+
+    def revoke_server(self, destination_id: str, approvals: ApprovalList, approval_id: str) -> None:
+        """Revoke an approval by the `id` of its item in the list. Raises NotFound if there is none."""
+        path = _build_path("DELETE", "/destinations", destination_id, approvals)
+        self._sender.send(Request("DELETE", f"{path}/{quote(approval_id, safe='')}"))
+
     def get_destination(self, destination_id: str) -> Destination:
         """Get a destination with its config. Raises NotFound."""
         request = Request("GET", _build_path("GET", "/destinations", destination_id), accept=VERSION_2)

@@ -39,6 +39,8 @@ class RequestKind(Enum):
     """A POST: a second request makes a second object. The caller has to look for the first object."""
     TEST = auto()
     """A POST of setup tests: a second request does no harm, but uses the budget of tests, so the caller decides."""
+    APPROVAL = auto()
+    """A POST of an approval: a second request approves the same server again, or is refused."""
 
 
 class FailureKind(Enum):
@@ -88,16 +90,16 @@ _NO, _FEW, _YES, _ON = (
 
 # fmt: off
 _ROWS = (
-    #                               READ  UPDATE DELETE CREATE TEST
-    (FailureKind.RATE_LIMITED,      (_ON,  _ON,   _ON,   _ON,   _ON)),
-    (FailureKind.NOT_SENT,          (_YES, _YES,  _YES,  _YES,  _YES)),
-    (FailureKind.SERVER_UNVERIFIED, (_FEW, _FEW,  _FEW,  _FEW,  _FEW)),
+    #                               READ  UPDATE DELETE CREATE TEST  APPROVAL
+    (FailureKind.RATE_LIMITED,      (_ON,  _ON,   _ON,   _ON,   _ON,  _ON)),
+    (FailureKind.NOT_SENT,          (_YES, _YES,  _YES,  _YES,  _YES, _YES)),
+    (FailureKind.SERVER_UNVERIFIED, (_FEW, _FEW,  _FEW,  _FEW,  _FEW, _FEW)),
     # The request may have been carried out: a second create would make a second object, and a second test uses budget.
-    (FailureKind.NO_ANSWER,         (_YES, _YES,  _YES,  _NO,   _NO)),
-    (FailureKind.SERVER_ERROR,      (_YES, _YES,  _YES,  _NO,   _NO)),
-    (FailureKind.INVALID_RESPONSE,  (_YES, _YES,  _YES,  _NO,   _NO)),
-    (FailureKind.REJECTED,          (_NO,  _NO,   _NO,   _NO,   _NO)),
-    (FailureKind.REFUSED_LOCALLY,   (_NO,  _NO,   _NO,   _NO,   _NO)),
+    (FailureKind.NO_ANSWER,         (_YES, _YES,  _YES,  _NO,   _NO,  _YES)),
+    (FailureKind.SERVER_ERROR,      (_YES, _YES,  _YES,  _NO,   _NO,  _YES)),
+    (FailureKind.INVALID_RESPONSE,  (_YES, _YES,  _YES,  _NO,   _NO,  _YES)),
+    (FailureKind.REJECTED,          (_NO,  _NO,   _NO,   _NO,   _NO,  _NO)),
+    (FailureKind.REFUSED_LOCALLY,   (_NO,  _NO,   _NO,   _NO,   _NO,  _NO)),
 )
 # fmt: on
 
@@ -133,6 +135,8 @@ def _classify_request(request: Request) -> RequestKind:
         return RequestKind.READ
     if request.method == "POST" and request.path.endswith("/test"):
         return RequestKind.TEST
+    if request.method == "POST" and request.path.endswith(("/certificates", "/fingerprints")):
+        return RequestKind.APPROVAL
     return {"PATCH": RequestKind.UPDATE, "DELETE": RequestKind.DELETE}.get(request.method, RequestKind.CREATE)
 
 

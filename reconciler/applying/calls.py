@@ -14,9 +14,11 @@ from typing import Any
 from reconciler.api.client import Client
 from reconciler.api.errors import ApiError, Cancelled, Exchange, NotFound
 from reconciler.applying.create import CreateResult, RecoverableCreate
+from reconciler.kinds.approvals import approve
 from reconciler.kinds.registry import KINDS
 from reconciler.model.address import Address
 from reconciler.model.plan import Action, LiveConnection
+from reconciler.model.trust import TrustChange
 from reconciler.planning.deletions import PlannedDeletion
 
 
@@ -41,14 +43,17 @@ class DeletionCall:
 
 @dataclass(frozen=True, slots=True)
 class WriteCall:
-    """Call that writes one object: creates it, replaces the object with this `id`, or updates it.
+    """Call that writes one object: creates it, replaces the object with this `id`, or updates it. The servers of an
+    existing object are approved before its update, so that the old approvals stay if one of them fails.
 
-    `deleted_connections` are the connections that a replacement has deleted before the object.
+    `deleted_connections` are the connections that a replacement has deleted before the object, `trust` the approvals
+    that were given.
     """
 
     creation: RecoverableCreate
     id: str | None
     deleted_connections: list[LiveConnection] = field(default_factory=list)
+    trust: list[TrustChange] = field(default_factory=list)
 
     def build(self) -> Callable[[], Any]:
         """Build the call of the action. A create and a replacement return a `CreateResult`."""
@@ -59,9 +64,16 @@ class WriteCall:
                 return self._replace
             case Action.UPDATE:
                 return self._update
-        return _send_nothing
+        return self._approve
+
+    def _approve(self) -> None:
+        """Approve the servers of the plan. A change that only runs setup tests has none."""
+        approve_servers(
+            self.creation.client, self.id or "", self.creation.operation.change.approvals, self.trust
+        )
 
     def _update(self) -> None:
+        self._approve()
         operation, client, id = self.creation.operation, self.creation.client, self.id or ""
         kind = KINDS[operation.change.address.kind]
         try:
@@ -91,8 +103,13 @@ def _delete_connections(
         deleted.append(connection)
 
 
-def _send_nothing() -> None:
-    """Send no request, for a change that only runs setup tests."""
+def approve_servers(
+    client: Client, id: str, approvals: Iterable[TrustChange], approved: list[TrustChange]
+) -> None:
+    """Approve servers of a destination, and add each to `approved`. Raises `ApiError`."""
+    for approval in approvals:
+        approve(client, id, approval.identity)
+        approved.append(approval)
 
 
 def require_permission(request_permission: Callable[[Address], bool], address: Address) -> None:

@@ -4,7 +4,7 @@ Workers make one call each and know only the API. The main thread owns everythin
 
 1. it starts the tasks whose predecessors have ended: groups before their destinations, deletions at the end;
 2. it records each result before anything relies on it;
-3. it starts the setup tests of a successful write;
+3. it starts what follows a successful write: approvals of its servers, setup tests, revocations;
 4. it gives each task exactly one outcome, and reports it.
 
 A failure skips only its dependants, and holds all deletions. The circuit breaker decides when no further call starts.
@@ -38,7 +38,7 @@ from reconciler.applying.outcomes import (
 )
 from reconciler.applying.record_writer import RecordWriter
 from reconciler.applying.schedule import ReadyQueue, Task, delete_tasks, write_tasks
-from reconciler.applying.verify import SetupTestRun
+from reconciler.applying.verify import SetupTestRun, TestedTrust, has_follow_up
 from reconciler.model.address import GROUP, Address
 from reconciler.model.clock import Clock
 from reconciler.model.event import ChangeFinished, ChangeStarted, ChangeWritten, SetupTestsStarted
@@ -159,7 +159,7 @@ class PlanExecutor:
         flight.is_testing = True
         self._in_flight[address] = flight
         self.events(SetupTestsStarted(address))
-        test_run = SetupTestRun(self.client, flight.operation, flight.id or "", self._poller)
+        test_run = SetupTestRun(self.client, flight.operation, flight.id or "", self._poller, flight.trust)
         pool.start(address, test_run.execute)
 
     def _build_call(self, flight: InFlight, pool: WorkerPool[Address]) -> Callable[[], Any]:
@@ -170,6 +170,7 @@ class PlanExecutor:
             self._prepare_create(operation, pool),
             self.ids.get(operation.change.address),
             flight.deleted_connections,
+            flight.trust,
         ).build()
 
     def _prepare_create(self, operation: PlannedOperation, pool: WorkerPool[Address]) -> RecoverableCreate:
@@ -229,7 +230,7 @@ class PlanExecutor:
         flight.id = self.ids[address]
         self.records.save_success(operation, flight.id)
         self.events(ChangeWritten(address, operation.change.action, flight.id))
-        if operation.desired.setup_tests.run:
+        if has_follow_up(operation):
             self._awaiting_tests[address] = flight
             # The tests take a worker like any other task, so they go through the queue. The task stays open meanwhile:
             # its dependants start only once the tests have ended.
@@ -243,8 +244,10 @@ class PlanExecutor:
     def _end_tests(self, flight: InFlight, work_result: WorkResult[Address]) -> Outcome:
         if isinstance(work_result.error, ApiError):
             return finish_untested(flight, work_result.error, self.clock.monotonic())
-        outcome = finish_tests(flight, work_result.result, self.clock.monotonic())
-        self.records.save_tests(flight.operation, flight.id or "", work_result.result[-1])
+        result: TestedTrust = work_result.result
+        outcome = finish_tests(flight, result, self.clock.monotonic())
+        if result.runs:
+            self.records.save_tests(flight.operation, flight.id or "", result.runs[-1], flight.trust)
         return outcome
 
     def _end_failed(self, flight: InFlight, error: ApiError | AmbiguousCreateError) -> Outcome:

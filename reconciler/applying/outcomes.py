@@ -7,12 +7,17 @@ from dataclasses import dataclass, field, replace
 from reconciler.api.errors import ApiError, Cancelled
 from reconciler.applying.create import AmbiguousCreateError
 from reconciler.applying.schedule import Task
-from reconciler.applying.verify import explain_tests_not_run, explain_verification
-from reconciler.kinds.base import Verification
+from reconciler.applying.verify import (
+    TestedTrust,
+    explain_tests_not_run,
+    explain_trust_failure,
+    explain_verification,
+)
 from reconciler.model.address import Address
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.outcome import Outcome, Status
 from reconciler.model.plan import LiveConnection, UnsettledRequest
+from reconciler.model.trust import TrustChange
 from reconciler.planning.deletions import PlannedDeletion
 from reconciler.planning.errors import (
     explain_abandoned,
@@ -38,6 +43,7 @@ class InFlight:
     recovered: bool = False
     is_testing: bool = False
     deleted_connections: list[LiveConnection] = field(default_factory=list)
+    trust: list[TrustChange] = field(default_factory=list)
 
     @property
     def operation(self) -> PlannedOperation:
@@ -54,6 +60,7 @@ class InFlight:
             recovered=self.recovered,
             seconds=now - self.started_at,
             deleted_first=tuple(self.deleted_connections),
+            trust=tuple(self.trust),
         )
 
 
@@ -95,14 +102,19 @@ def hold_create(task: Task, unsettled: UnsettledRequest) -> Outcome:
     )
 
 
-def finish_tests(flight: InFlight, runs: tuple[Verification, ...], now: float) -> Outcome:
-    """Build the outcome of a write after its setup tests have run; the last run counts."""
-    last_run = runs[-1]
+def finish_tests(flight: InFlight, result: TestedTrust, now: float) -> Outcome:
+    """Build the outcome of a write after its setup tests have run; the last run counts. A failed approval or revocation
+    is a failure of its own, and no server waits for a person then."""
+    failures = () if result.failure is None else (explain_trust_failure(result.failure, flight.operation),)
+    if not result.runs:
+        return replace(flight.build_outcome(Status.DONE, now), diagnostics=failures)
+    last_run = result.runs[-1]
+    is_waiting = bool(last_run.pending) and not (failures or last_run.forged)
     return replace(
-        flight.build_outcome(Status.AWAITING_APPROVAL if last_run.pending else Status.DONE, now),
+        flight.build_outcome(Status.AWAITING_APPROVAL if is_waiting else Status.DONE, now),
         checks=last_run.checks,
-        earlier_checks=tuple(run.checks for run in runs[:-1]),
-        diagnostics=explain_verification(last_run, flight.operation),
+        earlier_checks=tuple(run.checks for run in result.runs[:-1]),
+        diagnostics=failures or explain_verification(last_run, flight.operation, flight.trust),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
@@ -13,14 +13,17 @@ from reconciler.model.address import Address
 from reconciler.model.clock import Clock
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.instant import Instant
+from reconciler.model.plan import Action
 from reconciler.model.record import Record
 from reconciler.model.record_transitions import (
+    complete_approvals,
     complete_change,
     complete_tests,
     fail_tests,
     mark_intent_sent,
 )
 from reconciler.model.removal import CompletedRemoval
+from reconciler.model.trust import TrustChange
 from reconciler.planning.planner import PlannedOperation
 
 SaveEntry: TypeAlias = Callable[[Address, Record | CompletedRemoval], None]
@@ -58,23 +61,28 @@ class RecordWriter:
 
     def save_success(self, operation: PlannedOperation, id: str) -> None:
         """Record a successful write, and that its setup tests are outstanding if it has any."""
-        address = operation.change.address
-        record = complete_change(self.intents.get(address), id, operation.record_update, self._format_now())
+        address, change = operation.change.address, operation.change
+        only_approves = change.action is Action.APPROVE and not change.runs_tests
+        complete = complete_approvals if only_approves else complete_change
+        record = complete(self.intents.get(address), id, operation.record_update, self._format_now())
         self._write_result(address, id, record)
 
-    def save_tests(self, operation: PlannedOperation, id: str, run: Verification) -> None:
+    def save_tests(
+        self, operation: PlannedOperation, id: str, run: Verification, trust: Iterable[TrustChange] = ()
+    ) -> None:
         """Record the result of the setup tests, whatever `on_failure` makes of it: a later edit of `on_failure` or
-        `trust` must find what is outstanding."""
+        `trust` must find what is outstanding. The approved servers of `trust` wait for nothing any more."""
         address, update = operation.change.address, operation.record_update
         intended, at = self.intents.get(address), self._format_now()
         update = replace(update, setup_status=select_unhealthy_status(run.settled_status))
         if run.has_passed:
             self._write_result(address, id, complete_tests(intended, id, update, at, run.settled_status))
             return
-        awaited = tuple(sorted({approval.subject for approval in run.pending}))
+        approved = [change.identity for change in trust]
+        awaiting = tuple(met for met in run.pending if met not in approved)
         # A test that waits for an approval has not tried the secrets yet, even if Fivetran calls it failed.
-        has_failures = bool(run.failed) and not run.pending
-        record = fail_tests(intended, id, update, at, awaited, has_failures=has_failures)
+        has_failures = bool(run.failed) and not (run.pending or run.forged)
+        record = fail_tests(intended, id, update, at, awaiting, has_failures=has_failures)
         if record != complete_change(intended, id, operation.record_update, at):
             self._write_result(address, id, record)
 

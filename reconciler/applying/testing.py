@@ -110,6 +110,8 @@ def _build_test(operation: PlannedOperation, record: Record | None) -> PlannedOp
         waits_for=(),
         risk=Risk.INTERRUPTS_SYNCS,
         live=None,
+        trust=(),
+        runs_tests=True,
     )
     return PlannedOperation(
         replace(desired, setup_tests=replace(desired.setup_tests, run=True)),
@@ -117,6 +119,7 @@ def _build_test(operation: PlannedOperation, record: Record | None) -> PlannedOp
         values={},
         declared={},
         record_update=RecordUpdate.keep_values(record if record is not None else Record()),
+        approves_met=False,
     )
 
 

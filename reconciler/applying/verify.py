@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 
 from reconciler.api.client import Client
 from reconciler.api.errors import ApiError, Timeout
-from reconciler.kinds.base import PendingApproval, Verification
+from reconciler.applying.calls import approve_servers
+from reconciler.kinds.approvals import matches_server, revoke
+from reconciler.kinds.base import Verification
 from reconciler.kinds.destination import HEALTHY_STATUS
 from reconciler.kinds.registry import KINDS
 from reconciler.model.diagnostic import Diagnostic, Severity
@@ -15,10 +18,13 @@ from reconciler.model.outcome import Check
 from reconciler.model.plan import Action
 from reconciler.model.record import is_asserted
 from reconciler.model.resource import OnFailure
+from reconciler.model.trust import ServerIdentity, ServerKind, TrustAction, TrustChange
 from reconciler.model.value import FieldPath, format_path
 from reconciler.planning.errors import explain_operation
 from reconciler.planning.fact_warnings import explain_settled_status
 from reconciler.planning.planner import PlannedOperation
+from reconciler.planning.trust import is_approvable
+from reconciler.planning.trust_findings import advise_pin, describe_server, explain_forged_certificate
 from reconciler.runtime.polling import MAX_POLLS, Poller
 
 SECOND_RUN_AFTER = 2.0
@@ -26,26 +32,78 @@ SECOND_RUN_AFTER = 2.0
 
 
 @dataclass(frozen=True, slots=True)
+class TrustFailure:
+    """Approval or revocation that failed, with its error."""
+
+    change: TrustChange
+    error: ApiError
+
+
+@dataclass(frozen=True, slots=True)
+class TestedTrust:
+    """Result of everything that follows a write: the runs of setup tests, the last of which counts, and the approval or
+    revocation that failed and ended it. Without setup tests there are no runs."""
+
+    runs: tuple[Verification, ...]
+    failure: TrustFailure | None = None
+
+
+def has_follow_up(operation: PlannedOperation) -> bool:
+    """Check whether requests follow a successful write: setup tests, or approvals of the servers of a new object."""
+    change = operation.change
+    return change.runs_tests or (change.action in _CREATING_ACTIONS and bool(change.approvals))
+
+
+@dataclass(frozen=True, slots=True)
 class SetupTestRun:
-    """Run of the setup tests of one resource, with everything that its worker needs."""
+    """Run of the setup tests of one resource, with everything that its worker needs, and the approvals around it:
+
+    1. The servers of a new resource are approved as planned; those of an existing one were approved before its update.
+    2. The tests run. Pinned servers that they meet are approved, each at most once, and the tests run again.
+    3. After passed tests the planned revocations follow.
+
+    `trust` are the approvals that were given and revoked; this run adds to them.
+    """
 
     client: Client
     operation: PlannedOperation
     id: str
     poller: Poller
+    trust: list[TrustChange] = field(default_factory=list)
 
-    def execute(self) -> tuple[Verification, ...]:
-        """Run the tests once or twice; the last run counts. Raises `ApiError`.
-
-        A resource that was never healthy gets a second run, since the first run after a create is known to fail while
-        permissions still spread. A lost response leads to a second run too.
-        """
+    def execute(self) -> TestedTrust:
+        """Run the tests. Raises `ApiError` if the first run has no result."""
+        change = self.operation.change
+        runs: tuple[Verification, ...] = ()
         try:
-            first_run = self._run_tests()
+            if change.action in _CREATING_ACTIONS:
+                self._approve(change.approvals)
+            if change.runs_tests:
+                runs = self._run_first_tests()
+                while runs[-1].pending and (approvals := self._select_met(runs[-1])):
+                    self._approve(approvals)
+                    runs = (*runs, *self._run_tests_twice())
+                if runs[-1].has_passed:
+                    self._revoke(change.revocations)
+        except _TrustError as error:
+            return TestedTrust(runs, error.failure)
+        return TestedTrust(runs)
+
+    def _run_first_tests(self) -> tuple[Verification, ...]:
+        try:
+            return self._run_tests_twice()
         except ApiError as error:
             if not error.is_ambiguous or self.poller.cancelled.is_set():
                 raise
             return (self._resolve_lost_response(error),)
+
+    def _run_tests_twice(self) -> tuple[Verification, ...]:
+        """Run the tests once or twice. Raises `ApiError` if the first run has no result.
+
+        A resource that was never healthy gets a second run, since the first run after a create is known to fail while
+        permissions still spread.
+        """
+        first_run = self._run_tests()
         if self._is_final(first_run):
             return (first_run,)
         self.poller.clock.wait(self.poller.cancelled, SECOND_RUN_AFTER)
@@ -56,12 +114,40 @@ class SetupTestRun:
         except ApiError:
             return (first_run,)  # the first run has an answer; the next plan tests again
 
+    def _select_met(self, run: Verification) -> tuple[TrustChange, ...]:
+        """Select the pinned servers that a run has met, without a pin that was approved already: Fivetran does not
+        trust its server all the same. If a certificate is not what its hash says, nothing of the run is approved."""
+        if run.forged or self.poller.cancelled.is_set() or not self.operation.approves_met:
+            return ()
+        used = {change.pin for change in self.trust}
+        matches = (
+            (pin, met)
+            for pin in self.operation.desired.trust.pins
+            if pin not in used
+            for met in run.pending
+            if is_approvable(met) and matches_server(pin.identity, met)
+        )
+        return tuple(TrustChange(TrustAction.APPROVE, met, pin) for pin, met in matches)
+
+    def _approve(self, approvals: Iterable[TrustChange]) -> None:
+        for approval in approvals:
+            with _report_failure(approval):
+                approve_servers(self.client, self.id, [approval], self.trust)
+
+    def _revoke(self, revocations: Iterable[TrustChange]) -> None:
+        for revocation in revocations:
+            if revocation.approval is None or self.poller.cancelled.is_set():
+                continue
+            with _report_failure(revocation):
+                revoke(self.client, self.id, revocation.approval)
+            self.trust.append(revocation)
+
     def _run_tests(self) -> Verification:
         """Run the tests. The read after them may still show the old status, so it is repeated if the tests passed and
         the resource does not read as healthy."""
         desired = self.operation.desired
         run = KINDS[desired.address.kind].verify(self.client, self.id, desired)
-        if run.healthy or run.pending or any(check.has_failed for check in run.checks):
+        if run.healthy or run.pending or run.forged or any(check.has_failed for check in run.checks):
             return run
         became_healthy = self.poller.poll_until(lambda: self._is_healthy() or None, MAX_POLLS - 1)
         return replace(run, healthy=True, untried=False) if became_healthy else run
@@ -71,7 +157,11 @@ class SetupTestRun:
         return observed is not None and observed.status == HEALTHY_STATUS
 
     def _is_final(self, run: Verification) -> bool:
-        return bool(run.pending) or not run.untried or not any(check.has_failed for check in run.checks)
+        return (
+            bool(run.pending or run.forged)
+            or not run.untried
+            or not any(check.has_failed for check in run.checks)
+        )
 
     def _resolve_lost_response(self, error: ApiError) -> Verification:
         """Resolve a lost response: a new destination that reads as healthy has passed its tests."""
@@ -85,10 +175,35 @@ class SetupTestRun:
 _CREATING_ACTIONS = frozenset({Action.CREATE, Action.REPLACE})
 
 
-def explain_verification(verification: Verification, operation: PlannedOperation) -> tuple[Diagnostic, ...]:
-    """Explain the last test run. The `on_failure` of the entry gives the severity."""
+class _TrustError(Exception):
+    def __init__(self, failure: TrustFailure) -> None:
+        super().__init__()
+        self.failure = failure
+
+
+@contextmanager
+def _report_failure(change: TrustChange) -> Iterator[None]:
+    try:
+        yield
+    except ApiError as error:
+        raise _TrustError(TrustFailure(change, error)) from error
+
+
+def explain_verification(
+    verification: Verification, operation: PlannedOperation, trust: Iterable[TrustChange] = ()
+) -> tuple[Diagnostic, ...]:
+    """Explain the last test run. The `on_failure` of the entry gives the severity. `trust` are the given approvals."""
+    if verification.forged:
+        return tuple(explain_forged_certificate(server, operation) for server in verification.forged)
     if verification.pending:
-        return tuple(_explain_pending_approval(approval, operation) for approval in verification.pending)
+        approved = [change.identity for change in trust]
+        return tuple(
+            _explain_pending(
+                kind, servers, operation, is_approved=any(server in approved for server in servers)
+            )
+            for kind in ServerKind
+            if (servers := [server for server in verification.pending if server.kind is kind])
+        )
     if verification.has_passed:
         return () if verification.healthy else (_explain_settled_status(verification, operation),)
     if operation.desired.setup_tests.on_failure is OnFailure.IGNORE:
@@ -151,17 +266,41 @@ def explain_tests_not_run(operation: PlannedOperation, error: ApiError | None) -
     )
 
 
-def _explain_pending_approval(approval: PendingApproval, operation: PlannedOperation) -> Diagnostic:
+def _explain_pending(
+    kind: ServerKind, servers: Sequence[ServerIdentity], operation: PlannedOperation, *, is_approved: bool
+) -> Diagnostic:
+    """Explain the servers of one kind that wait. Of a chain of certificates any one is enough."""
+    address = operation.change.address
+    choice = (f"any one of these {len(servers)} is enough",) if len(servers) > 1 else ()
+    if is_approved:
+        problem = f"{address} still waits for the approval of a {kind.noun}, although one was approved"
+        advice = "look at its setup tests in Fivetran: it trusts none of these"
+    else:
+        problem = f"{address} waits for the approval of a {kind.noun}"
+        advice = advise_pin(address)
     return Diagnostic(
         "approval-needed",
-        f"{operation.change.address} waits for the approval of a {approval.subject}",
+        problem,
         span=operation.desired.span,
-        address=operation.change.address,
-        notes=(f"{approval.subject} {approval.hash} {approval.name}".rstrip(),),
-        help=(
-            "approve it in Fivetran if you trust it, "
-            f"or set `trust: {{{approval.subject}s: any}}`, then apply again"
-        ),
+        address=address,
+        notes=(*map(describe_server, servers), *choice),
+        help=advice,
+    )
+
+
+def explain_trust_failure(failure: TrustFailure, operation: PlannedOperation) -> Diagnostic:
+    """Explain an approval or revocation that failed after the write of its destination."""
+    cause, address = explain_operation(failure.error, operation), operation.change.address
+    identity = failure.change.identity
+    verb = "approved" if failure.change.action is TrustAction.APPROVE else "revoked"
+    reason = cause.message.removeprefix(f"{address}: ")
+    return Diagnostic(
+        cause.code,
+        f"{address}: a {identity.kind.noun} could not be {verb}: {reason}",
+        span=failure.change.pin.span if failure.change.pin is not None else operation.desired.span,
+        address=address,
+        notes=(describe_server(identity), *cause.notes),
+        help="apply again: what is done already is not repeated",
     )
 
 

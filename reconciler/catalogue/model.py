@@ -160,7 +160,8 @@ class Service:
 
     `external_secrets` names the config fields that Fivetran can fetch from a customer's secrets
     manager by itself. `starter` names the fields that a first spec of this service should have beside
-    the required fields.
+    the required fields. `shows_certificate` is false for a service of a cloud, behind which no server of the customer
+    shows a TLS certificate to approve.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT_TABLE
@@ -176,6 +177,7 @@ class Service:
     fields: Mapping[str, Field] = field(default_factory=dict)
     creation: tuple[Need, ...] = ()
     creation_doubt: str = ""
+    shows_certificate: bool = True
 
 
 @dataclass(frozen=True, slots=True)

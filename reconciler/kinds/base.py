@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from reconciler.catalogue.model import Field
 from reconciler.model.outcome import Check
 from reconciler.model.resource import Desired, Observed
+from reconciler.model.trust import ServerIdentity
 from reconciler.model.value import FieldPath, Fields
 
 if TYPE_CHECKING:
@@ -16,27 +17,20 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class PendingApproval:
-    """Certificate or SSH host key that a setup test met, and that no user has approved yet."""
-
-    subject: str
-    name: str
-    hash: str
-
-
-@dataclass(frozen=True, slots=True)
 class Verification:
     """Result of a run of setup tests.
 
     `healthy` is the API's own status, read again after the run. `untried` means that the resource has never
-    been healthy. `status` is the text of an unhealthy status.
+    been healthy. `status` is the text of an unhealthy status. `pending` are the servers that a test met and that nobody
+    has approved yet. `forged` are certificates that the test showed under a hash that is not theirs.
     """
 
     checks: tuple[Check, ...]
-    pending: tuple[PendingApproval, ...]
+    pending: tuple[ServerIdentity, ...]
     healthy: bool
     untried: bool = False
     status: str = ""
+    forged: tuple[ServerIdentity, ...] = ()
 
     @property
     def has_passed(self) -> bool:
@@ -44,7 +38,7 @@ class Verification:
 
         The status may still be unhealthy then: see `settled_status`.
         """
-        if self.pending or self.failed:
+        if self.pending or self.forged or self.failed:
             return False
         return self.healthy or (bool(self.checks) and all(check.has_passed for check in self.checks))
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from reconciler.api.errors import NotFound
+from reconciler.api.errors import MAX_NAME_LENGTH, NotFound, sanitize
 from reconciler.catalogue.check import SERVICE
 from reconciler.catalogue.load import load_destination_facts, load_service
 from reconciler.catalogue.model import Field
 from reconciler.catalogue.normalize import CONFIG, normalize_destination, normalize_value
-from reconciler.kinds.base import PendingApproval, Verification
+from reconciler.kinds.base import Verification
+from reconciler.kinds.certificates import read_der
 from reconciler.kinds.destination_body import (
     EXTERNAL_KEYS,
     TIME_ZONE_OFFSET,
@@ -22,9 +24,11 @@ from reconciler.kinds.destination_body import (
     is_time_zone_offset,
     list_cleared_ids,
 )
+from reconciler.kinds.pins import find_wrong_hash
 from reconciler.model.address import DESTINATION
 from reconciler.model.outcome import Check
 from reconciler.model.resource import Desired, Observed
+from reconciler.model.trust import ServerIdentity, ServerKind
 from reconciler.model.value import ExternalKey, FieldPath, Fields
 
 if TYPE_CHECKING:
@@ -229,22 +233,23 @@ class DestinationKind:
             trust_fingerprints=desired.trust.fingerprints,
         )
         status = read_status(client.get_destination(id))
+        met = [server for test in response.setup_tests for server in _list_untrusted(test)]
+        forged = tuple(server for server in met if find_wrong_hash(server))
         return Verification(
             checks=tuple(
                 Check(test.title, test.status.upper(), test.message, test.details)
                 for test in response.setup_tests
             ),
-            pending=tuple(
-                approval for test in response.setup_tests for approval in _list_pending_approvals(test)
-            ),
+            pending=tuple(server for server in met if server not in forged),
             healthy=status == HEALTHY_STATUS,
             untried=status == UNTESTED_STATUS,
             status=status,
+            forged=forged,
         )
 
 
-def _list_pending_approvals(test: responses.SetupTest) -> list[PendingApproval]:
-    """List the missing approvals of a failed test.
+def _list_untrusted(test: responses.SetupTest) -> list[ServerIdentity]:
+    """List the servers that a failed test shows for an approval.
 
     The details of a test are a list for certificates, an object for a host key, and any value for other
     tests.
@@ -255,11 +260,14 @@ def _list_pending_approvals(test: responses.SetupTest) -> list[PendingApproval]:
     ]
     if test.status.upper() != "FAILED":
         return []
-    return [
-        PendingApproval(
-            subject="certificate" if "encoded_cert" in detail else "fingerprint",
-            name=str(detail.get("name") or ""),
-            hash=detail["hash"],
-        )
-        for detail in approvable
-    ]
+    return [_read_identity(detail) for detail in approvable]
+
+
+def _read_identity(detail: Mapping[str, Any]) -> ServerIdentity:
+    """Read the server that a test shows. Of a certificate the facts come from the certificate itself."""
+    name = sanitize(str(detail.get("name") or ""), MAX_NAME_LENGTH)
+    if "encoded_cert" in detail:
+        shown = read_der(str(detail["encoded_cert"]))
+        return replace(shown, hash=detail["hash"], subject=shown.subject or name)
+    key = str(detail.get("public_key") or "")
+    return ServerIdentity(ServerKind.FINGERPRINT, detail["hash"], subject=name, public_key=key)

@@ -3,43 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError
 
 from reconciler.catalogue.check import SERVICE, Completeness, Problem, check_destination
 from reconciler.catalogue.load import load_destination_facts, load_service
+from reconciler.catalogue.model import Service
 from reconciler.catalogue.normalize import CONFIG
 from reconciler.kinds.account_objects import FIELDS_BY_NAME_KEY
+from reconciler.kinds.destination_trust import (
+    TRUST,
+    CertificateFiles,
+    TrustBlock,
+    build_trust,
+    check_trust,
+    drop_pins,
+)
 from reconciler.model.address import DESTINATION, GROUP, Address
 from reconciler.model.diagnostic import Diagnostic
-from reconciler.model.resource import Desired, OnFailure, SetupTests, Trust
+from reconciler.model.resource import Desired, OnFailure, SetupTests
 from reconciler.model.source import Span
 from reconciler.model.suggestions import did_you_mean, find_nearest
-from reconciler.model.value import EXTERNAL_SCHEME, FieldPath, ObjectName, Reference, Structure, format_path
+from reconciler.model.value import (
+    EXTERNAL_SCHEME,
+    FieldPath,
+    Fields,
+    ObjectName,
+    Reference,
+    Structure,
+    format_path,
+)
 from reconciler.spec.errors import to_diagnostics
 from reconciler.spec.load import GroupSpec
 from reconciler.spec.nodes import KeyValue, MappingNode, Node, Scalar, Sequence, find_node, to_plain
 from reconciler.spec.reference import AllowedSources, is_reference, parse_reference
 
 EXTRA_CONFIG = "extra_config"
-_OPTIONS = ("trust", "setup_tests", "lifecycle")
+_OPTIONS = (TRUST, "setup_tests", "lifecycle")
+_NO_FILES: CertificateFiles = {}
 _INVALID_REFERENCE = Reference("", "")
 """Placeholder of an invalid reference whose error is reported elsewhere."""
 
 
 class _StrictOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class _TrustBlock(_StrictOptions):
-    certificates: Literal["none", "any"] = Field(
-        "none", description="Which TLS certificates Fivetran may trust without a person's approval."
-    )
-    fingerprints: Literal["none", "any"] = Field(
-        "none", description="Which SSH host keys Fivetran may trust without a person's approval."
-    )
 
 
 class _SetupTestsBlock(_StrictOptions):
@@ -65,7 +74,7 @@ class _LifecycleBlock(_StrictOptions):
 class Options(_StrictOptions):
     """Blocks of a destination that are no fields of Fivetran: trust, setup tests, lifecycle."""
 
-    trust: _TrustBlock = Field(_TrustBlock(), description="Servers that Fivetran may trust without approval.")
+    trust: TrustBlock = Field(TrustBlock(), description="Servers that Fivetran may trust.")
     setup_tests: _SetupTestsBlock = Field(_SetupTestsBlock(), description="Setup tests of Fivetran.")
     lifecycle: _LifecycleBlock = Field(_LifecycleBlock(), description="Later changes that are permitted.")
 
@@ -164,11 +173,12 @@ def _interpret_value(path: FieldPath, node: Node, content: Any) -> Any:
 
 
 def build_desired_destination(
-    spec: GroupSpec, sources: AllowedSources
+    spec: GroupSpec, sources: AllowedSources, files: CertificateFiles = _NO_FILES
 ) -> tuple[Desired | None, list[Diagnostic]]:
     """Build the desired destination of a spec entry, with all findings.
 
-    None if the entry has no destination. `sources` are the allowed sources of references.
+    None if the entry has no destination. `sources` are the allowed sources of references, `files` the PEM files of
+    pins.
     """
     if spec.destination is None:
         return None, []
@@ -176,11 +186,21 @@ def build_desired_destination(
     address = Address(DESTINATION, spec.key)
     collected = _collect_fields(block, sources)
     options, option_findings = _parse_options(block)
+    trust, pin_findings = build_trust(block, options.trust, files)
     problems = collected.check(Completeness.SUBSET if spec.complete else Completeness.PART)
     diagnostics = [
         *collected.diagnostics,
         *option_findings,
+        *(replace(finding, address=address) for finding in pin_findings),
         *(collected.build_diagnostic(problem, spec.destination_span, address) for problem in problems),
+        *check_trust(
+            address,
+            trust,
+            block,
+            _find_service(collected.fields),
+            runs_tests=options.setup_tests.run,
+            has_bad_pins=bool(pin_findings),
+        ),
     ]
     desired = Desired(
         address=address,
@@ -191,7 +211,7 @@ def build_desired_destination(
         id=spec.id,
         id_span=spec.id_span,
         depends_on=(Address(GROUP, spec.key),),
-        trust=Trust(options.trust.certificates == "any", options.trust.fingerprints == "any"),
+        trust=trust,
         setup_tests=SetupTests(options.setup_tests.run, options.setup_tests.on_failure),
         unchecked=frozenset(collected.unchecked),
         moved_from=Address(DESTINATION, spec.was) if spec.was else None,
@@ -202,6 +222,11 @@ def build_desired_destination(
         with_platform_connection=options.lifecycle.with_platform_connection,
     )
     return desired, [*diagnostics, *_check_ignore_changes(desired, block)]
+
+
+def _find_service(fields: Fields) -> Service | None:
+    name = fields.get(SERVICE)
+    return load_service(name) if isinstance(name, str) else None
 
 
 def _check_ignore_changes(desired: Desired, block: MappingNode) -> Iterator[Diagnostic]:
@@ -220,7 +245,10 @@ def _check_ignore_changes(desired: Desired, block: MappingNode) -> Iterator[Diag
 
 
 def check_shared_block(
-    block: MappingNode, sources: AllowedSources, checked_spans: Collection[Span]
+    block: MappingNode,
+    sources: AllowedSources,
+    checked_spans: Collection[Span],
+    files: CertificateFiles = _NO_FILES,
 ) -> list[Diagnostic]:
     """Check a profile or defaults alone, used by an entry or not.
 
@@ -228,9 +256,11 @@ def check_shared_block(
     """
     collected = _collect_fields(_drop_checked(block, checked_spans), sources)
     problems = collected.check(Completeness.PART)
+    options, findings = _parse_options(block)
     return [
         *collected.diagnostics,
-        *_parse_options(block)[1],
+        *findings,
+        *build_trust(block, options.trust, files)[1],
         *(collected.build_diagnostic(problem, block.span, None) for problem in problems),
     ]
 
@@ -384,7 +414,11 @@ def _find_option_spans(block: MappingNode) -> dict[FieldPath, Span]:
 
 
 def _parse_options(block: MappingNode) -> tuple[Options, list[Diagnostic]]:
-    values = {key: to_plain(node) for key, node in block.items() if key in _OPTIONS}
+    values = {
+        key: to_plain(drop_pins(node) if key == TRUST else node)
+        for key, node in block.items()
+        if key in _OPTIONS
+    }
     try:
         return Options.model_validate(values), []
     except ValidationError as error:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from reconciler.model.plan import Action, Change, FieldChange
+from reconciler.model.trust import TrustAction, TrustChange
 from reconciler.model.value import format_path
 
 _HASH_LENGTH = 16  # hex digits: enough to distinguish values; forging a plan gains nothing by a collision
@@ -27,8 +28,8 @@ class ReviewedEffect:
     visible references, which every reader of a plan may see. `secrets` are fingerprints of the secrets that will be in
     effect. `parents` have the known ids; `namesakes` and `connections` are ids. `recognised_by` are live name and
     service of an object that is deleted or replaced. Of a replacement, `resent` are the fields that are sent without a
-    known difference, and `lost` the live values that are lost. `requests` are hashes of the announced requests. An
-    earlier version of this program left out these four.
+    known difference, and `lost` the live values that are lost. `requests` are hashes of the announced requests,
+    `approvals` of the approvals that are given and revoked. Earlier versions of this program left out these five.
     """
 
     address: str
@@ -46,6 +47,7 @@ class ReviewedEffect:
     resent: Mapping[str, str] = field(default_factory=dict)
     lost: Mapping[str, str] = field(default_factory=dict)
     requests: tuple[str, ...] = ()
+    approvals: tuple[str, ...] = ()
 
 
 def is_effect_of(effect: ReviewedEffect, change: Change) -> bool:
@@ -61,6 +63,7 @@ def is_effect_of(effect: ReviewedEffect, change: Change) -> bool:
         and effect.resent == hash_resent_fields(change)
         and effect.lost == hash_lost_values(change)
         and effect.requests == hash_requests(change)
+        and effect.approvals == hash_trust_changes(change)
     )
 
 
@@ -96,6 +99,19 @@ def hash_requests(change: Change) -> tuple[str, ...]:
         )
         for request in change.requests
     )
+
+
+def hash_trust_changes(change: Change) -> tuple[str, ...]:
+    """Hash each approval that is given or revoked, and each pin that the apply approves once a setup test has met its
+    server."""
+    unmet = (TrustChange(TrustAction.APPROVE, pin.identity, pin) for pin in change.facts.trust.unmet)
+    return tuple(hash_value(encode_trust_change(trust_change)) for trust_change in (*change.trust, *unmet))
+
+
+def encode_trust_change(change: TrustChange) -> list[str]:
+    """Encode an approval by its pin, or a revocation by its server."""
+    identity = change.pin.identity if change.pin is not None else change.identity
+    return [str(change.action), str(identity.kind), identity.hash, identity.public_key]
 
 
 def _to_list(planned: FieldChange) -> list[Any]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from reconciler.model.outcome import Outcome
 from reconciler.model.plan import Change, LiveConnection, LiveObject
+from reconciler.model.trust import ApprovedServer, ServerIdentity, TrustChange
 
 
 def serialize_live_object(live: LiveObject | None) -> dict[str, Any] | None:
@@ -53,5 +55,40 @@ def serialize_facts(change: Change) -> dict[str, Any]:
         "rewritten": [list(path) for path in change.unreadable],
         "not_kept": [list(path) for path in facts.unkept],
         "setup_status": facts.setup_status,
+        "pins_not_met": [
+            {**serialize_identity(pin.identity), "pin": pin.source} for pin in facts.trust.unmet
+        ],
+        "not_pinned": [_serialize_approval(server) for server in facts.trust.unpinned],
+        "awaiting_approval": [serialize_identity(server) for server in facts.trust.waiting],
     }
     return {name: value for name, value in data.items() if value}
+
+
+def serialize_trust_changes(changes: Iterable[TrustChange]) -> list[dict[str, Any]]:
+    """Serialize approvals that are given and revoked, in their order."""
+    return [
+        {
+            "action": str(change.action),
+            **serialize_identity(change.identity),
+            **({"pin": change.pin.source} if change.pin is not None else {}),
+            **({} if change.approval is None else {"was_pinned": change.was_pinned}),
+        }
+        for change in changes
+    ]
+
+
+def serialize_identity(identity: ServerIdentity) -> dict[str, str]:
+    """Serialize what is public of a certificate or host key. An unknown fact has no key."""
+    data = {"kind": str(identity.kind), **{name: getattr(identity, name) for name in _IDENTITY_FACTS}}
+    return {name: value for name, value in data.items() if value}
+
+
+_IDENTITY_FACTS = ("hash", "subject", "issuer", "expires", "certificate", "public_key")
+
+
+def _serialize_approval(server: ApprovedServer) -> dict[str, str]:
+    return {
+        **serialize_identity(server.identity),
+        "approved_by": server.approved_by,
+        "approved_at": server.approved_at,
+    }

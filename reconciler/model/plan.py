@@ -12,6 +12,7 @@ from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.policy import PolicyResult
 from reconciler.model.snapshot_origin import SnapshotOrigin
 from reconciler.model.source import Span
+from reconciler.model.trust import NO_TRUST_FACTS, TrustAction, TrustChange, TrustFacts
 from reconciler.model.value import FieldPath
 
 
@@ -25,6 +26,8 @@ class Action(StrEnum):
     VERIFY = "verify"
     DELETE = "delete"
     FORGET = "forget"
+    APPROVE = "approve"  # approvals of servers, and revocations if there are any; nothing else changes
+    REVOKE = "revoke"  # revocations only
     NO_OP = "no-op"
 
 
@@ -44,6 +47,7 @@ class Reason(StrEnum):
     REMOVED = "removed"
     INTERRUPTED = "interrupted"
     TESTS_OUTSTANDING = "tests-outstanding"
+    TRUST_CHANGED = "trust-changed"
 
 
 class Origin(StrEnum):
@@ -191,7 +195,7 @@ class ChangeFacts:
     `moved_from` is the former address of a record that `was:` moves. `undeclared` are fields that an earlier run
     applied, that the specs no longer declare, and that stay as they are. `unkept` are declared fields that Fivetran did
     not keep: their live value is what it answered right after the last write. `setup_status` is the status of a
-    destination, as Fivetran shows it.
+    destination, as Fivetran shows it. `trust` are facts about certificates and host keys.
     """
 
     moved_from: Address | None = None
@@ -199,6 +203,7 @@ class ChangeFacts:
     undeclared: tuple[FieldPath, ...] = ()
     unkept: tuple[FieldPath, ...] = ()
     setup_status: str = ""
+    trust: TrustFacts = NO_TRUST_FACTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +217,8 @@ class Change:
     to wait for. `live` is the deleted, replaced or abandoned object, as Fivetran shows it. `waits_for` are
     renames that first free the name that the change gives. `lost` are live values of a replaced object that the new
     object does not get. `requests` are all mutating requests of the apply, in their order; empty in a plan of an
-    earlier release.
+    earlier release. `trust` are the approvals that the apply gives and revokes, in their order; `runs_tests` says that
+    setup tests follow the change.
     """
 
     address: Address
@@ -233,6 +239,8 @@ class Change:
     lost: tuple[FieldValue, ...] = ()
     requests: tuple[AnnouncedRequest, ...] = ()
     facts: ChangeFacts = ChangeFacts()
+    trust: tuple[TrustChange, ...] = ()
+    runs_tests: bool = False
 
     @property
     def unreadable(self) -> tuple[FieldPath, ...]:
@@ -255,6 +263,16 @@ class Change:
             return ()
         name = (self.live.name,) if self.action is Action.DELETE else ()
         return (*name, self.live.service) if self.address.kind == DESTINATION else name
+
+    @property
+    def approvals(self) -> tuple[TrustChange, ...]:
+        """The approvals that the apply gives."""
+        return tuple(change for change in self.trust if change.action is TrustAction.APPROVE)
+
+    @property
+    def revocations(self) -> tuple[TrustChange, ...]:
+        """The approvals that the apply revokes, after passed setup tests."""
+        return tuple(change for change in self.trust if change.action is TrustAction.REVOKE)
 
     @property
     def is_missing(self) -> bool:

@@ -17,9 +17,10 @@ The record of an address changes at these moments, and at no other:
     before a deletion           intent
     the request leaves          intent with the time of sending
     after a success             id and all values in effect; no intent; tests outstanding if they follow
+    after approvals alone       as after a success; outstanding tests stay outstanding
     after passed tests          as after a success; no tests outstanding
     after failed tests          as after a success; tests outstanding; no asserted fingerprints
-    after pending approvals     as after a success; tests outstanding, with the approvals that they wait for
+    after pending approvals     as after a success; tests outstanding, with the servers that they wait for
     after the check             the same, with the answers of Fivetran that differ from the sent values, and its status
     after a deletion            none; the completed removal stands in its place
     after a failure             as before the call; a failed replacement keeps its intent, unsent
@@ -58,6 +59,7 @@ from reconciler.model.record import (
     withdraw_assertion,
 )
 from reconciler.model.resource import Desired
+from reconciler.model.trust import ServerIdentity
 from reconciler.model.value import FieldPath, Fields
 
 
@@ -68,7 +70,8 @@ class RecordUpdate:
     `applied` are declared values in normal form that may be stored in clear, `fingerprints` stand for the other values.
     `sent` are the paths whose values the call sends. `has_tests` says that setup tests follow the call. `answers` are
     about fields that Fivetran did not keep and that the call does not send again. `setup_status` is the status that
-    Fivetran showed for the plan, if it is unhealthy.
+    Fivetran showed for the plan, if it is unhealthy. `pins`, `trusted_kinds` and `untested` are the declared trust and
+    setup tests.
     """
 
     applied: Mapping[FieldPath, Any] = field(default_factory=dict)
@@ -78,6 +81,9 @@ class RecordUpdate:
     has_tests: bool = False
     answers: Answers = NO_ANSWERS
     setup_status: str = ""
+    pins: tuple[ServerIdentity, ...] = ()
+    trusted_kinds: tuple[str, ...] = ()
+    untested: bool = False
 
     @classmethod
     def keep_values(cls, record: Record) -> RecordUpdate:
@@ -88,6 +94,9 @@ class RecordUpdate:
             protected=record.protected,
             has_tests=True,
             answers=Answers(record.answers, record.answer_fingerprints),
+            pins=record.pins,
+            trusted_kinds=record.trusted_kinds,
+            untested=record.untested,
         )
 
 
@@ -215,6 +224,9 @@ def adopt(record: Record | None, id: str | None, update: RecordUpdate, at: str) 
         answers=update.answers.public,
         answer_fingerprints=update.answers.fingerprints,
         setup_status=update.setup_status,
+        pins=update.pins,
+        trusted_kinds=update.trusted_kinds,
+        untested=update.untested,
     )
 
 
@@ -318,7 +330,17 @@ def complete_change(intended: Record | None, id: str, update: RecordUpdate, at: 
         settled_status=known.settled_status,
         awaited_approvals=known.awaited_approvals,
         setup_status=update.setup_status,
+        awaiting=known.awaiting,
+        pins=update.pins,
+        trusted_kinds=update.trusted_kinds,
+        untested=update.untested,
     )
+
+
+def complete_approvals(intended: Record | None, id: str, update: RecordUpdate, at: str) -> Record:
+    """Build the record of an object after approvals that no setup test follows: earlier results of tests stay."""
+    completed = complete_change(intended, id, update, at)
+    return replace(completed, unverified=intended is not None and intended.unverified)
 
 
 def complete_tests(
@@ -334,6 +356,7 @@ def complete_tests(
         unverified=False,
         settled_status=settled_status,
         awaited_approvals=(),
+        awaiting=(),
     )
 
 
@@ -342,13 +365,13 @@ def fail_tests(
     id: str,
     update: RecordUpdate,
     at: str,
-    awaited_approvals: tuple[str, ...] = (),
+    awaiting: tuple[ServerIdentity, ...] = (),
     *,
     has_failures: bool = True,
 ) -> Record:
-    """Build the record of an object after setup tests without success. `awaited_approvals` are the kinds of approval
-    that they wait for. With `has_failures` a test has failed: this refutes what the operator asserted, since a wrong
-    secret is one of the possible causes.
+    """Build the record of an object after setup tests without success. `awaiting` are the servers whose approval they
+    wait for. With `has_failures` a test has failed: this refutes what the operator asserted, since a wrong secret is
+    one of the possible causes.
     """
     completed = complete_change(intended, id, update, at)
     return replace(
@@ -356,7 +379,8 @@ def fail_tests(
         fingerprints=_withdraw_assertions(completed.fingerprints) if has_failures else completed.fingerprints,
         unverified=True,
         settled_status="",
-        awaited_approvals=awaited_approvals,
+        awaited_approvals=tuple(sorted({str(server.kind) for server in awaiting})),
+        awaiting=awaiting,
     )
 
 

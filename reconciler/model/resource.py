@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from reconciler.model.address import Address
 from reconciler.model.source import Span
+from reconciler.model.trust import Pin, ServerKind
 from reconciler.model.value import FieldPath, Fields
 
 
@@ -29,10 +30,21 @@ class SetupTests:
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """Permission for Fivetran to trust certificates and SSH fingerprints without an approval."""
+    """Servers that Fivetran may trust: any certificate or SSH fingerprint, without an approval, or the pinned servers,
+    by an approval of this program. With `exclusive` the approvals of other servers are revoked."""
 
     certificates: bool = False
     fingerprints: bool = False
+    pins: tuple[Pin, ...] = ()
+    exclusive: bool = False
+
+    def trusts_any(self, kind: ServerKind) -> bool:
+        """Check whether Fivetran may trust every server of a kind."""
+        return self.certificates if kind is ServerKind.CERTIFICATE else self.fingerprints
+
+    def list_pins(self, kind: ServerKind) -> tuple[Pin, ...]:
+        """List the pins of a kind."""
+        return tuple(pin for pin in self.pins if pin.identity.kind is kind)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from reconciler.model.source import Span
@@ -30,8 +30,8 @@ class ServerIdentity:
     """Certificate or SSH host key of a server, with its public facts as far as they are known.
 
     `hash` is the hash of the API: for a certificate base64 of the SHA-256 of its DER form; for a host key a text that
-    the API chooses, empty if it is unknown. `certificate` is base64 of DER, `public_key` is `TYPE BASE64` without a
-    comment; both are empty if only the hash is known. `expires` is a date (ISO 8601).
+    the API chooses, empty if it is unknown. `certificate` is base64 of DER, `public_key` a line `TYPE BASE64`,
+    maybe with a comment; both are empty if only the hash is known. `expires` is a date (ISO 8601).
     """
 
     kind: ServerKind
@@ -47,11 +47,61 @@ class ServerIdentity:
 class Pin:
     """Certificate or SSH host key that a spec trusts.
 
-    `source` is the pin as the spec writes it: a hash, a host key, or the path of a PEM file. With `is_file` the
-    certificate comes from a PEM file.
+    `source` is the pin as the spec writes it: a hash, a host key, or the path of a PEM file. The same certificate in
+    another notation is an equal pin.
     """
 
     identity: ServerIdentity
-    source: str
-    is_file: bool = False
-    span: Span | None = None
+    source: str = field(default="", compare=False)
+    span: Span | None = field(default=None, compare=False)
+
+    @property
+    def can_be_approved(self) -> bool:
+        """Whether the pin has all that an approval needs, before a setup test has met the server: only a certificate
+        from a PEM file has, since its hash can be computed offline."""
+        return bool(self.identity.certificate)
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovedServer:
+    """Approval at Fivetran. `id` is its id in the list; `approved_by` is a name or an id of a user, `approved_at` a
+    time as Fivetran shows it. `sha256` is the SHA-256 of a certificate in hex, as Fivetran shows it."""
+
+    identity: ServerIdentity
+    id: str = ""
+    approved_by: str = ""
+    approved_at: str = ""
+    sha256: str = ""
+
+
+class TrustAction(StrEnum):
+    """Change of an approval."""
+
+    APPROVE = "approve"
+    REVOKE = "revoke"
+
+
+@dataclass(frozen=True, slots=True)
+class TrustChange:
+    """Approval that an apply gives or revokes. An approval has the `pin` of the spec; a revocation has the `approval`,
+    and `was_pinned` says that an earlier apply had its server pinned."""
+
+    action: TrustAction
+    identity: ServerIdentity
+    pin: Pin | None = None
+    approval: ApprovedServer | None = None
+    was_pinned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TrustFacts:
+    """Facts about the servers of a destination that need no change. `unmet` are pins of servers that are neither
+    approved nor met by a setup test yet. `unpinned` are approvals without a pin, of a kind that has pins. `waiting` are
+    servers that the last setup test met, and that are neither approved nor pinned."""
+
+    unmet: tuple[Pin, ...] = ()
+    unpinned: tuple[ApprovedServer, ...] = ()
+    waiting: tuple[ServerIdentity, ...] = ()
+
+
+NO_TRUST_FACTS = TrustFacts()

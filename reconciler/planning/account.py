@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from reconciler.api import responses
 from reconciler.api.errors import Forbidden
@@ -10,6 +10,7 @@ from reconciler.model.address import DESTINATION, GROUP, Address
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.record import Record
 from reconciler.model.resource import Desired
+from reconciler.model.trust import ServerKind
 from reconciler.planning.match import is_create_outcome_unknown, list_pending_creates, match_groups
 from reconciler.planning.refresh import AccountListing, AccountView, Observer, ReadResult
 from reconciler.runtime.polling import Poller
@@ -67,7 +68,8 @@ def view_account(
     listing = _list_account(observer, groups, scoped_records)
     matching = match_groups(workspace.specs.groups, listing.groups, records, scope)
     details = _read_destinations(observer, entries, listing, matching.group_ids, scoped_records)
-    return AccountView(account, listing, details, matching.group_ids, matching.problems)
+    approvals = observer.read_approvals(_list_pinned(entries, matching.group_ids, details))
+    return AccountView(account, listing, details, matching.group_ids, matching.problems, approvals)
 
 
 def _list_account(
@@ -106,6 +108,16 @@ def _read_destinations(
     reads = observer.read_destinations(sorted(ids_to_read), recorded_ids)
     _raise_forbidden(reads.forbidden, declared_ids)
     return reads
+
+
+def _list_pinned(
+    entries: Iterable[Desired], group_ids: Mapping[str, str], details: ReadResult
+) -> Iterator[tuple[str, ServerKind]]:
+    """List the existing destinations with pins, by id, each with the kinds that it pins."""
+    for entry in entries:
+        id = group_ids.get(entry.address.key, "")
+        if entry.trust.pins and id in details.found:
+            yield from ((id, kind) for kind in ServerKind if entry.trust.list_pins(kind))
 
 
 def _raise_forbidden(forbidden: Mapping[str, Forbidden], declared_ids: Collection[str | None]) -> None:

@@ -20,16 +20,18 @@ from reconciler.model.address import GROUP, Address
 from reconciler.model.effect import (
     ReviewedEffect,
     encode_canonical,
+    encode_trust_change,
     hash_lost_values,
     hash_planned_fields,
     hash_requests,
     hash_resent_fields,
+    hash_trust_changes,
     hash_value,
     list_deleted_connections,
 )
 from reconciler.model.plan import ACTIONS_WITHOUT_REQUESTS, Action, Change
 from reconciler.model.record import is_fingerprint, strip_assertion
-from reconciler.model.resource import Desired, Observed
+from reconciler.model.resource import Desired, Observed, Trust
 from reconciler.model.value import FieldPath, Reference, Structure, format_path, is_secret
 from reconciler.planning.planner import PlannedOperation
 
@@ -192,7 +194,9 @@ def _encode_effect(effect: Effect) -> dict[str, Any]:
         "sent": sorted((path, _encode_text(value)) for path, value in effect.sent.items()),
         "namesakes": effect.namesakes,
         "setup_tests": asdict(operation.desired.setup_tests),
-        "trust": asdict(operation.desired.trust),
+        "trust": _encode_trust(operation.desired.trust),
+        # An empty key is left out: digests of earlier releases, which did not know the key, stay valid.
+        **({"approvals": [encode_trust_change(each) for each in change.trust]} if change.trust else {}),
     }
 
 
@@ -220,7 +224,19 @@ def hash_effect(effect: Effect) -> ReviewedEffect:
         resent=hash_resent_fields(change),
         lost=hash_lost_values(change),
         requests=hash_requests(change),
+        approvals=hash_trust_changes(change),
     )
+
+
+def _encode_trust(trust: Trust) -> dict[str, Any]:
+    """Encode the trust of a spec. Parts that earlier releases did not know are left out if they are not set."""
+    encoded: dict[str, Any] = {"certificates": trust.certificates, "fingerprints": trust.fingerprints}
+    if trust.pins:
+        encoded["pins"] = sorted(
+            [str(pin.identity.kind), pin.identity.hash, pin.identity.public_key, pin.can_be_approved]
+            for pin in trust.pins
+        )
+    return {**encoded, "exclusive": True} if trust.exclusive else encoded
 
 
 def hash_declared(desired: Desired) -> dict[str, str]:
@@ -232,7 +248,7 @@ def hash_declared(desired: Desired) -> dict[str, str]:
         "id": hash_value(desired.id),
         "name": hash_value(desired.name),
         "setup_tests": hash_value(asdict(desired.setup_tests)),
-        "trust": hash_value(asdict(desired.trust)),
+        "trust": hash_value(_encode_trust(desired.trust)),
         "lifecycle": hash_value(lifecycle),
         **{
             format_path(path): _hash_hashable(_describe_value(value, value))

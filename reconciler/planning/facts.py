@@ -12,8 +12,9 @@ from reconciler.kinds.destination import UNTESTED_STATUS, is_unhealthy
 from reconciler.model.address import Address
 from reconciler.model.plan import ProtectionChange
 from reconciler.model.record import Answers, Record
-from reconciler.model.resource import Desired, OnFailure, Trust
+from reconciler.model.resource import Desired, OnFailure
 from reconciler.model.value import FieldPath, Fields, Secret
+from reconciler.planning.trust import grants_awaited, is_widened
 from reconciler.secrets.fingerprint import Fingerprinter
 
 
@@ -104,7 +105,8 @@ def has_outstanding_tests(desired: Desired, record: Record | None, status: str =
     An unhealthy object without a record has never been tested by this project, or its record is lost. After tests
     without success, only required tests run again, and tests that waited for an approval that the spec grants now: a
     result that the spec accepts must not lead to another run in every plan. The same holds for a status that stayed
-    although all tests have passed. An object that became `broken` after its tests had passed is reported, and not
+    although all tests have passed. An unhealthy object is tested once more after an edit of its spec that turns the
+    tests on or trusts more servers. An object that became `broken` after its tests had passed is reported, and not
     tested again: its spec has not changed.
     """
     tests = desired.setup_tests
@@ -112,11 +114,8 @@ def has_outstanding_tests(desired: Desired, record: Record | None, status: str =
         return False
     if record is None:
         return is_unhealthy(status)
+    if is_unhealthy(status) and (record.untested or is_widened(desired.trust, record)):
+        return True
     if record.unverified:
-        return tests.on_failure is OnFailure.FAIL or _grants_awaited(desired.trust, record)
+        return tests.on_failure is OnFailure.FAIL or grants_awaited(desired.trust, record)
     return status == UNTESTED_STATUS and record.settled_status != status
-
-
-def _grants_awaited(trust: Trust, record: Record) -> bool:
-    granted = {"certificate": trust.certificates, "fingerprint": trust.fingerprints}
-    return any(granted.get(approval, False) for approval in record.awaited_approvals)

@@ -26,6 +26,8 @@ _REQUESTS_BY_ACTION = {
     Action.UPDATE: 1,
     Action.REPLACE: 2,
     Action.VERIFY: 0,
+    Action.APPROVE: 0,
+    Action.REVOKE: 0,
     Action.DELETE: 1,
 }
 
@@ -49,6 +51,12 @@ def find_limit_violations(
     if replaced > maximum:
         yield _explain_violation(
             "replacements", f"{replaced} destinations would be replaced", f"{maximum:g}", replaced
+        )
+    revoked = sum(bool(change.revocations) for change in plan.changes)
+    maximum = allowed.get("revokes", limits.revokes)
+    if revoked > maximum:
+        yield _explain_violation(
+            "revokes", f"approvals of {revoked} destinations would be revoked", f"{maximum:g}", revoked
         )
     changed = sum(plan.count(action) for action in (Action.UPDATE, Action.REPLACE, Action.DELETE))
     fraction = allowed.get("changed_fraction", limits.changed_fraction)
@@ -82,8 +90,9 @@ def estimate_cost(
     effective = [
         operation for operation in operations if operation.change.action not in ACTIONS_WITHOUT_REQUESTS
     ]
-    tests = sum(operation.desired.setup_tests.run for operation in effective)
-    writes = sum(_REQUESTS_BY_ACTION[operation.change.action] for operation in effective)
+    tests = sum(operation.change.runs_tests for operation in effective)
+    writes = sum(len(operation.change.trust) for operation in effective)
+    writes += sum(_REQUESTS_BY_ACTION[operation.change.action] for operation in effective)
     writes += sum(
         len(operation.change.live.connections_deleted_first)
         for operation in effective

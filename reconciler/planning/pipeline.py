@@ -13,15 +13,16 @@ read and not applied. A blocker may *omit* an entry that cannot be planned: the 
     the live groups. Refuses to go on without an object that it may not read and that no entry declares.
  5. Match (`match`). Gives the live group of each entry, by id, record or name. Omits an entry with an ambiguous name
     or a mistyped `id:`.
- 6. Destinations (`account`, `refresh`). Reads every destination in scope by id.
+ 6. Destinations (`account`, `refresh`). Reads every destination in scope by id, and one list of approved servers for
+    each kind that a destination pins.
  7. Missing objects (`missing`). Gives the entries that `--recreate` creates again. Omits every known object that the
     account does not show.
  8. Deletions (`deletions`, `removal_identity`, `orphans`). Reads the connections of removed entries. Gives one deletion
     per object. Omits a removal of another object than the entry says, and an orphan. Blocks by protection and
     by connections.
- 9. Operations (`planner`, `diff`, `fields`, `secret_planning`, `assertions`). Resolves references. Gives one operation
-    per entry. Refuses a wrong value behind a reference, and a creation that lacks a field. Omits a replacement without
-    permission and an entry whose secret is unavailable.
+ 9. Operations (`planner`, `diff`, `fields`, `secret_planning`, `trust`, `assertions`). Resolves references. Gives one
+    operation per entry. Refuses a wrong value behind a reference, and a creation that lacks a field. Omits a
+    replacement without permission, an entry whose secret is unavailable, and an entry with a false or expired pin.
 10. Waits (`settling`). Gives each create the earlier request that it has to wait for. Refuses `--resend-create` for a
     create that does not wait.
 11. Replacements (`replacements`). Reads the connections of replaced destinations. Blocks by protection and connections.
@@ -112,6 +113,7 @@ from reconciler.planning.targets import (
     resolve_scope,
     select_secrets,
 )
+from reconciler.planning.trust_findings import check_expiry, warn_waiting
 from reconciler.runtime.polling import Poller
 from reconciler.workspace.settings_from import note_settings_source
 from reconciler.workspace.specs import Specs, to_strict
@@ -184,9 +186,10 @@ def make_plan(
 ) -> PlanResult:
     """Make the plan of a workspace by the steps above.
 
-    Costs one account call, two lists, one read per destination of an existing group, and one list of connections per
-    planned deletion or replacement. An object that a record, a removal or one list knows and another list leaves out
-    costs more reads: it is polled by its id before it counts as missing. Nothing out of scope is read by id.
+    Costs one account call, two lists, one read per destination of an existing group, one list per kind of server that
+    such a destination pins, and one list of connections per planned deletion or replacement. An object that a record, a
+    removal or one list knows and another list leaves out costs more reads: it is polled by its id before it counts as
+    missing. Nothing out of scope is read by id.
 
     `scope` replaces the scope of the options. `only` does too, for the convergence check of these addresses after an
     apply, which checks no policies and no limits. `just_sent` are the fields that this apply has sent: another live
@@ -221,7 +224,7 @@ def _compute_plan(
         missing = _resolve_missing(workspace, inputs, view)  # 7
         deletion_planner = _build_deletion_planner(workspace, view, records)
         deletion_plan = _plan_deletions(workspace, deletion_planner, inputs, view)  # 8
-        planner = _build_planner(workspace, inputs, just_sent)
+        planner = _build_planner(workspace, inputs, view, just_sent)
         operations, refusals, value_warnings = _plan_operations(
             workspace, planner, inputs, view, missing.unplanned
         )  # 9
@@ -414,7 +417,10 @@ def _plan_deletions(
 
 
 def _build_planner(
-    workspace: Workspace, inputs: _PlanInput, just_sent: Mapping[Address, Collection[FieldPath]]
+    workspace: Workspace,
+    inputs: _PlanInput,
+    view: AccountView,
+    just_sent: Mapping[Address, Collection[FieldPath]],
 ) -> Planner:
     stored, redactor = workspace.state.records, workspace.settings.redactor
     return Planner(
@@ -427,6 +433,7 @@ def _build_planner(
         just_sent=just_sent,
         echoes_secret=lambda live: bool(redactor.redact_all(live) != live),
         checks_values=not workspace.settings.sandbox,  # the values of a sandbox are made up
+        approvals=view.approvals,
     )
 
 
@@ -452,9 +459,10 @@ def _plan_operations(
             if workspace.settings.asserts_secrets:
                 operation = assert_values_of(operation, planner)
             operations[address] = operation
+    expiry = check_expiry(operations.values(), workspace.settings.clock.now().date())
     findings = [
         note_connections(finding, workspace.client.list_group_connections, view.group_ids)
-        for finding in (*planner.diagnostics, *planner.warnings)
+        for finding in (*planner.diagnostics, *planner.warnings, *expiry)
     ]
     if workspace.settings.strict:
         findings = [to_strict(finding) for finding in findings]
@@ -542,6 +550,7 @@ def _build_plan(
                 deletion_plan.deletions,
                 inputs.records,
             ),
+            *warn_waiting(operations[address] for address in sorted(operations, key=get_entry_sort_key)),
             *warn_broken_undeclared(unmanaged.destinations, specs.groups, inputs.scope.addresses),
             *warn_unfinished(specs.destinations, inputs.records, inputs.scope),
             *_find_late_duplicates(specs, inputs.records, view),

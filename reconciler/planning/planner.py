@@ -3,7 +3,8 @@
 1. A resource that does not exist is created with all its declared fields.
 2. An existing resource is compared, and gets the fields that differ.
 3. A field that cannot be changed in place replaces its destination, or is refused without that permission.
-4. An unchanged resource that has not passed its required setup tests is verified.
+4. An unchanged resource whose servers have to be approved, or approved no more, gets these approvals.
+5. An unchanged resource that has not passed its required setup tests is verified.
 
 A reference is resolved only if its value decides about the change or is sent, so a plan reads no needless secret.
 """
@@ -74,6 +75,14 @@ from reconciler.planning.fields import (
 from reconciler.planning.last_applied import LastApplied
 from reconciler.planning.resolving import FieldResolver, Resolve
 from reconciler.planning.secret_planning import SecretPlanner
+from reconciler.planning.trust import (
+    Approvals,
+    TrustPlan,
+    list_recorded_pins,
+    list_trusted_kinds,
+    plan_new_trust,
+    plan_trust,
+)
 from reconciler.secrets.fingerprint import Fingerprinter
 
 _NO_FIELDS: Fields = {}
@@ -87,7 +96,7 @@ class PlannedOperation:
     secrets. `record_update` is the content of the record once the change is in effect. `carried` are fields that an
     update sends unchanged, with None for a live value that is read right before the request. `unkept` are fields that
     Fivetran did not keep, with their live values as they may be shown. `asserted` are values that the operator of this
-    run asserts to be in effect.
+    run asserts to be in effect. With `approves_met`, pinned servers that a setup test meets are approved.
     """
 
     desired: Desired
@@ -98,6 +107,7 @@ class PlannedOperation:
     carried: Fields = field(default_factory=dict)
     unkept: tuple[FieldValue, ...] = ()
     asserted: tuple[AssertedValue, ...] = ()
+    approves_met: bool = True
 
     def get_hashable_value(self, path: FieldPath) -> Any:
         """Return a sent value for a hash: a hidden literal as the specs spell it."""
@@ -120,7 +130,8 @@ class Planner:
     `fingerprinter` is None without a key. `resend` are secrets that are sent even if their fingerprints match.
     `is_protected` is about keys that the project file protects. `moved` has the former addresses of moved records.
     `just_sent` are the fields that this run has sent, by address. `echoes_secret` is about live values.
-    `checks_values` is false for made-up values. `warnings` stop nothing.
+    `checks_values` is false for made-up values. `warnings` stop nothing. `approvals` are the approved servers of
+    destinations with pins, by id.
     """
 
     resolve: Resolve
@@ -134,6 +145,7 @@ class Planner:
     echoes_secret: Callable[[Any], bool] = _echoes_nothing
     checks_values: bool = True
     warnings: list[Diagnostic] = field(default_factory=list)
+    approvals: Mapping[str, Approvals] = field(default_factory=dict)
     _resolver: FieldResolver = field(init=False)
     _secrets: SecretPlanner = field(init=False)
 
@@ -163,6 +175,7 @@ class Planner:
         # Normal form has a field under its present name only. A deprecated name that the specs declare is sent as well.
         values = {**declared, **kind.normalize(declared)}
         masking = _build_masking(desired, declared.get(SERVICE))
+        trust = plan_new_trust(desired)
         change = Change(
             address=desired.address,
             action=Action.CREATE,
@@ -171,7 +184,9 @@ class Planner:
             depends_on=desired.depends_on,
             span=desired.span,
             applied=list_applied_values(kind, record, desired) if record is not None and record.id else (),
-            facts=ChangeFacts(moved_from=self.moved.get(desired.address)),
+            facts=ChangeFacts(moved_from=self.moved.get(desired.address), trust=trust.facts),
+            trust=trust.changes,
+            runs_tests=desired.setup_tests.run,
         )
         return self._build_operation(desired, masking, change, declared=declared, values=values, record=None)
 
@@ -206,15 +221,19 @@ class Planner:
         self._warn_live_contradictions(desired, compared, observed, comparison)
         fields = build_changed_fields(desired, masking, live_masking, comparison, secrets.values)
         stored = record.fingerprints if record else {}
+        trust = plan_trust(desired, record, observed.status, self.approvals.get(observed.id, {}))
+        self.diagnostics += trust.problems
+        has_tests = has_outstanding_tests(desired, record, observed.status)
+        action = _choose_action(values, trust, record, has_tests=has_tests)
         change = Change(
             address=desired.address,
-            action=_choose_action(desired, values, record, observed.status),
-            reasons=_collect_reasons(desired, comparison, secrets.values, record, observed.status),
+            action=action,
+            reasons=_collect_reasons(comparison, secrets.values, trust, record, has_tests=has_tests),
             fields=fields,
             id=observed.id,
             depends_on=desired.depends_on,
             span=desired.span,
-            risk=_assess_risk(desired, observed, values),
+            risk=_assess_risk(desired, observed, values, trust),
             # A sent secret needs no comparison, and a secret with an own fingerprint was compared by it.
             uncomparable=tuple(
                 path
@@ -228,7 +247,10 @@ class Planner:
                 undeclared=find_undeclared_fields(record, kind.normalize(declared), desired),
                 unkept=tuple(comparison.unkept),
                 setup_status=observed.status,
+                trust=trust.facts,
             ),
+            trust=trust.changes,
+            runs_tests=_runs_tests(desired, action, trust, observed.status, has_tests=has_tests),
         )
         operation = self._build_operation(
             desired,
@@ -313,9 +335,12 @@ class Planner:
                     sends_values=bool(values),
                 ),
                 sent=frozenset(values),
-                has_tests=desired.setup_tests.run,
+                has_tests=change.runs_tests,
                 answers=answers,
                 setup_status=select_unhealthy_status(change.facts.setup_status),
+                pins=list_recorded_pins(desired.trust),
+                trusted_kinds=list_trusted_kinds(desired.trust),
+                untested=not desired.setup_tests.run,
             ),
         )
 
@@ -338,6 +363,7 @@ class Planner:
         )
         values = {**declared, **kind.normalize(declared)}
         changed = build_changed_fields(desired, masking, live_masking, comparison, ())
+        trust = plan_new_trust(desired)  # the approvals of the old destination go with it
         change = Change(
             address=desired.address,
             action=Action.REPLACE,
@@ -365,7 +391,11 @@ class Planner:
             lost=list_lost_values(
                 live_masking, observed, record, {**dict.fromkeys(comparison.changed), **values}
             ),
-            facts=ChangeFacts(moved_from=self.moved.get(desired.address), setup_status=observed.status),
+            facts=ChangeFacts(
+                moved_from=self.moved.get(desired.address), setup_status=observed.status, trust=trust.facts
+            ),
+            trust=trust.changes,
+            runs_tests=desired.setup_tests.run,
         )
         # No record: fingerprints and protection of the deleted destination do not hold for the new destination.
         return self._build_operation(desired, masking, change, declared=declared, values=values, record=None)
@@ -449,29 +479,44 @@ def _list_carried(
     return {path: value for path, value in carried.items() if path not in operation.values}
 
 
-def _choose_action(desired: Desired, values: Fields, record: Record | None, status: str) -> Action:
+def _choose_action(values: Fields, trust: TrustPlan, record: Record | None, *, has_tests: bool) -> Action:
     if values:
         return Action.UPDATE
-    if has_outstanding_tests(desired, record, status):
+    if trust.changes:
+        return Action.APPROVE if trust.approves else Action.REVOKE
+    if has_tests:
         return Action.VERIFY
     return Action.NO_OP if record is not None and record.id is not None else Action.ADOPT
 
 
+def _runs_tests(desired: Desired, action: Action, trust: TrustPlan, status: str, *, has_tests: bool) -> bool:
+    """Return whether setup tests follow a change. A healthy destination needs none for an approval: its servers are
+    trusted already. A revocation needs them always, to show that the destination can do without."""
+    if not desired.setup_tests.run:
+        return False
+    if action in {Action.APPROVE, Action.REVOKE}:
+        return has_tests or trust.revokes or status != HEALTHY_STATUS
+    return action in {Action.UPDATE, Action.VERIFY}
+
+
 def _collect_reasons(
-    desired: Desired, comparison: Comparison, secrets: Fields, record: Record | None, status: str
+    comparison: Comparison, secrets: Fields, trust: TrustPlan, record: Record | None, *, has_tests: bool
 ) -> tuple[Reason, ...]:
     reasons = {
         Reason.FIELDS_DIFFER: bool(comparison.changed),
         Reason.SECRETS_SENT: bool(secrets),
         Reason.NOT_REMEMBERED: record is None,
         Reason.INTERRUPTED: record is not None and record.intent is not None,
-        Reason.TESTS_OUTSTANDING: has_outstanding_tests(desired, record, status),
+        Reason.TESTS_OUTSTANDING: has_tests,
+        Reason.TRUST_CHANGED: bool(trust.changes),
     }
     return tuple(reason for reason, holds in reasons.items() if holds)
 
 
-def _assess_risk(desired: Desired, observed: Observed, values: Fields) -> Risk:
-    is_disruptive = bool(values) and desired.setup_tests.run and observed.status == HEALTHY_STATUS
+def _assess_risk(desired: Desired, observed: Observed, values: Fields, trust: TrustPlan) -> Risk:
+    is_disruptive = (
+        bool(values or trust.revokes) and desired.setup_tests.run and observed.status == HEALTHY_STATUS
+    )
     return Risk.INTERRUPTS_SYNCS if is_disruptive else Risk.IN_PLACE
 
 

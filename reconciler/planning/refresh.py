@@ -13,12 +13,14 @@ from dataclasses import dataclass, field, replace
 from reconciler.api import responses
 from reconciler.api.client import Client
 from reconciler.api.errors import Forbidden
+from reconciler.kinds.approvals import list_approved
 from reconciler.kinds.group import build_observed_group
 from reconciler.kinds.registry import KINDS
 from reconciler.model.address import DESTINATION, GROUP
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.event import Listener, ReadingAccount
 from reconciler.model.resource import Observed
+from reconciler.model.trust import ApprovedServer, ServerKind
 from reconciler.runtime.polling import MAX_POLLS, Poller
 from reconciler.runtime.workers import map_parallel
 
@@ -47,13 +49,15 @@ class ReadResult:
 @dataclass(frozen=True, slots=True)
 class AccountView:
     """Everything that a run has read of an account. `group_ids` are the ids of matched live groups by key; `problems`
-    are findings about entries that cannot be matched."""
+    are findings about entries that cannot be matched. `approvals` are the approved servers of destinations with pins,
+    by id, of the pinned kinds."""
 
     account: responses.Account
     listing: AccountListing
     details: ReadResult
     group_ids: Mapping[str, str]
     problems: tuple[Diagnostic, ...] = ()
+    approvals: Mapping[str, Mapping[ServerKind, tuple[ApprovedServer, ...]]] = field(default_factory=dict)
 
     @property
     def unmatched_keys(self) -> frozenset[str]:
@@ -111,6 +115,20 @@ class Observer:
         unique_ids = list(dict.fromkeys(ids))
         self.listener(ReadingAccount(0, len(unique_ids)))
         return self._read_by_id(DESTINATION, unique_ids, expected, MAX_POLLS, reports_progress=True)
+
+    def read_approvals(
+        self, wanted: Iterable[tuple[str, ServerKind]]
+    ) -> dict[str, dict[ServerKind, tuple[ApprovedServer, ...]]]:
+        """Read one list of approvals for each id of a destination and kind of server."""
+        pairs = list(wanted)
+
+        def read_list(pair: tuple[str, ServerKind]) -> tuple[ApprovedServer, ...]:
+            return list_approved(self.client, *pair)
+
+        approvals: dict[str, dict[ServerKind, tuple[ApprovedServer, ...]]] = {}
+        for (id, kind), approved in map_parallel(read_list, pairs, self.readers):
+            approvals.setdefault(id, {})[kind] = approved
+        return approvals
 
     def _list_groups(self) -> dict[str, Observed]:
         return {group.id: build_observed_group(group) for group in self.client.list_groups()}

@@ -130,6 +130,7 @@ def _check_same(
         _check_identity(reviewed, current, done)
         or _check_recognised(reviewed, current)
         or _check_values(reviewed, current)
+        or _check_approvals(reviewed, current)
         or _check_effects(reviewed, current, is_interrupted)
     )
 
@@ -138,9 +139,10 @@ def _check_identity(
     reviewed: ReviewedEffect, current: ReviewedEffect, done: Collection[str]
 ) -> Staleness | None:
     """Check that the object is the same. A parent created by an earlier apply of this plan is the same parent."""
-    if current.action is Action.CREATE and reviewed.action in {Action.UPDATE, Action.VERIFY}:
+    if current.action is Action.CREATE and reviewed.action in _CHANGES_IN_PLACE:
         return _mark_stale(reviewed, "it is gone from Fivetran")
-    if reviewed.action is Action.CREATE and current.action not in {Action.CREATE, Action.VERIFY}:
+    rest_of_create = {Action.CREATE, Action.VERIFY, *(_TRUST_ACTIONS if reviewed.approvals else ())}
+    if reviewed.action is Action.CREATE and current.action not in rest_of_create:
         return _mark_stale(
             reviewed, "it was created as planned, and has changed since", tuple(current.fields)
         )
@@ -195,12 +197,18 @@ def _check_values(reviewed: ReviewedEffect, current: ReviewedEffect) -> Stalenes
     return None
 
 
+def _check_approvals(reviewed: ReviewedEffect, current: ReviewedEffect) -> Staleness | None:
+    """Check that no other server is approved or revoked. Approvals of an earlier apply may be missing."""
+    if set(current.approvals) <= set(reviewed.approvals):
+        return None
+    return _mark_stale(reviewed, "other servers would be approved or revoked now")
+
+
 def _check_effects(
     reviewed: ReviewedEffect, current: ReviewedEffect, is_interrupted: bool
 ) -> Staleness | None:
     """Check that the requests are the same. After an apply that stopped half-way, some of them may be missing."""
-    # The write took effect and its setup tests did not: the tests are the rest of the reviewed effect.
-    if current.action is Action.VERIFY and reviewed.action in _WITH_TESTS:
+    if _is_rest(reviewed, current):
         return None
     # An apply that stopped between the two halves of a replacement has only the create left.
     if current.action is Action.CREATE and reviewed.action is Action.REPLACE:
@@ -223,6 +231,14 @@ def _check_effects(
         fields = tuple(path for path in fields if path in current.fields)
         sent = tuple(path for path in sent if path in current.sent)
     return _mark_changed(reviewed, fields or sent)
+
+
+def _is_rest(reviewed: ReviewedEffect, current: ReviewedEffect) -> bool:
+    """Check whether an apply that stopped has left only the end of a reviewed effect: the write took effect, and its
+    setup tests, approvals or revocations did not."""
+    if current.action is Action.VERIFY:
+        return reviewed.action in _WITH_TESTS
+    return current.action in _TRUST_ACTIONS and bool(reviewed.approvals)
 
 
 def _check_announced(
@@ -253,7 +269,9 @@ def _mark_stale(reviewed: ReviewedEffect, message: str, paths: tuple[str, ...] =
     return Staleness(reviewed.address, StaleReason.OBJECT, message, paths)
 
 
-_WITH_TESTS = frozenset({Action.CREATE, Action.UPDATE, Action.REPLACE, Action.VERIFY})
+_TRUST_ACTIONS = frozenset({Action.APPROVE, Action.REVOKE})
+_CHANGES_IN_PLACE = _TRUST_ACTIONS | {Action.UPDATE, Action.VERIFY}
+_WITH_TESTS = _TRUST_ACTIONS | {Action.CREATE, Action.UPDATE, Action.REPLACE, Action.VERIFY}
 
 
 def _get_key_name(fingerprint: str) -> str:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from reconciler.model.plan import Action, Plan
+from reconciler.model.plan import Action, Change
 from reconciler.policy.base import EntryView, PlanView, Rule, Violation
 from reconciler.policy.matching import (
     ANY_VALUE,
@@ -36,13 +36,17 @@ class CountedAction(StrEnum):
     UPDATES = "updates"
     REPLACES = "replaces"
     DELETES = "deletes"
+    APPROVES = "approves"
+    REVOKES = "revokes"
 
 
-_ACTIONS = {
-    CountedAction.CREATES: Action.CREATE,
-    CountedAction.UPDATES: Action.UPDATE,
-    CountedAction.REPLACES: Action.REPLACE,
-    CountedAction.DELETES: Action.DELETE,
+_COUNTS: Mapping[CountedAction, Callable[[Change], bool]] = {
+    CountedAction.CREATES: lambda change: change.action is Action.CREATE,
+    CountedAction.UPDATES: lambda change: change.action is Action.UPDATE,
+    CountedAction.REPLACES: lambda change: change.action is Action.REPLACE,
+    CountedAction.DELETES: lambda change: change.action is Action.DELETE,
+    CountedAction.APPROVES: lambda change: bool(change.approvals),
+    CountedAction.REVOKES: lambda change: bool(change.revocations),
 }
 
 
@@ -161,7 +165,7 @@ class NoBlanketTrust(Rule):
                     f"`{path}: any` lets Fivetran trust {_TRUST_PHRASES[target]} that it meets",
                     entry.get_address(path),
                     path,
-                    help=f"write `trust: {{{target}: none}}`; a person then approves the {target} that Fivetran shows",
+                    help=f"write `trust: {{{target}: none}}`; `reconciler trust pin` then pins what setup tests show",
                 )
 
 
@@ -191,28 +195,27 @@ class AtMost(Rule):
     def check_plan(self, plan_view: PlanView) -> Iterator[Violation]:
         existing = len(plan_view.existing)
         for action, limit in self.limits.items():
-            number = len(_list_keys(plan_view.plan, _ACTIONS[action]))
+            number = len({change.address.key for change in plan_view.plan.changes if _COUNTS[action](change)})
             allowed = limit.number * existing if limit.is_fraction else limit.number
             if number <= allowed:
                 continue
+            consequence, permission = _CONSEQUENCES[action]
             share = f" of {existing:,} that exist" if limit.is_fraction else ""
             yield Violation(
-                f"{number:,} {'entry' if number == 1 else 'entries'}{share} would be {_PAST_TENSE[action]};"
-                f" {f'at most {limit}' if limit.number else 'none'} may be",
+                f"{number:,} {'entry' if number == 1 else 'entries'}{share} would {consequence};"
+                f" {f'at most {limit}' if limit.number else 'none'} {permission}",
                 help="split the change into several smaller changes",
             )
 
 
-_PAST_TENSE = {
-    CountedAction.CREATES: "created",
-    CountedAction.UPDATES: "updated",
-    CountedAction.REPLACES: "replaced",
-    CountedAction.DELETES: "deleted",
+_CONSEQUENCES = {
+    CountedAction.CREATES: ("be created", "may be"),
+    CountedAction.UPDATES: ("be updated", "may be"),
+    CountedAction.REPLACES: ("be replaced", "may be"),
+    CountedAction.DELETES: ("be deleted", "may be"),
+    CountedAction.APPROVES: ("get approvals", "may"),
+    CountedAction.REVOKES: ("lose approvals", "may"),
 }
-
-
-def _list_keys(plan: Plan, action: Action) -> Collection[str]:
-    return {change.address.key for change in plan.changes if change.action is action}
 
 
 def _render_allowed(entry: EntryView, path: str, allowed: AllowedValues) -> str:

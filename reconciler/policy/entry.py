@@ -13,8 +13,9 @@ from reconciler.catalogue.normalize import MASKED, normalize_destination
 from reconciler.kinds.destination import SERVICE, read_service
 from reconciler.kinds.visibility import Masking
 from reconciler.model.address import DESTINATION
-from reconciler.model.resource import Desired, Observed
+from reconciler.model.resource import Desired, Observed, Trust
 from reconciler.model.source import Span
+from reconciler.model.trust import ServerKind
 from reconciler.model.value import ExternalKey, Fields, Reference, Structure, format_path
 from reconciler.policy.base import EntryView
 
@@ -149,8 +150,8 @@ def _render_value(value: Any) -> Any:
 def _list_options(destination: Desired, protected: Collection[str]) -> dict[str, Any]:
     key = destination.address.key
     return {
-        "trust.certificates": "any" if destination.trust.certificates else "none",
-        "trust.fingerprints": "any" if destination.trust.fingerprints else "none",
+        **{f"trust.{kind.plural}": _describe_trust(destination.trust, kind) for kind in ServerKind},
+        "trust.exclusive": destination.trust.exclusive,
         "setup_tests.run": destination.setup_tests.run,
         "setup_tests.on_failure": str(destination.setup_tests.on_failure),
         "lifecycle.protected": destination.protected
@@ -158,6 +159,13 @@ def _list_options(destination: Desired, protected: Collection[str]) -> dict[str,
         "lifecycle.allow_replace": destination.allow_replace,
         "lifecycle.with_platform_connection": destination.with_platform_connection,
     }
+
+
+def _describe_trust(trust: Trust, kind: ServerKind) -> str:
+    """Describe the trust in one kind of servers by a word: policies judge the form of a pin, not each pin."""
+    if trust.trusts_any(kind):
+        return "any"
+    return "pins" if trust.list_pins(kind) else "none"
 
 
 def _collect_spans(desired: Desired) -> dict[str, Span]:

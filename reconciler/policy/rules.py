@@ -35,6 +35,7 @@ from reconciler.spec.schema import StrictModel
 ENTRY_OPTIONS = (
     "trust.certificates",
     "trust.fingerprints",
+    "trust.exclusive",
     "setup_tests.run",
     "setup_tests.on_failure",
     "lifecycle.protected",
@@ -198,11 +199,13 @@ _CLOSED_LISTS: Mapping[str, tuple[Callable[[], Collection[str]], str]] = {
     "networking_method": (_list_methods, "networking method"),
 }
 _CHOICES = {
-    "trust.certificates": ("none", "any"),
-    "trust.fingerprints": ("none", "any"),
+    "trust.certificates": ("none", "any", "pins"),
+    "trust.fingerprints": ("none", "any", "pins"),
     "setup_tests.on_failure": ("fail", "warn", "ignore"),
 }
-_BOOLEANS = frozenset({"setup_tests.run", *(name for name in ENTRY_OPTIONS if name.startswith("lifecycle."))})
+_BOOLEANS = frozenset(
+    {"setup_tests.run", "trust.exclusive", *(name for name in ENTRY_OPTIONS if name.startswith("lifecycle."))}
+)
 _SCALAR = {"type": ["string", "number", "boolean"]}
 Values: TypeAlias = Annotated[
     AllowedValues,
@@ -247,6 +250,8 @@ class ActionLimits(StrictModel):
         None, description="Destinations that may be deleted and created again."
     )
     deletes: LimitValue | None = Field(None, description="Entries that may be deleted.")
+    approves: LimitValue | None = Field(None, description="Destinations whose servers may be approved.")
+    revokes: LimitValue | None = Field(None, description="Destinations of which approvals may be revoked.")
 
     def get_limits(self) -> dict[CountedAction, Limit]:
         """Return the limits that are set."""

@@ -11,7 +11,12 @@ from rich.text import Text
 from reconciler.model.address import Address
 from reconciler.model.diagnostic import Diagnostic, select_errors
 from reconciler.model.instant import format_utc
-from reconciler.model.json_parts import serialize_connection, serialize_held_until, serialize_live_object
+from reconciler.model.json_parts import (
+    serialize_connection,
+    serialize_held_until,
+    serialize_live_object,
+    serialize_trust_changes,
+)
 from reconciler.model.outcome import ApplyResult, Check, CheckStatus, Outcome, Status
 from reconciler.model.plan import Action, Change
 from reconciler.model.sanitize import escape, to_one_line
@@ -33,11 +38,14 @@ from reconciler.report.style import (
     format_duration,
     join_lines,
 )
+from reconciler.report.trust import list_done_rows
 
 _DONE_WORDS = {
     Action.CREATE: "created",
     Action.UPDATE: "updated",
     Action.VERIFY: "tested",
+    Action.APPROVE: "approved",
+    Action.REVOKE: "revoked",
     Action.REPLACE: "replaced",
     Action.DELETE: "deleted",
     Action.ADOPT: "adopted",
@@ -94,6 +102,7 @@ def render_outcome(outcome: Outcome, width: int) -> Text:
         Text(f"      deleted first: connection {connection}")
         for connection in format_connections(outcome.deleted_first)
     ]
+    parts += [Text(f"      {row}") for row in list_done_rows(outcome.trust)]
     for number, checks in enumerate(outcome.earlier_checks, start=1):
         parts += _render_setup_tests(checks, f"setup tests, run {number}")
     if outcome.checks:
@@ -238,7 +247,7 @@ def _suggest_next_step(applied: ApplyResult) -> str:
         ),
         (
             Status.AWAITING_APPROVAL in statuses,
-            "Approve the certificates and host keys that Fivetran does not trust yet, then run apply again.",
+            "Pin the certificates and host keys that you trust (`reconciler trust pin`), then run apply again.",
         ),
         (applied.remaining is None, "Run plan to see whether any changes are left."),
         (bool(applied.remaining), "Run plan to see the remaining changes."),
@@ -286,6 +295,7 @@ def _serialize_outcome(outcome: Outcome) -> dict[str, Any]:
         "found": outcome.recovered,
         **serialize_held_until(outcome),
         "live": serialize_live_object(outcome.live),
+        **({"approvals": serialize_trust_changes(outcome.trust)} if outcome.trust else {}),
         "deleted_first": [serialize_connection(connection) for connection in outcome.deleted_first],
         "setup_tests": None if outcome.checks is None else _serialize_checks(outcome.checks),
         "earlier_setup_tests": [_serialize_checks(checks) for checks in outcome.earlier_checks],

@@ -20,6 +20,8 @@ _COLOURS = {
     Action.REPLACE: "fill:#ffe0cc,stroke:#c04000,color:#000",
     Action.ADOPT: "fill:#d6f2f7,stroke:#1e7f91,color:#000",
     Action.VERIFY: "fill:#d6f2f7,stroke:#1e7f91,color:#000,stroke-dasharray:4",
+    Action.APPROVE: "fill:#d8f5d8,stroke:#2e8b2e,color:#000,stroke-dasharray:4",
+    Action.REVOKE: "fill:#fbd5d5,stroke:#b02020,color:#000,stroke-dasharray:4",
     Action.DELETE: "fill:#fbd5d5,stroke:#b02020,color:#000",
     Action.FORGET: "fill:#eeeeee,stroke:#888888,color:#000,stroke-dasharray:4",
     Action.NO_OP: "fill:#ffffff,stroke:#888888,color:#000",

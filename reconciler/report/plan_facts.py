@@ -10,6 +10,7 @@ from reconciler.model.plan import Action, Change, Plan, ProtectionChange, Visibi
 from reconciler.model.sanitize import escape
 from reconciler.model.value import FieldPath, format_path
 from reconciler.report.style import format_count
+from reconciler.report.trust import format_unmet, format_unpinned
 
 MAX_PER_KIND = 5
 MAX_SECRET_ENTRIES = 2
@@ -25,6 +26,8 @@ class NoteKind(StrEnum):
     REWRITTEN = "rewritten"
     SECRET = "secret"  # noqa: S105 - a kind of note, not a password
     EXTERNAL_SECRET = "external-secret"  # noqa: S105
+    PIN_NOT_MET = "pin-not-met"
+    NOT_PINNED = "not-pinned"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +98,11 @@ def limit_notes(notes: Iterable[Note]) -> tuple[list[Note], int]:
 def has_facts(change: Change) -> bool:
     """Whether a change has facts beside the status of its object."""
     facts = change.facts
-    return bool(facts.moved_from or facts.protection or facts.undeclared or facts.unkept or change.unreadable)
+    trust = facts.trust
+    return bool(
+        (facts.moved_from or facts.protection or facts.undeclared or facts.unkept or change.unreadable)
+        or (trust.unmet or trust.unpinned or trust.waiting)
+    )
 
 
 def _list_change_notes(change: Change, resendable: Collection[str]) -> Iterator[Note]:
@@ -115,6 +122,10 @@ def _list_change_notes(change: Change, resendable: Collection[str]) -> Iterator[
         text = "cannot be compared: Fivetran shows another value or none"
         yield Note(NoteKind.REWRITTEN, address, text, _name_fields(change.unreadable))
     yield from _list_secret_notes(change, resendable)
+    for pin in facts.trust.unmet:
+        yield Note(NoteKind.PIN_NOT_MET, address, format_unmet(pin))
+    for server in facts.trust.unpinned:
+        yield Note(NoteKind.NOT_PINNED, address, format_unpinned(server))
 
 
 def _list_secret_notes(change: Change, resendable: Collection[str]) -> Iterator[Note]:

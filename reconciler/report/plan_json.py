@@ -7,7 +7,12 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from reconciler.model.json_parts import serialize_facts, serialize_live_object, serialize_unsettled
+from reconciler.model.json_parts import (
+    serialize_facts,
+    serialize_live_object,
+    serialize_trust_changes,
+    serialize_unsettled,
+)
 from reconciler.model.plan import (
     ACTIONS_WITHOUT_REQUESTS,
     Action,
@@ -170,6 +175,7 @@ def serialize_change(change: Change) -> dict[str, Any]:
             for value in change.lost
         ],
         "requests": _serialize_requests(change),
+        **({"approvals": serialize_trust_changes(change.trust)} if change.trust else {}),
         "span": serialize_span(change.span),
     }
 

@@ -48,6 +48,7 @@ from reconciler.report.plan_summary import (
 )
 from reconciler.report.renderer import DocumentRenderer, ExitStatus, Parts, PlanReport, make_verbatim
 from reconciler.report.style import format_count
+from reconciler.report.trust import list_change_remarks, list_trust_rows
 from reconciler.report.unmanaged_objects import format_connection_count
 from reconciler.report.values import (
     render_before_and_after,
@@ -218,6 +219,7 @@ def _summarize_change(change: Change) -> str:
     parts = [f"<b>{change.action}</b> {format_html_code(str(change.address))}"]
     parts += [format_count(len(change.fields), "field")] if change.fields else []
     parts += [f"{len(change.lost)} lost"] if change.lost else []
+    parts += list_change_remarks(change)
     parts += [f"{drifted} changed outside the specs"] if drifted else []
     parts += ["gone from Fivetran"] if change.is_missing else []
     parts += [RISK_TEXTS[change.risk]] if RISK_TEXTS[change.risk] else []
@@ -233,6 +235,8 @@ def _render_diff_lines(change: Change) -> Iterator[str]:
         yield from _render_field(change, field, width)
     for lost in change.lost:
         yield f"- {_format_path(lost.path):<{width}}  {render_lost_value(lost)}"
+    for verb, server in list_trust_rows(change):
+        yield f"{'+' if verb == 'approves' else '-'} {verb:<{width}}  {server}"
     if change.is_missing:
         yield "! gone from Fivetran since it was applied"
 

@@ -13,11 +13,14 @@ from reconciler.model.policy import EnforcementLevel, PolicyResult, PolicyStatus
 from reconciler.model.sanitize import escape
 from reconciler.report.plan_facts import has_many_uncomparable_secrets
 from reconciler.report.style import format_count, format_duration
+from reconciler.report.trust import list_trust_remarks
 
 SHORT_DIGEST_LENGTH = 8
 NO_CHANGES = "No changes."
 _MAX_UNPLANNED = 10
 UNTESTED = "setup tests have not passed; apply runs them"
+TESTS_FOLLOW = "apply runs its setup tests"
+TRUST_ACTIONS = frozenset({Action.APPROVE, Action.REVOKE})
 RISK_TEXTS = {
     Risk.IN_PLACE: "",
     Risk.INTERRUPTS_SYNCS: "interrupts syncs while setup tests run",
@@ -121,6 +124,7 @@ def list_remarks(plan: Plan) -> list[str]:
     verify, unchanged = plan.count(Action.VERIFY), plan.count(Action.NO_OP)
     remarks = [_explain_empty_scope(plan.narrowing)] if plan.narrowing and not plan.narrowing.entries else []
     remarks += [f"{format_count(verify, 'destination')} to test"] if verify else []
+    remarks += list_trust_remarks(plan)
     remarks += [f"{len(plan.held):,} to be created later"] if plan.held else []
     remarks += [f"{unchanged:,} unchanged"] if unchanged else []
     remarks += ["against a snapshot: cannot be applied"] if plan.snapshot is not None else []

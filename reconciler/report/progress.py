@@ -37,6 +37,8 @@ _PROGRESS_WORDS = {
     Action.CREATE: "creating",
     Action.UPDATE: "updating",
     Action.VERIFY: "testing",
+    Action.APPROVE: "approving",
+    Action.REVOKE: "revoking",
     Action.REPLACE: "replacing",
     Action.DELETE: "deleting",
     Action.ADOPT: "adopting",

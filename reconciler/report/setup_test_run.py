@@ -91,7 +91,7 @@ def _suggest_next_step(applied: ApplyResult, left: Collection[Address], missing:
         ),
         (
             counts[SetupTestStatus.AWAITING_APPROVAL],
-            "Approve the certificates and host keys that Fivetran does not trust yet, then run test again.",
+            "Pin the certificates and host keys that you trust (`reconciler trust pin`), then apply.",
         ),
         (left, "Run test again: it begins with the destinations whose last result is the oldest."),
         (missing, "Run apply to create the missing destinations: it tests them."),

@@ -90,12 +90,20 @@ WARN = "yellow"
 BAD = "red"
 
 SYMBOLS = {Action.CREATE: "+", Action.UPDATE: "~", Action.ADOPT: "<-", Action.VERIFY: "?", Action.NO_OP: " "}
-SYMBOLS |= {Action.REPLACE: "-/+", Action.DELETE: "-", Action.FORGET: "."}
+SYMBOLS |= {
+    Action.REPLACE: "-/+",
+    Action.DELETE: "-",
+    Action.FORGET: ".",
+    Action.APPROVE: "✓",
+    Action.REVOKE: "✗",
+}
 ACTION_STYLES = {
     Action.CREATE: GOOD,
     Action.UPDATE: WARN,
     Action.ADOPT: "cyan",
     Action.VERIFY: "cyan",
+    Action.APPROVE: GOOD,
+    Action.REVOKE: BAD,
     Action.REPLACE: BAD,
     Action.DELETE: BAD,
     Action.FORGET: QUIET,

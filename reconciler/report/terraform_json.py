@@ -50,13 +50,15 @@ PROVIDER = "registry.terraform.io/fivetran/fivetran"
 
 _SCHEMA_VERSIONS = {DESTINATION: 1}  # of release 1 of the provider; all other resources have version 0
 
-# Nothing changes if only setup tests are to run, or an object is only recorded.
+# The destination does not change if only setup tests are to run, its servers are approved, or it is only recorded.
 _ACTIONS = {
     Action.CREATE: ["create"],
     Action.UPDATE: ["update"],
     Action.REPLACE: ["delete", "create"],
     Action.ADOPT: ["no-op"],
     Action.VERIFY: ["no-op"],
+    Action.APPROVE: ["no-op"],
+    Action.REVOKE: ["no-op"],
     Action.DELETE: ["delete"],
     Action.FORGET: ["forget"],
     Action.NO_OP: ["no-op"],
@@ -280,6 +282,7 @@ def _build_change_details(change: Change) -> dict[str, Any]:
                 *("uncomparable", "secrets", "span"),
             )
         },
+        **({"approvals": data["approvals"]} if change.trust else {}),
         **serialize_unsettled(change),
         **serialize_facts(change),
         "origins": {

@@ -41,6 +41,7 @@ from reconciler.report.terraform_values import (
     view_before,
     view_last_applied,
 )
+from reconciler.report.trust import list_trust_rows
 from reconciler.report.values import format_value
 
 NO_CHANGES = "No changes. Your infrastructure matches the configuration."
@@ -82,6 +83,8 @@ _NOUNS = {
     Action.REPLACE: "Replacement",
     Action.DELETE: "Destruction",
     Action.VERIFY: "Setup tests",
+    Action.APPROVE: "Approval",
+    Action.REVOKE: "Revocation",
     Action.ADOPT: "Import",
     Action.FORGET: "Removal from state",
     Action.NO_OP: "Refresh",
@@ -159,7 +162,9 @@ def _render_remarks(plan: Plan) -> Iterator[str]:
             yield f"  {escape(str(change.address))}: {format_unsettled(change.unsettled)}"
         if change.action is Action.VERIFY:
             yield f"  {escape(str(change.address))}: {UNTESTED}"
-        elif RISK_TEXTS[change.risk]:
+        for verb, server in list_trust_rows(change):
+            yield f"  {escape(str(change.address))}: {verb} {server}"
+        if RISK_TEXTS[change.risk]:
             suffix = f": {format_identified_object(change)}" if change.live is not None else ""
             yield f"  {escape(str(change.address))}: {RISK_TEXTS[change.risk]}{suffix}"
     for note in list_notes(plan):

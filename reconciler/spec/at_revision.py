@@ -127,7 +127,17 @@ class _Checkout:
     @property
     def copy(self) -> RevisionCopy:
         """The temporary folder, as the place of the files of the revision."""
-        return RevisionCopy(self.folder, self.repository.root, self._has_other_files())
+        return RevisionCopy(
+            self.folder, self.repository.root, self._read_file, has_other_files=self._has_other_files()
+        )
+
+    def _read_file(self, name: str) -> bytes | None:
+        """Read a file, or the target of a link to a file. Raises ReconcilerError if git cannot read it."""
+        files = self.repository.files
+        contents = self.repository.read_contents([name] if name in files else [])
+        while name in contents and files[name].is_link:
+            name = posixpath.normpath(posixpath.join(posixpath.dirname(name), os.fsdecode(contents[name])))
+        return contents.get(name)
 
     def _has_other_files(self) -> bool:
         """Return whether the revision has a YAML file, or a link, below the project file, besides the project file

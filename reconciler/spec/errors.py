@@ -50,6 +50,8 @@ _KEY_EXAMPLES = {
     "destination": "write settings below `destination:`, for example `service: snowflake`",
     "policies": "write for example `policies: [{allowed-regions: [AWS_US_EAST_1]}]`",
     "trust": "write `trust: {certificates: any}`, or `fingerprints` likewise",
+    "certificates": "write `none`, `any`, or a list of pins, such as `certificates: [{pem: certs/ca.pem}]`",
+    "fingerprints": 'write `none`, `any`, or a list of pins, such as `fingerprints: ["ssh-ed25519 AAAA…"]`',
     "setup_tests": "write for example `setup_tests: {on_failure: warn}`",
     "vars": "write one value per name below `vars:`, for example `ENVIRONMENT: dev`",
 }

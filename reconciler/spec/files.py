@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,12 +32,14 @@ class SpecPath:
 class RevisionCopy:
     """Copy of files of an earlier revision, in `folder`, which stands for the folder `root` of the work tree.
 
-    It has only the files that the project names. `has_other_files` is false if the revision has no other YAML file
-    below the project file either.
+    It has only the files that the project names; `read` reads any other file of the revision, by its path from the
+    root, and returns None for a file that the revision does not have. `has_other_files` is false if the revision has no
+    other YAML file below the project file either.
     """
 
     folder: Path
     root: Path
+    read: Callable[[str], bytes | None]
     has_other_files: bool = True
 
 

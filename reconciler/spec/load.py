@@ -12,6 +12,7 @@ from pathlib import Path
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError, Severity, select_errors, sort_diagnostics
 from reconciler.model.given_variables import NO_VARIABLES, GivenVariables
 from reconciler.model.source import Span
+from reconciler.spec.certificate_files import CertificateFile, read_certificate_files
 from reconciler.spec.files import RevisionCopy, SpecPath, find_files
 from reconciler.spec.fill import Filling, TemplateFiller
 from reconciler.spec.fresh_projects import is_fresh, warn_fresh
@@ -42,7 +43,8 @@ class LoadedProject:
     """Content of a project, groups sorted by key. `files` are the displayed paths of the spec and override files,
     without the project file. `shared` are the defaults and the profiles, unmerged; `roots` are the trees of all
     readable files by displayed path; `filling` has the variables of the texts. `unmatched` are findings about the globs
-    of a fresh project, which has no spec file yet; a project with a state has lost its files instead."""
+    of a fresh project, which has no spec file yet; a project with a state has lost its files instead.
+    `certificate_files` are the PEM files of pins, by path."""
 
     project: Project
     groups: tuple[GroupSpec, ...]
@@ -53,6 +55,7 @@ class LoadedProject:
     removed: tuple[RemovalEntry, ...] = ()
     filling: Filling = field(default_factory=Filling)
     unmatched: tuple[Diagnostic, ...] = ()
+    certificate_files: Mapping[str, CertificateFile] = field(default_factory=dict)
 
     @property
     def warnings(self) -> tuple[Diagnostic, ...]:
@@ -155,6 +158,9 @@ def _load(
         removals,
         filler.finish(() if given.is_lenient else refused),
         files.unmatched,
+        read_certificate_files(
+            (*shared, *(group.destination for group in groups if group.destination is not None)), project.area
+        ),
     )
 
 

@@ -112,6 +112,9 @@ class Limits(StrictModel):
         1, ge=0, description="Entries that one apply may delete. A group and its destination count as one."
     )
     replacements: int = Field(1, ge=0, description="Destinations that one apply may delete and create again.")
+    revokes: int = Field(
+        1, ge=0, description="Destinations of which one apply may revoke approvals of servers."
+    )
     changed_fraction: float = Field(
         0.3,
         ge=0,

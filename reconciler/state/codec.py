@@ -43,6 +43,9 @@ newer: they would take a relocated state for a state that is in force."""
 ASSERTED_FORMAT: Final = 5
 """Format 5 has fingerprints of asserted values. A release that does not know them refuses such a state as newer: it
 would keep an assertion after a failed setup test, which refutes the assertion."""
+TRUST_FORMAT: Final = 6
+"""Format 6 has the keys of `_SINCE_FORMAT_6`. A release that does not know them refuses such a state as newer: it would
+forget which servers wait for an approval, and which were pinned."""
 
 JournalValue: TypeAlias = Record | CompletedRemoval | None
 """The new record of an address; the removal that dropped the record; or None for a record that was dropped without a
@@ -137,12 +140,17 @@ def _nest_record(record: Record, dump: SerializerFunctionWrapHandler) -> dict[st
 
 _NESTED = ("applied", "fingerprints", "answers", "answer_fingerprints")
 _SINCE_FORMAT_4 = frozenset({"setup_status"})
-_LEFT_OUT_IF_EMPTY = _SINCE_FORMAT_4 | {
-    "answers",
-    "answer_fingerprints",
-    "settled_status",
-    "awaited_approvals",
-}
+_SINCE_FORMAT_6 = frozenset({"awaiting", "pins", "trusted_kinds", "untested"})
+_LEFT_OUT_IF_EMPTY = (
+    _SINCE_FORMAT_4
+    | _SINCE_FORMAT_6
+    | {
+        "answers",
+        "answer_fingerprints",
+        "settled_status",
+        "awaited_approvals",
+    }
+)
 """Keys that an earlier release of this format does not read. It reads a record without them."""
 
 
@@ -166,7 +174,7 @@ def _flatten(nested: Mapping[str, Any]) -> dict[FieldPath, Any]:
     return flat
 
 
-_Format: TypeAlias = Literal[1, 2, 3, 4, 5]
+_Format: TypeAlias = Literal[1, 2, 3, 4, 5, 6]
 _Time: TypeAlias = Annotated[AwareDatetime, AfterValidator(_check_time)]
 _StoredRecord: TypeAlias = Annotated[
     Record,
@@ -238,8 +246,10 @@ def encode_state(state: State) -> bytes:
     return f"{text}\n".encode()
 
 
-def _choose_format(state: State) -> Literal[2, 3, 4, 5]:
+def _choose_format(state: State) -> Literal[2, 3, 4, 5, 6]:
     """Choose the earliest format that has all parts of a state."""
+    if _has_any(state, _SINCE_FORMAT_6):
+        return TRUST_FORMAT
     if any(record.asserted for record in state.records.values()):
         return ASSERTED_FORMAT
     if state.relocation is not None or _has_any(state, _SINCE_FORMAT_4):
@@ -254,8 +264,8 @@ def _has_any(state: State, names: Iterable[str]) -> bool:
 def decode_state(content: bytes) -> State:
     """Decode a snapshot. Raises DamagedStateError, NewerStateError."""
     data = _parse_json(content)
-    if isinstance(data, dict) and isinstance(data.get("format"), int) and data["format"] > ASSERTED_FORMAT:
-        raise NewerStateError(f"its format is {data['format']}, this version knows {ASSERTED_FORMAT}")
+    if isinstance(data, dict) and isinstance(data.get("format"), int) and data["format"] > TRUST_FORMAT:
+        raise NewerStateError(f"its format is {data['format']}, this version knows {TRUST_FORMAT}")
     document = _validate(StateDocument, data)
     fields = {name: value for name, value in document if name not in ("format", "records")}
     records = {parse_address(text): record for text, record in document.records.items()}

@@ -122,13 +122,15 @@ def compile_specs(
     policies, policy_findings = parse_policies(loaded.project.content.policies)
     key_findings = [key] if isinstance(key, Diagnostic) else []
     diagnostics = [*loaded.findings, *findings, *key_findings, *policy_findings]
-    built = [build_desired_destination(spec, sources) for spec in loaded.groups]
+    built = [build_desired_destination(spec, sources, loaded.certificate_files) for spec in loaded.groups]
     destinations = [desired for desired, _ in built if desired is not None]
     diagnostics += chain.from_iterable(findings for _, findings in built)
     diagnostics += find_exposed_secrets(destinations, key if isinstance(key, Reference) else None)
     checked = {span for desired in destinations for span in desired.spans.values()}
     diagnostics += [
-        finding for block in loaded.shared for finding in check_shared_block(block, sources, checked)
+        finding
+        for block in loaded.shared
+        for finding in check_shared_block(block, sources, checked, loaded.certificate_files)
     ]
     if warns_incomplete and not select_errors(diagnostics):
         diagnostics += chain.from_iterable(map(warn_incomplete, destinations))

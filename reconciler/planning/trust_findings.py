@@ -1,0 +1,90 @@
+"""Explain servers that wait for an approval, pins that are not met, and certificates that are not what they say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import date
+
+from reconciler.kinds.certificates import is_expired
+from reconciler.kinds.pins import find_wrong_hash, format_hash_forms
+from reconciler.model.address import Address
+from reconciler.model.diagnostic import Diagnostic, Severity
+from reconciler.model.plan import Change
+from reconciler.model.trust import ServerIdentity, ServerKind
+from reconciler.planning.planner import PlannedOperation
+
+
+def describe_server(identity: ServerIdentity) -> str:
+    """Describe a server for a person who has to recognise it: its hash, and whatever else is known of it."""
+    facts = [identity.subject]
+    facts += [f"issued by {identity.issuer}"] if identity.issuer not in {"", identity.subject} else []
+    facts += [f"expires {identity.expires}"] if identity.expires else []
+    # A host key is compared by the form of `ssh-keygen -l`, whatever hash Fivetran shows.
+    shown = format_hash_forms(identity)
+    shown_hash = shown[-1] if shown and identity.kind is ServerKind.FINGERPRINT else identity.hash
+    described = ", ".join(filter(None, facts))
+    return f"{identity.kind.noun} {shown_hash}" + (f": {described}" if described else "")
+
+
+def advise_pin(address: Address) -> str:
+    """Advise how to go on from a server that waits."""
+    return (
+        f"if you trust it, pin it: `reconciler trust pin {address}` writes it into the spec; then apply again"
+    )
+
+
+def warn_waiting(operations: Iterable[PlannedOperation]) -> Iterator[Diagnostic]:
+    """Warn of the servers that wait for a pin, as the last setup tests have met them."""
+    for operation in operations:
+        change = operation.change
+        for kind in ServerKind:
+            servers = [server for server in change.facts.trust.waiting if server.kind is kind]
+            if servers:
+                yield _explain_waiting(change, kind, servers)
+
+
+def _explain_waiting(change: Change, kind: ServerKind, servers: list[ServerIdentity]) -> Diagnostic:
+    return Diagnostic(
+        "approval-needed",
+        f"{change.address} waits for the approval of a {kind.noun}",
+        span=change.span,
+        severity=Severity.WARNING,
+        address=change.address,
+        notes=(
+            *map(describe_server, servers),
+            *((f"any one of these {len(servers)} is enough",) if len(servers) > 1 else ()),
+        ),
+        help=advise_pin(change.address),
+    )
+
+
+def check_expiry(operations: Iterable[PlannedOperation], today: date) -> Iterator[Diagnostic]:
+    """Check for expired certificates: an error if the plan would approve one, a warning if it is approved already."""
+    for operation in operations:
+        approved_now = {approval.pin for approval in operation.change.approvals}
+        for pin in operation.desired.trust.pins:
+            if is_expired(pin.identity, today):
+                yield Diagnostic(
+                    "certificate-expired",
+                    f"the certificate of `{pin.source}` expired on {pin.identity.expires}",
+                    span=pin.span,
+                    severity=Severity.ERROR if pin in approved_now else Severity.WARNING,
+                    address=operation.change.address,
+                    help="pin the certificate that took its place, and remove this pin",
+                )
+
+
+def explain_forged_certificate(server: ServerIdentity, operation: PlannedOperation) -> Diagnostic:
+    """Explain a certificate that a setup test shows under a hash that is not its own. It is never approved."""
+    address = operation.change.address
+    return Diagnostic(
+        "certificate-mismatch",
+        f"{address}: a setup test shows a certificate whose hash is not its own",
+        span=operation.desired.span,
+        address=address,
+        notes=(
+            f"it is shown as {server.hash}, and its SHA-256 is {find_wrong_hash(server)}",
+            "nothing was approved",
+        ),
+        help="look at the setup tests of the destination in Fivetran, and ask Fivetran's support if they show the same",
+    )
