@@ -16,6 +16,7 @@ from pydantic_core import PydanticCustomError
 from reconciler.emulator import key_material, targets
 from reconciler.emulator.account import Account
 from reconciler.emulator.destination import Destination
+from reconciler.emulator.fingerprints import read_host_key
 from reconciler.emulator.key_material import Certificate, HostKey, read_certificate
 from reconciler.emulator.store import Kind
 from reconciler.emulator.targets import Target
@@ -65,7 +66,7 @@ class NetworkSettings(Target):
         if not isinstance(value, str):
             raise _build_identity_error("host_key", value)
         try:
-            return key_material.parse_host_key(value).public_key
+            return key_material.parse_host_key(value)
         except ValueError as error:
             raise _build_identity_error("host_key", value, str(error)) from None
 
@@ -128,11 +129,11 @@ def present_host_key(account: Account, target: str, host_key: ServerIdentity | s
     """Present a key from the SSH host behind a target. Returns the key, None for a trusted host."""
     if isinstance(host_key, ServerIdentity):
         number = _choose_number(account, target, "host_key_number", host_key)
-        key = key_material.generate_host_key(target, number) if number else None
+        line = key_material.generate_host_key(target, number) if number else None
     else:
-        key = HostKey(host_key)
-    set_facts(account, target, host_key=key.public_key if key else None)
-    return key
+        line = host_key
+    set_facts(account, target, host_key=line)
+    return None if line is None else read_host_key(account, line)
 
 
 def _choose_number(account: Account, target: str, counter: str, identity: ServerIdentity) -> int:
@@ -183,7 +184,7 @@ def describe_facts(account: Account) -> Iterator[dict[str, Any]]:
             chain = map(read_certificate, settings["certificate"])
             described["certificate"] = [{"hash": each.hash, "name": each.name} for each in chain]
         if settings.get("host_key") not in (None, str(ServerIdentity.TRUSTED)):
-            key = HostKey(settings["host_key"])
+            key = read_host_key(account, settings["host_key"])
             described["host_key"] = {"hash": key.hash, "public_key": key.public_key}
         yield described
 
@@ -194,9 +195,9 @@ def resolve_facts(account: Account, destination: Destination) -> NetworkFacts:
     # From general to specific targets: later facts overwrite earlier facts.
     for target in reversed(targets.list_matching(account, destination.id)):
         facts |= account.store.find(Kind.NETWORK, target) or {}
-    host_key = facts.get("host_key")
+    line = facts.get("host_key")
     return NetworkFacts(
         chain=tuple(read_certificate(encoded) for encoded in facts.get("chain", ())),
-        host_key=None if host_key is None else HostKey(host_key),
+        host_key=None if line is None else read_host_key(account, line),
         seconds=facts.get("seconds", 0.0),
     )
