@@ -5,10 +5,10 @@ A fact concerns one destination, the destination of a group, or any destination.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
@@ -23,6 +23,8 @@ from reconciler.emulator.targets import Target
 from reconciler.model.suggestions import did_you_mean
 
 MAX_SETUP_TEST_SECONDS = 3_600.0
+
+_Generated = TypeVar("_Generated", tuple[str, ...], str)
 
 
 class ServerIdentity(StrEnum):
@@ -119,8 +121,7 @@ def present_certificate(
     if isinstance(certificate, tuple):
         chain = certificate
     else:
-        number = _choose_number(account, target, "chain_number", certificate)
-        chain = key_material.generate_chain(target, number) if number else ()
+        chain = _generate_identity(account, target, "chain", certificate, key_material.generate_chain) or ()
     set_facts(account, target, chain=chain)
     return chain
 
@@ -128,22 +129,35 @@ def present_certificate(
 def present_host_key(account: Account, target: str, host_key: ServerIdentity | str) -> HostKey | None:
     """Present a key from the SSH host behind a target. Returns the key, None for a trusted host."""
     if isinstance(host_key, ServerIdentity):
-        number = _choose_number(account, target, "host_key_number", host_key)
-        line = key_material.generate_host_key(target, number) if number else None
+        line = _generate_identity(account, target, "host_key", host_key, key_material.generate_host_key)
     else:
         line = host_key
     set_facts(account, target, host_key=line)
     return None if line is None else read_host_key(account, line)
 
 
-def _choose_number(account: Account, target: str, counter: str, identity: ServerIdentity) -> int:
-    """Choose the number of a generated identity, 0 for a trusted server. Keeps the number for the next choice."""
+def _generate_identity(
+    account: Account,
+    target: str,
+    fact: str,
+    identity: ServerIdentity,
+    generate: Callable[[str, int], _Generated],
+) -> _Generated | None:
+    """Generate the identity of a server, None for a trusted server. Keeps its number for the next identity."""
     if identity is ServerIdentity.TRUSTED:
-        return 0
-    last = int((account.store.find(Kind.NETWORK, target) or {}).get(counter, 0))
+        return None
+    stored = account.store.find(Kind.NETWORK, target) or {}
+    last = int(stored.get(f"{fact}_number", 0))
     number = last + 1 if identity is ServerIdentity.ROTATED else max(last, 1)
-    set_facts(account, target, **{counter: number})
-    return number
+    # A seed has the present identity without its number, so the next number may be that of the present one.
+    if identity is ServerIdentity.ROTATED and _is_stored(stored, fact, generate(target, number)):
+        number += 1
+    set_facts(account, target, **{f"{fact}_number": number})
+    return generate(target, number)
+
+
+def _is_stored(stored: dict[str, Any], fact: str, generated: tuple[str, ...] | str) -> bool:
+    return stored.get(fact) == (generated if isinstance(generated, str) else list(generated))
 
 
 def set_facts(account: Account, target: str, **facts: Any) -> None:
