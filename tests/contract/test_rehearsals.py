@@ -14,6 +14,7 @@ from control_requests import control
 from emulated_account import POSTGRES, EmulatedAccount
 
 from reconciler.emulator.key_material import generate_chain, generate_host_key, read_certificate
+from reconciler.emulator.scenario import StartScenario
 
 LEAF, ROOT = generate_chain("a leaf")
 INTERMEDIATE, _ = generate_chain("an intermediate")
@@ -146,3 +147,15 @@ def test_an_agent_goes_offline(account: EmulatedAccount, kind: str, field: str, 
         assert "Agent Connection" not in run_tests(account)
         control(account, "POST", "/agents", {"agent": "dmz", "online": False})
     assert run_tests(account)["Agent Connection"]["message"] == "The agent 'dmz' is offline"
+
+
+def test_an_agent_of_the_start_is_offline_after_every_reset() -> None:
+    account = EmulatedAccount(app={"scenario": StartScenario(offline_agents=("dmz",))})
+    assert control(account, "GET", "/agents") == {"agents": []}
+    agents = [{"id": name, "display_name": "dmz", "online": True} for name in ("amber_gate", "brisk_lantern")]
+    for _ in range(2):
+        load_seed(account, proxy_agents=agents[:1], hybrid_agents=agents[1:])
+        listed = control(account, "GET", "/agents")["agents"]
+        assert [agent["online"] for agent in listed] == [False, False]
+        control(account, "POST", "/agents", {"agent": "amber_gate", "online": True})
+    account.emulator.close()
