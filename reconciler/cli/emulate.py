@@ -88,15 +88,16 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     "certificates",
     multiple=True,
     metavar="GROUP[=FILE]",
-    help="Present an untrusted certificate (generated, or from FILE) behind the destination of GROUP; `*`: of any"
-    " group. Repeatable.",
+    help="Present an untrusted certificate (generated, or the chain in FILE) behind the destination of GROUP; `*`: of"
+    " any group; `GROUP=rotated`: another certificate than last time. Repeatable.",
 )
 @click.option(
     "--host-key",
     "host_keys",
     multiple=True,
-    metavar="GROUP[=FILE]",
-    help="Present an untrusted key of the SSH host, likewise. Repeatable.",
+    metavar="GROUP[=FILE|KEY]",
+    help="Present an untrusted key of the SSH host, likewise. Only destinations behind an SSH tunnel see it."
+    " Repeatable.",
 )
 @click.option(
     "--setup-test",
@@ -104,6 +105,20 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     multiple=True,
     metavar="TEXT",
     help='Script a setup test of every run: "sales: Permission Test FAILED no rights". Repeatable.',
+)
+@click.option(
+    "--setup-test-seconds",
+    "durations",
+    multiple=True,
+    metavar="GROUP=SECONDS",
+    help="Let every run of setup tests of the destination of GROUP take SECONDS. Repeatable.",
+)
+@click.option(
+    "--offline-agent",
+    "offline_agents",
+    multiple=True,
+    metavar="NAME",
+    help="Let a hybrid or proxy agent of the account go offline. Repeatable.",
 )
 @click.option("--list", "listing", is_flag=True, help="List the content of the account, and serve nothing.")
 @click.option(
@@ -186,6 +201,8 @@ def _build_emulation(
     certificates: tuple[str, ...],
     host_keys: tuple[str, ...],
     setup_tests: tuple[str, ...],
+    durations: tuple[str, ...],
+    offline_agents: tuple[str, ...],
     **files: Path | None,
 ) -> EmulationOptions:
     """Parse the options. Raises click.UsageError for the first option that is invalid or contradicts another."""
@@ -195,7 +212,12 @@ def _build_emulation(
     from reconciler.emulator.fault_text import parse_fault
     from reconciler.emulator.latency import LatencyError, parse_latency
     from reconciler.emulator.quota import QuotaError, parse_quota
-    from reconciler.emulator.scenario_text import ScenarioError, parse_identity, parse_setup_tests
+    from reconciler.emulator.scenario_text import (
+        ScenarioError,
+        parse_duration,
+        parse_identity,
+        parse_setup_tests,
+    )
     from reconciler.emulator.switches import AS_DOCUMENTED, BehaviourError, change_switches
     from reconciler.operations.emulation import EmulationOptions
 
@@ -212,7 +234,9 @@ def _build_emulation(
             quota=parse_quota(quota),
             certificates=tuple(map(parse_identity, certificates)),
             host_keys=tuple(map(parse_identity, host_keys)),
+            network=tuple(map(parse_duration, durations)),
             setup_tests=parse_setup_tests(setup_tests),
+            offline_agents=offline_agents,
             **files,
         )
     except (BehaviourError, FaultError, LatencyError, QuotaError, ScenarioError) as error:

@@ -50,7 +50,7 @@ from reconciler.emulator.page.paths import is_page_request
 from reconciler.emulator.quota import UNLIMITED, Quota, QuotaProfile
 from reconciler.emulator.response_faults import corrupt, replace_response
 from reconciler.emulator.routes import Router
-from reconciler.emulator.scenario import Scenario, load_scenario
+from reconciler.emulator.scenario import StartScenario, load_start
 from reconciler.emulator.seed import Seed, dump, has_content, load_seed
 from reconciler.emulator.store import Store
 from reconciler.emulator.switches import AS_DOCUMENTED, Behaviour
@@ -75,7 +75,7 @@ def create_app(
     latencies: Iterable[Latency] = (),
     quota: QuotaProfile = UNLIMITED,
     wait: Callable[[float], None] | None = None,
-    scenario: Scenario | None = None,
+    scenario: StartScenario | None = None,
     read_document: DocumentReader = read_json,
     observe: RequestObserver | None = None,
 ) -> Emulator:
@@ -99,7 +99,7 @@ def create_app(
         quota=Quota(clock, quota),
         clock=clock,
         wait=wait or _skip_wait,
-        scenario=scenario or Scenario(),
+        scenario=scenario or StartScenario(),
         read_document=read_document,
         observe=observe or _skip_observation,
     )
@@ -168,7 +168,7 @@ class Emulator:
         quota: Quota,
         clock: Callable[[], datetime],
         wait: Callable[[float], None],
-        scenario: Scenario,
+        scenario: StartScenario,
         read_document: DocumentReader,
         observe: RequestObserver,
     ) -> None:
@@ -186,7 +186,7 @@ class Emulator:
         self.latencies = latencies
         self._late_requests = LateRequests()
         self._dashboard = Dashboard(account)
-        load_scenario(account, scenario)
+        load_start(account, scenario)
         self._initial_write_count = store.write_count
         initial = InitialState(account.behaviour, tuple(each.fault for each in faults.active()), scenario)
         self._control = Control(
@@ -276,7 +276,7 @@ class Emulator:
         A fault answers 403 to each request about a destination that the seed calls unreadable.
         """
         load_seed(self._account, seed)
-        load_scenario(self._account, self._scenario)
+        load_start(self._account, self._scenario)
         self.faults.add(*(_build_unreadable_fault(id) for id in seed.unreadable))
 
     def dump(self, *, show_secrets: bool = False) -> dict[str, Any]:

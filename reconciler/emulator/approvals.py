@@ -27,9 +27,9 @@ def build_certificate(certificate: Certificate, given_hash: str | None = None) -
     }
 
 
-def build_fingerprint(key: HostKey, given_hash: str | None = None) -> dict[str, Any]:
-    """Build an approved fingerprint. The hash of the client wins here as well."""
-    return {"hash": given_hash or key.hash, "public_key": key.public_key}
+def build_fingerprint(key: HostKey) -> dict[str, Any]:
+    """Build an approved fingerprint."""
+    return {"hash": key.hash, "public_key": key.public_key}
 
 
 def build_connection_key(connection_id: str) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from reconciler.emulator import (
-    agent_outages,
+    agents,
     approvals,
     destination_changes,
     key_material,
@@ -32,9 +32,7 @@ from reconciler.emulator.resources import (
     connections,
     destinations,
     groups,
-    hybrid_agents,
     private_links,
-    proxy_agents,
     teams,
     users,
     webhooks,
@@ -49,7 +47,6 @@ _DELETIONS = {
     Kind.CONNECTION: connections.delete,
 }
 _API_VERSION = 2
-_AGENTS = {Kind.HYBRID_AGENT: hybrid_agents.set_online, Kind.PROXY_AGENT: proxy_agents.set_online}
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,28 +140,12 @@ class Dashboard:
 
     def list_agents(self) -> list[dict[str, Any]]:
         """List hybrid and proxy agents: kind, id, name, and whether the agent is online."""
-        return [
-            {
-                "kind": str(kind),
-                "id": agent["id"],
-                "name": agent["display_name"],
-                "online": agent_outages.is_online(agent),
-            }
-            for kind in _AGENTS
-            for agent in self._account.store.list_documents(kind)
-        ]
+        return agents.list_agents(self._account)
 
     def set_agent_online(self, name: str, online: bool) -> str:
         """Let a hybrid or proxy agent, by id or display name, go online or offline. Returns its id."""
         with self._change():
-            agents = self.list_agents()
-            named = [agent for agent in agents if name in (agent["id"], agent["name"])]
-            if not named:
-                raise build_unknown_object("agent", name, (agent["name"] for agent in agents))
-            if len(named) > 1:
-                raise build_ambiguous_object("agent", name, (agent["id"] for agent in named))
-            _AGENTS[Kind(named[0]["kind"])](self._account, named[0]["id"], online)
-            return str(named[0]["id"])
+            return agents.set_online(self._account, name, online)
 
     def create_destination(self, group_id: str, settings: DestinationSettings) -> None:
         """Add a destination to a group, with the checks of the dashboard. No setup tests run.

@@ -63,22 +63,10 @@ class Certificate:
 
 @dataclass(frozen=True, slots=True)
 class HostKey:
-    """Key of an SSH server, as a line of `authorized_keys`."""
+    """Key of an SSH server: a line of `authorized_keys`, and the text by which the API names the key."""
 
+    hash: str
     public_key: str
-
-    @property
-    def hash(self) -> str:
-        """Return base64 of the SHA-256 of the key without type and comment.
-
-        A text that is no key is hashed as a whole.
-        """
-        _, _, rest = self.public_key.partition(" ")
-        try:
-            raw = b64decode(rest.split(" ")[0], validate=True)
-        except ValueError:
-            raw = b""
-        return b64encode(sha256(raw or self.public_key.encode()).digest()).decode()
 
     def to_details(self) -> dict[str, Any]:
         """Return the key in the form of a setup test's details."""
@@ -120,8 +108,18 @@ def parse_chain(text: str) -> tuple[str, ...]:
     return chain
 
 
-def parse_host_key(line: str) -> HostKey:
-    """Parse the public key of an SSH host, as a line of `authorized_keys` or of a `.pub` file.
+def read_blob(line: str) -> bytes:
+    """Read the key of an SSH host without type and comment. A text that is no key is read as a whole."""
+    _, _, rest = line.partition(" ")
+    try:
+        blob = b64decode(rest.split(" ")[0], validate=True)
+    except ValueError:
+        blob = b""
+    return blob or line.encode()
+
+
+def parse_host_key(line: str) -> str:
+    """Parse the public key of an SSH host, as a line of `authorized_keys` or of a `.pub` file. Returns the line.
 
     Raises ValueError for any other text. The message repeats nothing of the text.
     """
@@ -135,7 +133,7 @@ def parse_host_key(line: str) -> HostKey:
     name = raw[4 : 4 + int.from_bytes(raw[:4])]
     if "\n" in line.strip() or not kind or name != kind.encode():
         raise ValueError("the text is no public key of SSH such as `ssh-ed25519 AAAA… bastion`")
-    return HostKey(line.strip())
+    return line.strip()
 
 
 def read_validity(encoded: str) -> tuple[datetime, datetime] | None:
@@ -163,9 +161,9 @@ def generate_chain(*source: object) -> tuple[str, str]:
     )
 
 
-def generate_host_key(*source: object) -> HostKey:
-    """Generate the key of an SSH server. The source determines the key."""
-    return HostKey(_render_ssh_line(_generate_public_key("host", *source), "bastion host key"))
+def generate_host_key(*source: object) -> str:
+    """Generate the key of an SSH server, as a line of `authorized_keys`. The source determines the key."""
+    return _render_ssh_line(_generate_public_key("host", *source), "bastion host key")
 
 
 def generate_group_public_key(group_id: str) -> str:

@@ -5,10 +5,10 @@ A fact concerns one destination, the destination of a group, or any destination.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
@@ -16,12 +16,15 @@ from pydantic_core import PydanticCustomError
 from reconciler.emulator import key_material, targets
 from reconciler.emulator.account import Account
 from reconciler.emulator.destination import Destination
+from reconciler.emulator.fingerprints import read_host_key
 from reconciler.emulator.key_material import Certificate, HostKey, read_certificate
 from reconciler.emulator.store import Kind
 from reconciler.emulator.targets import Target
 from reconciler.model.suggestions import did_you_mean
 
 MAX_SETUP_TEST_SECONDS = 3_600.0
+
+_Generated = TypeVar("_Generated", tuple[str, ...], str)
 
 
 class ServerIdentity(StrEnum):
@@ -65,7 +68,7 @@ class NetworkSettings(Target):
         if not isinstance(value, str):
             raise _build_identity_error("host_key", value)
         try:
-            return key_material.parse_host_key(value).public_key
+            return key_material.parse_host_key(value)
         except ValueError as error:
             raise _build_identity_error("host_key", value, str(error)) from None
 
@@ -118,8 +121,7 @@ def present_certificate(
     if isinstance(certificate, tuple):
         chain = certificate
     else:
-        number = _choose_number(account, target, "chain_number", certificate)
-        chain = key_material.generate_chain(target, number) if number else ()
+        chain = _generate_identity(account, target, "chain", certificate, key_material.generate_chain) or ()
     set_facts(account, target, chain=chain)
     return chain
 
@@ -127,22 +129,35 @@ def present_certificate(
 def present_host_key(account: Account, target: str, host_key: ServerIdentity | str) -> HostKey | None:
     """Present a key from the SSH host behind a target. Returns the key, None for a trusted host."""
     if isinstance(host_key, ServerIdentity):
-        number = _choose_number(account, target, "host_key_number", host_key)
-        key = key_material.generate_host_key(target, number) if number else None
+        line = _generate_identity(account, target, "host_key", host_key, key_material.generate_host_key)
     else:
-        key = HostKey(host_key)
-    set_facts(account, target, host_key=key.public_key if key else None)
-    return key
+        line = host_key
+    set_facts(account, target, host_key=line)
+    return None if line is None else read_host_key(account, line)
 
 
-def _choose_number(account: Account, target: str, counter: str, identity: ServerIdentity) -> int:
-    """Choose the number of a generated identity, 0 for a trusted server. Keeps the number for the next choice."""
+def _generate_identity(
+    account: Account,
+    target: str,
+    fact: str,
+    identity: ServerIdentity,
+    generate: Callable[[str, int], _Generated],
+) -> _Generated | None:
+    """Generate the identity of a server, None for a trusted server. Keeps its number for the next identity."""
     if identity is ServerIdentity.TRUSTED:
-        return 0
-    last = int((account.store.find(Kind.NETWORK, target) or {}).get(counter, 0))
+        return None
+    stored = account.store.find(Kind.NETWORK, target) or {}
+    last = int(stored.get(f"{fact}_number", 0))
     number = last + 1 if identity is ServerIdentity.ROTATED else max(last, 1)
-    set_facts(account, target, **{counter: number})
-    return number
+    # A seed has the present identity without its number, so the next number may be that of the present one.
+    if identity is ServerIdentity.ROTATED and _is_stored(stored, fact, generate(target, number)):
+        number += 1
+    set_facts(account, target, **{f"{fact}_number": number})
+    return generate(target, number)
+
+
+def _is_stored(stored: dict[str, Any], fact: str, generated: tuple[str, ...] | str) -> bool:
+    return stored.get(fact) == (generated if isinstance(generated, str) else list(generated))
 
 
 def set_facts(account: Account, target: str, **facts: Any) -> None:
@@ -183,7 +198,7 @@ def describe_facts(account: Account) -> Iterator[dict[str, Any]]:
             chain = map(read_certificate, settings["certificate"])
             described["certificate"] = [{"hash": each.hash, "name": each.name} for each in chain]
         if settings.get("host_key") not in (None, str(ServerIdentity.TRUSTED)):
-            key = HostKey(settings["host_key"])
+            key = read_host_key(account, settings["host_key"])
             described["host_key"] = {"hash": key.hash, "public_key": key.public_key}
         yield described
 
@@ -194,9 +209,9 @@ def resolve_facts(account: Account, destination: Destination) -> NetworkFacts:
     # From general to specific targets: later facts overwrite earlier facts.
     for target in reversed(targets.list_matching(account, destination.id)):
         facts |= account.store.find(Kind.NETWORK, target) or {}
-    host_key = facts.get("host_key")
+    line = facts.get("host_key")
     return NetworkFacts(
         chain=tuple(read_certificate(encoded) for encoded in facts.get("chain", ())),
-        host_key=None if host_key is None else HostKey(host_key),
+        host_key=None if line is None else read_host_key(account, line),
         seconds=facts.get("seconds", 0.0),
     )

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from reconciler.emulator import network, private_link_work, setup_tests
+from reconciler.emulator import agents, network, private_link_work, setup_tests
 from reconciler.emulator.account import Account
 from reconciler.emulator.network import NetworkSettings
 from reconciler.emulator.private_link_work import PrivateLinkWork
@@ -24,6 +24,23 @@ class Scenario(BaseModel):
     network: tuple[NetworkSettings, ...] = ()
     setup_tests: tuple[SetupTestScript, ...] = ()
     private_link_work: tuple[PrivateLinkWork, ...] = ()
+
+
+class StartScenario(Scenario):
+    """Surroundings of an account at the start of the emulator, and after every reset.
+
+    `offline_agents` are hybrid and proxy agents by id or display name. Names that the account lacks are skipped.
+    """
+
+    offline_agents: tuple[str, ...] = ()
+
+
+def load_start(account: Account, start: StartScenario) -> None:
+    """Load the scenario of the start into an account, over the scenario of a seed."""
+    with account.store.transaction():
+        load_scenario(account, start)
+        for name in start.offline_agents:
+            agents.disconnect_all(account, name)
 
 
 def load_scenario(account: Account, scenario: Scenario) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import get_args
 
+from reconciler.emulator.network import MAX_SETUP_TEST_SECONDS, NetworkSettings
 from reconciler.emulator.setup_tests import SetupTest, SetupTestScript
 from reconciler.emulator.trust import TestStatus
 from reconciler.model.suggestions import find_nearest
@@ -24,14 +25,31 @@ class ScenarioError(ValueError):
 
 
 def parse_identity(text: str) -> tuple[str, str]:
-    """Parse `GROUP[=FILE]`. Returns the group and the file, which is empty if it is not given. Raises ScenarioError."""
-    group, equals, file = text.partition("=")
+    """Parse `GROUP[=SOURCE]`. Returns the group and the source, which is empty if it is not given.
+
+    Raises ScenarioError.
+    """
+    group, equals, source = text.partition("=")
     # An option in place of the group: its own value was forgotten.
-    if not group or group.startswith("--") or (equals and not file):
+    if not group or group.startswith("--") or (equals and not source):
         raise ScenarioError(
             f"`{text}` names no group or no file", "write `GROUP` or `GROUP=FILE`, `*` for any group"
         )
-    return group, file
+    return group, source
+
+
+def parse_duration(text: str) -> NetworkSettings:
+    """Parse the duration of the setup tests of a group, in the form `GROUP=SECONDS`. Raises ScenarioError."""
+    group, _, seconds = text.partition("=")
+    try:
+        if not group:
+            raise ValueError
+        return NetworkSettings(group=group, setup_test_seconds=float(seconds))
+    except ValueError:
+        raise ScenarioError(
+            f"`{text}` is no duration of the setup tests of a group",
+            f"write `GROUP=SECONDS`, for example `sales=30`, with {MAX_SETUP_TEST_SECONDS:,.0f} seconds at most",
+        ) from None
 
 
 def parse_setup_tests(texts: Iterable[str]) -> tuple[SetupTestScript, ...]:

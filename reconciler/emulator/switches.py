@@ -228,6 +228,9 @@ class Behaviour(BaseModel):
     """Form of the approver in `validated_by`: live responses have the name, the documentation has the id."""
     repeated_approval: Annotated[Literal["idempotent", "conflict"], UNDOCUMENTED] = "idempotent"
     """Approval of an approved hash."""
+    fingerprint_hash: Annotated[Literal["sha256", "md5", "opaque"], UNDOCUMENTED] = "sha256"
+    """`hash` of the key of an SSH host in setup tests and automatic approvals: base64 of the SHA-256 or of the MD5 of
+    the key, or `opaque`, 32 bytes that follow from the key and the account in a way that no client knows."""
 
     # Agents, private links and secrets managers beside a destination
     companion_references: Annotated[Literal["unchecked", "checked"], UNDOCUMENTED] = "unchecked"

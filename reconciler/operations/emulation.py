@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ from pydantic import ValidationError
 from reconciler.model.clock import Clock
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.source import Span
+from reconciler.model.suggestions import did_you_mean
 from reconciler.spec.files import display_path
 from reconciler.spec.guard import SNAPSHOT_LIMITS
 from reconciler.spec.nodes import MappingNode, Scalar, find_key_span, to_plain
@@ -26,10 +28,12 @@ if TYPE_CHECKING:
     from reconciler.emulator.latency import Latency
     from reconciler.emulator.network import NetworkSettings
     from reconciler.emulator.quota import QuotaProfile
-    from reconciler.emulator.scenario import Scenario
+    from reconciler.emulator.scenario import StartScenario
     from reconciler.emulator.seed import Seed
     from reconciler.emulator.setup_tests import SetupTestScript
     from reconciler.emulator.switches import Behaviour
+
+_KEY_LINE = re.compile(r"(ssh|ecdsa|sk)-\S+ ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +42,9 @@ class EmulationOptions:
 
     Without a database the account is lost at the end; without credentials any credentials are accepted. `switches` win
     over the behaviour file. Faults of options come before faults of the fault file. `certificates` and `host_keys` are
-    pairs of a group and a file, which is empty for a generated identity. They and `setup_tests` win over the seed.
+    pairs of a group and the source of an identity: a file, a word of `ServerIdentity`, the line of a host key, or the
+    empty text for a generated identity. `network` has durations of setup tests. `offline_agents` are ids or names of
+    agents of the account. These and `setup_tests` win over the seed.
     """
 
     directory: Path
@@ -53,7 +59,9 @@ class EmulationOptions:
     quota: QuotaProfile | None = None
     certificates: tuple[tuple[str, str], ...] = ()
     host_keys: tuple[tuple[str, str], ...] = ()
+    network: tuple[NetworkSettings, ...] = ()
     setup_tests: tuple[SetupTestScript, ...] = ()
+    offline_agents: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +111,28 @@ def open_emulation(
     is_seeded = seed is not None and not app.has_content
     if is_seeded and seed is not None:
         app.load_seed(seed)
+    try:
+        _check_agents(emulation, app)
+    except ReconcilerError:
+        app.close()
+        raise
     return RunningEmulation(app, is_seeded)
+
+
+def _check_agents(emulation: EmulationOptions, app: Emulator) -> None:
+    """Check that the account has the agents of the options. Raises ReconcilerError with all that it lacks."""
+    known = sorted({name for agent in app.dashboard.list_agents() for name in (agent["id"], agent["name"])})
+    findings = [
+        Diagnostic(
+            "unknown-agent",
+            f"the emulated account has no agent `{name}`",
+            help=did_you_mean(name, known) or "add it to `hybrid_agents:` or `proxy_agents:` of the seed",
+        )
+        for name in emulation.offline_agents
+        if name not in known
+    ]
+    if findings:
+        raise ReconcilerError(findings)
 
 
 def _read_seed(emulation: EmulationOptions) -> Seed | None:
@@ -116,38 +145,48 @@ def _read_seed(emulation: EmulationOptions) -> Seed | None:
     return read_document(text, Seed, shown, SNAPSHOT_LIMITS)
 
 
-def _build_scenario(emulation: EmulationOptions) -> Scenario:
+def _build_scenario(emulation: EmulationOptions) -> StartScenario:
     """Build the scenario of the options. Raises ReconcilerError with all findings."""
-    from reconciler.emulator.scenario import Scenario
+    from reconciler.emulator.scenario import StartScenario
 
-    network: list[NetworkSettings] = []
+    network: list[NetworkSettings] = [*emulation.network]
     findings: list[Diagnostic] = []
     for name, pairs in (("certificate", emulation.certificates), ("host_key", emulation.host_keys)):
-        for group, file in pairs:
+        for group, source in pairs:
             try:
-                network.append(_read_identity(name, group, file, emulation.directory))
+                network.append(_read_identity(name, group, source, emulation.directory))
             except ReconcilerError as error:
                 findings += error.diagnostics
     if findings:
         raise ReconcilerError(findings)
-    return Scenario(network=tuple(network), setup_tests=emulation.setup_tests)
+    return StartScenario(
+        network=tuple(network), setup_tests=emulation.setup_tests, offline_agents=emulation.offline_agents
+    )
 
 
-def _read_identity(name: str, group: str, file: str, directory: Path) -> NetworkSettings:
-    """Read a certificate or a host key from a file, or choose a generated identity. Raises ReconcilerError."""
+def _read_identity(name: str, group: str, source: str, directory: Path) -> NetworkSettings:
+    """Read the certificate or the host key that an option names by its source. Raises ReconcilerError."""
     from reconciler.emulator.network import NetworkSettings, ServerIdentity
 
-    if not file:
-        return NetworkSettings.model_validate({"group": group, name: ServerIdentity.GENERATED})
-    shown = display_path(directory / file, directory)
-    text = read_text(directory / file, shown)
+    if source in ("", *ServerIdentity):
+        return NetworkSettings.model_validate({"group": group, name: source or ServerIdentity.GENERATED})
+    if name == "host_key" and _KEY_LINE.match(source):
+        return _parse_identity(name, group, source, f"the host key of `{group}`", None)
+    shown = display_path(directory / source, directory)
+    text = read_text(directory / source, shown)
+    return _parse_identity(name, group, text, f"`{shown}`", Span(shown, 1, 1, 1, 2))
+
+
+def _parse_identity(name: str, group: str, text: str, what: str, span: Span | None) -> NetworkSettings:
+    """Parse the text of a certificate or a host key. Raises ReconcilerError, which repeats nothing of the text."""
+    from reconciler.emulator.network import NetworkSettings
+
     try:
         return NetworkSettings.model_validate({"group": group, name: text})
     except ValidationError as error:
         context: Any = error.errors()[0].get("ctx", {})
-        span = Span(shown, 1, 1, 1, 2)
-        message = f"`{shown}` cannot be presented: {context['reason']}"
-        advice = f"give the group without a file to generate the {name.replace('_', ' ')}"
+        message = f"{what} cannot be presented: {context['reason']}"
+        advice = f"give the group alone to generate the {name.replace('_', ' ')}"
         raise ReconcilerError(
             [Diagnostic("invalid-server-identity", message, span, help=advice, secret=True)]
         ) from None

@@ -159,6 +159,8 @@ def test_an_error_in_a_seed_is_shown_with_its_location(
         (["--quota", "paid,groop=5"], "`groop=5` is no limit on creations: did you mean `group`?"),
         (["--latency", "80"], "`80` is no duration such as `80ms`, `2s` or `1m`"),
         (["--certificate", "=x"], "`=x` names no group or no file: write `GROUP` or `GROUP=FILE`"),
+        (["--setup-test-seconds", "sales"], "`sales` is no duration of the setup tests of a group"),
+        (["--setup-test-seconds", "sales=4000"], "write `GROUP=SECONDS`, for example `sales=30`"),
         (["--setup-test", "sales"], "`sales` names no group: write `GROUP: TITLE STATUS [MESSAGE]`"),
         (["--setup-test", "sales: Login FAILD"], "did you mean `FAILED` instead of `FAILD`?"),
         (["--apikey", "x"], "`--apikey` and `--apisecret` belong together"),

@@ -118,3 +118,111 @@ def test_certificates_of_files_are_presented_and_wrong_files_refused(
     assert "error[file-unreadable]: cannot read `no.pem`" in wrong.stderr
     assert "--> key.pem:1:1" in wrong.stderr
     assert "Y2FuYXJ5" not in wrong.stderr
+
+
+def list_account(project: Project, *options: str) -> Any:
+    """List the account of these options in the form of a seed."""
+    listed = project.run("emulate", *options, "--list", "--format", "json")
+    assert listed.exit == 0, listed.stderr
+    return listed.document
+
+
+def make_pem(*chain: str) -> str:
+    return "".join(
+        f"subject=any\n-----BEGIN CERTIFICATE-----\n{each}\n-----END CERTIFICATE-----\n" for each in chain
+    )
+
+
+def test_a_file_presents_its_whole_chain_in_order(project: Project) -> None:
+    from reconciler.emulator.key_material import generate_chain
+
+    leaf, root = generate_chain("a leaf")
+    intermediate, _ = generate_chain("an intermediate")
+    project.write("chain.pem", make_pem(leaf, intermediate, root))
+    listed = list_account(project, "--certificate", "sales=chain.pem")
+    assert listed["network"] == [{"group": "sales", "certificate": [leaf, intermediate, root]}]
+
+
+def test_a_host_key_is_generated_or_comes_from_a_file_or_from_the_option(project: Project) -> None:
+    from reconciler.emulator.key_material import generate_host_key
+
+    line = generate_host_key("a host")
+    bare = " ".join(line.split()[:2])
+    project.write("host.pub", f"{line}\n")
+    options = ("--host-key", "generated", "--host-key", "file=host.pub", "--host-key", f"line={bare}")
+    first, *others = list_account(project, *options)["network"]
+    assert (first["group"], first["host_key"].split()[0]) == ("generated", "ssh-rsa")
+    assert others == [{"group": "file", "host_key": line}, {"group": "line", "host_key": bare}]
+    wrong = project.run("emulate", "--host-key", "sales=ssh-ed25519 canary-of-a-key", "--list")
+    assert (wrong.exit, wrong.stdout) == (1, "")
+    message = (
+        "error[invalid-server-identity]: the host key of `sales` cannot be presented: the text is no public"
+    )
+    assert message in wrong.stderr
+    assert "canary" not in wrong.stderr
+
+
+@pytest.mark.parametrize(
+    ("option", "kind"), [("--certificate", "certificate"), ("--host-key", "host_key")], ids=str
+)
+def test_a_server_is_rotated_by_the_next_start(project: Project, option: str, kind: str) -> None:
+    project.write("account.yaml", ACCOUNT)
+    options = ("--db", "account.sqlite", "--seed", "account.yaml", option)
+
+    def start(source: str) -> Any:
+        (entry,) = list_account(project, *options, f"sales{source}")["network"]
+        return entry[kind]
+
+    first = start("")
+    assert start("") == first
+    rotated = start("=rotated")
+    assert rotated != first
+    assert start("=generated") == rotated
+    assert start("=trusted") == "trusted"
+
+
+def test_setup_tests_are_slow_by_an_option(project: Project) -> None:
+    options = ("--setup-test-seconds", "sales=2.5", "--setup-test-seconds", "*=30", "--host-key", "sales")
+    sales, others = list_account(project, *options)["network"]
+    assert (sales["group"], sales["setup_test_seconds"]) == ("sales", 2.5)
+    assert sales["host_key"].startswith("ssh-rsa ")
+    assert others == {"setup_test_seconds": 30.0}
+
+
+def test_a_private_link_is_ready_later_by_an_option(project: Project) -> None:
+    link = (
+        "{id: brave_bridge, name: pl_sales, region: AWS_US_EAST_1, service: SNOWFLAKE_AWS, state: CREATING}"
+    )
+    project.write("account.yaml", f"{ACCOUNT}private_links: [{link}]\n")
+    options = ("--seed", "account.yaml", "--behaviour")
+    assert "state" not in list_account(project, *options, "private_link_seconds=0")["private_links"][0]
+    later = list_account(project, *options, "private_link_seconds=600")["private_links"][0]
+    assert later["state"] == "CREATING"
+
+
+AGENTS = """\
+hybrid_agents:
+  - {id: brisk_lantern, display_name: basement, online: true}
+  - {id: calm_harbour, display_name: attic}
+proxy_agents: [{id: amber_gate, display_name: gate, online: true}]
+"""
+
+
+def test_agents_are_offline_by_an_option(project: Project) -> None:
+    project.write("account.yaml", ACCOUNT + AGENTS)
+    options = ("--offline-agent", "attic", "--offline-agent", "amber_gate")
+    listed = list_account(project, "--seed", "account.yaml", *options)
+    agents = [*listed["hybrid_agents"], *listed["proxy_agents"]]
+    online = {agent["display_name"]: agent["online"] for agent in agents}
+    assert online == {"basement": True, "attic": False, "gate": False}
+
+
+def test_an_agent_that_the_account_lacks_is_an_error(project: Project) -> None:
+    project.write("account.yaml", ACCOUNT + AGENTS)
+    options = ("--offline-agent", "basment", "--offline-agent", "xyz")
+    wrong = project.run("emulate", "--seed", "account.yaml", *options, "--list")
+    assert (wrong.exit, wrong.stdout) == (1, "")
+    assert "error[unknown-agent]: the emulated account has no agent `basment`" in wrong.stderr
+    assert "did you mean `basement`?" in wrong.stderr
+    assert "error[unknown-agent]: the emulated account has no agent `xyz`" in wrong.stderr
+    assert "add it to `hybrid_agents:` or `proxy_agents:` of the seed" in wrong.stderr

@@ -15,7 +15,7 @@ from reconciler.emulator.key_material import generate_chain, generate_host_key, 
 
 Make = Callable[..., EmulatedAccount]
 CERTIFICATE = generate_chain("orders")[0]
-HOST_KEY = generate_host_key("orders").public_key
+HOST_KEY = generate_host_key("orders")
 SPECIAL_HASH = "/a+b//c+/d=/"  # has the special characters of base64 at every position
 
 

@@ -13,7 +13,7 @@ from emulated_account import POSTGRES, SNOWFLAKE, EmulatedAccount
 from reconciler.emulator.key_material import generate_chain, generate_host_key, read_certificate
 
 SERVER, ISSUER = generate_chain("a server")
-HOST_KEY = generate_host_key("a host").public_key
+HOST_KEY = generate_host_key("a host")
 TUNNEL = {**POSTGRES, "connection_type": "SshTunnel", "tunnel_host": "bastion", "tunnel_user": "fivetran"}
 
 

@@ -168,6 +168,13 @@ def _probe_approval(account: EmulatedAccount) -> Any:
     return first.status, first.data["validated_by"] == owner, second.status == 409
 
 
+def _probe_host_key(account: EmulatedAccount) -> Any:
+    account.dashboard.present_host_key()
+    config = {**POSTGRES, "tunnel_host": "bastion"}
+    answer = account.create_destination("postgres_warehouse", config, run_setup_tests=True, **TUNNEL)
+    return answer.data["setup_tests"][0]["details"]["hash"]
+
+
 def _probe_link_state(account: EmulatedAccount) -> Any:
     account.post("/v1/private-links", LINK)
     return account.get("/v1/private-links").data["items"][0]["state"]
@@ -236,6 +243,7 @@ PROBES: dict[str, Probe] = {
     "approval_status": _probe_approval,
     "approver": _probe_approval,
     "repeated_approval": _probe_approval,
+    "fingerprint_hash": _probe_host_key,
     "companion_references": probe_create("snowflake", SNOWFLAKE, private_link_id="no_such"),
     "private_link_seconds": _probe_link_state,
     "private_link_names": _probe_link_name,

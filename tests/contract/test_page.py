@@ -263,15 +263,33 @@ def test_a_certificate_is_approved_and_revoked(account: EmulatedAccount) -> None
     assert _list_waiting(account, group) == [server, issuer]
 
 
-def test_a_fingerprint_is_approved_and_revoked(account: EmulatedAccount) -> None:
+@pytest.mark.parametrize("form", ["sha256", "md5", "opaque"])
+def test_a_fingerprint_is_approved_and_revoked(account_with: Callable[..., Any], form: str) -> None:
+    account = account_with(fingerprint_hash=form)
     group = add_tunnelled(account)
     key = account.dashboard.present_host_key(destination=group)
-    follow(account, submit(account, "approve", kind="fingerprint", hash=key))
+    (test, *_) = account.post(f"/v1/destinations/{group}/test").data["setup_tests"]
+    assert test["details"]["hash"] == key
+    page = follow(account, submit(account, "approve", kind="fingerprint", hash=key))
+    assert f"Approved servers Fingerprint {key} Approved 20" in page.text
     [approval] = account.get(f"/v1/destinations/{group}/fingerprints").data["items"]
     assert approval["hash"] == key
     assert _list_waiting(account, group) == []
+    assert account.post(f"/v1/destinations/{group}/test").data["setup_status"] == "connected"
     follow(account, submit(account, "revoke", kind="fingerprint", hash=key))
     assert account.get(f"/v1/destinations/{group}/fingerprints").data["items"] == []
+    assert _list_waiting(account, group) == [key]
+
+
+@pytest.mark.parametrize("form", ["sha256", "md5", "opaque"])
+def test_a_key_approved_under_another_hash_still_waits(account_with: Callable[..., Any], form: str) -> None:
+    account = account_with(fingerprint_hash=form)
+    group = add_tunnelled(account)
+    key = account.dashboard.present_host_key(destination=group)
+    body = {"hash": "hash-of-a-client", "public_key": "ssh-rsa AAAA"}
+    account.post(f"/v1/destinations/{group}/fingerprints", body)
+    assert "Approved servers Fingerprint hash-of-a-client Approved 20" in read_page(account).text
+    assert _list_waiting(account, group) == [key]
 
 
 def test_a_group_is_renamed(account: EmulatedAccount) -> None:

@@ -217,6 +217,7 @@ CODES_TESTED_ELSEWHERE = {
     "unfinished": "tests/cli/test_budget.py::test_a_scoped_plan_reports_unfinished_work_out_of_scope",
     "unintelligible-answer": "tests/cli/test_api_errors.py::test_plan_reports_an_api_error_with_its_code",
     "unknown-address": "tests/cli/test_state.py::test_an_unknown_address_gets_a_suggestion",
+    "unknown-agent": "tests/cli/test_emulate_rehearsal.py::test_an_agent_that_the_account_lacks_is_an_error",
     "unknown-group": (
         "tests/cli/test_import.py::test_a_selector_without_a_match_is_an_error_and_the_others_are_imported"
     ),

@@ -15,7 +15,7 @@ from reconciler.emulator.control.endpoint import (
     shows_secrets,
 )
 from reconciler.emulator.destination import DestinationSettings
-from reconciler.emulator.scenario import load_scenario
+from reconciler.emulator.scenario import load_start
 from reconciler.emulator.seed import Seed, dump, load_seed
 from reconciler.emulator.store import Kind
 
@@ -91,7 +91,7 @@ def reset(emulator: ControlledEmulator, request: Request) -> Any:
     emulator.faults.add(*initial.faults)
     if seed is not None:
         load_seed(account, seed)
-    load_scenario(account, initial.scenario)
+    load_start(account, initial.scenario)
     return show_account(emulator, request)
 
 

@@ -14,7 +14,7 @@ from reconciler.emulator.faults import Fault, Faults
 from reconciler.emulator.history import History
 from reconciler.emulator.late_requests import LateRequests
 from reconciler.emulator.quota import Quota
-from reconciler.emulator.scenario import Scenario
+from reconciler.emulator.scenario import StartScenario
 from reconciler.emulator.switches import Behaviour
 
 SHOW_SECRETS = "shown"
@@ -34,7 +34,7 @@ class InitialState:
 
     behaviour: Behaviour
     faults: tuple[Fault, ...]
-    scenario: Scenario
+    scenario: StartScenario
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,7 +117,8 @@ CERTIFICATES = ApprovalResource(
 FINGERPRINTS = ApprovalResource(
     kind=Kind.FINGERPRINT,
     field="public_key",
-    build_document=lambda line, given_hash: approvals.build_fingerprint(HostKey(line), given_hash),
+    # The hash of the client wins here as well.
+    build_document=lambda line, given_hash: approvals.build_fingerprint(HostKey(given_hash, line)),
     revoked="Fingerprint with hash = '{hash}' has been revoked for destination id = '{id}'",
 )
 CONNECTION_CERTIFICATES = replace(

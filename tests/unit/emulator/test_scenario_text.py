@@ -6,6 +6,7 @@ import pytest
 
 from reconciler.emulator.scenario_text import (
     ScenarioError,
+    parse_duration,
     parse_identity,
     parse_setup_test,
     parse_setup_tests,
@@ -63,3 +64,12 @@ def test_an_identity_has_a_group_and_perhaps_a_file() -> None:
     for wrong in ("", "=file", "sales=", "--list", "--port=1"):
         with pytest.raises(ScenarioError, match="write `GROUP` or `GROUP=FILE`"):
             parse_identity(wrong)
+
+
+def test_a_duration_has_a_group_and_seconds() -> None:
+    sales, others = parse_duration("sales=2.5"), parse_duration("*=0")
+    assert (sales.group, sales.setup_test_seconds) == ("sales", 2.5)
+    assert (others.group, others.setup_test_seconds) == (None, 0)
+    for wrong in ("", "sales", "=3", "sales=", "sales=fast", "sales=-1", "sales=nan", "sales=3601"):
+        with pytest.raises(ScenarioError, match=r"write `GROUP=SECONDS`.* 3,600 seconds at most"):
+            parse_duration(wrong)
