@@ -177,7 +177,7 @@ def build_executor(
         clock=settings.clock,
         events=workspace.events,
         cancelled=workspace.cancelled,
-        records=RecordWriter(save, intents, settings.clock, workspace.now, breaker),
+        records=RecordWriter(save, intents, settings.clock, workspace.now, breaker, settings.redactor.redact),
         breaker=breaker,
         find_namesakes=planned.find_namesakes,
         find_unsettled=partial(_find_unsettled_create, workspace, planned),

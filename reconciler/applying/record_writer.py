@@ -25,9 +25,15 @@ from reconciler.model.record_transitions import (
 from reconciler.model.removal import CompletedRemoval
 from reconciler.model.trust import TrustChange
 from reconciler.planning.planner import PlannedOperation
+from reconciler.planning.redaction import redact_identity
+from reconciler.planning.trust import describe_pins
 
 SaveEntry: TypeAlias = Callable[[Address, Record | CompletedRemoval], None]
 """Write a record, durable when it returns. May raise OSError."""
+
+
+def _keep(text: str) -> str:
+    return text
 
 
 @dataclass(slots=True)
@@ -36,7 +42,8 @@ class RecordWriter:
 
     `save` is durable when it returns and may raise OSError. `intents` are the records before each call. `now` gives the
     time by both clocks. A failed write trips the `breaker`: if a further call started, the next run could not
-    distinguish its success from a crash. `errors` are the diagnostics of failed writes.
+    distinguish its success from a crash. `redact` redacts the secrets of the run from what setup tests show. `errors`
+    are the diagnostics of failed writes.
     """
 
     save: SaveEntry
@@ -44,6 +51,7 @@ class RecordWriter:
     clock: Clock
     now: Callable[[], Instant]
     breaker: CircuitBreaker
+    redact: Callable[[str], str] = _keep
     errors: list[Diagnostic] = field(default_factory=list)
 
     def mark_sent(self, address: Address) -> bool:
@@ -79,7 +87,8 @@ class RecordWriter:
             self._write_result(address, id, complete_tests(intended, id, update, at, run.settled_status))
             return
         approved = [change.identity for change in trust]
-        awaiting = tuple(met for met in run.pending if met not in approved)
+        update = replace(update, pins=describe_pins(operation.desired.trust, [*approved, *update.pins]))
+        awaiting = tuple(redact_identity(met, self.redact) for met in run.pending if met not in approved)
         # A test that waits for an approval has not tried the secrets yet, even if Fivetran calls it failed.
         has_failures = bool(run.failed) and not (run.pending or run.forged)
         record = fail_tests(intended, id, update, at, awaiting, has_failures=has_failures)

@@ -22,7 +22,7 @@ from reconciler.model.value import format_path
 from reconciler.planning.deletions import PlannedDeletion
 from reconciler.planning.planner import PlannedOperation
 
-_TESTED_NOW = frozenset({Action.CREATE, Action.REPLACE, Action.VERIFY})
+_TESTED_NOW = frozenset({Action.CREATE, Action.REPLACE, Action.VERIFY, Action.APPROVE, Action.REVOKE})
 
 
 def warn_of_facts(
@@ -45,8 +45,11 @@ def warn_of_facts(
 
 def _must_warn_of_status(change: Change) -> bool:
     """Return whether to warn of the status: always of a broken destination, since its syncs have stopped, and of an
-    incomplete destination if this plan does not run its setup tests."""
+    incomplete destination if this plan does not run its setup tests. A server that waits for an approval has a warning
+    of its own."""
     status = change.facts.setup_status
+    if change.facts.trust.waiting:
+        return False
     return status == BROKEN_STATUS or (is_unhealthy(status) and change.action not in _TESTED_NOW)
 
 

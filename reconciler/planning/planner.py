@@ -78,7 +78,7 @@ from reconciler.planning.secret_planning import SecretPlanner
 from reconciler.planning.trust import (
     Approvals,
     TrustPlan,
-    list_recorded_pins,
+    describe_pins,
     list_trusted_kinds,
     plan_new_trust,
     plan_trust,
@@ -338,9 +338,11 @@ class Planner:
                 has_tests=change.runs_tests,
                 answers=answers,
                 setup_status=select_unhealthy_status(change.facts.setup_status),
-                pins=list_recorded_pins(desired.trust),
+                pins=describe_pins(
+                    desired.trust, [*record.awaiting, *record.pins] if record is not None else ()
+                ),
                 trusted_kinds=list_trusted_kinds(desired.trust),
-                untested=not desired.setup_tests.run,
+                untested=desired.address.kind == DESTINATION and not desired.setup_tests.run,
             ),
         )
 

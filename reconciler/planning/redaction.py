@@ -6,7 +6,7 @@ is compared before, so a redacted value changes nothing but the way in which a p
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from reconciler.model.diagnostic import Diagnostic
@@ -23,6 +23,7 @@ from reconciler.model.plan import (
     Visibility,
 )
 from reconciler.model.redaction import Redactor
+from reconciler.model.trust import ApprovedServer, ServerIdentity, TrustChange, TrustFacts
 
 
 def redact_plan(plan: Plan, redactor: Redactor) -> Plan:
@@ -98,9 +99,55 @@ def _redact_change(change: Change, redactor: Redactor) -> Change:
     fields = tuple(_redact_field(field, redactor) for field in change.fields)
     live = change.live and _redact_live(change.live, redactor)
     lost = tuple(_redact_value(value, redactor) for value in change.lost)
-    facts = replace(change.facts, setup_status=redactor.redact(change.facts.setup_status))
-    is_unchanged = (fields, live, lost, facts) == (change.fields, change.live, change.lost, change.facts)
-    return change if is_unchanged else replace(change, fields=fields, live=live, lost=lost, facts=facts)
+    facts = replace(
+        change.facts,
+        setup_status=redactor.redact(change.facts.setup_status),
+        trust=_redact_trust_facts(change.facts.trust, redactor),
+    )
+    trust = tuple(_redact_trust_change(each, redactor) for each in change.trust)
+    redacted = replace(change, fields=fields, live=live, lost=lost, facts=facts, trust=trust)
+    return change if redacted == change else redacted
+
+
+def _redact_trust_facts(facts: TrustFacts, redactor: Redactor) -> TrustFacts:
+    return replace(
+        facts,
+        unpinned=tuple(_redact_approval(server, redactor) for server in facts.unpinned),
+        waiting=tuple(redact_identity(server, redactor.redact) for server in facts.waiting),
+    )
+
+
+def _redact_trust_change(change: TrustChange, redactor: Redactor) -> TrustChange:
+    """Redact what Fivetran shows of a server. The server of an approval is what the request sends, and stays."""
+    if change.approval is None:
+        return change
+    return replace(
+        change,
+        identity=redact_identity(change.identity, redactor.redact),
+        approval=_redact_approval(change.approval, redactor),
+    )
+
+
+def _redact_approval(server: ApprovedServer, redactor: Redactor) -> ApprovedServer:
+    return replace(
+        server,
+        identity=redact_identity(server.identity, redactor.redact),
+        approved_by=redactor.redact(server.approved_by),
+    )
+
+
+def redact_identity(identity: ServerIdentity, redact: Callable[[str], str]) -> ServerIdentity:
+    """Redact what is public of a server. A certificate or key that repeats a secret is dropped: it could not be used
+    any more."""
+    certificate, key = identity.certificate, identity.public_key
+    return replace(
+        identity,
+        hash=redact(identity.hash),
+        subject=redact(identity.subject),
+        issuer=redact(identity.issuer),
+        certificate=certificate if redact(certificate) == certificate else "",
+        public_key=key if redact(key) == key else "",
+    )
 
 
 def _redact_field(field: FieldChange, redactor: Redactor) -> FieldChange:

@@ -179,12 +179,20 @@ def _explain_other_content(
 # Records
 
 
-def list_recorded_pins(trust: Trust) -> tuple[ServerIdentity, ...]:
-    """List the pins as a record holds them: only what recognises the server, for the revocation of a former pin."""
-    return tuple(
-        replace(ServerIdentity(pin.identity.kind), hash=pin.identity.hash, public_key=pin.identity.public_key)
-        for pin in trust.pins
-    )
+def describe_pins(trust: Trust, known: Iterable[ServerIdentity]) -> tuple[ServerIdentity, ...]:
+    """Describe the pins as a record holds them: what recognises the server, and the facts about it, which the lists of
+    Fivetran do not have. `known` are servers that a setup test has met, and earlier descriptions."""
+    known = list(known)
+    return tuple(_describe_pin(pin.identity, known) for pin in trust.pins)
+
+
+def _describe_pin(pin: ServerIdentity, known: Iterable[ServerIdentity]) -> ServerIdentity:
+    met = pin if pin.certificate else next((server for server in known if matches_server(pin, server)), pin)
+    return replace(met, hash=pin.hash, public_key=pin.public_key, certificate="")
+
+
+def _identify(pin: ServerIdentity) -> tuple[ServerKind, str, str]:
+    return pin.kind, pin.hash, pin.public_key
 
 
 def list_trusted_kinds(trust: Trust) -> tuple[str, ...]:
@@ -196,7 +204,7 @@ def is_widened(trust: Trust, record: Record) -> bool:
     """Check whether the spec trusts more servers than at the last apply."""
     return not (
         {*list_trusted_kinds(trust)} <= {*record.trusted_kinds}
-        and {*list_recorded_pins(trust)} <= {*record.pins}
+        and {_identify(pin.identity) for pin in trust.pins} <= {*map(_identify, record.pins)}
     )
 
 

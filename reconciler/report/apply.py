@@ -107,7 +107,10 @@ def render_outcome(outcome: Outcome, width: int) -> Text:
         parts += _render_setup_tests(checks, f"setup tests, run {number}")
     if outcome.checks:
         parts += _render_setup_tests(
-            outcome.checks, "setup tests, again" if outcome.earlier_checks else "setup tests"
+            outcome.checks,
+            "setup tests, again" if outcome.earlier_checks else "setup tests",
+            # The diagnostic describes the servers that wait.
+            shows_details=outcome.status is not Status.AWAITING_APPROVAL,
         )
     for diagnostic in outcome.diagnostics:
         parts += _render_diagnostic(diagnostic, outcome.checks or ())
@@ -157,7 +160,7 @@ def render_adoption(adopted: Sequence[Change]) -> Text:
     return Text.assemble(("Adopted: ", STRONG), f"{len(adopted):,} recorded in the state.")
 
 
-def _render_setup_tests(checks: Sequence[Check], title: str) -> list[Text]:
+def _render_setup_tests(checks: Sequence[Check], title: str, *, shows_details: bool = True) -> list[Text]:
     counts: dict[str, int] = {}
     for check in sorted(checks, key=_rank_check):
         word = _CHECK_WORDS.get(check.status) or escape(check.status)
@@ -172,7 +175,8 @@ def _render_setup_tests(checks: Sequence[Check], title: str) -> list[Text]:
             message = f"{message[:_MAX_MESSAGE_LENGTH]}…"
         text = f"{to_one_line(check.title)}: {message}" if message else to_one_line(check.title)
         parts.append(Text(f"        ! {text}", BAD if check.has_failed else WARN))
-        parts += [Text(f"          {line}", QUIET) for line in render_details(check.details)]
+        details = render_details(check.details) if shows_details else []
+        parts += [Text(f"          {line}", QUIET) for line in details]
     return parts
 
 
