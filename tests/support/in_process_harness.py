@@ -128,6 +128,11 @@ class InProcessProject:
         self._specs = None
         self._secret_variables = set(_list_secret_variables(groups))
 
+    def write_file(self, name: str, text: str) -> None:
+        """Write a file beside the specs, such as the PEM file of a pin."""
+        self._write(name, text)
+        self._specs = None
+
     def plan(self) -> PlanResult:
         """Make a plan, which must write neither files nor objects."""
         self.read_new_history()
