@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from reconciler.applying.circuit_breaker import CircuitBreaker
+from reconciler.kinds.approvals import matches_server
 from reconciler.kinds.base import Verification
 from reconciler.kinds.destination import select_unhealthy_status
 from reconciler.model.address import Address
@@ -23,13 +24,20 @@ from reconciler.model.record_transitions import (
     mark_intent_sent,
 )
 from reconciler.model.removal import CompletedRemoval
-from reconciler.model.trust import TrustChange
+from reconciler.model.trust import ServerIdentity, TrustAction, TrustChange
 from reconciler.planning.planner import PlannedOperation
 from reconciler.planning.redaction import redact_identity
 from reconciler.planning.trust import describe_pins
 
 SaveEntry: TypeAlias = Callable[[Address, Record | CompletedRemoval], None]
 """Write a record, durable when it returns. May raise OSError."""
+
+
+def _list_unrevoked(
+    former_pins: Iterable[ServerIdentity], trust: Iterable[TrustChange]
+) -> tuple[ServerIdentity, ...]:
+    revoked = [change.identity for change in trust if change.action is TrustAction.REVOKE]
+    return tuple(pin for pin in former_pins if not any(matches_server(pin, server) for server in revoked))
 
 
 def _keep(text: str) -> str:
@@ -76,7 +84,7 @@ class RecordWriter:
         self._write_result(address, id, record)
 
     def save_tests(
-        self, operation: PlannedOperation, id: str, run: Verification, trust: Iterable[TrustChange] = ()
+        self, operation: PlannedOperation, id: str, run: Verification, trust: Collection[TrustChange] = ()
     ) -> None:
         """Record the result of the setup tests, whatever `on_failure` makes of it: a later edit of `on_failure` or
         `trust` must find what is outstanding. The approved servers of `trust` wait for nothing any more."""
@@ -86,8 +94,12 @@ class RecordWriter:
         if run.has_passed:
             self._write_result(address, id, complete_tests(intended, id, update, at, run.settled_status))
             return
-        approved = [change.identity for change in trust]
-        update = replace(update, pins=describe_pins(operation.desired.trust, [*approved, *update.pins]))
+        approved = [change.identity for change in trust if change.action is TrustAction.APPROVE]
+        update = replace(
+            update,
+            pins=describe_pins(operation.desired.trust, [*approved, *update.pins]),
+            former_pins=_list_unrevoked(update.former_pins, trust),
+        )
         awaiting = tuple(redact_identity(met, self.redact) for met in run.pending if met not in approved)
         # A test that waits for an approval has not tried the secrets yet, even if Fivetran calls it failed.
         has_failures = bool(run.failed) and not (run.pending or run.forged)

@@ -71,7 +71,7 @@ class RecordUpdate:
     `sent` are the paths whose values the call sends. `has_tests` says that setup tests follow the call. `answers` are
     about fields that Fivetran did not keep and that the call does not send again. `setup_status` is the status that
     Fivetran showed for the plan, if it is unhealthy. `pins`, `trusted_kinds` and `untested` are the declared trust and
-    setup tests.
+    setup tests; `former_pins` are pinned no more, and stay in the record until their approvals are revoked.
     """
 
     applied: Mapping[FieldPath, Any] = field(default_factory=dict)
@@ -84,6 +84,7 @@ class RecordUpdate:
     pins: tuple[ServerIdentity, ...] = ()
     trusted_kinds: tuple[str, ...] = ()
     untested: bool = False
+    former_pins: tuple[ServerIdentity, ...] = ()
 
     @classmethod
     def keep_values(cls, record: Record) -> RecordUpdate:
@@ -331,7 +332,7 @@ def complete_change(intended: Record | None, id: str, update: RecordUpdate, at: 
         awaited_approvals=known.awaited_approvals,
         setup_status=update.setup_status,
         awaiting=known.awaiting,
-        pins=update.pins,
+        pins=(*update.pins, *update.former_pins),
         trusted_kinds=update.trusted_kinds,
         untested=update.untested,
     )

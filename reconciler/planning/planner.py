@@ -79,6 +79,7 @@ from reconciler.planning.trust import (
     Approvals,
     TrustPlan,
     describe_pins,
+    list_former_pins,
     list_trusted_kinds,
     plan_new_trust,
     plan_trust,
@@ -342,6 +343,7 @@ class Planner:
                     desired.trust, [*record.awaiting, *record.pins] if record is not None else ()
                 ),
                 trusted_kinds=list_trusted_kinds(desired.trust),
+                former_pins=list_former_pins(record, change.revocations),
                 untested=desired.address.kind == DESTINATION and not desired.setup_tests.run,
             ),
         )

@@ -191,6 +191,14 @@ def _describe_pin(pin: ServerIdentity, known: Iterable[ServerIdentity]) -> Serve
     return replace(met, hash=pin.hash, public_key=pin.public_key, certificate="")
 
 
+def list_former_pins(record: Record | None, revocations: Iterable[TrustChange]) -> tuple[ServerIdentity, ...]:
+    """List the recorded pins whose approvals are to be revoked. Without them no later plan would know that these
+    approvals were pinned, and revoke them after an interruption."""
+    servers = [revocation.identity for revocation in revocations]
+    pins = record.pins if record is not None else ()
+    return tuple(pin for pin in pins if any(matches_server(pin, server) for server in servers))
+
+
 def _identify(pin: ServerIdentity) -> tuple[ServerKind, str, str]:
     return pin.kind, pin.hash, pin.public_key
 

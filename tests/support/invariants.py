@@ -233,13 +233,15 @@ def check_state(file: Path, app: Emulator, *, is_settled: bool) -> None:
 
 
 def take_snapshot(app: Emulator, *, with_health: bool) -> list[dict[str, Any]]:
-    """Describe the account without ids: names and destinations, with secrets in clear, and with their status if
-    `with_health` is set."""
+    """Describe the account without ids and times: names, destinations and approvals, with secrets in clear, and with
+    their status if `with_health` is set."""
     groups = app.dump(show_secrets=True).get("groups", [])
     snapshot = [
         {name: value for name, value in group.items() if name not in ("id", "created_at")} for group in groups
     ]
     for group in snapshot:
+        for approval in (*group.get("certificates", ()), *group.get("fingerprints", ())):
+            approval.pop("validated_date")
         if not with_health and "destination" in group:
             group["destination"].pop("setup_status", None)
     return sorted(snapshot, key=lambda group: json.dumps(group, sort_keys=True))
