@@ -40,10 +40,6 @@ def _list_unrevoked(
     return tuple(pin for pin in former_pins if not any(matches_server(pin, server) for server in revoked))
 
 
-def _keep(text: str) -> str:
-    return text
-
-
 @dataclass(slots=True)
 class RecordWriter:
     """Writer of the records of one run.
@@ -59,7 +55,7 @@ class RecordWriter:
     clock: Clock
     now: Callable[[], Instant]
     breaker: CircuitBreaker
-    redact: Callable[[str], str] = _keep
+    redact: Callable[[str], str] = str
     errors: list[Diagnostic] = field(default_factory=list)
 
     def mark_sent(self, address: Address) -> bool:
@@ -97,7 +93,10 @@ class RecordWriter:
         approved = [change.identity for change in trust if change.action is TrustAction.APPROVE]
         update = replace(
             update,
-            pins=describe_pins(operation.desired.trust, [*approved, *update.pins]),
+            declared_grants=replace(
+                update.declared_grants,
+                pins=describe_pins(operation.desired.trust, [*approved, *update.declared_grants.pins]),
+            ),
             former_pins=_list_unrevoked(update.former_pins, trust),
         )
         awaiting = tuple(redact_identity(met, self.redact) for met in run.pending if met not in approved)

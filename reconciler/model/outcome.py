@@ -79,8 +79,8 @@ class Outcome:
     `checks` are the results of the last run of the setup tests, `earlier_checks` of the runs before it. `recovered`
     means that the answer of a create was lost, and that a search has found the object. `held_until` is the time from
     which a waiting create can be made. `live` is the deleted or replaced object, as Fivetran showed it; `deleted_first`
-    are the connections that were deleted before it, even if the object stayed. `trust` are the approvals that were
-    given and revoked, whatever the end of the change.
+    are the connections that were deleted before it, even if the object stayed. `approvals` are
+    the approvals that were given and revoked, whatever the end of the change.
     """
 
     address: Address
@@ -95,7 +95,7 @@ class Outcome:
     held_until: datetime | None = None
     live: LiveObject | None = None
     deleted_first: tuple[LiveConnection, ...] = ()
-    trust: tuple[TrustChange, ...] = ()
+    approvals: tuple[TrustChange, ...] = ()
 
     @property
     def has_failed_tests(self) -> bool:

@@ -104,4 +104,22 @@ class TrustFacts:
     waiting: tuple[ServerIdentity, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Grants:
+    """Trust and setup tests of the last applied spec, as a record remembers them: a wider grant asks for the setup
+    tests of an unhealthy destination.
+
+    `pins` have what recognises the servers, and the facts about them that are known. `trusted_kinds` are the kinds of
+    which every server is trusted. `untested` says that the spec declined setup tests.
+    """
+
+    pins: tuple[ServerIdentity, ...] = ()
+    trusted_kinds: tuple[str, ...] = ()
+    untested: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.pins or self.trusted_kinds or self.untested)
+
+
+NO_GRANTS = Grants()
 NO_TRUST_FACTS = TrustFacts()

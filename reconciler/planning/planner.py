@@ -78,9 +78,8 @@ from reconciler.planning.secret_planning import SecretPlanner
 from reconciler.planning.trust import (
     Approvals,
     TrustPlan,
-    describe_pins,
+    collect_grants,
     list_former_pins,
-    list_trusted_kinds,
     plan_new_trust,
     plan_trust,
 )
@@ -339,12 +338,8 @@ class Planner:
                 has_tests=change.runs_tests,
                 answers=answers,
                 setup_status=select_unhealthy_status(change.facts.setup_status),
-                pins=describe_pins(
-                    desired.trust, [*record.awaiting, *record.pins] if record is not None else ()
-                ),
-                trusted_kinds=list_trusted_kinds(desired.trust),
+                declared_grants=collect_grants(desired, record),
                 former_pins=list_former_pins(record, change.revocations),
-                untested=desired.address.kind == DESTINATION and not desired.setup_tests.run,
             ),
         )
 

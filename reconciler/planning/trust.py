@@ -14,12 +14,15 @@ from dataclasses import dataclass, replace
 
 from reconciler.kinds.approvals import find_approved, finds_other_content, matches_server
 from reconciler.kinds.destination import is_unhealthy
+from reconciler.model.address import DESTINATION
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.record import Record
 from reconciler.model.resource import Desired, Trust
 from reconciler.model.trust import (
+    NO_GRANTS,
     NO_TRUST_FACTS,
     ApprovedServer,
+    Grants,
     Pin,
     ServerIdentity,
     ServerKind,
@@ -149,7 +152,7 @@ def _list_revocations(
     """List the revocations. Without setup tests nothing shows that the destination can do without an approval."""
     if not desired.setup_tests.run:
         return
-    former_pins = record.pins if record is not None else ()
+    former_pins = record.grants.pins if record is not None else ()
     for server in unpinned:
         was_pinned = any(matches_server(pin, server.identity) for pin in former_pins)
         if was_pinned or desired.trust.exclusive:
@@ -179,6 +182,18 @@ def _explain_other_content(
 # Records
 
 
+def collect_grants(desired: Desired, record: Record | None) -> Grants:
+    """Collect the trust and the setup tests that a spec declares, for its record."""
+    if desired.address.kind != DESTINATION:
+        return NO_GRANTS
+    known = [*record.awaiting, *record.grants.pins] if record is not None else ()
+    return Grants(
+        describe_pins(desired.trust, known),
+        tuple(str(kind) for kind in ServerKind if desired.trust.trusts_any(kind)),
+        untested=not desired.setup_tests.run,
+    )
+
+
 def describe_pins(trust: Trust, known: Iterable[ServerIdentity]) -> tuple[ServerIdentity, ...]:
     """Describe the pins as a record holds them: what recognises the server, and the facts about it, which the lists of
     Fivetran do not have. `known` are servers that a setup test has met, and earlier descriptions."""
@@ -195,7 +210,7 @@ def list_former_pins(record: Record | None, revocations: Iterable[TrustChange]) 
     """List the recorded pins whose approvals are to be revoked. Without them no later plan would know that these
     approvals were pinned, and revoke them after an interruption."""
     servers = [revocation.identity for revocation in revocations]
-    pins = record.pins if record is not None else ()
+    pins = record.grants.pins if record is not None else ()
     return tuple(pin for pin in pins if any(matches_server(pin, server) for server in servers))
 
 
@@ -203,16 +218,11 @@ def _identify(pin: ServerIdentity) -> tuple[ServerKind, str, str]:
     return pin.kind, pin.hash, pin.public_key
 
 
-def list_trusted_kinds(trust: Trust) -> tuple[str, ...]:
-    """List the kinds of which every server is trusted, as a record holds them."""
-    return tuple(str(kind) for kind in ServerKind if trust.trusts_any(kind))
-
-
 def is_widened(trust: Trust, record: Record) -> bool:
     """Check whether the spec trusts more servers than at the last apply."""
-    return not (
-        {*list_trusted_kinds(trust)} <= {*record.trusted_kinds}
-        and {_identify(pin.identity) for pin in trust.pins} <= {*map(_identify, record.pins)}
+    trusted, pinned = record.grants.trusted_kinds, {*map(_identify, record.grants.pins)}
+    return any(trust.trusts_any(kind) and str(kind) not in trusted for kind in ServerKind) or any(
+        _identify(pin.identity) not in pinned for pin in trust.pins
     )
 
 
