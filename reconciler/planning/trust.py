@@ -67,9 +67,9 @@ def plan_trust(
 ) -> TrustPlan:
     """Plan the approvals of an existing destination with the live `status`."""
     plans = [
-        _plan_kind(desired, kind, record, approvals.get(kind, ()))
+        _plan_kind(desired, kind, record, approvals[kind])
         for kind in ServerKind
-        if desired.trust.list_pins(kind)
+        if kind in approvals and desired.trust.list_pins(kind)
     ]
     changes = [change for plan in plans for change in plan.changes]
     return TrustPlan(
@@ -109,7 +109,11 @@ def _plan_kind(
     met = record.awaiting if record is not None else ()
     unapproved = [pin for pin in pins if find_approved(pin.identity, approved) is None]
     servers = {pin: _find_approvable(pin, met) for pin in unapproved}
-    approvals = [_approve(pin, server) for pin, server in servers.items() if server is not None]
+    approvals = [
+        replace(_approve(pin, server), was_pinned=_was_pinned(server, record))
+        for pin, server in servers.items()
+        if server is not None
+    ]
     unpinned = [
         server
         for server in approved
@@ -152,11 +156,15 @@ def _list_revocations(
     """List the revocations. Without setup tests nothing shows that the destination can do without an approval."""
     if not desired.setup_tests.run:
         return
-    former_pins = record.grants.pins if record is not None else ()
     for server in unpinned:
-        was_pinned = any(matches_server(pin, server.identity) for pin in former_pins)
+        was_pinned = _was_pinned(server.identity, record)
         if was_pinned or desired.trust.exclusive:
             yield TrustChange(TrustAction.REVOKE, server.identity, approval=server, was_pinned=was_pinned)
+
+
+def _was_pinned(server: ServerIdentity, record: Record | None) -> bool:
+    pins = record.grants.pins if record is not None else ()
+    return any(matches_server(pin, server) for pin in pins)
 
 
 def _explain_other_content(

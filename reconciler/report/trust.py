@@ -19,6 +19,11 @@ def list_trust_rows(change: Change) -> list[tuple[str, str]]:
     return [(_VERBS[each.action], format_trust_change(each)) for each in change.trust]
 
 
+def list_revoked(change: Change) -> list[str]:
+    """List the approvals that were revoked outside the specs."""
+    return [format_trust_change(each) for each in change.trust if each.undoes_drift]
+
+
 def list_done_rows(changes: Iterable[TrustChange]) -> list[str]:
     """List approvals that were given and revoked, each on a line."""
     return [

@@ -708,3 +708,22 @@ def test_r23_a_second_run_of_the_tests_follows_an_approval_as_well(project: Pinn
     assert outcome.status is Status.DONE
     assert not outcome.has_failed_tests
     assert len(outcome.earlier_checks) == 2
+
+
+# Drift
+
+
+def test_an_approval_that_was_revoked_outside_is_drift(project: PinnedProject) -> None:
+    project.pin_pem(ROOT)
+    project.apply()
+    project.app.dashboard.revoke(Kind.CERTIFICATE, project.id, ROOT.hash)
+    plan = project.plan().plan
+    assert [change.address for change in plan.drifted] == [FINANCE]
+    assert project.apply_writes() == [approve(ROOT)]
+
+
+def test_a_pin_that_is_new_is_no_drift(project: PinnedProject) -> None:
+    project.pin_pem(ROOT)
+    project.apply()
+    project.pin_pem(ROOT, NEXT_ROOT)
+    assert project.plan().plan.drifted == ()
