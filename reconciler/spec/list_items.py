@@ -19,6 +19,9 @@ from reconciler.spec.text_changes import TextChange, TextLines, apply_changes
 from reconciler.spec.text_nodes import TextElement, TextParent, TextScalar
 from reconciler.spec.value_text import render_comments, to_raw
 
+_MAX_WIDTH = 120
+"""Columns of a line behind which a comment is seen. A longer item has its comment above."""
+
 
 @dataclass(frozen=True, slots=True)
 class ItemAddition:
@@ -75,8 +78,9 @@ def _list_places(text: EditableText, path: Sequence[str], line: str) -> Iterator
     item, lines = elements[-1], TextLines(text.body)
     rest = text.body[item.value.end : lines.find_end(item.value.end)].rstrip()
     is_single_line = not (isinstance(item.value, TextScalar) and item.value.is_block)
-    if is_single_line and lines.is_first_on_line(item.start) and rest in {"", ","}:
-        end = item.value.end + len(rest)
+    end = item.value.end + len(rest)
+    is_short = lines.get_column(end) <= _MAX_WIDTH
+    if is_single_line and is_short and lines.is_first_on_line(item.start) and rest in {"", ","}:
         yield TextChange(end, end, f"  {line}")
     for element in reversed(elements):
         start = lines.find_start(element.start)
