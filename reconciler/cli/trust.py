@@ -80,15 +80,8 @@ def pin_server(
 
 
 def _pin(context: CommandContext, address: str, typed: str | None, is_dry_run: bool) -> ExitCode:
-    from reconciler.importing.changed_files import write_changed_files
-    from reconciler.importing.pinning import plan_pins
     from reconciler.operations.pinning import choose_servers, find_candidates
-    from reconciler.report.pinning import (
-        render_already_pinned,
-        render_pin_plan,
-        render_pinned,
-        serialize_pinned,
-    )
+    from reconciler.report.pinning import render_already_pinned, serialize_pinned
 
     candidates = find_candidates(context.settings, address)
     choice = choose_servers(candidates, typed)
@@ -101,14 +94,33 @@ def _pin(context: CommandContext, address: str, typed: str | None, is_dry_run: b
     if not servers:
         context.print_result("Nothing was written.")
         return ExitCode.FAILED
+    return _write_pins(context, candidates, servers, is_written=not is_dry_run)
+
+
+def _write_pins(
+    context: CommandContext,
+    candidates: PinCandidates,
+    servers: Sequence[ServerIdentity],
+    *,
+    is_written: bool,
+) -> ExitCode:
+    """Show the pins of servers, and write them."""
+    from reconciler.importing.changed_files import write_changed_files
+    from reconciler.importing.pinning import plan_pins
+    from reconciler.operations.pinning import warn_expired
+    from reconciler.report.diagnostics import serialize_diagnostics
+    from reconciler.report.pinning import render_pin_plan, render_pinned, serialize_pinned
+
     plan = plan_pins(context.settings, candidates.specs, candidates.desired, servers)
+    warnings = list(warn_expired(candidates, servers))
+    context.show(context.renderer.warnings(warnings))
     if not context.renderer.is_document:
         context.show(render_pin_plan(plan))
-    if not is_dry_run:
+    if is_written:
         write_changed_files(plan.files)
-    context.print_result(render_pinned(plan, is_written=not is_dry_run))
-    content = serialize_pinned(candidates.address, plan, (), is_written=not is_dry_run)
-    context.print_document(ExitCode.OK, content)
+    context.print_result(render_pinned(plan, is_written=is_written))
+    content = serialize_pinned(candidates.address, plan, (), is_written=is_written)
+    context.print_document(ExitCode.OK, {**content, "warnings": serialize_diagnostics(warnings)})
     return ExitCode.OK
 
 

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 from reconciler.importing.pin_text import describe_facts
 from reconciler.kinds.approvals import matches_server
+from reconciler.kinds.certificates import is_expired
 from reconciler.kinds.pins import PinError, format_hash_forms, parse_certificate_hash, parse_host_key_pin
 from reconciler.model.address import DESTINATION, GROUP, Address
-from reconciler.model.diagnostic import Diagnostic, ReconcilerError
+from reconciler.model.diagnostic import Diagnostic, ReconcilerError, Severity
 from reconciler.model.record_transitions import apply_moves
 from reconciler.model.resource import Desired
 from reconciler.model.suggestions import did_you_mean
@@ -148,6 +149,20 @@ def _find_destination(specs: Specs, records: Iterable[Address], text: str) -> De
     recorded = {name for each in records for name in (each.key, str(each))}
     known = [name for each in specs.destinations for name in (str(each.address), each.address.key)]
     raise ReconcilerError([_explain_unknown(text, known, is_recorded=text in recorded)])
+
+
+def warn_expired(candidates: PinCandidates, servers: Iterable[ServerIdentity]) -> Iterator[Diagnostic]:
+    """Warn of servers whose certificates have expired: Fivetran may refuse the connection all the same."""
+    today = candidates.settings.clock.now().date()
+    for server in servers:
+        if is_expired(server, today):
+            yield Diagnostic(
+                "certificate-expired",
+                f"the certificate {server.hash} expired on {server.expires}",
+                severity=Severity.WARNING,
+                address=candidates.address,
+                help="pin the certificate that takes its place, once the server shows it",
+            )
 
 
 # Errors

@@ -283,6 +283,14 @@ def test_facts_in_a_comment_stay_on_one_line(waiting: WaitingProject) -> None:
     assert waiting.list_pins() == [leaf]
 
 
+def test_an_expired_certificate_is_pinned_with_a_warning(waiting: WaitingProject) -> None:
+    leaf, _ = waiting.let_wait()
+    edit_state(waiting, expires="2001-02-03")
+    result = waiting.run("trust", "pin", "sales", leaf)
+    assert result.exit == 0 and "warning[certificate-expired]" in result.stderr
+    assert waiting.list_pins() == [leaf]
+
+
 def test_a_certificate_under_a_false_hash_is_never_pinned(waiting: WaitingProject) -> None:
     waiting.let_wait()
     false = "hYNxhpzsHeP7Hc8Jd9qQBPyAne0gTeGk2SM7deg5kbo="
