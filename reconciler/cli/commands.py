@@ -19,6 +19,7 @@ SUMMARIES: Mapping[str, str] = MappingProxyType(
         "apply": "Change the account to match the specs, after asking.",
         "show": "Show a saved plan.",
         "test": "Run the setup tests of destinations. Changes nothing else.",
+        "trust": "List and pin certificates and SSH host keys.",
         "drift": "Show changes made outside the specs. Only reads.",
         "snapshot": "Write the account to a file, for plans without it.",
         "graph": "Draw groups and destinations with their planned changes.",

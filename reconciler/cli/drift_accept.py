@@ -120,7 +120,7 @@ def _accept(context: CommandContext, options: AcceptOptions) -> ExitCode:
 
 def _finish(context: CommandContext, acceptance: Acceptance, options: AcceptOptions) -> ExitCode:
     """Show an acceptance, ask, and write the files. Returns 1 if drift is left out or the user declines."""
-    from reconciler.importing.accepting import write_accepted
+    from reconciler.importing.changed_files import write_changed_files
     from reconciler.report.accept_text import render_acceptance, render_summary, serialize_acceptance
 
     code = ExitCode.FAILED if acceptance.left_out else ExitCode.OK
@@ -132,7 +132,7 @@ def _finish(context: CommandContext, acceptance: Acceptance, options: AcceptOpti
         context.print_result("Nothing was written.")
         return ExitCode.FAILED
     if is_written:
-        write_accepted(acceptance.files)
+        write_changed_files(acceptance.files)
     context.print_result(render_summary(acceptance, is_written=is_written))
     context.print_document(code, serialize_acceptance(acceptance, is_written=is_written))
     return code

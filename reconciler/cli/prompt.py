@@ -23,6 +23,17 @@ def confirm(
     context: CommandContext, question: str, answer: str = "yes", prompt: str = 'Only "yes" is accepted: '
 ) -> bool:
     """Ask a question on stderr. Returns whether the reply is exactly `answer`."""
+    return _ask(context, question, prompt) == answer
+
+
+def choose(context: CommandContext, question: str, count: int) -> int | None:
+    """Ask for one of the numbers 1 to `count` on stderr. Any other reply is no choice."""
+    reply = _ask(context, question, f"A number from 1 to {count}, anything else for none: ")
+    return int(reply) if reply in map(str, range(1, count + 1)) else None
+
+
+def _ask(context: CommandContext, question: str, prompt: str) -> str:
+    """Ask a question on stderr. Returns the reply without the blanks around it."""
     context.err.print()
     context.err.print(question)
     reply = ""
@@ -33,4 +44,4 @@ def confirm(
     finally:
         if not reply.endswith("\n"):  # after Ctrl-C and Ctrl-D the cursor stays behind the question
             context.err.print()
-    return reply.strip() == answer
+    return reply.strip()

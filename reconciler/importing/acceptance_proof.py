@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, replace
 
 from reconciler.importing.accept_model import AcceptedField
+from reconciler.importing.changed_files import load_changed_specs
 from reconciler.model.address import DESTINATION, GROUP, Address
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError, Severity, select_errors
 from reconciler.model.event import ignore_event
@@ -18,15 +19,13 @@ from reconciler.model.policy import EnforcementLevel, PolicyStatus
 from reconciler.model.value import FieldPath
 from reconciler.planning.pipeline import make_plan
 from reconciler.planning.policies import evaluate_spec_policies
-from reconciler.spec.characters import BYTE_ORDER_MARK
 from reconciler.spec.edit import FileText
 from reconciler.spec.field_edits import apply_field_edits
 from reconciler.spec.nodes import MappingNode, Node, find_span
 from reconciler.spec.source import parse
 from reconciler.spec.spec_text import covers
-from reconciler.spec.unsaved import UnsavedFiles
 from reconciler.workspace.baseline import merge_specs
-from reconciler.workspace.specs import Specs, load_specs
+from reconciler.workspace.specs import Specs
 from reconciler.workspace.workspace import Workspace
 
 
@@ -105,14 +104,8 @@ def _find_uneditable(fields: Iterable[AcceptedField]) -> Iterator[Objection]:
 
 
 def _load(workspace: Workspace, files: Iterable[FileText], texts: Mapping[str, str]) -> Specs:
-    """Load the specs as if the texts were written. Files without a new text count as they were read."""
-    unsaved = UnsavedFiles(
-        {
-            file.path.file.resolve(): texts.get(file.path.shown, file.text).removeprefix(BYTE_ORDER_MARK)
-            for file in files
-        }
-    )
-    return merge_specs(load_specs(workspace.settings, unsaved=unsaved), workspace.baseline)
+    """Load the specs as if the texts were written, with the entries of the revision of `--changed-since`."""
+    return merge_specs(load_changed_specs(workspace.settings, files, texts), workspace.baseline)
 
 
 def _plan(workspace: Workspace, specs: Specs, scope: frozenset[Address]) -> Plan:

@@ -6,7 +6,7 @@
  4. The changed files are proven in memory (`acceptance_proof`). A field with an objection is left out, and the rest is
     proven again, until nothing objects.
 
-Sends only GET requests, and writes only by `write_accepted`. The state stays as it is: its last applied values are
+Sends only GET requests, and writes only by `write_changed_files`. The state stays as it is: its last applied values are
 neither the old nor the new value of the specs until the next apply.
 """
 
@@ -20,24 +20,20 @@ from reconciler.api.remembered_reads import RememberingSender
 from reconciler.importing.accept_model import (
     Acceptance,
     AcceptedField,
-    ChangedFile,
     LeftOutDrift,
     LiveDifference,
 )
 from reconciler.importing.acceptance_proof import ProvenTexts, list_paths, prove_fields
+from reconciler.importing.changed_files import list_changed_files
 from reconciler.importing.field_places import SpecLayers
-from reconciler.importing.file_plan import PlannedFile, WriteStage
 from reconciler.importing.live_differences import find_live_differences
-from reconciler.importing.writing import write_files
-from reconciler.model.address import get_entry_sort_key
-from reconciler.model.diagnostic import Diagnostic, ReconcilerError
+from reconciler.model.address import DESTINATION, GROUP, get_entry_sort_key
 from reconciler.model.plan import Plan
-from reconciler.model.source import Span
-from reconciler.model.value import MASKED_IN_OUTPUT
+from reconciler.model.value import FieldPath
 from reconciler.planning.pipeline import make_plan
-from reconciler.spec.characters import BYTE_ORDER_MARK
-from reconciler.spec.edit import FileText, check_current
-from reconciler.workspace.specs import Specs
+from reconciler.spec.edit import FileText
+from reconciler.spec.field_edits import REMOVED, FieldEdit
+from reconciler.spec.merge import UNSET
 from reconciler.workspace.workspace import Workspace
 
 
@@ -58,7 +54,9 @@ def plan_acceptance(workspace: Workspace, selectors: Sequence[str]) -> Acceptanc
         planned.plan,
         tuple(field for field in fields if (field.address, field.path) not in names),
         tuple(sorted(left_out, key=lambda each: (*get_entry_sort_key(each.address), each.path or ()))),
-        () if proven is None else _list_changed(workspace.specs, layers.files, proven),
+        ()
+        if proven is None
+        else list_changed_files(layers.files, proven.texts, workspace.specs, proven.specs),
     )
 
 
@@ -68,12 +66,41 @@ def _place(
     """Place the live values in the files. An entry that only a later revision has is left out."""
     fields, unplaced = [], []
     for difference in differences:
-        field = layers.place(difference)
+        field = _place_value(layers, difference)
         if field is not None:
             fields.append(field)
         else:
             unplaced.append(LeftOutDrift(difference.address, difference.declared, _NO_FILE, _UPDATE_BRANCH))
     return fields, unplaced
+
+
+def _place_value(layers: SpecLayers, difference: LiveDifference) -> AcceptedField | None:
+    """Place a live value where the field is declared, or as a copy in the entry. None for an entry without a file."""
+    place = layers.find_place(_find_location(difference))
+    if place is None:
+        return None
+    value = difference.value
+    if value is None:
+        value = {UNSET: True} if place.is_inherited else REMOVED
+    return AcceptedField(
+        difference, place.file, FieldEdit(place.location, value), place.source, place.profile
+    )
+
+
+def _find_location(difference: LiveDifference) -> tuple[str, ...]:
+    """Find the keys that lead to a field in a spec file."""
+    desired, path = difference.desired, difference.declared
+    entry = ("groups", desired.address.key)
+    if desired.address.kind == GROUP:
+        return (*entry, *path)
+    return (*entry, DESTINATION, *_find_block(path, is_unchecked=path in desired.unchecked))
+
+
+def _find_block(path: FieldPath, *, is_unchecked: bool) -> FieldPath:
+    return (_EXTRA_CONFIG, *path[1:]) if is_unchecked and path[0] == _CONFIG else path
+
+
+_CONFIG, _EXTRA_CONFIG = "config", "extra_config"
 
 
 def _prove_fields(
@@ -98,60 +125,3 @@ def _prove_fields(
 
 _NO_FILE = "no file of this work tree describes the entry"
 _UPDATE_BRANCH = "bring the branch up to date first"
-
-
-def _list_changed(specs: Specs, files: Sequence[FileText], proven: ProvenTexts) -> tuple[ChangedFile, ...]:
-    changed = []
-    for file in files:
-        shown = file.path.shown
-        after = proven.texts.get(shown, file.text)
-        if after != file.text:
-            masked = mask_lines_at(shown, file.text, specs.hidden)
-            changed.append(
-                ChangedFile(file, after, {**masked, **mask_lines_at(shown, after, proven.specs.hidden)})
-            )
-    return tuple(changed)
-
-
-def mask_lines_at(shown: str, text: str, hidden: Iterable[Span]) -> dict[str, str]:
-    """Mask the lines of a file with values that must not be shown: each line by its shown form."""
-    lines = text.removeprefix(BYTE_ORDER_MARK).splitlines()
-    starts: dict[int, int] = {}
-    for span in hidden:
-        if span.path == shown:
-            starts[span.line] = min(starts.get(span.line, span.column), span.column)
-            starts |= dict.fromkeys(range(span.line + 1, span.end_line + 1), 1)
-    return {
-        lines[number - 1]: f"{_cut(lines[number - 1], column - 1)}{MASKED_IN_OUTPUT}"
-        for number, column in starts.items()
-        if number <= len(lines)
-    }
-
-
-def _cut(line: str, end: int) -> str:
-    """Return the start of a line: up to a value, or the blanks before a text that continues there."""
-    return line[:end] or line[: len(line) - len(line.lstrip())]
-
-
-def write_accepted(files: Sequence[ChangedFile]) -> None:
-    """Write all files, each whole. A file that changed since it was read stops the run before the first write.
-
-    Raises ReconcilerError.
-    """
-    for file in files:
-        check_current(file.before)
-    result = write_files(map(_plan_file, files), "make the file and its folder writable")
-    if result.problems:
-        names = [file.shown for file in result.written]
-        raise ReconcilerError([_note_written(problem, names) for problem in result.problems.values()])
-
-
-def _plan_file(file: ChangedFile) -> PlannedFile:
-    path, text = file.before.path, file.before.text
-    return PlannedFile(path.file, path.shown, text, file.after, WriteStage.CHANGED_SPECS)
-
-
-def _note_written(problem: Diagnostic, written: Sequence[str]) -> Diagnostic:
-    """Note the files that were written before an error. Each is whole, and a further run continues with the rest."""
-    names = ", ".join(f"`{shown}`" for shown in written)
-    return replace(problem, notes=(*problem.notes, f"written before: {names}")) if written else problem

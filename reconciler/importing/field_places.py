@@ -1,4 +1,4 @@
-"""Find the place in the files of a project that decides about a field, and the edit that gives it a live value."""
+"""Find the place in the files of a project that decides about a field of an entry."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from reconciler.importing.accept_model import AcceptedField, FieldSource, LiveDifference
-from reconciler.model.address import GROUP
-from reconciler.model.value import FieldPath
+from reconciler.importing.accept_model import FieldSource
+from reconciler.model.address import DESTINATION
 from reconciler.spec.characters import BYTE_ORDER_MARK
 from reconciler.spec.edit import FileText, read_file_text
-from reconciler.spec.field_edits import REMOVED, FieldEdit
 from reconciler.spec.files import SpecPath
 from reconciler.spec.load import find_files_by_kind
 from reconciler.spec.merge import UNSET
@@ -21,7 +19,22 @@ from reconciler.spec.project import Project
 from reconciler.spec.source import parse
 from reconciler.spec.spec_text import parse_texts
 
-_CONFIG, _EXTRA_CONFIG = "config", "extra_config"
+
+@dataclass(frozen=True, slots=True)
+class FieldPlace:
+    """Place in the files that decides about a field.
+
+    `location` are the keys that lead to the field, `node` is what the file has there, None for a field that the entry
+    does not have. `source` decides about the field so far, `profile` is its profile. `is_inherited` says that another
+    place gives the field a value if this place does not.
+    """
+
+    file: FileText
+    location: tuple[str, ...]
+    node: Node | None
+    source: FieldSource
+    profile: str = ""
+    is_inherited: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,28 +72,22 @@ class SpecLayers:
         """All files, as they were read, the project file first."""
         return (self.project_file, *(layer.file for layer in self._layers))
 
-    def place(self, difference: LiveDifference) -> AcceptedField | None:
-        """Place a live value: in the last layer that declares the field, or as a copy in the entry.
-
-        Returns None if no file describes the entry: only a later revision does.
-        """
-        desired = difference.desired
-        location = _find_location(difference)
+    def find_place(self, location: tuple[str, ...]) -> FieldPlace | None:
+        """Find the place of a field, by the keys that lead to it from the top of a spec file: in the last layer that
+        has the field, else in the entry. Returns None if no file describes the entry: only a later revision does."""
         layers = [layer for layer in self._layers if _get(layer.root, location[:2]) is not None]
         if not layers:
             return None
-        own = [layer for layer in layers if _is_set(_get(layer.root, location))]
+        own = [layer for layer in layers if _get(layer.root, location) is not None]
         target = own[-1] if own else layers[0]
-        base = self._find_base(layers, location) if desired.address.kind != GROUP else None
-        is_inherited = base is not None or len(own) > 1
-        value = difference.value
-        if value is None:
-            value = {UNSET: True} if is_inherited else REMOVED
+        base = self._find_base(layers, location) if location[2:3] == (DESTINATION,) else None
+        values = sum(_is_set(_get(layer.root, location)) for layer in own)
         if not own and base is not None:
             source, profile = base.source, base.profile
         else:
             source, profile = FieldSource.OVERRIDE if target.is_override else FieldSource.ENTRY, ""
-        return AcceptedField(difference, target.file, FieldEdit(location, value), source, profile)
+        node = _get(target.root, location)
+        return FieldPlace(target.file, location, node, source, profile, base is not None or values > 1)
 
     def _find_base(self, layers: list[_Layer], location: tuple[str, ...]) -> _Base | None:
         """Find the profile or the defaults that give a field to an entry."""
@@ -97,19 +104,6 @@ class SpecLayers:
         nodes = [_get(layer.root, (*location, PROFILE)) for layer in layers]
         names = [str(node.value) for node in nodes if isinstance(node, Scalar)]
         return names[-1] if names else None
-
-
-def _find_location(difference: LiveDifference) -> tuple[str, ...]:
-    """Find the keys that lead to a field in a spec file."""
-    desired, path = difference.desired, difference.declared
-    entry = ("groups", desired.address.key)
-    if desired.address.kind == GROUP:
-        return (*entry, *path)
-    return (*entry, "destination", *_find_block(path, is_unchecked=path in desired.unchecked))
-
-
-def _find_block(path: FieldPath, *, is_unchecked: bool) -> FieldPath:
-    return (_EXTRA_CONFIG, *path[1:]) if is_unchecked and path[0] == _CONFIG else path
 
 
 def _read_layer(path: SpecPath, *, is_override: bool) -> _Layer:

@@ -28,9 +28,14 @@ _MAX_LENGTH = 1_000
 def list_approved(client: Client, destination_id: str, kind: ServerKind) -> tuple[ApprovedServer, ...]:
     """List the approved servers of a kind. A destination that does not exist has none. Raises ApiError."""
     try:
-        items = client.list_approvals(destination_id, _LISTS[kind])
+        return read_approved(client, destination_id, kind)
     except NotFound:
         return ()
+
+
+def read_approved(client: Client, destination_id: str, kind: ServerKind) -> tuple[ApprovedServer, ...]:
+    """Read the approved servers of a kind. Raises NotFound if the destination does not exist, and ApiError."""
+    items = client.list_approvals(destination_id, _LISTS[kind])
     return tuple(_build_approved(kind, item) for item in items)
 
 

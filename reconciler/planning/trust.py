@@ -88,18 +88,20 @@ def find_waiting(trust: Trust, record: Record | None, status: str) -> tuple[Serv
     destination that is healthy by now waits for nothing."""
     if record is None or not is_unhealthy(status):
         return ()
+    return list_unsettled(trust, record.awaiting)
+
+
+def list_unsettled(trust: Trust, awaiting: Collection[ServerIdentity]) -> tuple[ServerIdentity, ...]:
+    """List the servers of the kinds of which the spec trusts none that the last setup test met."""
     settled = {
         kind
         for kind in ServerKind
         if trust.trusts_any(kind)
         or any(
-            matches_server(pin.identity, met)
-            for pin in trust.pins
-            for met in record.awaiting
-            if met.kind is kind
+            matches_server(pin.identity, met) for pin in trust.pins for met in awaiting if met.kind is kind
         )
     }
-    return tuple(met for met in record.awaiting if met.kind not in settled)
+    return tuple(met for met in awaiting if met.kind not in settled)
 
 
 def _plan_kind(

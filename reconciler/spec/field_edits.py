@@ -44,19 +44,30 @@ def apply_field_edits(text: str, edits: Sequence[FieldEdit], shown: str) -> str:
     return reshape(parsed, data, shown)
 
 
+def put_raw(data: dict[str, Any], path: Sequence[str], value: Any) -> None:
+    """Put a raw value into the raw data of a file. Mappings above it are added in place of single values."""
+    _copy_parents(data, path[:-1])[path[-1]] = value
+
+
 def _apply(data: dict[str, Any], edit: FieldEdit) -> None:
+    path = [to_raw(key) for key in edit.path]
+    if edit.value is not REMOVED:
+        put_raw(data, path, to_raw(edit.value))
+    elif _leads_to_mapping(data, path[:-1]):
+        _copy_parents(data, path[:-1]).pop(path[-1], None)
+
+
+def _leads_to_mapping(data: Any, path: Sequence[str]) -> bool:
+    for key in path:
+        data = data.get(key) if isinstance(data, dict) else None
+    return isinstance(data, dict)
+
+
+def _copy_parents(data: dict[str, Any], path: Sequence[str]) -> dict[str, Any]:
+    """Copy the mappings on a path, which may stand at several places behind aliases. Returns the last one."""
     parent = data
-    *above, last = (to_raw(key) for key in edit.path)
-    for key in above:
+    for key in path:
         below = parent.get(key)
-        if not isinstance(below, dict):
-            if edit.value is REMOVED:
-                return
-            below = {}
-        # A value behind aliases may stand at several places: each gets its own copy.
-        parent[key] = dict(below)
+        parent[key] = dict(below) if isinstance(below, dict) else {}
         parent = parent[key]
-    if edit.value is REMOVED:
-        parent.pop(last, None)
-    else:
-        parent[last] = to_raw(edit.value)
+    return parent

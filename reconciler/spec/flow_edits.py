@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from reconciler.spec.data_pairs import Addition
 from reconciler.spec.edit_buffer import EditBuffer, ValuePlace
+from reconciler.spec.text_changes import TextChange
 from reconciler.spec.text_nodes import TextElement, TextParent
 from reconciler.spec.value_text import render_comments, render_flow, render_scalar
 
@@ -89,6 +90,9 @@ class FlowEditor:
             return
         column = self.buffer.lines.get_column(after.start)
         is_own_line = self.buffer.lines.is_first_on_line(after.start)
+        if is_own_line and self._has_comment_behind(after):
+            self._add_below_comment(after, [*comments, text], column)
+            return
         separator = " "
         if comments or is_own_line:
             indent = " " * (
@@ -96,3 +100,22 @@ class FlowEditor:
             )
             separator = self.buffer.lines.get_break(after.end) + indent
         self.buffer.change(after.end, after.end, "," + separator + separator.join([*comments, text]))
+
+    def _has_comment_behind(self, element: TextElement) -> bool:
+        """Return whether the line of an element ends with a comment, which stays with the element."""
+        line = self.buffer.text[element.end : self.buffer.lines.find_end(element.end)]
+        return re.fullmatch(r"\s*,?\s+#.*", line) is not None
+
+    def _add_below_comment(self, element: TextElement, lines: Sequence[str], column: int) -> None:
+        """Add lines below an element and its comment. The comma of the element stays, or is added."""
+        line_end = self.buffer.lines.find_end(element.end)
+        comma = TextChange(element.end, element.end, ",")
+        has_comma = "," in self.buffer.text[element.end : line_end].split("#", maxsplit=1)[0]
+        is_first = comma not in self.buffer.changes
+        if not has_comma and is_first:
+            self.buffer.changes.append(comma)
+        *above, last = (" " * column + line for line in lines)
+        last += "," if has_comma else ""
+        if not has_comma and not is_first:
+            self.buffer.change(line_end, line_end, ",")
+        self.buffer.insert_lines(line_end, [*above, last])

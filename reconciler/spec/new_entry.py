@@ -13,6 +13,12 @@ class Verbatim(str):
     __slots__ = ()
 
 
+class QuotedText(str):
+    """Text that stands in quotes, although it may be plain: people and other programs take a hash for no word then."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class NewEntry:
     """Entry below `groups` or `profiles` of a spec file: plain data in the order of its lines.

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -74,12 +74,19 @@ def reshape(
     wanted: Mapping[str, Any],
     shown: str,
     comments: Mapping[Path, Sequence[str]] | None = None,
+    block_lists: Iterable[Path] = (),
 ) -> str:
-    """Change a file so that its raw data is `wanted`. `comments` stand above new keys, by path. Returns the text.
+    """Change a file so that its raw data is `wanted`. `comments` stand above new keys, by path; new lists at the paths
+    of `block_lists` have a line for each item. Returns the text.
 
     Raises ReconcilerError if the file has text that cannot be changed piece by piece, or cannot have the data.
     """
-    style = BlockStyle(_find_step(text.body, text.nodes), comments or {}, _find_spaced(text.body, text.nodes))
+    style = BlockStyle(
+        _find_step(text.body, text.nodes),
+        comments or {},
+        _find_spaced(text.body, text.nodes),
+        block_lists=frozenset(block_lists),
+    )
     for changed in _list_attempts(text.body, text.nodes, wanted, style):
         if _is_proven(text, changed, wanted, shown, style):
             return text.mark + changed
@@ -94,11 +101,14 @@ def _is_proven(
         after = EditableText.parse(changed, shown)
     except ReconcilerError:
         return False
-    if not are_same(to_plain(after.root), wanted):
-        return False
+    new = [line for lines in style.comments.values() for line in render_comments(lines, 0)]
+    return are_same(to_plain(after.root), wanted) and has_comments_of(after, before, new)
+
+
+def has_comments_of(after: EditableText, before: EditableText, added: Iterable[str]) -> bool:
+    """Check that a changed text has all comments of the text before, and no other comments but the `added`."""
     old, now = _count_comments(before), _count_comments(after)
-    new = Counter(line for lines in style.comments.values() for line in render_comments(lines, 0))
-    return not (old - now) and not (now - old - new)
+    return not (old - now) and not (now - old - Counter(added))
 
 
 def _count_comments(text: EditableText) -> Counter[str]:

@@ -10,16 +10,17 @@ from typing import Any, TypeAlias
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.sanitize import escape
 from reconciler.model.variable_mark import escape_variables
+from reconciler.spec.certificate_files import PEM
 from reconciler.spec.characters import describe_character, find_forbidden_in_value
 from reconciler.spec.merge import UNSET
-from reconciler.spec.new_entry import Verbatim
+from reconciler.spec.new_entry import QuotedText, Verbatim
 from reconciler.spec.reference import SECRET, VALUE
 from reconciler.spec.scalars import parse_scalar
 
 Path: TypeAlias = tuple[str | int, ...]
 
 _FLOW_WIDTH = 80
-_SHORT_KEYS = frozenset({SECRET, VALUE, UNSET, "run"})  # `{run: false}` switches setup tests off
+_SHORT_KEYS = frozenset({SECRET, VALUE, UNSET, PEM, "run"})  # `{run: false}` switches setup tests off
 _PLAIN = re.compile(r"[^\W\d][^\n\r\t]*|[./][^\n\r\t]*|\d[^\n\r\t]*")
 _NEEDS_QUOTES = re.compile(r": |:$| #|^ | $|[\[\]{},\"'`]|^(?:---|\.\.\.)")
 _NEEDS_QUOTES_IN_FLOW = re.compile(r"[?:\[\]{},\"'`#&*!|>%@]")
@@ -40,13 +41,15 @@ class ValueText:
 
 @dataclass(frozen=True, slots=True)
 class BlockStyle:
-    """Style of blocks: the number of blanks of a level, the comments above keys, and the paths of the mappings whose
-    entries are set apart by empty lines. Without `allows_blocks`, texts of several lines stand in quotes."""
+    """Style of blocks: the number of blanks of a level, the comments above keys, the paths of the mappings whose
+    entries are set apart by empty lines, and the paths of the lists that have a line for each item, however short they
+    are. Without `allows_blocks`, texts of several lines stand in quotes."""
 
     step: int = 2
     comments: Mapping[Path, Sequence[str]] = field(default_factory=dict)
     spaced: frozenset[Path] = frozenset()
     allows_blocks: bool = True
+    block_lists: frozenset[Path] = frozenset()
 
 
 def to_raw(value: Any) -> Any:
@@ -54,6 +57,8 @@ def to_raw(value: Any) -> Any:
     match value:
         case Verbatim():
             return str(value)
+        case QuotedText():
+            return QuotedText(escape_variables(value))
         case str():
             return escape_variables(value)
         case Mapping():
@@ -71,7 +76,7 @@ def render_value(value: Any, indent: int, style: BlockStyle, path: Path = ()) ->
         return ValueText("", tuple(render_pairs(value, indent, style, path)))
     if isinstance(value, list):
         flow_text = render_flow(value)
-        if len(flow_text) <= _FLOW_WIDTH or not value:
+        if not value or (len(flow_text) <= _FLOW_WIDTH and path not in style.block_lists):
             return ValueText(flow_text)
         return ValueText("", tuple(render_items(value, indent, style, path)))
     if isinstance(value, str) and style.allows_blocks and _can_be_block(value):
@@ -137,7 +142,8 @@ def render_scalar(value: Any, quote: str = "", *, in_flow: bool = False) -> str:
         raise ReconcilerError([_explain_forbidden(character)])
     if quote == "'" and text.isprintable():
         return f"'{text.replace(quote, quote * 2)}'"
-    return text if not quote and _is_plain(text, in_flow=in_flow) else _quote(text)
+    is_plain = not quote and not isinstance(value, QuotedText) and _is_plain(text, in_flow=in_flow)
+    return text if is_plain else _quote(text)
 
 
 def _render_number(number: float) -> str:

@@ -15,7 +15,8 @@ from reconciler.catalogue.load import load_service, load_service_names
 from reconciler.catalogue.model import Field
 from reconciler.emulator.seed import Seed
 from reconciler.importing.accept_model import Acceptance
-from reconciler.importing.accepting import plan_acceptance, write_accepted
+from reconciler.importing.accepting import plan_acceptance
+from reconciler.importing.changed_files import write_changed_files
 from reconciler.importing.options import ImportOptions
 from reconciler.model.plan import ACTIONS_WITHOUT_REQUESTS
 from reconciler.model.value import FieldPath, is_secret
@@ -110,7 +111,7 @@ def accept_all(project: InProcessProject) -> Acceptance:
     """Accept all drift, as the command does."""
     with project.open_workspace() as workspace:
         acceptance = plan_acceptance(workspace, ())
-    write_accepted(acceptance.files)
+    write_changed_files(acceptance.files)
     project.reload_specs()
     return acceptance
 

@@ -19,7 +19,8 @@ from hypothesis_settings import check_examples
 from in_process_harness import InProcessProject, open_project
 
 from reconciler.importing.accept_model import Acceptance
-from reconciler.importing.accepting import plan_acceptance, write_accepted
+from reconciler.importing.accepting import plan_acceptance
+from reconciler.importing.changed_files import write_changed_files
 from reconciler.model.plan import Origin, Plan
 from reconciler.spec.insertion import render_spec_file
 from reconciler.spec.new_entry import NewEntry
@@ -116,7 +117,7 @@ def accept(account: InProcessProject) -> Acceptance:
     account.read_new_history()
     with account.open_workspace() as workspace:
         acceptance = plan_acceptance(workspace, ())
-    write_accepted(acceptance.files)
+    write_changed_files(acceptance.files)
     account.reload_specs()
     assert {entry.method for entry in account.read_new_history()} <= {"GET"}
     assert account.state_text == state

@@ -11,6 +11,7 @@ CODES_TESTED_ELSEWHERE = {
     "approval-needed": (
         "tests/cli/test_api_errors.py::test_an_unapproved_certificate_requires_manual_approval"
     ),
+    "approvals-unread": "tests/cli/test_trust_list.py::test_a_destination_that_cannot_be_read_is_one_line",
     "bad-api-url": (
         "tests/unit/runtime/test_endpoint.py::test_an_address_that_cannot_be_trusted_with_credentials_is_refused"
     ),
@@ -99,6 +100,7 @@ CODES_TESTED_ELSEWHERE = {
     "nothing-unsettled": (
         "tests/cli/test_unsettled_creates.py::test_a_create_that_is_not_waiting_cannot_be_resent"
     ),
+    "nothing-waits": "tests/cli/test_trust_pin.py::test_a_hash_that_does_not_wait_is_an_error_with_what_does",
     "object-store-not-installed": (
         "tests/unit/state/test_object.py::test_a_missing_library_is_reported_with_the_extra"
     ),
@@ -166,6 +168,9 @@ CODES_TESTED_ELSEWHERE = {
     ),
     "setup-tests-not-run": (
         "tests/cli/test_api_errors.py::test_setup_tests_that_cannot_run_are_reported_and_keep_the_destination"
+    ),
+    "several-waiting": (
+        "tests/cli/test_trust_pin.py::test_several_servers_without_a_terminal_are_an_error_with_each_command"
     ),
     "signature-key-unusable": (
         "tests/cli/test_saved_plan_files.py::test_an_unusable_signature_key_is_reported_before_any_request"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.importing.accept_model import ChangedFile
-from reconciler.importing.accepting import mask_lines_at, write_accepted
+from reconciler.importing.changed_files import mask_lines_at, write_changed_files
 from reconciler.model.diagnostic import ReconcilerError
 from reconciler.model.source import Span
 from reconciler.spec.edit import read_file_text
@@ -26,7 +26,7 @@ def make_change(folder: Path, name: str) -> ChangedFile:
 def test_no_file_is_written_if_one_cannot_be_prepared(tmp_path: Path) -> None:
     changes = [make_change(tmp_path, "a.yaml"), make_change(tmp_path, TOO_LONG)]
     with pytest.raises(ReconcilerError) as refusal:
-        write_accepted(changes)
+        write_changed_files(changes)
     [diagnostic] = refusal.value.diagnostics
     assert (diagnostic.code, diagnostic.help) == ("file-unwritable", "make the file and its folder writable")
     assert (tmp_path / "a.yaml").read_text() == (tmp_path / TOO_LONG).read_text() == "version: 1\n"
@@ -46,7 +46,7 @@ def test_an_error_names_the_files_that_were_written_before(
 
     monkeypatch.setattr(Path, "replace", replace_first)
     with pytest.raises(ReconcilerError) as refusal:
-        write_accepted(changes)
+        write_changed_files(changes)
     [diagnostic] = refusal.value.diagnostics
     assert diagnostic.code == "file-unwritable" and "written before: `a.yaml`" in diagnostic.notes
     assert (tmp_path / "a.yaml").read_text() == "version: 1\n# new\n"
@@ -58,7 +58,7 @@ def test_a_changed_file_stops_the_first_write(tmp_path: Path) -> None:
     changes = [make_change(tmp_path, "a.yaml"), make_change(tmp_path, "b.yaml")]
     (tmp_path / "b.yaml").unlink()
     with pytest.raises(ReconcilerError) as refusal:
-        write_accepted(changes)
+        write_changed_files(changes)
     assert [diagnostic.code for diagnostic in refusal.value.diagnostics] == ["file-changed"]
     assert (tmp_path / "a.yaml").read_text() == "version: 1\n"
 

@@ -61,7 +61,7 @@ def _edit(config: str, *edits: tuple[str, Any], step: str = "        ") -> str:
         ("x: {a: 1, b: 2}", ("x.b", REMOVED), "x: {a: 1}"),
         ("x: {a: 1, b: 2}", ("x.a", REMOVED), "x: {b: 2}"),
         ("x: {a: 1}", ("x.a", REMOVED), "x: {}"),
-        ("x: {\n  a: 1, # one\n  b: 2 # two\n}", ("x.c", 3), "x: {\n  a: 1, # one\n  b: 2,\n  c: 3 # two\n}"),
+        ("x: {\n  a: 1, # one\n  b: 2 # two\n}", ("x.c", 3), "x: {\n  a: 1, # one\n  b: 2, # two\n  c: 3\n}"),
         ("x: {\n  a: 1, # one\n  b: 2 # two\n}", ("x.a", REMOVED), "x: {\n   # one\n  b: 2 # two\n}"),
         ("host: a\nport: 1", ("user", "u"), "host: a\nport: 1\nuser: u"),
         ("host: a # one\nport: 1 # two\nx: 2", ("port", REMOVED), "host: a # one\n# two\nx: 2"),

@@ -246,7 +246,7 @@ def test_a_section_that_cannot_have_the_entry_is_a_located_error(text: str) -> N
         ('specs: [a.yaml, "b/*.yaml"] # all\n', 'specs: [a.yaml, "b/*.yaml", c.yaml] # all\n'),
         ("specs:\n- a.yaml # first\n\nvars: {}\n", "specs:\n- a.yaml # first\n- c.yaml\n\nvars: {}\n"),
         ("specs:\r\n  - a.yaml", "specs:\r\n  - a.yaml\r\n  - c.yaml"),
-        ("specs: [\n  a.yaml, # one\n]\n", "specs: [\n  a.yaml,\n  c.yaml, # one\n]\n"),
+        ("specs: [\n  a.yaml, # one\n]\n", "specs: [\n  a.yaml, # one\n  c.yaml,\n]\n"),
         ("specs: [c.yaml]\n", "specs: [c.yaml]\n"),
     ],
 )
