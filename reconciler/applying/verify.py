@@ -273,10 +273,10 @@ def _explain_pending(
     address = operation.change.address
     choice = (f"any one of these {len(servers)} is enough",) if len(servers) > 1 else ()
     if is_approved:
-        problem = f"{address} still waits for the approval of a {kind.noun}, although one was approved"
+        problem = f"{address} still waits for the approval of {kind.phrase}, although one was approved"
         advice = "look at its setup tests in Fivetran: it trusts none of these"
     else:
-        problem = f"{address} waits for the approval of a {kind.noun}"
+        problem = f"{address} waits for the approval of {kind.phrase}"
         advice = advise_pin(address)
     return Diagnostic(
         "approval-needed",
@@ -296,7 +296,7 @@ def explain_trust_failure(failure: TrustFailure, operation: PlannedOperation) ->
     reason = cause.message.removeprefix(f"{address}: ")
     return Diagnostic(
         cause.code,
-        f"{address}: a {identity.kind.noun} could not be {verb}: {reason}",
+        f"{address}: {identity.kind.phrase} could not be {verb}: {reason}",
         span=failure.change.pin.span if failure.change.pin is not None else operation.desired.span,
         address=address,
         notes=(describe_server(identity), *cause.notes),

@@ -20,6 +20,11 @@ class ServerKind(StrEnum):
         return "certificate" if self is ServerKind.CERTIFICATE else "SSH host key"
 
     @property
+    def phrase(self) -> str:
+        """Noun with its article."""
+        return "a certificate" if self is ServerKind.CERTIFICATE else "an SSH host key"
+
+    @property
     def plural(self) -> str:
         """Key of the kind in specs and in paths of the API."""
         return f"{self}s"

@@ -145,7 +145,7 @@ def _describe_destination(
     destination: _LiveDestination, approved: Sequence[ApprovedServer]
 ) -> DestinationTrust:
     desired, record = destination.desired, destination.record
-    known = (*record.awaiting, *record.pins) if record is not None else ()
+    known = (*record.awaiting, *record.grants.pins) if record is not None else ()
     waiting = find_waiting(desired.trust, record, destination.status)
     met = record.awaiting if record is not None else ()
     pinned = [_list_pinned(pin, approved, met, known) for pin in desired.trust.pins]

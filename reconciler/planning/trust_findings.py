@@ -48,7 +48,7 @@ def warn_waiting(operations: Iterable[PlannedOperation]) -> Iterator[Diagnostic]
 def _explain_waiting(change: Change, kind: ServerKind, servers: list[ServerIdentity]) -> Diagnostic:
     return Diagnostic(
         "approval-needed",
-        f"{change.address} waits for the approval of a {kind.noun}",
+        f"{change.address} waits for the approval of {kind.phrase}",
         span=change.span,
         severity=Severity.WARNING,
         address=change.address,
