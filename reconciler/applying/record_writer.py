@@ -86,19 +86,16 @@ class RecordWriter:
         `trust` must find what is outstanding. The approved servers of `trust` wait for nothing any more."""
         address, update = operation.change.address, operation.record_update
         intended, at = self.intents.get(address), self._format_now()
-        update = replace(update, setup_status=select_unhealthy_status(run.settled_status))
-        if run.has_passed:
-            self._write_result(address, id, complete_tests(intended, id, update, at, run.settled_status))
-            return
         approved = [change.identity for change in trust if change.action is TrustAction.APPROVE]
         update = replace(
             update,
-            declared_grants=replace(
-                update.declared_grants,
-                pins=describe_pins(operation.desired.trust, [*approved, *update.declared_grants.pins]),
-            ),
+            setup_status=select_unhealthy_status(run.settled_status),
+            declared_grants=describe_pins(update.declared_grants, approved),
             former_pins=_list_unrevoked(update.former_pins, trust),
         )
+        if run.has_passed:
+            self._write_result(address, id, complete_tests(intended, id, update, at, run.settled_status))
+            return
         awaiting = tuple(redact_identity(met, self.redact) for met in run.pending if met not in approved)
         # A test that waits for an approval has not tried the secrets yet, even if Fivetran calls it failed.
         has_failures = bool(run.failed) and not (run.pending or run.forged)

@@ -196,23 +196,25 @@ def collect_grants(desired: Desired, record: Record | None) -> Grants:
     """Collect the trust and the setup tests that a spec declares, for its record."""
     if desired.address.kind != DESTINATION:
         return NO_GRANTS
-    known = [*record.awaiting, *record.grants.pins] if record is not None else ()
-    return Grants(
-        describe_pins(desired.trust, known),
+    grants = Grants(
+        tuple(replace(pin.identity, certificate="") for pin in desired.trust.pins),
         tuple(str(kind) for kind in ServerKind if desired.trust.trusts_any(kind)),
         untested=not desired.setup_tests.run,
     )
+    return describe_pins(grants, [*record.awaiting, *record.grants.pins] if record is not None else ())
 
 
-def describe_pins(trust: Trust, known: Iterable[ServerIdentity]) -> tuple[ServerIdentity, ...]:
-    """Describe the pins as a record holds them: what recognises the server, and the facts about it, which the lists of
-    Fivetran do not have. `known` are servers that a setup test has met, and earlier descriptions."""
+def describe_pins(grants: Grants, known: Iterable[ServerIdentity]) -> Grants:
+    """Add to recorded pins the facts about their servers, which the lists of Fivetran do not have. `known` are servers
+    that a setup test has met, and earlier descriptions."""
     known = list(known)
-    return tuple(_describe_pin(pin.identity, known) for pin in trust.pins)
+    return replace(grants, pins=tuple(_describe_pin(pin, known) for pin in grants.pins))
 
 
 def _describe_pin(pin: ServerIdentity, known: Iterable[ServerIdentity]) -> ServerIdentity:
-    met = pin if pin.certificate else next((server for server in known if matches_server(pin, server)), pin)
+    if pin.subject:
+        return pin
+    met = next((server for server in known if matches_server(pin, server)), pin)
     return replace(met, hash=pin.hash, public_key=pin.public_key, certificate="")
 
 

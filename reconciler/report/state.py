@@ -10,12 +10,14 @@ from rich.text import Text
 
 from reconciler.model.address import Address, get_entry_sort_key
 from reconciler.model.instant import format_utc
+from reconciler.model.json_parts import serialize_identity
 from reconciler.model.lock_info import LockInfo
 from reconciler.model.record import ASSERTION, Exemption, Intent, Record, State, is_asserted, is_fingerprint
 from reconciler.model.removal import CompletedRemoval
 from reconciler.model.sanitize import escape
 from reconciler.model.value import FieldPath, format_path
 from reconciler.report.style import QUIET, STRONG, WARN, format_count, join_lines
+from reconciler.report.trust import format_identity
 from reconciler.report.values import format_value
 
 _NAME_COLUMN = 22
@@ -166,6 +168,7 @@ def list_marks(record: Record) -> list[str]:
         "unverified": record.unverified,
         "interrupted": record.intent is not None,
         "asserted": bool(record.asserted),
+        "awaiting approval": bool(record.awaiting),
     }
     return [word for word, is_set in flags.items() if is_set]
 
@@ -179,7 +182,7 @@ def _render_row(address: Address, record: Record) -> tuple[str, ...]:
     )
 
 
-_DETAILED_MARKS = frozenset({"interrupted", "asserted"})
+_DETAILED_MARKS = frozenset({"interrupted", "asserted", "awaiting approval"})
 """Marks that a record shows with their details."""
 
 
@@ -208,10 +211,13 @@ def _render_record(address: Address, record: Record, hidden: Collection[FieldPat
         )
         for path, fingerprint in record.fingerprints.items()
     ]
+    rows += [("pinned", f"{pin.kind.noun} {format_identity(pin)}") for pin in record.grants.pins]
+    rows += [("waits for", f"{server.kind.noun} {format_identity(server)}") for server in record.awaiting]
     width = max(_NAME_COLUMN, *(len(name) for name, _ in rows))
-    return join_lines(
-        [Text(str(address), STRONG), *(Text(f"    {name:<{width}}  {text}") for name, text in rows)]
-    )
+    parts = [Text(str(address), STRONG), *(Text(f"    {name:<{width}}  {text}") for name, text in rows)]
+    if record.awaiting:
+        parts.append(Text(f"  ! pin what you trust: `reconciler trust pin {address}`", WARN))
+    return join_lines(parts)
 
 
 def _describe_fingerprint(label: str, fingerprint: str) -> str:
@@ -309,6 +315,8 @@ def _serialize_record(address: Address, record: Record, hidden: Collection[Field
         ],
         "fingerprints": [list(path) for path in record.fingerprints],
         "asserted": [list(path) for path in record.asserted],
+        "pins": [serialize_identity(pin) for pin in record.grants.pins],
+        "awaiting_approval": [serialize_identity(server) for server in record.awaiting],
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import ssl
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
@@ -30,6 +31,7 @@ from reconciler.model.record import Record
 from reconciler.planning.pipeline import make_plan
 from reconciler.planning.saved_plans import replan
 from reconciler.report.plan_json import serialize_change
+from reconciler.report.state import render_records, serialize_records
 from reconciler.workspace.planfile import decode_plan
 
 FINANCE = Address(DESTINATION, "finance")
@@ -727,3 +729,42 @@ def test_a_pin_that_is_new_is_no_drift(project: PinnedProject) -> None:
     project.apply()
     project.pin_pem(ROOT, NEXT_ROOT)
     assert project.plan().plan.drifted == ()
+
+
+# The state
+
+
+def test_the_state_shows_what_waits_with_the_command_that_pins_it(project: PinnedProject) -> None:
+    project.pin()
+    project.must_attempt()
+    record = project.read_record()
+    lines = render_records({FINANCE: record}, {FINANCE: ()}).plain.splitlines()
+    assert f"    waits for               certificate {ROOT.hash} · CN=acme root · expires 2049-12-31" in lines
+    assert lines[-1] == "  ! pin what you trust: `reconciler trust pin destination.finance`"
+    [shown] = serialize_records({FINANCE: record}, {FINANCE: ()})["records"]
+    assert [each["hash"] for each in shown["awaiting_approval"]] == [SERVER.hash, MIDDLE.hash, ROOT.hash]
+    assert "awaiting approval" in shown["marks"]
+
+
+def test_the_state_shows_what_is_known_of_pins(project: PinnedProject) -> None:
+    project.pin(certificates=[ROOT.hash])
+    project.apply()
+    lines = render_records({FINANCE: project.read_record()}, {FINANCE: ()}).plain.splitlines()
+    assert f"    pinned                  certificate {ROOT.hash} · CN=acme root · expires 2049-12-31" in lines
+
+
+def test_a_state_of_an_earlier_release_is_read_and_tested_once_more(project: PinnedProject) -> None:
+    """An earlier release remembered the kind of the approval only."""
+    project.pin()
+    project.must_attempt()
+    file = project.folder / "state" / "state.json"
+    state = json.loads(file.read_text())
+    state["format"] = 3
+    for record in state["records"].values():
+        for name in ("awaiting", "grants", "setup_status"):
+            record.pop(name, None)
+    file.write_text(json.dumps(state))
+    assert project.read_record().awaiting == ()
+    assert project.get_change().action is Action.VERIFY
+    project.pin(certificates=[ROOT.hash])
+    assert project.apply_writes() == [TEST, approve(ROOT), TEST]
