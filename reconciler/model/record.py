@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from reconciler.model.address import Address
+from reconciler.model.group_identity import GroupIdentity, IdentityPart
 from reconciler.model.instant import Instant
 from reconciler.model.plan import Action
 from reconciler.model.removal import CompletedRemoval
@@ -99,6 +100,8 @@ class Record:
     `pins` and `trusted_kinds` are the trust that the last applied spec granted, and `untested` says that it declined
     setup tests: a wider grant asks for the tests of an unhealthy object. `setup_status` is `incomplete` or `broken` if
     Fivetran showed that in the last apply; empty for a connected object, so that its record has no further key.
+    `ssh_public_key` and `service_account` are the parts of the identity of its group that a destination has needed so
+    far, empty for a part that no run has read.
     """
 
     id: str | None = None
@@ -118,6 +121,17 @@ class Record:
     pins: tuple[ServerIdentity, ...] = ()
     trusted_kinds: tuple[str, ...] = ()
     untested: bool = False
+    ssh_public_key: str = ""
+    service_account: str = ""
+
+    @property
+    def identity(self) -> GroupIdentity:
+        """The known parts of the identity of the group."""
+        parts = {
+            IdentityPart.SSH_PUBLIC_KEY: self.ssh_public_key,
+            IdentityPart.SERVICE_ACCOUNT: self.service_account,
+        }
+        return {part: text for part, text in parts.items() if text}
 
     @property
     def asserted(self) -> tuple[FieldPath, ...]:
