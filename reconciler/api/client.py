@@ -25,7 +25,7 @@ from reconciler.api.errors import (
 from reconciler.api.responses import (
     ID_PATTERN,
     Account,
-    ApprovedServer,
+    ApprovalItem,
     Connection,
     Destination,
     DestinationSummary,
@@ -60,7 +60,7 @@ _ListItem = TypeVar(
     HybridAgent,
     ProxyAgent,
     SecretsManagerConnection,
-    ApprovedServer,
+    ApprovalItem,
 )
 
 
@@ -136,9 +136,9 @@ class Client:
         """List every destination of the account, each id once, without `config`."""
         return self._list(DestinationSummary, "/destinations")
 
-    def list_approvals(self, destination_id: str, approvals: ApprovalList) -> list[ApprovedServer]:
+    def list_approvals(self, destination_id: str, approvals: ApprovalList) -> list[ApprovalItem]:
         """List every approved certificate or fingerprint of a destination. Raises NotFound."""
-        return self._list(ApprovedServer, _build_path("GET", "/destinations", destination_id, approvals))
+        return self._list(ApprovalItem, _build_path("GET", "/destinations", destination_id, approvals))
 
     def approve_server(self, destination_id: str, approvals: ApprovalList, body: Mapping[str, str]) -> None:
         """Approve a certificate or host key of a destination. `body` has its hash, and itself.

@@ -166,7 +166,7 @@ class SecretsManagerConnection(AccountObject):
     name: Text = ""
 
 
-class ApprovedServer(_ResponseModel):
+class ApprovalItem(_ResponseModel):
     """An approved certificate or fingerprint of a destination. Its hash identifies it."""
 
     id: Annotated[str, Field(alias="hash", min_length=1)]

@@ -65,7 +65,7 @@ class InFlight:
             recovered=self.recovered,
             seconds=now - self.started_at,
             deleted_first=tuple(self.deleted_connections),
-            trust=tuple(self.trust),
+            approvals=tuple(self.trust),
             identity=dict(self.identity),
         )
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from reconciler.applying.circuit_breaker import CircuitBreaker
+from reconciler.kinds.approvals import matches_server
 from reconciler.kinds.base import Verification
 from reconciler.kinds.destination import select_unhealthy_status
 from reconciler.model.address import Address
@@ -26,7 +27,7 @@ from reconciler.model.record_transitions import (
     select_identity,
 )
 from reconciler.model.removal import CompletedRemoval
-from reconciler.model.trust import TrustChange
+from reconciler.model.trust import ServerIdentity, TrustAction, TrustChange
 from reconciler.planning.planner import PlannedOperation
 from reconciler.planning.redaction import redact_group_identity, redact_identity
 from reconciler.planning.trust import describe_pins
@@ -37,8 +38,11 @@ SaveEntry: TypeAlias = Callable[[Address, Record | CompletedRemoval], None]
 _NOTHING: GroupIdentity = {}
 
 
-def _keep(text: str) -> str:
-    return text
+def _list_unrevoked(
+    former_pins: Iterable[ServerIdentity], trust: Iterable[TrustChange]
+) -> tuple[ServerIdentity, ...]:
+    revoked = [change.identity for change in trust if change.action is TrustAction.REVOKE]
+    return tuple(pin for pin in former_pins if not any(matches_server(pin, server) for server in revoked))
 
 
 @dataclass(slots=True)
@@ -56,7 +60,7 @@ class RecordWriter:
     clock: Clock
     now: Callable[[], Instant]
     breaker: CircuitBreaker
-    redact: Callable[[str], str] = _keep
+    redact: Callable[[str], str] = str
     errors: list[Diagnostic] = field(default_factory=list)
 
     def mark_sent(self, address: Address) -> bool:
@@ -92,7 +96,7 @@ class RecordWriter:
         operation: PlannedOperation,
         id: str,
         run: Verification,
-        trust: Iterable[TrustChange] = (),
+        trust: Collection[TrustChange] = (),
         identity: GroupIdentity = _NOTHING,
     ) -> None:
         """Record the result of the setup tests, whatever `on_failure` makes of it: a later edit of `on_failure` or
@@ -105,8 +109,15 @@ class RecordWriter:
         if run.has_passed:
             self._write_result(address, id, complete_tests(intended, id, update, at, run.settled_status))
             return
-        approved = [change.identity for change in trust]
-        update = replace(update, pins=describe_pins(operation.desired.trust, [*approved, *update.pins]))
+        approved = [change.identity for change in trust if change.action is TrustAction.APPROVE]
+        update = replace(
+            update,
+            declared_grants=replace(
+                update.declared_grants,
+                pins=describe_pins(operation.desired.trust, [*approved, *update.declared_grants.pins]),
+            ),
+            former_pins=_list_unrevoked(update.former_pins, trust),
+        )
         awaiting = tuple(redact_identity(met, self.redact) for met in run.pending if met not in approved)
         # A test that waits for an approval has not tried the secrets yet, even if Fivetran calls it failed.
         has_failures = bool(run.failed) and not (run.pending or run.forged)

@@ -67,6 +67,11 @@ _YAML_SUFFIXES = (".yaml", ".yml")
     show_default=True,
     help="Fields that the catalogue does not know. `write`: declare those that look like no secret.",
 )
+@click.option(
+    "--names",
+    is_flag=True,
+    help="Write private links, agents and secrets managers by their names, and not by their ids.",
+)
 @click.option("--connections", is_flag=True, help="Name the connections of each destination in a comment.")
 @click.option(
     "--from-terraform",
@@ -91,6 +96,7 @@ def command(
     template: str,
     profiles: str,
     unknown_fields: str,
+    names: bool,
     connections: bool,
     from_terraform: str | None,
     dry_run: bool,
@@ -124,7 +130,7 @@ def command(
         ids_into=None if ids_into is None else settings.directory / ids_into,
         profiles=ProfileUse(profiles),
         with_connections=connections,
-        entries=EntryOptions(template, UnknownFieldTreatment(unknown_fields)),
+        entries=EntryOptions(template, UnknownFieldTreatment(unknown_fields), writes_names=names),
     )
     work = partial(_import, options=options, state_file=from_terraform, is_dry_run=dry_run)
     return run_command(replace(settings, compare_secrets=False), output, form, work)

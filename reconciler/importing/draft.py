@@ -26,6 +26,7 @@ from reconciler.importing.layout import (
 )
 from reconciler.importing.live_account import AccountContent, list_account, read_groups
 from reconciler.importing.model import FactoredEntries, ImportedEntry, LiveGroup, Omission
+from reconciler.importing.object_names import read_object_names
 from reconciler.importing.options import ImportOptions
 from reconciler.importing.results import GroupLabel, LeftOutGroup
 from reconciler.importing.selection import Selection, select_groups
@@ -121,7 +122,9 @@ def _draft_once(workspace: Workspace, specs: Specs, content: AccountContent, opt
     keys, omissions = assign_keys(readable, used, fixed)
     inherited = list_inherited(specs.project.content.defaults.destination)
     builder = EntryBuilder(
-        replace(options.entries, inherited=inherited), list_used_references(specs.destinations)
+        replace(options.entries, inherited=inherited),
+        list_used_references(specs.destinations),
+        read_object_names(workspace.client, readable),
     )
     return Draft(
         specs,

@@ -17,6 +17,7 @@ from reconciler.importing.model import (
     LiveGroup,
     WrittenReference,
 )
+from reconciler.importing.object_names import NO_OBJECT_NAMES, ObjectNames
 from reconciler.importing.secret_template import SecretTemplate, parse_template
 from reconciler.kinds.destination import SERVICE
 from reconciler.kinds.destination_spec import EXTRA_CONFIG
@@ -40,11 +41,13 @@ def build_entry(live: LiveGroup, key: str, options: EntryOptions) -> ImportedEnt
 class EntryBuilder:
     """Builder of the entries of an import. No two secrets get one reference.
 
-    `used` are the references in use; `list_used_references` lists those of the specs.
+    `used` are the references in use; `list_used_references` lists those of the specs. `object_names` are the names of
+    links, agents and secrets managers.
     """
 
     options: EntryOptions
     used: set[str] = field(default_factory=set)
+    object_names: ObjectNames = NO_OBJECT_NAMES
 
     def build(self, live: LiveGroup, key: str) -> ImportedEntry:
         """Build the entry of a live group. Raises ReconcilerError for a bad template of secrets."""
@@ -58,9 +61,20 @@ class EntryBuilder:
             left_out = tuple(settings.left_out)
             if settings.service is not None:
                 references = self._choose_references(settings, key)
-                content[DESTINATION] = block = _build_block(settings)
-                unset_inherited(block, self.options.inherited)
-        return ImportedEntry(key, live, content, write_comments(live, left_out), tuple(references), left_out)
+                content[DESTINATION] = self._build_destination(settings)
+        comments = write_comments(live, left_out, self._describe_objects(live))
+        return ImportedEntry(key, live, content, comments, tuple(references), left_out)
+
+    def _build_destination(self, settings: LiveSettings) -> dict[str, Any]:
+        block = _build_block(settings)
+        unset_inherited(block, self.options.inherited)
+        return self.object_names.replace_ids(block) if self.options.writes_names else block
+
+    def _describe_objects(self, live: LiveGroup) -> list[str]:
+        """Describe the objects whose ids the entry has: a name says by itself what it means."""
+        if live.destination is None or self.options.writes_names:
+            return []
+        return list(self.object_names.describe(live.destination.fields))
 
     def _choose_references(self, settings: LiveSettings, key: str) -> list[WrittenReference]:
         """Choose the references of all secrets of an entry."""

@@ -50,9 +50,12 @@ _STATUSES = {
 }
 
 
-def write_comments(live: LiveGroup, left_out: Sequence[LeftOutField]) -> tuple[str, ...]:
-    """Write the comments of an entry, without `#`."""
-    return tuple(line for text in _iter_comments(live, left_out) for line in wrap(text, _WIDTH))
+def write_comments(
+    live: LiveGroup, left_out: Sequence[LeftOutField], objects: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """Write the comments of an entry, without `#`. `objects` describe the objects that it refers to by ids."""
+    texts = [*_iter_comments(live, left_out), *objects]
+    return tuple(line for text in texts for line in wrap(text, _WIDTH))
 
 
 def _iter_comments(live: LiveGroup, left_out: Sequence[LeftOutField]) -> Iterator[str]:

@@ -47,11 +47,13 @@ class UnknownFieldTreatment(StrEnum):
 class EntryOptions:
     """Options about the content of entries. `secret_template` makes the references of secrets from `{key}` and
     `{field}`, in capitals if they are written in capitals. `inherited` are the fields that the defaults of the project
-    set (`inheritance.list_inherited`)."""
+    set (`inheritance.list_inherited`). With `writes_names` entries have the names of private links, agents and secrets
+    managers in place of their ids."""
 
     secret_template: str = "env:{KEY}_{FIELD}"  # noqa: S105 - a template of references
     unknown_fields: UnknownFieldTreatment = UnknownFieldTreatment.LEAVE_OUT
     inherited: frozenset[FieldPath] = frozenset()
+    writes_names: bool = False
 
 
 @dataclass(frozen=True, slots=True)

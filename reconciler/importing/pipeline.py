@@ -3,7 +3,8 @@
 1. Specs (`existing`). Loads the specs that the project has. Refuses specs with errors: they may declare any group.
 2. Account (`live_account`). Reads the account and both lists.
 3. Selection (`existing`, `selection`). Gives the selected groups that no entry is about.
-4. Groups (`live_account`). Reads each destination by id, and connections on request.
+4. Groups (`live_account`, `object_names`). Reads each destination by id, one list for each kind of link, agent or
+   secrets manager that they refer to, and connections on request.
 5. Entries (`draft`, `keys`, `entries`). Gives each group a key, and its entry.
 6. Files (`profiles`, `layout`, `file_plan`). Gives the texts of all files, in memory.
 7. Proof (`proving`, `proof`). Plans the entries from these texts. An entry that does not plan empty is left out, and

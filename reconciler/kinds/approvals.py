@@ -95,7 +95,7 @@ def finds_other_content(server: ApprovedServer) -> bool:
     )
 
 
-def _build_approved(kind: ServerKind, item: responses.ApprovedServer) -> ApprovedServer:
+def _build_approved(kind: ServerKind, item: responses.ApprovalItem) -> ApprovedServer:
     raw = item.raw
     key = _get_text(raw, "public_key")
     is_key = kind is ServerKind.FINGERPRINT

@@ -12,6 +12,7 @@ from base64 import b64decode
 from collections.abc import Callable
 from datetime import date
 from hashlib import sha256
+from typing import TYPE_CHECKING, TypeVar
 
 from reconciler.kinds.pins import (
     FINGERPRINTS_ADVICE,
@@ -25,13 +26,18 @@ from reconciler.kinds.pins import (
 )
 from reconciler.model.trust import ServerIdentity, ServerKind
 
+if TYPE_CHECKING:
+    from cryptography import x509
+
+_Fact = TypeVar("_Fact")
+
 MAX_PEM_SIZE = 64 * 1024
 """Largest PEM file that is read, in bytes."""
 
 _BEGIN = re.compile(r"-----BEGIN (?:X509 )?CERTIFICATE-----")
 _BLOCK = re.compile(r"-----BEGIN ((?:X509 )?CERTIFICATE)-----([^-]*)-----END \1-----")
-# An attribute of a name (2.5.4.x) in a PrintableString, and the same with the tag of a UTF8String.
-_PRINTABLE, _UTF8 = re.compile(rb"(\x06\x03\x55\x04.)\x13", re.DOTALL), rb"\1\x0c"
+# The tag of a PrintableString behind the id of an attribute of names (2.5.4.x)
+_PRINTABLE, _UTF8 = re.compile(rb"(?<=\x06\x03\x55\x04.)\x13", re.DOTALL), b"\x0c"
 _LABEL = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----")
 
 _PEM_ADVICE = "name a file with one certificate, from `-----BEGIN CERTIFICATE-----` to its `END` line"
@@ -137,32 +143,34 @@ def _read_facts(der: bytes) -> ServerIdentity:
 
 def _parse_facts(der: bytes) -> tuple[str, str, str]:
     """Parse subject, issuer and the last day (ISO 8601, UTC), empty each that the library refuses."""
-    from cryptography import x509
-    from cryptography.exceptions import UnsupportedAlgorithm
-
-    refusals = (ValueError, TypeError, OverflowError, UnsupportedAlgorithm, x509.InvalidVersion)
-
-    def get(read: Callable[[], str]) -> str:
-        try:
-            return read()
-        except refusals:
-            return ""
-
     # The library warns of certificates that break the standard. Fivetran accepts them silently.
     with warnings.catch_warnings(action="ignore"):
-        try:
-            certificate = x509.load_der_x509_certificate(der)
-        except refusals:
-            # Some old certificates have `*`, `&` or `_` where the standard forbids them, and the library refuses them.
-            try:
-                certificate = x509.load_der_x509_certificate(_PRINTABLE.sub(_UTF8, der))
-            except refusals:
-                return "", "", ""
+        # Some old certificates have `*`, `&` or `_` in a PrintableString, for which the library refuses them.
+        loaded = _load(der) or _load(_PRINTABLE.sub(_UTF8, der))
+        if loaded is None:
+            return "", "", ""
         return (
-            get(lambda: _strip(certificate.subject.rfc4514_string())),
-            get(lambda: _strip(certificate.issuer.rfc4514_string())),
-            get(lambda: certificate.not_valid_after_utc.date().isoformat()),
+            _try(lambda: _strip(loaded.subject.rfc4514_string())) or "",
+            _try(lambda: _strip(loaded.issuer.rfc4514_string())) or "",
+            _try(lambda: loaded.not_valid_after_utc.date().isoformat()) or "",
         )
+
+
+def _load(der: bytes) -> x509.Certificate | None:
+    from cryptography import x509
+
+    return _try(lambda: x509.load_der_x509_certificate(der))
+
+
+def _try(read: Callable[[], _Fact]) -> _Fact | None:
+    """Try to read something of a certificate. None if the library refuses it."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.x509 import InvalidVersion
+
+    try:
+        return read()
+    except (ValueError, TypeError, OverflowError, UnsupportedAlgorithm, InvalidVersion):
+        return None
 
 
 def _strip(text: str) -> str:

@@ -271,7 +271,9 @@ def _explain_host_key_pin(words: list[str], algorithm: str, raw: bytes) -> PinEr
         return _explain_type(words[key - 1])
     if algorithm and raw:
         expected = next(length for length, name in _ALGORITHMS.items() if name == algorithm)
-        return PinError(f"the hash has {_count_bytes(raw)}, {_name(algorithm)} has {expected}", _KEY_ADVICE)
+        return PinError(
+            f"the hash has {_count_bytes(raw)}, {_add_article(algorithm)} has {expected}", _KEY_ADVICE
+        )
     if raw:
         lengths = "an MD5 has 16, a SHA-1 20 and a SHA-256 32"
         return PinError(f"the hash has {_count_bytes(raw)}; {lengths}", _KEY_ADVICE)
@@ -350,5 +352,5 @@ def _count_bytes(raw: bytes) -> str:
     return "1 byte" if len(raw) == 1 else f"{len(raw)} bytes"
 
 
-def _name(algorithm: str) -> str:
+def _add_article(algorithm: str) -> str:
     return f"an {algorithm}" if algorithm == "MD5" else f"a {algorithm}"

@@ -80,7 +80,7 @@ class Outcome:
     `checks` are the results of the last run of the setup tests, `earlier_checks` of the runs before it. `recovered`
     means that the answer of a create was lost, and that a search has found the object. `held_until` is the time from
     which a waiting create can be made. `live` is the deleted or replaced object, as Fivetran showed it; `deleted_first`
-    are the connections that were deleted before it, even if the object stayed. `trust` are the approvals that were
+    are the connections that were deleted before it, even if the object stayed. `approvals` are the approvals that were
     given and revoked, whatever the end of the change. `identity` are the parts of the identity of its group that the
     destination needs, as far as this run has read them, and all known ones if setup tests have failed.
     """
@@ -97,7 +97,7 @@ class Outcome:
     held_until: datetime | None = None
     live: LiveObject | None = None
     deleted_first: tuple[LiveConnection, ...] = ()
-    trust: tuple[TrustChange, ...] = ()
+    approvals: tuple[TrustChange, ...] = ()
     identity: GroupIdentity = field(default_factory=dict)
 
     @property

@@ -405,11 +405,13 @@ class Plan:
 
     @property
     def drifted(self) -> tuple[Change, ...]:
-        """Changes that undo edits outside the specs: fields that moved, and deleted objects."""
+        """Changes that undo edits outside the specs: fields that moved, revoked approvals, and deleted objects."""
         return tuple(
             change
             for change in self.effective
-            if change.is_missing or any(field.origin is not Origin.SPEC for field in change.fields)
+            if change.is_missing
+            or any(field.origin is not Origin.SPEC for field in change.fields)
+            or any(each.undoes_drift for each in change.trust)
         )
 
     @property

@@ -13,7 +13,7 @@ from reconciler.model.group_identity import GroupIdentity, IdentityPart
 from reconciler.model.instant import Instant
 from reconciler.model.plan import Action
 from reconciler.model.removal import CompletedRemoval
-from reconciler.model.trust import ServerIdentity
+from reconciler.model.trust import NO_GRANTS, Grants, ServerIdentity
 from reconciler.model.value import FieldPath
 
 NO_FINGERPRINT = ""
@@ -97,8 +97,7 @@ class Record:
     field that it left out; `answer_fingerprints` stand for answers that must not be stored. `settled_status` is the
     status that Fivetran still showed after the setup tests had passed, empty for a healthy object. `awaited_approvals`
     are the kinds of approval that the last test run waited for, `awaiting` the servers with what is public of them.
-    `pins` and `trusted_kinds` are the trust that the last applied spec granted, and `untested` says that it declined
-    setup tests: a wider grant asks for the tests of an unhealthy object. `setup_status` is `incomplete` or `broken` if
+    `grants` are the trust and the tests of the last applied spec. `setup_status` is `incomplete` or `broken` if
     Fivetran showed that in the last apply; empty for a connected object, so that its record has no further key.
     `ssh_public_key` and `service_account` are the parts of the identity of its group that a destination has needed so
     far, empty for a part that no run has read.
@@ -118,9 +117,7 @@ class Record:
     awaited_approvals: tuple[str, ...] = ()
     setup_status: str = ""
     awaiting: tuple[ServerIdentity, ...] = ()
-    pins: tuple[ServerIdentity, ...] = ()
-    trusted_kinds: tuple[str, ...] = ()
-    untested: bool = False
+    grants: Grants = NO_GRANTS
     ssh_public_key: str = ""
     service_account: str = ""
 

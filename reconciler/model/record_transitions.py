@@ -63,7 +63,7 @@ from reconciler.model.record import (
     withdraw_assertion,
 )
 from reconciler.model.resource import Desired
-from reconciler.model.trust import ServerIdentity
+from reconciler.model.trust import NO_GRANTS, Grants, ServerIdentity
 from reconciler.model.value import FieldPath, Fields
 
 
@@ -74,8 +74,9 @@ class RecordUpdate:
     `applied` are declared values in normal form that may be stored in clear, `fingerprints` stand for the other values.
     `sent` are the paths whose values the call sends. `has_tests` says that setup tests follow the call. `answers` are
     about fields that Fivetran did not keep and that the call does not send again. `setup_status` is the status that
-    Fivetran showed for the plan, if it is unhealthy. `pins`, `trusted_kinds` and `untested` are the declared trust and
-    setup tests. `identity` is what the run has read of the identity of the group.
+    Fivetran showed for the plan, if it is unhealthy. `declared_grants` are the trust and the setup tests
+    of the spec; `former_pins` are pinned no more, and stay in the record until their approvals are revoked. `identity`
+    is what the run has read of the identity of the group.
     """
 
     applied: Mapping[FieldPath, Any] = field(default_factory=dict)
@@ -85,9 +86,8 @@ class RecordUpdate:
     has_tests: bool = False
     answers: Answers = NO_ANSWERS
     setup_status: str = ""
-    pins: tuple[ServerIdentity, ...] = ()
-    trusted_kinds: tuple[str, ...] = ()
-    untested: bool = False
+    declared_grants: Grants = NO_GRANTS
+    former_pins: tuple[ServerIdentity, ...] = ()
     identity: GroupIdentity = field(default_factory=dict)
 
     @classmethod
@@ -99,9 +99,7 @@ class RecordUpdate:
             protected=record.protected,
             has_tests=True,
             answers=Answers(record.answers, record.answer_fingerprints),
-            pins=record.pins,
-            trusted_kinds=record.trusted_kinds,
-            untested=record.untested,
+            declared_grants=record.grants,
         )
 
 
@@ -229,9 +227,7 @@ def adopt(record: Record | None, id: str | None, update: RecordUpdate, at: str) 
         answers=update.answers.public,
         answer_fingerprints=update.answers.fingerprints,
         setup_status=update.setup_status,
-        pins=update.pins,
-        trusted_kinds=update.trusted_kinds,
-        untested=update.untested,
+        grants=update.declared_grants,
     )
     return _replace_identity(adopted, select_identity(record, id))
 
@@ -337,9 +333,7 @@ def complete_change(intended: Record | None, id: str, update: RecordUpdate, at: 
         awaited_approvals=known.awaited_approvals,
         setup_status=update.setup_status,
         awaiting=known.awaiting,
-        pins=update.pins,
-        trusted_kinds=update.trusted_kinds,
-        untested=update.untested,
+        grants=replace(update.declared_grants, pins=(*update.declared_grants.pins, *update.former_pins)),
     )
     return _replace_identity(completed, {**select_identity(known, id), **update.identity})
 

@@ -15,6 +15,7 @@ class SnapshotOrigin:
     path: str
     taken_at: str | None = None
     has_connections: bool = False
+    has_approvals: bool = False
 
     def __str__(self) -> str:
         return f"snapshot `{self.path}` of {self._format_time()}"

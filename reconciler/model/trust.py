@@ -83,14 +83,21 @@ class TrustAction(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TrustChange:
-    """Approval that an apply gives or revokes. An approval has the `pin` of the spec; a revocation has the `approval`,
-    and `was_pinned` says that an earlier apply had its server pinned."""
+    """Approval that an apply gives or revokes. An approval has the `pin` of the spec, a revocation the `approval` at
+    Fivetran. `was_pinned` says that the last applied spec had the server pinned."""
 
     action: TrustAction
     identity: ServerIdentity
     pin: Pin | None = None
     approval: ApprovedServer | None = None
     was_pinned: bool = False
+
+    @property
+    def undoes_drift(self) -> bool:
+        """Whether the approval was given by an earlier apply, and revoked outside the specs since. An apply approves
+        each certificate of a PEM file; whether another pin was approved, its record does not say."""
+        is_approval = self.action is TrustAction.APPROVE
+        return is_approval and self.was_pinned and self.pin is not None and self.pin.can_be_approved
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,4 +111,22 @@ class TrustFacts:
     waiting: tuple[ServerIdentity, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Grants:
+    """Trust and setup tests of the last applied spec, as a record remembers them: a wider grant asks for the setup
+    tests of an unhealthy destination.
+
+    `pins` have what recognises the servers, and the facts about them that are known. `trusted_kinds` are the kinds of
+    which every server is trusted. `untested` says that the spec declined setup tests.
+    """
+
+    pins: tuple[ServerIdentity, ...] = ()
+    trusted_kinds: tuple[str, ...] = ()
+    untested: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.pins or self.trusted_kinds or self.untested)
+
+
+NO_GRANTS = Grants()
 NO_TRUST_FACTS = TrustFacts()

@@ -11,7 +11,7 @@ from reconciler.api.errors import Forbidden, NotFound
 from reconciler.api.responses import (
     Account,
     AccountObject,
-    ApprovedServer,
+    ApprovalItem,
     Connection,
     Destination,
     DestinationSummary,
@@ -53,8 +53,8 @@ class AccountObjects:
     summaries: Mapping[str, DestinationSummary]
     companions: Mapping[str, Sequence[AccountObject]]
     connections: Mapping[str, list[Connection]]
-    certificates: Mapping[str, list[ApprovedServer]]
-    fingerprints: Mapping[str, list[ApprovedServer]]
+    certificates: Mapping[str, list[ApprovalItem]]
+    fingerprints: Mapping[str, list[ApprovalItem]]
     unreadable: tuple[str, ...] = ()
 
 
@@ -102,7 +102,7 @@ class AccountReader:
             tuple(self._unreadable),
         )
 
-    def _list_approvals(self, approvals: ApprovalList) -> Callable[[str], list[ApprovedServer]]:
+    def _list_approvals(self, approvals: ApprovalList) -> Callable[[str], list[ApprovalItem]]:
         return lambda id: self.client.list_approvals(id, approvals)
 
     def _list_companions(self, name: str) -> Sequence[AccountObject]:

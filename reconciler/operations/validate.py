@@ -11,6 +11,7 @@ from reconciler.model.diagnostic import Diagnostic, ReconcilerError, select_erro
 from reconciler.model.policy import PolicyResult, PolicyStatus
 from reconciler.operations.selection import select_files
 from reconciler.planning.policies import evaluate_spec_policies, split_by_severity
+from reconciler.planning.trust_findings import warn_expired
 from reconciler.spec.load import LoadedProject, load
 from reconciler.workspace.settings import Settings
 from reconciler.workspace.settings_from import apply_settings_from, note_settings_source
@@ -51,7 +52,7 @@ def validate(settings: Settings, paths: Sequence[Path] = ()) -> ValidationResult
         len(specs.groups),
         len(specs.destinations),
         len(specs.files),
-        (*specs.warnings, *warnings),
+        (*specs.warnings, *_warn_expired(specs, settings), *warnings),
         judgements=judgements,
         refusals=tuple(note_settings_source(refusals, specs.project)),
         entries={entry.address: entry.span.path for entry in (*specs.groups, *specs.destinations)},
@@ -116,7 +117,11 @@ def _collect_findings(
     except ReconcilerError as error:
         add_exposed_variables(settings.redactor, error.diagnostics, loaded.filling.filled)
         return error.diagnostics, ()
-    return specs.warnings, _evaluate_policies(specs)
+    return (*specs.warnings, *_warn_expired(specs, settings)), _evaluate_policies(specs)
+
+
+def _warn_expired(specs: Specs, settings: Settings) -> tuple[Diagnostic, ...]:
+    return specs.mask_excerpts(warn_expired(specs.destinations, settings.clock.now().date()))
 
 
 def _evaluate_policies(specs: Specs) -> tuple[PolicyResult, ...]:

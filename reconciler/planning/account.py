@@ -68,7 +68,10 @@ def view_account(
     listing = _list_account(observer, groups, scoped_records)
     matching = match_groups(workspace.specs.groups, listing.groups, records, scope)
     details = _read_destinations(observer, entries, listing, matching.group_ids, scoped_records)
-    approvals = observer.read_approvals(_list_pinned(entries, matching.group_ids, details))
+    # A snapshot without these lists shows no approval, which would not mean that there is none.
+    reads_approvals = workspace.snapshot is None or workspace.snapshot.has_approvals
+    pinned = _list_pinned(entries, matching.group_ids, details) if reads_approvals else ()
+    approvals = observer.read_approvals(pinned)
     return AccountView(account, listing, details, matching.group_ids, matching.problems, approvals)
 
 

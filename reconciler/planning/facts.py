@@ -114,7 +114,7 @@ def has_outstanding_tests(desired: Desired, record: Record | None, status: str =
         return False
     if record is None:
         return is_unhealthy(status)
-    if is_unhealthy(status) and (record.untested or is_widened(desired.trust, record)):
+    if is_unhealthy(status) and (record.grants.untested or is_widened(desired.trust, record)):
         return True
     if record.unverified:
         return tests.on_failure is OnFailure.FAIL or grants_awaited(desired.trust, record)

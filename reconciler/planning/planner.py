@@ -81,8 +81,8 @@ from reconciler.planning.secret_planning import SecretPlanner
 from reconciler.planning.trust import (
     Approvals,
     TrustPlan,
-    describe_pins,
-    list_trusted_kinds,
+    collect_grants,
+    list_former_pins,
     plan_new_trust,
     plan_trust,
 )
@@ -345,11 +345,8 @@ class Planner:
                 has_tests=change.runs_tests,
                 answers=answers,
                 setup_status=select_unhealthy_status(change.facts.setup_status),
-                pins=describe_pins(
-                    desired.trust, [*record.awaiting, *record.pins] if record is not None else ()
-                ),
-                trusted_kinds=list_trusted_kinds(desired.trust),
-                untested=desired.address.kind == DESTINATION and not desired.setup_tests.run,
+                declared_grants=collect_grants(desired, record),
+                former_pins=list_former_pins(record, change.revocations),
             ),
         )
 

@@ -17,7 +17,7 @@ def warn_of_snapshot(
     operations: Mapping[Address, PlannedOperation],
     deletions: Iterable[PlannedDeletion],
 ) -> Iterator[Diagnostic]:
-    """Warn that a plan was made against a snapshot, and of deletions whose connections the snapshot lacks."""
+    """Warn that a plan was made against a snapshot, and of deletions and pins whose lists the snapshot lacks."""
     if snapshot is None:
         return
     yield Diagnostic(
@@ -37,4 +37,11 @@ def warn_of_snapshot(
             f"`{snapshot.path}` has no connections, which may block the deletions of this plan",
             severity=Severity.WARNING,
             help="take the snapshot with `--with connections`",
+        )
+    if not snapshot.has_approvals and any(operation.desired.trust.pins for operation in operations.values()):
+        yield Diagnostic(
+            "snapshot-lacks-approvals",
+            f"`{snapshot.path}` has no approvals, so the pins of existing destinations are not compared",
+            severity=Severity.WARNING,
+            help="take the snapshot with `--with trust`",
         )

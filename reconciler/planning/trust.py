@@ -14,12 +14,15 @@ from dataclasses import dataclass, replace
 
 from reconciler.kinds.approvals import find_approved, finds_other_content, matches_server
 from reconciler.kinds.destination import is_unhealthy
+from reconciler.model.address import DESTINATION
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.record import Record
 from reconciler.model.resource import Desired, Trust
 from reconciler.model.trust import (
+    NO_GRANTS,
     NO_TRUST_FACTS,
     ApprovedServer,
+    Grants,
     Pin,
     ServerIdentity,
     ServerKind,
@@ -64,9 +67,9 @@ def plan_trust(
 ) -> TrustPlan:
     """Plan the approvals of an existing destination with the live `status`."""
     plans = [
-        _plan_kind(desired, kind, record, approvals.get(kind, ()))
+        _plan_kind(desired, kind, record, approvals[kind])
         for kind in ServerKind
-        if desired.trust.list_pins(kind)
+        if kind in approvals and desired.trust.list_pins(kind)
     ]
     changes = [change for plan in plans for change in plan.changes]
     return TrustPlan(
@@ -106,7 +109,11 @@ def _plan_kind(
     met = record.awaiting if record is not None else ()
     unapproved = [pin for pin in pins if find_approved(pin.identity, approved) is None]
     servers = {pin: _find_approvable(pin, met) for pin in unapproved}
-    approvals = [_approve(pin, server) for pin, server in servers.items() if server is not None]
+    approvals = [
+        replace(_approve(pin, server), was_pinned=_was_pinned(server, record))
+        for pin, server in servers.items()
+        if server is not None
+    ]
     unpinned = [
         server
         for server in approved
@@ -149,11 +156,15 @@ def _list_revocations(
     """List the revocations. Without setup tests nothing shows that the destination can do without an approval."""
     if not desired.setup_tests.run:
         return
-    former_pins = record.pins if record is not None else ()
     for server in unpinned:
-        was_pinned = any(matches_server(pin, server.identity) for pin in former_pins)
+        was_pinned = _was_pinned(server.identity, record)
         if was_pinned or desired.trust.exclusive:
             yield TrustChange(TrustAction.REVOKE, server.identity, approval=server, was_pinned=was_pinned)
+
+
+def _was_pinned(server: ServerIdentity, record: Record | None) -> bool:
+    pins = record.grants.pins if record is not None else ()
+    return any(matches_server(pin, server) for pin in pins)
 
 
 def _explain_other_content(
@@ -179,6 +190,18 @@ def _explain_other_content(
 # Records
 
 
+def collect_grants(desired: Desired, record: Record | None) -> Grants:
+    """Collect the trust and the setup tests that a spec declares, for its record."""
+    if desired.address.kind != DESTINATION:
+        return NO_GRANTS
+    known = [*record.awaiting, *record.grants.pins] if record is not None else ()
+    return Grants(
+        describe_pins(desired.trust, known),
+        tuple(str(kind) for kind in ServerKind if desired.trust.trusts_any(kind)),
+        untested=not desired.setup_tests.run,
+    )
+
+
 def describe_pins(trust: Trust, known: Iterable[ServerIdentity]) -> tuple[ServerIdentity, ...]:
     """Describe the pins as a record holds them: what recognises the server, and the facts about it, which the lists of
     Fivetran do not have. `known` are servers that a setup test has met, and earlier descriptions."""
@@ -191,20 +214,23 @@ def _describe_pin(pin: ServerIdentity, known: Iterable[ServerIdentity]) -> Serve
     return replace(met, hash=pin.hash, public_key=pin.public_key, certificate="")
 
 
+def list_former_pins(record: Record | None, revocations: Iterable[TrustChange]) -> tuple[ServerIdentity, ...]:
+    """List the recorded pins whose approvals are to be revoked. Without them no later plan would know that these
+    approvals were pinned, and revoke them after an interruption."""
+    servers = [revocation.identity for revocation in revocations]
+    pins = record.grants.pins if record is not None else ()
+    return tuple(pin for pin in pins if any(matches_server(pin, server) for server in servers))
+
+
 def _identify(pin: ServerIdentity) -> tuple[ServerKind, str, str]:
     return pin.kind, pin.hash, pin.public_key
 
 
-def list_trusted_kinds(trust: Trust) -> tuple[str, ...]:
-    """List the kinds of which every server is trusted, as a record holds them."""
-    return tuple(str(kind) for kind in ServerKind if trust.trusts_any(kind))
-
-
 def is_widened(trust: Trust, record: Record) -> bool:
     """Check whether the spec trusts more servers than at the last apply."""
-    return not (
-        {*list_trusted_kinds(trust)} <= {*record.trusted_kinds}
-        and {_identify(pin.identity) for pin in trust.pins} <= {*map(_identify, record.pins)}
+    trusted, pinned = record.grants.trusted_kinds, {*map(_identify, record.grants.pins)}
+    return any(trust.trusts_any(kind) and str(kind) not in trusted for kind in ServerKind) or any(
+        _identify(pin.identity) not in pinned for pin in trust.pins
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import date
 
 from reconciler.kinds.certificates import is_expired
@@ -10,7 +11,8 @@ from reconciler.kinds.pins import find_wrong_hash, format_hash_forms
 from reconciler.model.address import Address
 from reconciler.model.diagnostic import Diagnostic, Severity
 from reconciler.model.plan import Change
-from reconciler.model.trust import ServerIdentity, ServerKind
+from reconciler.model.resource import Desired
+from reconciler.model.trust import Pin, ServerIdentity, ServerKind
 from reconciler.planning.planner import PlannedOperation
 
 
@@ -59,19 +61,35 @@ def _explain_waiting(change: Change, kind: ServerKind, servers: list[ServerIdent
 
 
 def check_expiry(operations: Iterable[PlannedOperation], today: date) -> Iterator[Diagnostic]:
-    """Check for expired certificates: an error if the plan would approve one, a warning if it is approved already."""
+    """Check for expired certificates: an error if the plan would approve one, else a warning."""
     for operation in operations:
         approved_now = {approval.pin for approval in operation.change.approvals}
-        for pin in operation.desired.trust.pins:
-            if is_expired(pin.identity, today):
-                yield Diagnostic(
-                    "certificate-expired",
-                    f"the certificate of `{pin.source}` expired on {pin.identity.expires}",
-                    span=pin.span,
-                    severity=Severity.ERROR if pin in approved_now else Severity.WARNING,
-                    address=operation.change.address,
-                    help="pin the certificate that took its place, and remove this pin",
-                )
+        for pin in _list_expired(operation.desired, today):
+            finding = _explain_expired(operation.desired, pin)
+            is_error = pin in approved_now
+            yield replace(finding, severity=Severity.ERROR, notes=()) if is_error else finding
+
+
+def warn_expired(destinations: Iterable[Desired], today: date) -> Iterator[Diagnostic]:
+    """Warn of expired certificates, for checks that do not see whether an apply would approve them."""
+    for desired in destinations:
+        yield from (_explain_expired(desired, pin) for pin in _list_expired(desired, today))
+
+
+def _list_expired(desired: Desired, today: date) -> list[Pin]:
+    return [pin for pin in desired.trust.pins if is_expired(pin.identity, today)]
+
+
+def _explain_expired(desired: Desired, pin: Pin) -> Diagnostic:
+    return Diagnostic(
+        "certificate-expired",
+        f"the certificate of `{pin.source}` expired on {pin.identity.expires}",
+        span=pin.span,
+        severity=Severity.WARNING,
+        address=desired.address,
+        notes=("an error once a plan has to approve it",),
+        help="pin the certificate that took its place, and remove this pin",
+    )
 
 
 def explain_forged_certificate(server: ServerIdentity, operation: PlannedOperation) -> Diagnostic:

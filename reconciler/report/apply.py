@@ -108,7 +108,7 @@ def render_outcome(outcome: Outcome, width: int) -> Text:
         Text(f"      deleted first: connection {connection}")
         for connection in format_connections(outcome.deleted_first)
     ]
-    parts += [Text(f"      {row}") for row in list_done_rows(outcome.trust)]
+    parts += [Text(f"      {row}") for row in list_done_rows(outcome.approvals)]
     parts += _render_identity(outcome)
     for number, checks in enumerate(outcome.earlier_checks, start=1):
         parts += _render_setup_tests(checks, f"setup tests, run {number}")
@@ -322,7 +322,7 @@ def _serialize_outcome(outcome: Outcome) -> dict[str, Any]:
         "found": outcome.recovered,
         **serialize_held_until(outcome),
         "live": serialize_live_object(outcome.live),
-        **({"approvals": serialize_trust_changes(outcome.trust)} if outcome.trust else {}),
+        **({"approvals": serialize_trust_changes(outcome.approvals)} if outcome.approvals else {}),
         **serialize_identity_parts(outcome.identity),
         "deleted_first": [serialize_connection(connection) for connection in outcome.deleted_first],
         "setup_tests": None if outcome.checks is None else _serialize_checks(outcome.checks),

@@ -12,6 +12,7 @@ from reconciler.model.sanitize import escape
 from reconciler.model.value import format_path
 from reconciler.report.plan_text import measure_names, render_first_line
 from reconciler.report.style import WARN, join_lines
+from reconciler.report.trust import list_revoked
 from reconciler.report.values import render_before_and_after, render_change
 
 _CONFLICT = "   conflict: changed in the specs too"
@@ -31,6 +32,7 @@ def render_drift_block(change: Change, column: int) -> Text:
         Text(f"    {escape(format_path(field.path)):<{width}}  {_render_field(change, field)}")
         for field in fields
     ]
+    rows += [Text(f"    {'revoked':<{width}}  {server}") for server in list_revoked(change)]
     return join_lines([render_first_line(change, Action.UPDATE, column), *rows])
 
 

@@ -36,7 +36,7 @@ from reconciler.report.plan_summary import (
     list_remarks,
 )
 from reconciler.report.style import ACTION_STYLES, BAD, QUIET, STRONG, SYMBOLS, WARN, format_count, join_lines
-from reconciler.report.trust import list_trust_rows
+from reconciler.report.trust import list_trust_lines
 from reconciler.report.unmanaged_objects import choose_status_style, render_unmanaged_objects
 from reconciler.report.values import format_value, render_change, render_lost_value, render_new_value
 
@@ -107,7 +107,7 @@ def render_change_block(change: Change, column: int) -> Text:
         parts.append(Text("    gone from Fivetran since it was applied", WARN))
     if change.unsettled is not None:
         parts.append(Text(f"  ! {format_unsettled(change.unsettled)}", WARN))
-    parts += [Text(f"    {verb:<{width}}  {server}") for verb, server in list_trust_rows(change)]
+    parts += [Text(f"    {verb:<{width}}  {server}") for verb, server in list_trust_lines(change)]
     if change.action is Action.VERIFY or (change.action in TRUST_ACTIONS and change.runs_tests):
         parts.append(Text(f"    {UNTESTED if change.action is Action.VERIFY else TESTS_FOLLOW}"))
     if change.action is Action.DELETE:

@@ -19,20 +19,37 @@ def list_trust_rows(change: Change) -> list[tuple[str, str]]:
     return [(_VERBS[each.action], format_trust_change(each)) for each in change.trust]
 
 
+def list_trust_lines(change: Change) -> list[tuple[str, str]]:
+    """List the planned approvals and revocations of a change by lines: a verb with the hash of the server, then what is
+    known of it, without a verb."""
+    rows = []
+    for each in change.trust:
+        first, *more = _describe_change(each)
+        rows += [(_VERBS[each.action], f"{each.identity.kind.noun} {first}"), ("", " · ".join(more))]
+    return rows
+
+
+def list_revoked(change: Change) -> list[str]:
+    """List the approvals that were revoked outside the specs."""
+    return [format_trust_change(each) for each in change.trust if each.undoes_drift]
+
+
 def list_done_rows(changes: Iterable[TrustChange]) -> list[str]:
     """List approvals that were given and revoked, each on a line."""
     return [
-        f"{each.identity.kind.noun}  {_DONE_WORDS[each.action]}  {_format_server(each)}" for each in changes
+        f"{each.identity.kind.noun}  {_DONE_WORDS[each.action]}  {' · '.join(_describe_change(each))}"
+        for each in changes
     ]
 
 
 def format_trust_change(change: TrustChange) -> str:
     """Format an approval or revocation: the server, and the reason."""
-    return f"{change.identity.kind.noun} {_format_server(change)}"
+    return f"{change.identity.kind.noun} {' · '.join(_describe_change(change))}"
 
 
-def _format_server(change: TrustChange) -> str:
-    return " · ".join([format_identity(change.identity), _format_reason(change)])
+def _describe_change(change: TrustChange) -> list[str]:
+    """Describe the server of a change, then the reason of the change."""
+    return [*_describe_identity(change.identity), _format_reason(change)]
 
 
 def _format_reason(change: TrustChange) -> str:
@@ -51,10 +68,14 @@ def _describe_approval(approval: ApprovedServer) -> list[str]:
 
 def format_identity(identity: ServerIdentity) -> str:
     """Format a server: its hash or key, its subject, and the date of its expiry."""
+    return " · ".join(_describe_identity(identity))
+
+
+def _describe_identity(identity: ServerIdentity) -> list[str]:
     parts = [_shorten(identity.hash or identity.public_key)]
     parts += [escape(identity.subject)] if identity.subject else []
     parts += [f"expires {escape(identity.expires)}"] if identity.expires else []
-    return " · ".join(parts)
+    return parts
 
 
 def _shorten(text: str) -> str:

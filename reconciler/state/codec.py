@@ -135,14 +135,14 @@ def _nest_record(record: Record, dump: SerializerFunctionWrapHandler) -> dict[st
     empty: dict[str, Any] = {name: {} for name in _NESTED}
     nested = {name: _nest(getattr(record, name)) for name in _NESTED}
     data: dict[str, Any] = {**dump(replace(record, **empty)), **nested}
-    return {name: value for name, value in data.items() if value or name not in _LEFT_OUT_IF_EMPTY}
+    return {
+        name: value for name, value in data.items() if getattr(record, name) or name not in _LEFT_OUT_IF_EMPTY
+    }
 
 
 _NESTED = ("applied", "fingerprints", "answers", "answer_fingerprints")
 _SINCE_FORMAT_4 = frozenset({"setup_status"})
-_SINCE_FORMAT_6 = frozenset(
-    {"awaiting", "pins", "trusted_kinds", "untested", "ssh_public_key", "service_account"}
-)
+_SINCE_FORMAT_6 = frozenset({"awaiting", "grants", "ssh_public_key", "service_account"})
 _LEFT_OUT_IF_EMPTY = (
     _SINCE_FORMAT_4
     | _SINCE_FORMAT_6

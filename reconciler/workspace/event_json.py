@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from reconciler.model.diagnostic import Diagnostic, sort_diagnostics
@@ -24,12 +24,14 @@ from reconciler.model.json_parts import (
     serialize_connection,
     serialize_held_until,
     serialize_live_object,
+    serialize_trust_changes,
     serialize_unsettled,
 )
 from reconciler.model.outcome import ApplyResult, Outcome
 from reconciler.model.plan import Action, AssertedValue, Change, Plan
 from reconciler.model.policy import PolicyResult
 from reconciler.model.sanitize import to_one_line
+from reconciler.model.trust import TrustChange
 from reconciler.model.value import format_path
 
 
@@ -76,6 +78,7 @@ def serialize_plan_event(
                 "action": str(change.action),
                 **serialize_unsettled(change),
                 **_serialize_destroyed(change),
+                **_serialize_approvals(change.trust),
             }
             for change in plan.effective
         ],
@@ -99,6 +102,11 @@ def _serialize_policy_result(policy_result: PolicyResult) -> dict[str, str]:
         "level": str(policy_result.level),
         "standing": str(policy_result.standing),
     }
+
+
+def _serialize_approvals(changes: Sequence[TrustChange]) -> dict[str, Any]:
+    """Serialise approvals that are given and revoked; empty without any."""
+    return {"approvals": serialize_trust_changes(changes)} if changes else {}
 
 
 def _serialize_destroyed(item: Change | Outcome) -> dict[str, Any]:
@@ -157,6 +165,7 @@ def _serialize_outcome(outcome: Outcome) -> dict[str, Any]:
         **serialize_held_until(outcome),
         "seconds": round(outcome.seconds, 3),
         **_serialize_destroyed(outcome),
+        **_serialize_approvals(outcome.approvals),
         "diagnostics": serialize_findings(outcome.diagnostics),
         "setup_tests": None
         if outcome.checks is None

@@ -71,9 +71,15 @@ def open_snapshot(snapshot: OpenSnapshot, clock: Clock, timeouts: Timeouts) -> I
 
 def _describe_origin(seed: Seed, shown: str) -> SnapshotOrigin:
     has_connections = any(group.connections for group in seed.groups)
+    has_approvals = any(group.certificates or group.fingerprints for group in seed.groups)
     if seed.snapshot is None:
-        return SnapshotOrigin(shown, has_connections=has_connections)
-    return SnapshotOrigin(shown, seed.snapshot.taken_at, seed.snapshot.connections or has_connections)
+        return SnapshotOrigin(shown, has_connections=has_connections, has_approvals=has_approvals)
+    return SnapshotOrigin(
+        shown,
+        seed.snapshot.taken_at,
+        seed.snapshot.connections or has_connections,
+        seed.snapshot.trust or has_approvals,
+    )
 
 
 def _explain_unusable(shown: str, findings: tuple[Diagnostic, ...] | list[Diagnostic]) -> Diagnostic:

@@ -282,3 +282,73 @@ def test_online_validation_checks_names(linked: LinkedProject) -> None:
     assert "did you mean `primary`?" in result.stderr
     linked.declare("proxy_agent: primary")
     assert linked.run("validate", "--online").exit == 0
+
+
+def forget_specs(linked: LinkedProject) -> None:
+    """Begin anew: neither specs nor state, in the same account."""
+    linked.write_settings()
+    linked.project.folder.joinpath("specs/groups/main.yaml").unlink()
+    for file in linked.project.folder.glob("specs/.reconciler/state.json*"):
+        file.unlink()
+
+
+def read_imported(linked: LinkedProject) -> str:
+    [file] = linked.project.folder.glob("specs/groups/*.yaml")
+    return file.read_text()
+
+
+@pytest.mark.parametrize("key", REFERENCES)
+def test_an_import_writes_the_id_with_the_name_as_a_comment(linked: LinkedProject, key: str) -> None:
+    field, path = REFERENCES[key]
+    id = linked.add_object(key, "primary")
+    linked.declare(f"{key}: primary")
+    linked.must_apply()
+    forget_specs(linked)
+    assert linked.list_lists("import") == [path]
+    text = read_imported(linked)
+    assert f"\n      {field}: {id}\n" in text
+    assert f"\n  # `{field}` is the " in text
+    assert "`primary`." in text
+
+
+@pytest.mark.parametrize("key", REFERENCES)
+def test_an_import_with_names_writes_the_name(linked: LinkedProject, key: str) -> None:
+    field, path = REFERENCES[key]
+    linked.add_object(key, "primary")
+    linked.declare(f"{key}: primary")
+    linked.must_apply()
+    forget_specs(linked)
+    assert linked.list_lists("import", "--names") == [path], "the proof reads no list again"
+    text = read_imported(linked)
+    assert f"\n      {key}: primary\n" in text
+    assert field not in text
+    assert linked.plan("--detailed-exitcode").exit == 0
+
+
+def test_an_import_keeps_the_id_of_a_name_that_two_objects_have(linked: LinkedProject) -> None:
+    id = linked.add_object("private_link", "primary")
+    linked.declare(f"private_link_id: {id}")
+    linked.must_apply()
+    linked.add_object("private_link", "primary")
+    forget_specs(linked)
+    assert linked.run("import", "--names").exit == 0
+    assert f"\n      private_link_id: {id}\n" in read_imported(linked)
+
+
+def test_an_import_without_the_right_to_list_agents_has_only_the_id(linked: LinkedProject) -> None:
+    id = linked.add_object("proxy_agent", "primary")
+    linked.declare(f"proxy_agent_id: {id}")
+    linked.must_apply()
+    forget_specs(linked)
+    linked.add_faults("GET /v1/proxy status 403")
+    assert linked.run("import").exit == 0
+    assert f"\n      proxy_agent_id: {id}\n" in read_imported(linked)
+    assert "primary" not in read_imported(linked)
+
+
+def test_an_import_reads_no_list_without_a_reference(linked: LinkedProject) -> None:
+    linked.add_object("proxy_agent", "primary")
+    linked.declare("networking_method: Directly")
+    linked.must_apply()
+    forget_specs(linked)
+    assert linked.list_lists("import", "--names") == []

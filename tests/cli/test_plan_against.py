@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from all_services import SPECS, apply_all_services
 from applied_project import PAIR, AppliedProject, get_error_code
+from certificate_chain import make_chain
 from cli_harness import ROOT, CommandResult, EmulatedFivetran, Project
 from command_line import COMMAND, run
 
@@ -230,6 +231,29 @@ def test_connections_of_the_snapshot_block_deletions(offline: OfflineProject, li
     codes = {blocker["code"] for blocker in document["blockers"]}
     assert ("has-connections" in codes) is bool(lists)
     assert ("snapshot-lacks-connections" in list_codes(document)) is not bool(lists)
+
+
+PINNED = """\
+  pinned:
+    destination:
+      service: postgres_warehouse
+      trust: {{certificates: [{{pem: root.pem}}, "{next_hash}"]}}
+"""
+
+
+@pytest.mark.parametrize("lists", [(), ("--with", "trust")], ids=["without", "with"])
+def test_pins_are_compared_with_the_snapshot(offline: OfflineProject, lists: tuple[str, ...]) -> None:
+    root, other = make_chain("acme")[-1], make_chain("next")[-1]
+    dashboard = offline.server.app.dashboard
+    id = dashboard.add_group("pinned")
+    dashboard.add_destination(id, "postgres_warehouse", config={"host": "db"}, setup_status="connected")
+    offline.project.write("specs/root.pem", root.pem)
+    offline.write_specs(PINNED.format(next_hash=other.hash))
+    offline.take_snapshot(*lists)
+    document = offline.plan_against("--format", "json").document
+    changes = [each["address"] for each in document["changes"]]
+    assert ("destination.pinned" in changes) is bool(lists)
+    assert ("snapshot-lacks-approvals" in list_codes(document)) is not bool(lists)
 
 
 LAKE = """\

@@ -10,6 +10,7 @@ import pytest
 from applied_project import PAIR, AppliedProject
 from background_process import BackgroundProcess
 from blocking_server import serve_blocking
+from certificate_chain import make_chain
 from cli_harness import EmulatedFivetran, Project, build_credentials
 from in_process_harness import InProcessProject, open_project
 from long_runs import small_and_large
@@ -22,7 +23,10 @@ from reconciler.planning.pipeline import make_plan
 PASSED = SetupTest("Permission Test", "PASSED")
 FAILED = SetupTest("Permission Test", "FAILED", "no access to acme")
 WARNED = SetupTest("Permission Test", "WARNING", "the role is wide")
-CERTIFICATE = [{"hash": "abc=", "name": "CN=warehouse", "encoded_cert": "MIIB" * 200, "type": "ROOT_CA"}]
+SERVER = make_chain("warehouse")[0]
+CERTIFICATE = [
+    {"hash": SERVER.hash, "name": "CN=warehouse", "encoded_cert": SERVER.encoded, "type": "ROOT_CA"}
+]
 
 
 class SetupTestProject(AppliedProject):
@@ -105,7 +109,7 @@ def test_details_are_shown_in_any_shape(applied: SetupTestProject) -> None:
     for line in (
         "a text",
         'needed: ["USAGE", "CREATE"]',
-        "hash: abc=, name: CN=warehouse, type: ROOT_CA",
+        f"hash: {SERVER.hash}, name: CN=warehouse, type: ROOT_CA",
         "7",
     ):
         assert f"\n          {line}\n" in text

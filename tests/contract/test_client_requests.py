@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from typing import Any
 
 import pytest
+from certificate_chain import make_chain, make_host_key
 from cli_harness import ROOT, EmulatedFivetran, Project
+from in_process_harness import open_project
 from request_shapes import check_request
 from response_shapes import check_response
 from secret_leak_detector import allow_values
@@ -83,3 +86,44 @@ def test_answers_to_a_client_have_documented_shapes(
     for path in reads:
         document = {"code": "Success", "data": server.get(path)}
         check_response("GET", f"/v1{path.split('?')[0]}", 200, document)
+
+
+def test_requests_about_approvals_are_documented() -> None:
+    """Approve a certificate and a host key, then another certificate in place of the first."""
+    server, _, root = make_chain("acme")
+    with open_project() as project:
+        project.secrets["PASSWORD"] = "correct-horse-battery"
+        dashboard = project.app.dashboard
+        dashboard.present_certificate(server.encoded, root.encoded, group_name="finance")
+        dashboard.present_host_key(make_host_key(), group_name="finance")
+        for certificate in (root, server):
+            project.write_file("pin.pem", certificate.pem)
+            project.declare({"finance": {"destination": build_pinned()}})
+            project.apply()
+        endpoints = [check_request(entry, "postgres_warehouse") for entry in project.history]
+    for kind in ("certificates", "fingerprints"):
+        assert f"GET /v1/destinations/{{id}}/{kind}" in endpoints
+        assert f"POST /v1/destinations/{{id}}/{kind}" in endpoints
+    [revocation] = [each for each in endpoints if each.startswith("DELETE")]
+    assert revocation == "DELETE /v1/destinations/{id}/certificates/{hash}"
+
+
+def build_pinned() -> dict[str, Any]:
+    """Build a destination behind a tunnel, which pins a PEM file and a host key."""
+    return {
+        "service": "postgres_warehouse",
+        "time_zone_offset": "0",
+        "config": {
+            "host": "db.acme.example",
+            "port": 5432,
+            "database": "dwh",
+            "user": "fivetran",
+            "tunnel_host": "bastion",
+            "tunnel_port": 22,
+            "tunnel_user": "fivetran",
+            "connection_type": "SshTunnel",
+            "always_encrypted": True,
+            "password": {"secret": "env:PASSWORD"},
+        },
+        "trust": {"certificates": [{"pem": "pin.pem"}], "fingerprints": [make_host_key()]},
+    }

@@ -5,6 +5,7 @@ The announcement is read from the JSON of the plan alone; the sent requests are 
 
 from __future__ import annotations
 
+from base64 import urlsafe_b64decode
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -89,6 +90,11 @@ def _name_object(entry: HistoryEntry, keys: Mapping[str, str], keys_by_name: Map
             return f"destination.{keys[id]}"
         case ["destinations", id, "test"]:
             return f"destination.{keys[id]}/test"
+        case ["destinations", id, kind]:
+            return f"destination.{keys[id]}/{kind}"
+        case ["destinations", id, kind, approval]:
+            padded = approval + "=" * (-len(approval) % 4)
+            return f"destination.{keys[id]}/{kind}/{urlsafe_b64decode(padded).decode()}"
         case ["connections", id]:
             return f"connection {id}"
     raise AssertionError(f"no plan can announce {entry.method} {entry.path}")

@@ -14,7 +14,7 @@ from datetime import datetime
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, TypeVar
 
 from fake_clock import FakeClock
 from requests.adapters import BaseAdapter
@@ -127,6 +127,11 @@ class InProcessProject:
         self._write("main.yaml", text)
         self._specs = None
         self._secret_variables = set(_list_secret_variables(groups))
+
+    def write_file(self, name: str, text: str) -> None:
+        """Write a file beside the specs, such as the PEM file of a pin."""
+        self._write(name, text)
+        self._specs = None
 
     def plan(self) -> PlanResult:
         """Make a plan, which must write neither files nor objects."""
@@ -312,11 +317,16 @@ class InProcessProject:
             )
 
 
+_AnyProject = TypeVar("_AnyProject", bound=InProcessProject)
+
+
 @contextmanager
-def open_project(**behaviour: Any) -> Iterator[InProcessProject]:
-    """Open an empty project, and an empty account with these switches."""
+def open_project(
+    build: Callable[[Path, Mapping[str, Any]], _AnyProject] = InProcessProject, **behaviour: Any
+) -> Iterator[_AnyProject]:
+    """Open an empty project, and an empty account with these switches. `build` builds a project of another class."""
     with TemporaryDirectory(dir=_IN_MEMORY if _IN_MEMORY.is_dir() else None) as folder:
-        project = InProcessProject(Path(folder), behaviour)
+        project = build(Path(folder), behaviour)
         yield project
         check_findings(project.leak_detector.collect_findings())
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from reconciler.emulator.app import Emulator
 from reconciler.emulator.history import HistoryEntry
 from reconciler.model.address import DESTINATION, GROUP
 from reconciler.model.plan import Action, Change
+from reconciler.model.trust import TrustAction
 from reconciler.planning.pipeline import PlanResult
 from reconciler.runtime.polling import MAX_POLLS
 from reconciler.state.file import StateFile
@@ -75,6 +76,20 @@ def check_nothing_unplanned(scenario: Scenario, sent: Iterable[str]) -> None:
     assert set(sent) - set(scenario.calls) == set(), "written without a plan"
 
 
+def check_approvals(scenario: Scenario, history: Iterable[HistoryEntry], app: Emulator) -> None:
+    """Check that no run has approved a server that no spec pins, and that a connected destination is trusted: its
+    chain has an approved certificate."""
+    approved = {
+        entry.body["hash"]
+        for entry in history
+        if entry.method == "POST" and entry.path.endswith(("/certificates", "/fingerprints")) and entry.body
+    }
+    assert approved <= scenario.pinned, "approved without a pin"
+    for group in app.dump().get("groups", []):
+        if scenario.pinned and group.get("destination", {}).get("setup_status") == "connected":
+            assert app.dashboard.list_waiting(group["id"]) == [], "connected without a trusted certificate"
+
+
 def check_deletions(scenario: Scenario, observed_effects: Effects) -> None:
     """Check O3: only objects that the specs remove were deleted."""
     deleted = [(call, effect) for call, effect in observed_effects if effect.startswith("deleted ")]
@@ -113,6 +128,7 @@ def check_run(run: AppliedRun, names: CallNames, *, is_recovering: bool) -> None
     planned = {
         f"{verb} {change.address}" for change in run.planned.plan.effective for verb in _VERBS[change.action]
     }
+    planned |= {call for change in run.planned.plan.effective for call in _list_trust_calls(change)}
     planned |= {
         f"delete connection.{removal.change.address.key}"
         for removal in run.planned.deletions
@@ -128,7 +144,16 @@ _VERBS = {
     Action.REPLACE: ("delete", "create", "test"),
     Action.DELETE: ("delete",),
     Action.VERIFY: ("test",),
+    Action.APPROVE: ("test",),
+    Action.REVOKE: ("test",),
 }
+_TRUST_VERBS = {TrustAction.APPROVE: "approve", TrustAction.REVOKE: "revoke"}
+
+
+def _list_trust_calls(change: Change) -> Iterator[str]:
+    """List the approvals and revocations that a change plans, or gives once a setup test meets a pinned server."""
+    yield from (f"{_TRUST_VERBS[each.action]} {change.address}" for each in change.trust)
+    yield from (f"approve {change.address}" for _ in change.facts.trust.unmet)
 
 
 def count_max_requests(planned: PlanResult, *, is_recovering: bool) -> int:
@@ -146,11 +171,14 @@ def count_max_requests(planned: PlanResult, *, is_recovering: bool) -> int:
         change.address.key for change in changes if change.action in {Action.DELETE, Action.REPLACE}
     }
     already_removed = sum(warning.code == "removal-done" for warning in planned.plan.warnings)
-    plan = 3 + destinations + len(deleted_keys) + already_removed
+    plan = 3 + destinations + len(deleted_keys) + already_removed + _count_pinned_kinds(planned)
     if is_recovering:
         plan += (MAX_POLLS - 1) * (1 + destinations)
     work = sum(
-        _COST[change.action] + _count_test_requests(change) + _count_clear_requests(change)
+        _COST[change.action]
+        + _count_test_requests(change)
+        + _count_clear_requests(change)
+        + _count_trust_requests(change)
         for change in planned.plan.effective
     )
     work += sum(len(removal.connections) for removal in planned.deletions)
@@ -163,7 +191,22 @@ _COST = {
     Action.REPLACE: 2,
     Action.DELETE: 1,
     Action.VERIFY: 0,
+    Action.APPROVE: 0,
+    Action.REVOKE: 0,
 }
+
+
+def _count_trust_requests(change: Change) -> int:
+    """Count approvals and revocations; each pin that a setup test meets costs another test."""
+    return len(change.trust) + 3 * len(change.facts.trust.unmet)
+
+
+def _count_pinned_kinds(planned: PlanResult) -> int:
+    """Count the lists of approvals that one plan reads: one for each kind of server that a destination pins."""
+    return sum(
+        len({pin.identity.kind for pin in operation.desired.trust.pins})
+        for operation in planned.operations.values()
+    )
 
 
 def _count_test_requests(change: Change) -> int:
@@ -190,13 +233,15 @@ def check_state(file: Path, app: Emulator, *, is_settled: bool) -> None:
 
 
 def take_snapshot(app: Emulator, *, with_health: bool) -> list[dict[str, Any]]:
-    """Describe the account without ids: names and destinations, with secrets in clear, and with their status if
-    `with_health` is set."""
+    """Describe the account without ids and times: names, destinations and approvals, with secrets in clear, and with
+    their status if `with_health` is set."""
     groups = app.dump(show_secrets=True).get("groups", [])
     snapshot = [
         {name: value for name, value in group.items() if name not in ("id", "created_at")} for group in groups
     ]
     for group in snapshot:
+        for approval in (*group.get("certificates", ()), *group.get("fingerprints", ())):
+            approval.pop("validated_date")
         if not with_health and "destination" in group:
             group["destination"].pop("setup_status", None)
     return sorted(snapshot, key=lambda group: json.dumps(group, sort_keys=True))

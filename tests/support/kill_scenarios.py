@@ -10,7 +10,14 @@ from typing import Any
 
 from cli_harness import SETTLE_TIME
 from in_process_harness import InProcessProject, open_project
-from invariants import AppliedRun, check_history, check_run, check_state, take_snapshot
+from invariants import (
+    AppliedRun,
+    check_approvals,
+    check_history,
+    check_run,
+    check_state,
+    take_snapshot,
+)
 from killable_run import CallNames, KillableRun, KillTrigger, RunKilled, run_killable
 from scenarios import Scenario, ScenarioSetup
 
@@ -64,6 +71,7 @@ class ScenarioRun:
             applied_run = AppliedRun(account.planned, own_entries)
             check_run(applied_run, self.names, is_recovering=bool(self.runs))
         check_state(killable.folder / "state.json", account.app, is_settled=False)
+        check_approvals(self.scenario, self.history, account.app)
         self.runs.append(killable)
         return killable
 

@@ -96,6 +96,7 @@ class CallNames:
         """Name a request that writes, with its address: `?` if the address is unknown."""
         _, _, collection, *segments = path.split("/")
         verb = {"POST": "create", "PATCH": "update", "DELETE": "delete"}[method]
+        trust_verb = {"POST": "approve", "DELETE": "revoke"}.get(method, "?")
         match collection, segments:
             case "groups", []:
                 return f"{verb} group.{self._keys.get(body['name'], '?')}"
@@ -107,6 +108,8 @@ class CallNames:
                 return f"{verb} destination.{self._find_key(id)}"
             case "destinations", [id, "test"]:
                 return f"test destination.{self._find_key(id)}"
+            case "destinations", [id, "certificates" | "fingerprints", *_]:
+                return f"{trust_verb} destination.{self._find_key(id)}"
             case "connections", [id]:
                 return f"{verb} {self._addresses.get(id, '?')}"
         return f"{verb} ?"
@@ -302,8 +305,8 @@ class KillableRun:
 
 
 def is_announced(call: str, state: State) -> bool:
-    """Return whether a state has an intent for a call: with the sent time if it creates an object, and for a test
-    without an intent if the write before it is recorded as done."""
+    """Return whether a state has an intent for a call: with the sent time if it creates an object. A test, an approval
+    or a revocation may also follow a write that is recorded as done."""
     verb, _, _ = call.partition(" ")
     records = {str(address): record for address, record in state.records.items()}
     record = records.get(parse_address(call))
@@ -312,14 +315,17 @@ def is_announced(call: str, state: State) -> bool:
     if record.intent is not None:
         is_marked = record.intent.sent is not None or verb != "create"
         return is_marked and record.intent.action in _ANNOUNCING_ACTIONS[verb]
-    return verb == "test" and record.id is not None and record.unverified
+    return verb in {"test", "approve", "revoke"} and record.id is not None and record.unverified
 
 
 _ANNOUNCING_ACTIONS: Mapping[str, frozenset[Action]] = {
     "create": frozenset({Action.CREATE, Action.REPLACE}),
     "update": frozenset({Action.UPDATE}),
     "delete": frozenset({Action.DELETE, Action.REPLACE}),
-    "test": frozenset({Action.VERIFY}),  # after any other write the intent is gone
+    # After any other write the intent is gone.
+    "test": frozenset({Action.VERIFY}),
+    "approve": frozenset({Action.APPROVE, Action.UPDATE}),
+    "revoke": frozenset(),
 }
 
 

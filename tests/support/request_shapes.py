@@ -51,12 +51,24 @@ class TestBody(Shape):
     trust_fingerprints: bool | None = None
 
 
+class CertificateBody(Shape):
+    hash: Text
+    encoded_cert: Text
+
+
+class FingerprintBody(Shape):
+    hash: Text
+    public_key: Text
+
+
 BODIES: Mapping[str, type[Shape]] = {
     "POST /v1/groups": GroupBody,
     "PATCH /v1/groups/{id}": GroupBody,
     "POST /v1/destinations": CreateBody,
     "PATCH /v1/destinations/{id}": PatchBody,
     "POST /v1/destinations/{id}/test": TestBody,
+    "POST /v1/destinations/{id}/certificates": CertificateBody,
+    "POST /v1/destinations/{id}/fingerprints": FingerprintBody,
 }
 _TYPES = {
     FieldType.STRING: str,

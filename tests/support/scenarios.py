@@ -10,8 +10,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from certificate_chain import MadeCertificate, make_chain
+
 from reconciler.emulator.app import Emulator
 from reconciler.emulator.setup_tests import SetupTest
+from reconciler.emulator.store import Kind
 
 BIG_QUERY = {
     "service": "big_query",
@@ -59,6 +62,9 @@ class ScenarioHost(Protocol):
 
     def declare(self, groups: Mapping[str, Any], **more: Any) -> None:
         """Write the specs."""
+
+    def write_file(self, name: str, text: str) -> None:
+        """Write a file beside the specs."""
 
     def attempt(self) -> object:
         """Plan and apply, whatever the result."""
@@ -110,7 +116,8 @@ class Scenario:
 
     `calls` are the writes of an apply with one worker, in their order. `incomplete_calls` are the indices of calls that
     do not complete their address, so that the state has no record after them. `needs_state`: without the state no run
-    can know the rest of the work. `behaviour` are the switches of the emulator.
+    can know the rest of the work. `behaviour` are the switches of the emulator. `pinned` are the hashes of all servers
+    that the specs pin at any time: no run may approve another one.
     """
 
     name: str
@@ -119,6 +126,7 @@ class Scenario:
     incomplete_calls: frozenset[int] = frozenset()
     needs_state: bool = False
     behaviour: Mapping[str, Any] = field(default_factory=dict)
+    pinned: frozenset[str] = frozenset()
 
     def __str__(self) -> str:
         return self.name
@@ -264,6 +272,83 @@ def prepare_removed_agent(setup: ScenarioSetup) -> None:
     setup.declare({"finance": {"destination": {**BIG_QUERY, "hybrid_deployment_agent_id": None}}})
 
 
+SERVER, MIDDLE, ROOT = make_chain("acme")
+NEXT_SERVER, _, NEXT_ROOT = make_chain("next")
+POSTGRES = {
+    "service": "postgres_warehouse",
+    "region": "GCP_US_EAST4",
+    "time_zone_offset": "0",
+    "config": {
+        "host": "db.acme.example",
+        "port": 5432,
+        "database": "dwh",
+        "user": "fivetran",
+        "password": {"secret": "env:WAREHOUSE_PASSWORD"},
+    },
+}
+
+
+def with_trust(**trust: Any) -> dict[str, Any]:
+    """Return a PostgreSQL destination with pins."""
+    return {"destination": {**POSTGRES, "trust": trust}}
+
+
+def present_chain(setup: ScenarioSetup, *chain: MadeCertificate) -> None:
+    """Let the database behind `finance` show a chain."""
+    setup.host.secrets["WAREHOUSE_PASSWORD"] = PASSWORD
+    encoded = [certificate.encoded for certificate in chain]
+    setup.host.app.dashboard.present_certificate(*encoded, group_name="finance")
+
+
+def prepare_created_with_pem(setup: ScenarioSetup) -> None:
+    """Create a destination whose root is pinned by a PEM file."""
+    present_chain(setup, SERVER, MIDDLE, ROOT)
+    setup.host.write_file("root.pem", ROOT.pem)
+    setup.declare({"finance": with_trust(certificates=[{"pem": "root.pem"}])})
+
+
+def prepare_met_in_apply(setup: ScenarioSetup) -> None:
+    """Create a destination whose certificate is pinned by a hash, which only a setup test can meet."""
+    present_chain(setup, SERVER, MIDDLE, ROOT)
+    setup.declare({"finance": with_trust(certificates=[MIDDLE.hash])})
+
+
+def prepare_pinned_after_wait(setup: ScenarioSetup) -> None:
+    """Pin a certificate that an earlier apply has met, and update the destination too."""
+    present_chain(setup, SERVER, MIDDLE, ROOT)
+    setup.apply_earlier({"finance": {"destination": POSTGRES}})
+    updated = with_trust(certificates=[SERVER.hash])
+    updated["destination"] = with_config(updated["destination"], user="other")
+    setup.declare({"finance": updated})
+
+
+def prepare_pem_of_connected(setup: ScenarioSetup) -> None:
+    """Pin the next certificate of a connected destination before its rotation."""
+    prepare_created_with_pem(setup)
+    setup.host.attempt()
+    setup.host.write_file("next.pem", NEXT_ROOT.pem)
+    setup.declare({"finance": with_trust(certificates=[{"pem": "root.pem"}, {"pem": "next.pem"}])})
+
+
+def prepare_replaced_pin(setup: ScenarioSetup) -> None:
+    """Pin another member of the chain in place of the pinned one: the old approval goes last."""
+    prepare_created_with_pem(setup)
+    setup.host.attempt()
+    setup.host.write_file("server.pem", SERVER.pem)
+    setup.declare({"finance": with_trust(certificates=[{"pem": "server.pem"}])})
+
+
+def prepare_exclusive(setup: ScenarioSetup) -> None:
+    """Revoke an approval that a user gave in the dashboard."""
+    prepare_created_with_pem(setup)
+    setup.host.attempt()
+    id = setup.find_id("finance")
+    present_chain(setup, NEXT_SERVER)
+    setup.host.app.dashboard.approve(Kind.CERTIFICATE, id, NEXT_SERVER.hash)
+    present_chain(setup, SERVER, MIDDLE, ROOT)
+    setup.declare({"finance": with_trust(certificates=[{"pem": "root.pem"}], exclusive=True)})
+
+
 SCENARIOS = (
     Scenario("one pair", prepare_one_pair, list_pair_calls("finance")),
     Scenario(
@@ -332,5 +417,59 @@ SCENARIOS = (
         ("update destination.finance", "update destination.finance", "test destination.finance"),
         incomplete_calls=frozenset({0}),
         behaviour={"clearing_ids": "null"},
+    ),
+    Scenario(
+        "created with a PEM pin",
+        prepare_created_with_pem,
+        (
+            "create group.finance",
+            "create destination.finance",
+            "approve destination.finance",
+            "test destination.finance",
+        ),
+        incomplete_calls=frozenset({2}),
+        pinned=frozenset({ROOT.hash}),
+    ),
+    Scenario(
+        "pin met in the apply",
+        prepare_met_in_apply,
+        (
+            "create group.finance",
+            "create destination.finance",
+            "test destination.finance",
+            "approve destination.finance",
+            "test destination.finance",
+        ),
+        incomplete_calls=frozenset({2, 3}),
+        pinned=frozenset({MIDDLE.hash}),
+    ),
+    Scenario(
+        "pinned after a wait",
+        prepare_pinned_after_wait,
+        ("approve destination.finance", "update destination.finance", "test destination.finance"),
+        incomplete_calls=frozenset({0}),
+        needs_state=True,
+        pinned=frozenset({SERVER.hash}),
+    ),
+    Scenario(
+        "PEM pin of a connected destination",
+        prepare_pem_of_connected,
+        ("approve destination.finance",),
+        pinned=frozenset({ROOT.hash, NEXT_ROOT.hash}),
+    ),
+    Scenario(
+        "replaced pin",
+        prepare_replaced_pin,
+        ("approve destination.finance", "test destination.finance", "revoke destination.finance"),
+        incomplete_calls=frozenset({0, 1}),
+        needs_state=True,
+        pinned=frozenset({ROOT.hash, SERVER.hash}),
+    ),
+    Scenario(
+        "exclusive pin",
+        prepare_exclusive,
+        ("test destination.finance", "revoke destination.finance"),
+        incomplete_calls=frozenset({0}),
+        pinned=frozenset({ROOT.hash}),
     ),
 )

@@ -84,12 +84,12 @@ EXPECTED = """
 not sent                     5    5     5      5       5     5          5              5
 connect timeout              5    5     5      5       5     5          5              5
 unknown name                 3    3     3      3       3     3          3              3
-cut after sending            5    5     5      5       .     .          .              .
-read timeout                 5    5     5      5       .     .          .              .
-500                          5    5     5      5       .     .          .              .
-502 with HTML                5    5     5      5       .     .          .              .
-524                          5    5     5      5       .     .          .              .
-200 with unreadable body     5    5     5      5       .     .          .              .
+cut after sending            5    5     5      5       .     .          5              .
+read timeout                 5    5     5      5       .     .          5              .
+500                          5    5     5      5       .     .          5              .
+502 with HTML                5    5     5      5       .     .          5              .
+524                          5    5     5      5       .     .          5              .
+200 with unreadable body     5    5     5      5       .     .          5              .
 302                          .    .     .      .       .     .          .              .
 400                          .    .     .      .       .     .          .              .
 401                          .    .     .      .       .     .          .              .

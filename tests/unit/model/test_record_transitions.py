@@ -27,6 +27,7 @@ from reconciler.model.record_transitions import (
     apply_moves,
     assert_values,
     bound_sent_time,
+    complete_approvals,
     complete_change,
     complete_tests,
     conclude_run,
@@ -48,11 +49,14 @@ from reconciler.model.record_transitions import (
 from reconciler.model.removal import CompletedRemoval, Extent
 from reconciler.model.resource import Desired
 from reconciler.model.source import Span
+from reconciler.model.trust import Grants, ServerIdentity, ServerKind
 from reconciler.model.value import FieldPath
 from reconciler.state.journal import JournalEntry, apply_entries
 
 ORDERS, FORMER = Address(GROUP, "orders"), Address(GROUP, "sales")
 HOST, PORT, PASSWORD, TOKEN = (("config", name) for name in ("host", "port", "password", "token"))
+WAITING = (ServerIdentity(ServerKind.CERTIFICATE, "aGFzaA==", subject="CN=db", certificate="MIIB"),)
+PIN = ServerIdentity(ServerKind.CERTIFICATE, "aGFzaA==")
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 THEN, AT = "2026-02-01T08:00:00+00:00", "2026-03-01T12:00:00+00:00"
 BEGUN = Instant(NOON, NOON + timedelta(seconds=40))
@@ -370,6 +374,31 @@ TABLE = [
         "asserted values were not sent",
     ),
     Transition(
+        "after a success",
+        complete_change(
+            KNOWN, "decent_dropsy", replace(UNTESTED, declared_grants=Grants((PIN,), ("fingerprint",))), AT
+        ),
+        replace(IN_EFFECT, grants=Grants((PIN,), ("fingerprint",))),
+        "the trust of the spec",
+    ),
+    Transition(
+        "after a success",
+        complete_change(KNOWN, "decent_dropsy", replace(UNTESTED, former_pins=(PIN,)), AT),
+        replace(IN_EFFECT, grants=Grants((PIN,))),
+        "an approval is to be revoked",
+    ),
+    Transition(
+        "after approvals alone",
+        complete_approvals(replace(KNOWN, unverified=True, awaiting=WAITING), "decent_dropsy", UNTESTED, AT),
+        replace(IN_EFFECT, unverified=True, awaiting=WAITING),
+    ),
+    Transition(
+        "after approvals alone",
+        complete_approvals(KNOWN, "decent_dropsy", UNTESTED, AT),
+        IN_EFFECT,
+        "nothing outstanding",
+    ),
+    Transition(
         "after passed tests",
         complete_tests(ON_WORD, "decent_dropsy", ASSERTING, AT),
         ON_WORD,
@@ -383,7 +412,7 @@ TABLE = [
     Transition(
         "after passed tests",
         complete_tests(
-            replace(KNOWN, settled_status="broken", awaited_approvals=("certificate",)),
+            replace(KNOWN, settled_status="broken", awaited_approvals=("certificate",), awaiting=WAITING),
             "decent_dropsy",
             UPDATE,
             AT,
@@ -394,13 +423,13 @@ TABLE = [
     ),
     Transition(
         "after pending approvals",
-        fail_tests(KNOWN, "decent_dropsy", UPDATE, AT, ("certificate",), has_failures=False),
-        replace(IN_EFFECT, unverified=True, awaited_approvals=("certificate",)),
+        fail_tests(KNOWN, "decent_dropsy", UPDATE, AT, WAITING, has_failures=False),
+        replace(IN_EFFECT, unverified=True, awaited_approvals=("certificate",), awaiting=WAITING),
     ),
     Transition(
         "after pending approvals",
-        fail_tests(ON_WORD, "decent_dropsy", ASSERTING, AT, ("certificate",), has_failures=False),
-        replace(ON_WORD, unverified=True, awaited_approvals=("certificate",)),
+        fail_tests(ON_WORD, "decent_dropsy", ASSERTING, AT, WAITING, has_failures=False),
+        replace(ON_WORD, unverified=True, awaited_approvals=("certificate",), awaiting=WAITING),
         "asserted values",
     ),
     Transition(
@@ -422,8 +451,8 @@ TABLE = [
     ),
     Transition(
         "after failed tests",
-        fail_tests(KNOWN, "decent_dropsy", UPDATE, AT, ("certificate",)),
-        replace(IN_EFFECT, unverified=True, awaited_approvals=("certificate",)),
+        fail_tests(KNOWN, "decent_dropsy", UPDATE, AT, WAITING),
+        replace(IN_EFFECT, unverified=True, awaited_approvals=("certificate",), awaiting=WAITING),
         "approval awaited too",
     ),
     Transition(

@@ -144,7 +144,7 @@ def test_an_incomplete_run_counts_unapplied_changes_and_gives_advice() -> None:
         (build_apply_result(replace(CREATED, status=Status.UNKNOWN), remaining=None), "creates none twice"),
         (
             build_apply_result(replace(CREATED, status=Status.AWAITING_APPROVAL)),
-            "Approve the certificates and",
+            "Pin the certificates and",
         ),
         (build_apply_result(CREATED, remaining=None), "Run plan to see whether any changes are left."),
         (

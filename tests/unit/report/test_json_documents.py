@@ -35,6 +35,8 @@ def test_a_plan_document_has_every_fact_of_the_text() -> None:
         "replace": 0,
         "delete": 0,
         "forget": 0,
+        "approve": 0,
+        "revoke": 0,
         "no-op": 2,
     }
     assert data["requests"] == 14

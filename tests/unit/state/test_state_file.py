@@ -223,7 +223,7 @@ def test_a_journal_of_another_state_is_an_error(file: StateFile, tmp_path: Path)
 
 def test_a_state_of_a_newer_format_stays_unchanged(file: StateFile, tmp_path: Path) -> None:
     snapshot_path(tmp_path).parent.mkdir()
-    snapshot_path(tmp_path).write_text('{"format": 6, "something": "else"}')
+    snapshot_path(tmp_path).write_text('{"format": 7, "something": "else"}')
     with pytest.raises(ReconcilerError) as error:
         file.read()
     assert get_code(error) == "state-newer"
