@@ -30,6 +30,8 @@ from reconciler.api.responses import (
     Destination,
     DestinationSummary,
     Group,
+    GroupPublicKey,
+    GroupServiceAccount,
     HybridAgent,
     Page,
     PrivateLink,
@@ -109,6 +111,18 @@ class Client:
     def delete_group(self, group_id: str) -> None:
         """Delete a group. Raises NotFound if it does not exist."""
         self._sender.send(Request("DELETE", _build_path("DELETE", "/groups", group_id)))
+
+    def get_public_key(self, group_id: str) -> GroupPublicKey:
+        """Get the SSH public key of a group, which the tunnel host of its destination has to admit. Raises NotFound."""
+        return self._call(
+            GroupPublicKey, Request("GET", _build_path("GET", "/groups", group_id, "/public-key"))
+        )
+
+    def get_service_account(self, group_id: str) -> GroupServiceAccount:
+        """Get the Google service account of a group, which needs rights in the project of its destination. Raises
+        NotFound."""
+        path = _build_path("GET", "/groups", group_id, "/service-account")
+        return self._call(GroupServiceAccount, Request("GET", path))
 
     def list_group_connections(self, group_id: str) -> list[Connection]:
         """List every connection of a group. Raises NotFound."""

@@ -8,11 +8,22 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 
 SUCCESS_CODES = frozenset({"Success", "Created"})
 
 ID_PATTERN = r"^[A-Za-z0-9_-]{1,200}$"
+
+MAX_COPIED_LENGTH = 4096
+"""Characters of a text that users copy to another system: more than the longest SSH key in use."""
 
 
 def _default_text(value: Any) -> Any:
@@ -27,11 +38,25 @@ def _default_items(value: Any) -> Any:
     return () if value is None else value
 
 
+def _check_printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("not one printable line")
+    return text
+
+
 Id = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
 """Ids become parts of paths, so they consist of letters, digits, `_` and `-` only."""
 
 Text = Annotated[str, BeforeValidator(_default_text)]
 """A text that may be null."""
+
+CopiedText = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_COPIED_LENGTH),
+    AfterValidator(_check_printable),
+]
+"""A text that users copy to another system, without its line end. It is refused rather than shortened or escaped: a
+changed copy would open nothing."""
 
 
 class _ResponseModel(BaseModel):
@@ -70,6 +95,18 @@ class Group(_ResponseModel):
     id: Id
     name: Text = ""
     created_at: Text = ""
+
+
+class GroupPublicKey(_ResponseModel):
+    """The SSH public key by which Fivetran logs in at the tunnel hosts of a group, as a line of `authorized_keys`."""
+
+    public_key: CopiedText
+
+
+class GroupServiceAccount(_ResponseModel):
+    """The Google service account by which Fivetran works for a group, as an email address."""
+
+    service_account: CopiedText
 
 
 class Connection(_ResponseModel):

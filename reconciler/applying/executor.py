@@ -38,7 +38,7 @@ from reconciler.applying.outcomes import (
 )
 from reconciler.applying.record_writer import RecordWriter
 from reconciler.applying.schedule import ReadyQueue, Task, delete_tasks, write_tasks
-from reconciler.applying.verify import SetupTestRun, TestedTrust, has_follow_up
+from reconciler.applying.verify import SetupTestRun, TestedTrust, has_follow_up, needs_completion
 from reconciler.model.address import GROUP, Address
 from reconciler.model.clock import Clock
 from reconciler.model.event import ChangeFinished, ChangeStarted, ChangeWritten, SetupTestsStarted
@@ -158,8 +158,11 @@ class PlanExecutor:
         address = flight.task.address
         flight.is_testing = True
         self._in_flight[address] = flight
-        self.events(SetupTestsStarted(address))
-        test_run = SetupTestRun(self.client, flight.operation, flight.id or "", self._poller, flight.trust)
+        if needs_completion(flight.operation):
+            self.events(SetupTestsStarted(address))
+        test_run = SetupTestRun(
+            self.client, flight.operation, flight.id or "", self._poller, flight.trust, flight.identity
+        )
         pool.start(address, test_run.execute)
 
     def _build_call(self, flight: InFlight, pool: WorkerPool[Address]) -> Callable[[], Any]:
@@ -228,6 +231,7 @@ class PlanExecutor:
         if isinstance(result, CreateResult):
             self.ids[address], flight.recovered = result.id, result.recovered
         flight.id = self.ids[address]
+        flight.known_identity = self.records.get_needed_identity(operation, flight.id)
         self.records.save_success(operation, flight.id)
         self.events(ChangeWritten(address, operation.change.action, flight.id))
         if has_follow_up(operation):
@@ -243,12 +247,22 @@ class PlanExecutor:
 
     def _end_tests(self, flight: InFlight, work_result: WorkResult[Address]) -> Outcome:
         if isinstance(work_result.error, ApiError):
+            self._save_identity(flight)
             return finish_untested(flight, work_result.error, self.clock.monotonic())
         result: TestedTrust = work_result.result
         outcome = finish_tests(flight, result, self.clock.monotonic())
         if result.runs:
-            self.records.save_tests(flight.operation, flight.id or "", result.runs[-1], flight.trust)
+            self.records.save_tests(
+                flight.operation, flight.id or "", result.runs[-1], flight.trust, flight.identity
+            )
+        else:
+            self._save_identity(flight)
         return outcome
+
+    def _save_identity(self, flight: InFlight) -> None:
+        """Record what was read of the identity of the group, of a write whose setup tests have no result."""
+        if flight.identity:
+            self.records.save_success(flight.operation, flight.id or "", flight.identity)
 
     def _end_failed(self, flight: InFlight, error: ApiError | AmbiguousCreateError) -> Outcome:
         task, now = flight.task, self.clock.monotonic()

@@ -12,9 +12,11 @@ from reconciler.applying.verify import (
     explain_tests_not_run,
     explain_trust_failure,
     explain_verification,
+    needs_completion,
 )
 from reconciler.model.address import Address
 from reconciler.model.diagnostic import Diagnostic
+from reconciler.model.group_identity import GroupIdentity, IdentityPart
 from reconciler.model.outcome import Outcome, Status
 from reconciler.model.plan import LiveConnection, UnsettledRequest
 from reconciler.model.trust import TrustChange
@@ -34,7 +36,8 @@ class InFlight:
     """A task that has a worker. `id` is known once the write has worked; setup tests follow then.
 
     `started_at` is in seconds of the monotonic clock. `recovered` means that the response of a create was lost, and the
-    object was found.
+    object was found. `identity` is what this run has read of the identity of the group, `known_identity` what the
+    record had of the needed parts.
     """
 
     task: Task
@@ -44,6 +47,8 @@ class InFlight:
     is_testing: bool = False
     deleted_connections: list[LiveConnection] = field(default_factory=list)
     trust: list[TrustChange] = field(default_factory=list)
+    identity: dict[IdentityPart, str] = field(default_factory=dict)
+    known_identity: GroupIdentity = field(default_factory=dict)
 
     @property
     def operation(self) -> PlannedOperation:
@@ -61,6 +66,7 @@ class InFlight:
             seconds=now - self.started_at,
             deleted_first=tuple(self.deleted_connections),
             approvals=tuple(self.trust),
+            identity=dict(self.identity),
         )
 
 
@@ -110,19 +116,25 @@ def finish_tests(flight: InFlight, result: TestedTrust, now: float) -> Outcome:
         return replace(flight.build_outcome(Status.DONE, now), diagnostics=failures)
     last_run = result.runs[-1]
     is_waiting = bool(last_run.pending) and not (failures or last_run.forged)
+    # A missing right of Fivetran may be the cause of a failed test, unless the test only waits for an approval.
+    has_failed = bool(last_run.failed) and not last_run.pending
     return replace(
         flight.build_outcome(Status.AWAITING_APPROVAL if is_waiting else Status.DONE, now),
         checks=last_run.checks,
         earlier_checks=tuple(run.checks for run in result.runs[:-1]),
         diagnostics=failures or explain_verification(last_run, flight.operation, flight.trust),
+        identity={**flight.known_identity, **flight.identity} if has_failed else dict(flight.identity),
     )
 
 
 def finish_untested(flight: InFlight, error: ApiError | None, now: float) -> Outcome:
     """Build the outcome of a write whose setup tests have no result.
 
-    The write is in effect, and the next plan shows that the tests are outstanding.
+    The write is in effect, and the next plan shows that the tests are outstanding. A write that only reads would have
+    followed is complete.
     """
+    if not needs_completion(flight.operation):
+        return flight.build_outcome(Status.DONE, now)
     cause = None if isinstance(error, Cancelled) else error
     return replace(
         flight.build_outcome(Status.DONE, now), diagnostics=(explain_tests_not_run(flight.operation, cause),)

@@ -13,24 +13,29 @@ from reconciler.kinds.destination import select_unhealthy_status
 from reconciler.model.address import Address
 from reconciler.model.clock import Clock
 from reconciler.model.diagnostic import Diagnostic
+from reconciler.model.group_identity import GroupIdentity
 from reconciler.model.instant import Instant
 from reconciler.model.plan import Action
 from reconciler.model.record import Record
 from reconciler.model.record_transitions import (
+    RecordUpdate,
     complete_approvals,
     complete_change,
     complete_tests,
     fail_tests,
     mark_intent_sent,
+    select_identity,
 )
 from reconciler.model.removal import CompletedRemoval
 from reconciler.model.trust import ServerIdentity, TrustAction, TrustChange
 from reconciler.planning.planner import PlannedOperation
-from reconciler.planning.redaction import redact_identity
+from reconciler.planning.redaction import redact_group_identity, redact_identity
 from reconciler.planning.trust import describe_pins
 
 SaveEntry: TypeAlias = Callable[[Address, Record | CompletedRemoval], None]
 """Write a record, durable when it returns. May raise OSError."""
+
+_NOTHING: GroupIdentity = {}
 
 
 def _list_unrevoked(
@@ -46,7 +51,7 @@ class RecordWriter:
 
     `save` is durable when it returns and may raise OSError. `intents` are the records before each call. `now` gives the
     time by both clocks. A failed write trips the `breaker`: if a further call started, the next run could not
-    distinguish its success from a crash. `redact` redacts the secrets of the run from what setup tests show. `errors`
+    distinguish its success from a crash. `redact` redacts the secrets of the run from what Fivetran shows. `errors`
     are the diagnostics of failed writes.
     """
 
@@ -71,20 +76,34 @@ class RecordWriter:
             "correct the cause and apply again",
         )
 
-    def save_success(self, operation: PlannedOperation, id: str) -> None:
-        """Record a successful write, and that its setup tests are outstanding if it has any."""
+    def get_needed_identity(self, operation: PlannedOperation, id: str) -> GroupIdentity:
+        """Get what the record has of the parts of the identity of the group `id` that a destination needs."""
+        known = select_identity(self.intents.get(operation.change.address), id)
+        return {part: text for part, text in known.items() if part in operation.identity_parts}
+
+    def save_success(self, operation: PlannedOperation, id: str, identity: GroupIdentity = _NOTHING) -> None:
+        """Record a successful write, and that its setup tests are outstanding if it has any. `identity` is what was
+        read of the identity of the group."""
         address, change = operation.change.address, operation.change
+        update = self._add_identity(operation.record_update, identity)
         only_approves = change.action is Action.APPROVE and not change.runs_tests
         complete = complete_approvals if only_approves else complete_change
-        record = complete(self.intents.get(address), id, operation.record_update, self._format_now())
+        record = complete(self.intents.get(address), id, update, self._format_now())
         self._write_result(address, id, record)
 
     def save_tests(
-        self, operation: PlannedOperation, id: str, run: Verification, trust: Collection[TrustChange] = ()
+        self,
+        operation: PlannedOperation,
+        id: str,
+        run: Verification,
+        trust: Collection[TrustChange] = (),
+        identity: GroupIdentity = _NOTHING,
     ) -> None:
         """Record the result of the setup tests, whatever `on_failure` makes of it: a later edit of `on_failure` or
-        `trust` must find what is outstanding. The approved servers of `trust` wait for nothing any more."""
-        address, update = operation.change.address, operation.record_update
+        `trust` must find what is outstanding. The approved servers of `trust` wait for nothing any more. `identity`
+        is what was read of the identity of the group."""
+        address = operation.change.address
+        update = self._add_identity(operation.record_update, identity)
         intended, at = self.intents.get(address), self._format_now()
         approved = [change.identity for change in trust if change.action is TrustAction.APPROVE]
         update = replace(
@@ -102,6 +121,9 @@ class RecordWriter:
         record = fail_tests(intended, id, update, at, awaiting, has_failures=has_failures)
         if record != complete_change(intended, id, operation.record_update, at):
             self._write_result(address, id, record)
+
+    def _add_identity(self, update: RecordUpdate, identity: GroupIdentity) -> RecordUpdate:
+        return replace(update, identity=redact_group_identity(identity, self.redact))
 
     def save_removal(self, address: Address, removed: CompletedRemoval) -> None:
         """Record the deletion of an object."""

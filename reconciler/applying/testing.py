@@ -120,6 +120,7 @@ def _build_test(operation: PlannedOperation, record: Record | None) -> PlannedOp
         declared={},
         record_update=RecordUpdate.keep_values(record if record is not None else Record()),
         approves_met=False,
+        identity_parts=operation.identity_parts,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
 from reconciler.api.client import Client
@@ -12,8 +12,10 @@ from reconciler.applying.calls import approve_servers
 from reconciler.kinds.approvals import matches_server, revoke
 from reconciler.kinds.base import Verification
 from reconciler.kinds.destination import HEALTHY_STATUS
+from reconciler.kinds.group_identity import read_part
 from reconciler.kinds.registry import KINDS
 from reconciler.model.diagnostic import Diagnostic, Severity
+from reconciler.model.group_identity import IdentityPart
 from reconciler.model.outcome import Check
 from reconciler.model.plan import Action
 from reconciler.model.record import is_asserted
@@ -49,20 +51,26 @@ class TestedTrust:
 
 
 def has_follow_up(operation: PlannedOperation) -> bool:
-    """Check whether requests follow a successful write: setup tests, or approvals of the servers of a new object."""
+    """Check whether requests follow a successful write: reads of the identity of its group, or what completes it."""
+    return bool(operation.unread_parts) or needs_completion(operation)
+
+
+def needs_completion(operation: PlannedOperation) -> bool:
+    """Check whether setup tests, or approvals of the servers of a new object, have to follow a successful write."""
     change = operation.change
     return change.runs_tests or (change.action in _CREATING_ACTIONS and bool(change.approvals))
 
 
 @dataclass(frozen=True, slots=True)
 class SetupTestRun:
-    """Run of the setup tests of one resource, with everything that its worker needs, and the approvals around it:
+    """Run of the setup tests of one resource, with everything that its worker needs, and the requests around it:
 
-    1. The servers of a new resource are approved as planned; those of an existing one were approved before its update.
-    2. The tests run. Pinned servers that they meet are approved, each at most once, and the tests run again.
-    3. After passed tests the planned revocations follow.
+    1. The missing parts of the identity of the group are read: whoever has to act on failed tests needs them.
+    2. The servers of a new resource are approved as planned; those of an existing one were approved before its update.
+    3. The tests run. Pinned servers that they meet are approved, each at most once, and the tests run again.
+    4. After passed tests the planned revocations follow.
 
-    `trust` are the approvals that were given and revoked; this run adds to them.
+    `trust` are the approvals that were given and revoked, `identity` is what was read; this run adds to them.
     """
 
     client: Client
@@ -70,9 +78,11 @@ class SetupTestRun:
     id: str
     poller: Poller
     trust: list[TrustChange] = field(default_factory=list)
+    identity: dict[IdentityPart, str] = field(default_factory=dict)
 
     def execute(self) -> TestedTrust:
         """Run the tests. Raises `ApiError` if the first run has no result."""
+        self._read_identity()
         change = self.operation.change
         runs: tuple[Verification, ...] = ()
         try:
@@ -88,6 +98,13 @@ class SetupTestRun:
         except _TrustError as error:
             return TestedTrust(runs, error.failure)
         return TestedTrust(runs)
+
+    def _read_identity(self) -> None:
+        """Read the missing parts of the identity of the group. The write is in effect without them, so a failure is no
+        failure of the change; the next write reads them again."""
+        for part in self.operation.unread_parts:
+            with suppress(ApiError):
+                self.identity[part] = read_part(self.client, self.id, part)
 
     def _run_first_tests(self) -> tuple[Verification, ...]:
         try:

@@ -16,6 +16,10 @@ WITHOUT_A_LIST = ("Directly", "PrivateLink")
 only that list it."""
 
 
+_METHODS: tuple[FieldPath, ...] = (("networking_method",), (CONFIG, "connection_type"))
+_TUNNEL_HOST: FieldPath = (CONFIG, "tunnel_host")
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class DeclaredDestination:
     """Declaration of one destination. `service` is None if the catalogue does not know it. `spellings` are the numbers
@@ -49,6 +53,13 @@ class DeclaredDestination:
     def has_value(self, path: FieldPath) -> bool:
         """Return whether a field is declared with a value, or with a reference to a value."""
         return path in self.fields and normalize_value(self.find_field(path), self.fields[path]) is not None
+
+    @property
+    def is_tunnelled(self) -> bool:
+        """Return whether Fivetran is to go through an SSH tunnel: either field for the networking method says so, or
+        the host of a tunnel is declared."""
+        methods = [normalize_value(self.find_field(path), self.fields.get(path)) for path in _METHODS]
+        return "SshTunnel" in methods or self.has_value(_TUNNEL_HOST)
 
     def satisfies(self, condition: Condition) -> bool | None:
         """Return whether other fields of `config` meet a condition; None if a value is not known yet."""

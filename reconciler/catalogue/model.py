@@ -161,7 +161,8 @@ class Service:
     `external_secrets` names the config fields that Fivetran can fetch from a customer's secrets
     manager by itself. `starter` names the fields that a first spec of this service should have beside
     the required fields. `shows_certificate` is false for a service of a cloud, behind which no server of the customer
-    shows a TLS certificate to approve.
+    shows a TLS certificate to approve. `needs_service_account`: the Google service account of the group has to get
+    rights before Fivetran can write there.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT_TABLE
@@ -178,6 +179,7 @@ class Service:
     creation: tuple[Need, ...] = ()
     creation_doubt: str = ""
     shows_certificate: bool = True
+    needs_service_account: bool = False
 
 
 @dataclass(frozen=True, slots=True)

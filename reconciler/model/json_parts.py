@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from reconciler.model.group_identity import GroupIdentity
 from reconciler.model.outcome import Outcome
 from reconciler.model.plan import Change, LiveConnection, LiveObject
 from reconciler.model.trust import ApprovedServer, ServerIdentity, TrustChange
@@ -75,6 +76,11 @@ def serialize_trust_changes(changes: Iterable[TrustChange]) -> list[dict[str, An
         }
         for change in changes
     ]
+
+
+def serialize_identity_parts(identity: GroupIdentity) -> dict[str, str]:
+    """Serialize the known parts of the identity of a group. An unknown part has no key."""
+    return {str(part): text for part, text in identity.items()}
 
 
 def serialize_identity(identity: ServerIdentity) -> dict[str, str]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from reconciler.model.address import Address
 from reconciler.model.diagnostic import Diagnostic, select_errors
+from reconciler.model.group_identity import GroupIdentity
 from reconciler.model.plan import Action, LiveConnection, LiveObject
 from reconciler.model.trust import TrustChange
 
@@ -79,8 +80,9 @@ class Outcome:
     `checks` are the results of the last run of the setup tests, `earlier_checks` of the runs before it. `recovered`
     means that the answer of a create was lost, and that a search has found the object. `held_until` is the time from
     which a waiting create can be made. `live` is the deleted or replaced object, as Fivetran showed it; `deleted_first`
-    are the connections that were deleted before it, even if the object stayed. `approvals` are
-    the approvals that were given and revoked, whatever the end of the change.
+    are the connections that were deleted before it, even if the object stayed. `approvals` are the approvals that were
+    given and revoked, whatever the end of the change. `identity` are the parts of the identity of its group that the
+    destination needs, as far as this run has read them, and all known ones if setup tests have failed.
     """
 
     address: Address
@@ -96,6 +98,7 @@ class Outcome:
     live: LiveObject | None = None
     deleted_first: tuple[LiveConnection, ...] = ()
     approvals: tuple[TrustChange, ...] = ()
+    identity: GroupIdentity = field(default_factory=dict)
 
     @property
     def has_failed_tests(self) -> bool:

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from reconciler.model.address import Address
+from reconciler.model.group_identity import GroupIdentity, IdentityPart
 from reconciler.model.instant import Instant
 from reconciler.model.plan import Action
 from reconciler.model.removal import CompletedRemoval
@@ -98,6 +99,8 @@ class Record:
     are the kinds of approval that the last test run waited for, `awaiting` the servers with what is public of them.
     `grants` are the trust and the tests of the last applied spec. `setup_status` is `incomplete` or `broken` if
     Fivetran showed that in the last apply; empty for a connected object, so that its record has no further key.
+    `ssh_public_key` and `service_account` are the parts of the identity of its group that a destination has needed so
+    far, empty for a part that no run has read.
     """
 
     id: str | None = None
@@ -115,6 +118,17 @@ class Record:
     setup_status: str = ""
     awaiting: tuple[ServerIdentity, ...] = ()
     grants: Grants = NO_GRANTS
+    ssh_public_key: str = ""
+    service_account: str = ""
+
+    @property
+    def identity(self) -> GroupIdentity:
+        """The known parts of the identity of the group."""
+        parts = {
+            IdentityPart.SSH_PUBLIC_KEY: self.ssh_public_key,
+            IdentityPart.SERVICE_ACCOUNT: self.service_account,
+        }
+        return {part: text for part, text in parts.items() if text}
 
     @property
     def asserted(self) -> tuple[FieldPath, ...]:

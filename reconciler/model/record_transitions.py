@@ -32,6 +32,9 @@ The order around a call is the reason for most rows: the intent is durable befor
 killed at any point leaves a record from which the next plan knows which request may have taken effect. A row never
 claims more than is certain at its moment; a missing value only costs a comparison, a wrong value hides a difference.
 
+The identity of the group is no value of the object. A record keeps what it has of it at every moment, as long as it is
+about the same group; only a create drops it, since its group may be new too. The rows after a call add what was read.
+
 All functions are pure. The module is part of the model because three rooms above it need it: `state` bounds times when
 it reads, `planning` computes the content of future records, and `applying` writes records around each call.
 """
@@ -44,6 +47,7 @@ from datetime import datetime
 from typing import Any
 
 from reconciler.model.address import GROUP, Address
+from reconciler.model.group_identity import GroupIdentity, IdentityPart
 from reconciler.model.instant import Instant
 from reconciler.model.outcome import Status
 from reconciler.model.plan import Action
@@ -71,7 +75,8 @@ class RecordUpdate:
     `sent` are the paths whose values the call sends. `has_tests` says that setup tests follow the call. `answers` are
     about fields that Fivetran did not keep and that the call does not send again. `setup_status` is the status that
     Fivetran showed for the plan, if it is unhealthy. `declared_grants` are the trust and the setup tests
-    of the spec; `former_pins` are pinned no more, and stay in the record until their approvals are revoked.
+    of the spec; `former_pins` are pinned no more, and stay in the record until their approvals are revoked. `identity`
+    is what the run has read of the identity of the group.
     """
 
     applied: Mapping[FieldPath, Any] = field(default_factory=dict)
@@ -83,6 +88,7 @@ class RecordUpdate:
     setup_status: str = ""
     declared_grants: Grants = NO_GRANTS
     former_pins: tuple[ServerIdentity, ...] = ()
+    identity: GroupIdentity = field(default_factory=dict)
 
     @classmethod
     def keep_values(cls, record: Record) -> RecordUpdate:
@@ -210,7 +216,7 @@ def adopt(record: Record | None, id: str | None, update: RecordUpdate, at: str) 
     No call means no tests: outstanding tests stay outstanding. The intent is dropped: a deletion that was stopped and
     taken back must not explain a later absence of the object.
     """
-    return replace(
+    adopted = replace(
         record if record is not None else Record(),
         id=id,
         applied=update.applied,
@@ -223,6 +229,7 @@ def adopt(record: Record | None, id: str | None, update: RecordUpdate, at: str) 
         setup_status=update.setup_status,
         grants=update.declared_grants,
     )
+    return _replace_identity(adopted, select_identity(record, id))
 
 
 def assert_values(record: Record, update: RecordUpdate) -> Record:
@@ -312,7 +319,7 @@ def complete_change(intended: Record | None, id: str, update: RecordUpdate, at: 
     to this request says nothing about them. Results of earlier tests stay until the next tests have a result.
     """
     known = intended if intended is not None else Record()
-    return Record(
+    completed = Record(
         id=id,
         applied=update.applied,
         fingerprints=update.fingerprints,
@@ -328,6 +335,7 @@ def complete_change(intended: Record | None, id: str, update: RecordUpdate, at: 
         awaiting=known.awaiting,
         grants=replace(update.declared_grants, pins=(*update.declared_grants.pins, *update.former_pins)),
     )
+    return _replace_identity(completed, {**select_identity(known, id), **update.identity})
 
 
 def complete_approvals(intended: Record | None, id: str, update: RecordUpdate, at: str) -> Record:
@@ -411,6 +419,22 @@ def record_answers(record: Record, update: RecordUpdate) -> Record:
 def record_status(record: Record, update: RecordUpdate) -> Record:
     """Build the record of an object that stays as it is, with the status that Fivetran shows now."""
     return replace(record, setup_status=update.setup_status)
+
+
+# The identity of the group
+
+
+def select_identity(record: Record | None, id: str | None) -> GroupIdentity:
+    """Select the recorded identity of the group `id`. A record of an object in another group has another identity."""
+    return record.identity if record is not None and id is not None and record.id == id else {}
+
+
+def _replace_identity(record: Record, identity: GroupIdentity) -> Record:
+    return replace(
+        record,
+        ssh_public_key=identity.get(IdentityPart.SSH_PUBLIC_KEY, ""),
+        service_account=identity.get(IdentityPart.SERVICE_ACCOUNT, ""),
+    )
 
 
 # Requests without an answer

@@ -100,6 +100,7 @@ def estimate_cost(
     )
     reads = sum(operation.change.address.kind == DESTINATION for operation in effective)
     reads += sum(None in operation.carried.values() for operation in effective)
+    reads += sum(len(operation.unread_parts) for operation in effective)
     deletions = [deletion for deletion in planned_deletions if deletion.change.action is Action.DELETE]
     writes += sum(1 + len(deletion.connections) for deletion in deletions)
     # One read per pair confirms its deletion.

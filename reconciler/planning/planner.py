@@ -22,10 +22,12 @@ from reconciler.kinds.destination_checks import (
     check_resolved_values,
     warn_live_contradictions,
 )
+from reconciler.kinds.group_identity import list_needed_parts
 from reconciler.kinds.registry import KINDS
 from reconciler.kinds.visibility import Masking
 from reconciler.model.address import DESTINATION, Address
 from reconciler.model.diagnostic import Diagnostic, Severity, select_errors
+from reconciler.model.group_identity import IdentityPart
 from reconciler.model.plan import (
     Action,
     AssertedValue,
@@ -40,6 +42,7 @@ from reconciler.model.record import Record
 from reconciler.model.record_transitions import (
     RecordUpdate,
     keeps_protection,
+    select_identity,
     update_literal_fingerprint,
 )
 from reconciler.model.resource import Desired, Observed
@@ -97,6 +100,8 @@ class PlannedOperation:
     update sends unchanged, with None for a live value that is read right before the request. `unkept` are fields that
     Fivetran did not keep, with their live values as they may be shown. `asserted` are values that the operator of this
     run asserts to be in effect. With `approves_met`, pinned servers that a setup test meets are approved.
+    `identity_parts` are the parts of the identity of its group that the destination needs, `unread_parts` those of them
+    that follow the write as reads, since the record lacks them.
     """
 
     desired: Desired
@@ -108,6 +113,8 @@ class PlannedOperation:
     unkept: tuple[FieldValue, ...] = ()
     asserted: tuple[AssertedValue, ...] = ()
     approves_met: bool = True
+    identity_parts: tuple[IdentityPart, ...] = ()
+    unread_parts: tuple[IdentityPart, ...] = ()
 
     def get_hashable_value(self, path: FieldPath) -> Any:
         """Return a sent value for a hash: a hidden literal as the specs spell it."""
@@ -159,8 +166,8 @@ class Planner:
         """Plan the change of one resource. `record` is its record in the state, None without one."""
         kind = KINDS[desired.address.kind]
         if observed is None:
-            return self._plan_create(kind, desired, record)
-        return self._plan_update(kind, desired, observed, record)
+            return _add_identity(self._plan_create(kind, desired, record), record)
+        return _add_identity(self._plan_update(kind, desired, observed, record), record)
 
     def resolve_secret(self, desired: Desired, path: FieldPath, service: Any) -> Secret | None:
         """Resolve the secret of a declared field, as a plan does. A secret that cannot be read is None, and a refusal
@@ -435,6 +442,19 @@ class Planner:
 
 def _build_masking(desired: Desired, service: Any) -> Masking:
     return Masking(desired.address.kind, service, desired.unchecked)
+
+
+def _add_identity(operation: PlannedOperation, record: Record | None) -> PlannedOperation:
+    """Add the needed parts of the identity of the group. A new destination has no id yet, so nothing is known then."""
+    change = operation.change
+    needed = list_needed_parts(operation.desired, operation.declared)
+    known = select_identity(record, change.id)
+    unread = [part for part in needed if part not in known and change.action in _READING_ACTIONS]
+    return replace(operation, identity_parts=needed, unread_parts=tuple(unread))
+
+
+_READING_ACTIONS = frozenset({Action.CREATE, Action.REPLACE, Action.UPDATE, Action.VERIFY})
+"""Changes that read what the record lacks. A test does too: a killed run may have left it to the next one."""
 
 
 def _find_hidden_literals(masking: Masking, declared: Fields) -> dict[FieldPath, Secret]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from reconciler.model.diagnostic import Diagnostic
+from reconciler.model.group_identity import GroupIdentity
 from reconciler.model.plan import (
     Change,
     ConnectionList,
@@ -148,6 +149,11 @@ def redact_identity(identity: ServerIdentity, redact: Callable[[str], str]) -> S
         certificate=certificate if redact(certificate) == certificate else "",
         public_key=key if redact(key) == key else "",
     )
+
+
+def redact_group_identity(identity: GroupIdentity, redact: Callable[[str], str]) -> GroupIdentity:
+    """Drop each part of the identity of a group that repeats a secret: redacted, it could not be used any more."""
+    return {part: text for part, text in identity.items() if redact(text) == text}
 
 
 def _redact_field(field: FieldChange, redactor: Redactor) -> FieldChange:

@@ -10,10 +10,12 @@ from rich.text import Text
 
 from reconciler.model.address import Address
 from reconciler.model.diagnostic import Diagnostic, select_errors
+from reconciler.model.group_identity import IdentityPart
 from reconciler.model.instant import format_utc
 from reconciler.model.json_parts import (
     serialize_connection,
     serialize_held_until,
+    serialize_identity_parts,
     serialize_live_object,
     serialize_trust_changes,
 )
@@ -27,6 +29,7 @@ from reconciler.report.markdown import make_code_block, make_paragraph, truncate
 from reconciler.report.style import (
     ACTION_STYLES,
     BAD,
+    COPIED,
     GOOD,
     LINK,
     QUIET,
@@ -39,6 +42,7 @@ from reconciler.report.style import (
     join_lines,
 )
 from reconciler.report.trust import list_done_rows
+from reconciler.report.values import format_identity_part
 
 _DONE_WORDS = {
     Action.CREATE: "created",
@@ -70,6 +74,8 @@ _CHECK_WORDS: dict[str, str] = {
 }
 _ID_WIDTH = 20
 _MAX_MESSAGE_LENGTH = 600
+MAX_OUTCOME_LINE_LENGTH = 5000
+"""Characters of a line of a page: an SSH public key is worth nothing if it is cut."""
 _MAX_ADDRESSES = 5
 
 
@@ -103,6 +109,7 @@ def render_outcome(outcome: Outcome, width: int) -> Text:
         for connection in format_connections(outcome.deleted_first)
     ]
     parts += [Text(f"      {row}") for row in list_done_rows(outcome.approvals)]
+    parts += _render_identity(outcome)
     for number, checks in enumerate(outcome.earlier_checks, start=1):
         parts += _render_setup_tests(checks, f"setup tests, run {number}")
     if outcome.checks:
@@ -115,6 +122,22 @@ def render_outcome(outcome: Outcome, width: int) -> Text:
     for diagnostic in outcome.diagnostics:
         parts += _render_diagnostic(diagnostic, outcome.checks or ())
     return join_lines(parts)
+
+
+def _render_identity(outcome: Outcome) -> Iterable[Text]:
+    """Render what Fivetran shows of itself, each part unbroken on its line so that it can be copied, and what to do
+    with it. Passed setup tests show that a service account has its roles."""
+    has_passed = bool(outcome.checks) and not any(check.has_failed for check in outcome.checks or ())
+    for part, text in outcome.identity.items():
+        yield Text.assemble(f"      {format_identity_part(part)} of Fivetran  ", (escape(text), COPIED))
+        if part is IdentityPart.SSH_PUBLIC_KEY or not has_passed:
+            yield Text(f"        {_IDENTITY_ADVICE[part]}")
+
+
+_IDENTITY_ADVICE = {
+    IdentityPart.SSH_PUBLIC_KEY: "add it to ~/.ssh/authorized_keys of `config.tunnel_user` on the tunnel host",
+    IdentityPart.SERVICE_ACCOUNT: "grant it the roles that Fivetran's setup guide of the destination names",
+}
 
 
 def _render_not_attempted(line: Text, outcome: Outcome) -> Text:
@@ -300,6 +323,7 @@ def _serialize_outcome(outcome: Outcome) -> dict[str, Any]:
         **serialize_held_until(outcome),
         "live": serialize_live_object(outcome.live),
         **({"approvals": serialize_trust_changes(outcome.approvals)} if outcome.approvals else {}),
+        **serialize_identity_parts(outcome.identity),
         "deleted_first": [serialize_connection(connection) for connection in outcome.deleted_first],
         "setup_tests": None if outcome.checks is None else _serialize_checks(outcome.checks),
         "earlier_setup_tests": [_serialize_checks(checks) for checks in outcome.earlier_checks],
@@ -331,4 +355,5 @@ def render_apply_markdown(applied: ApplyResult, limit: int) -> str:
     ]
     lines = [line for text in texts for line in text.split("\n")]
     headline = "Not everything was applied" if is_incomplete or select_errors(applied.problems) else "Applied"
-    return truncate_page([make_paragraph(f"## {headline}"), make_code_block(lines)], limit)
+    content = make_code_block(lines, max_line_length=MAX_OUTCOME_LINE_LENGTH)
+    return truncate_page([make_paragraph(f"## {headline}"), content], limit)

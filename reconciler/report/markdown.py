@@ -53,9 +53,11 @@ def make_paragraph(*lines: str) -> Section:
     return Section(lines)
 
 
-def make_code_block(lines: Iterable[str], language: str = "text") -> Section:
+def make_code_block(
+    lines: Iterable[str], language: str = "text", max_line_length: int = _MAX_LINE_LENGTH
+) -> Section:
     """Make a code block of lines, which may have data of other systems."""
-    content = tuple(_truncate(escape(line), _MAX_LINE_LENGTH) for line in lines)
+    content = tuple(_truncate(escape(line), max_line_length) for line in lines)
     marks = "`" * max(3, _find_longest_run(content) + 1)
     return Section(content, f"{marks}{language}\n", f"\n{marks}")
 

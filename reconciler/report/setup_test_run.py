@@ -10,8 +10,14 @@ from rich.text import Text
 
 from reconciler.model.address import Address
 from reconciler.model.diagnostic import select_errors
+from reconciler.model.group_identity import IdentityPart
 from reconciler.model.outcome import ApplyResult, Outcome, Status
-from reconciler.report.apply import measure_addresses, render_outcome, serialize_apply_result
+from reconciler.report.apply import (
+    MAX_OUTCOME_LINE_LENGTH,
+    measure_addresses,
+    render_outcome,
+    serialize_apply_result,
+)
 from reconciler.report.markdown import make_code_block, make_paragraph, truncate_page
 from reconciler.report.style import BAD, GOOD, STRONG, WARN, format_count, format_duration, join_lines
 
@@ -129,12 +135,13 @@ def render_test_markdown(
     texts = [*(render_outcome(outcome, width) for outcome in applied.outcomes), Text("")]
     lines = "\n".join(text.plain for text in [*texts, render_test_summary(applied, left, missing)])
     headline = "Not all setup tests have passed" if has_errors(applied) else "Setup tests"
-    return truncate_page([make_paragraph(f"## {headline}"), make_code_block(lines.split("\n"))], limit)
+    content = make_code_block(lines.split("\n"), max_line_length=MAX_OUTCOME_LINE_LENGTH)
+    return truncate_page([make_paragraph(f"## {headline}"), content], limit)
 
 
 def _select(row: dict[str, Any]) -> dict[str, Any]:
-    names = ("id", "seconds", "setup_tests", "earlier_setup_tests", "diagnostics")
-    return {name: row[name] for name in names}
+    names = ("id", "seconds", *IdentityPart, "setup_tests", "earlier_setup_tests", "diagnostics")
+    return {str(name): row[name] for name in names if name in row}
 
 
 def has_errors(applied: ApplyResult) -> bool:

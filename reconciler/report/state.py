@@ -10,15 +10,15 @@ from rich.text import Text
 
 from reconciler.model.address import Address, get_entry_sort_key
 from reconciler.model.instant import format_utc
-from reconciler.model.json_parts import serialize_identity
+from reconciler.model.json_parts import serialize_identity, serialize_identity_parts
 from reconciler.model.lock_info import LockInfo
 from reconciler.model.record import ASSERTION, Exemption, Intent, Record, State, is_asserted, is_fingerprint
 from reconciler.model.removal import CompletedRemoval
 from reconciler.model.sanitize import escape
 from reconciler.model.value import FieldPath, format_path
-from reconciler.report.style import QUIET, STRONG, WARN, format_count, join_lines
+from reconciler.report.style import COPIED, QUIET, STRONG, WARN, format_count, join_lines
 from reconciler.report.trust import format_identity
-from reconciler.report.values import format_value
+from reconciler.report.values import format_identity_part, format_value
 
 _NAME_COLUMN = 22
 _MAX_EXEMPTIONS = 10
@@ -200,6 +200,7 @@ def _render_record(address: Address, record: Record, hidden: Collection[FieldPat
     rows += [(mark, "yes") for mark in list_marks(record) if mark not in _DETAILED_MARKS]
     rows += [("interrupted", _describe_intent(record.intent))] if record.intent else []
     rows += [("setup status", escape(record.setup_status))] if record.setup_status else []
+    rows += [(format_identity_part(part), escape(text)) for part, text in record.identity.items()]
     rows += [
         (escape(format_path(path)), "(hidden)" if path in hidden else format_value(value))
         for path, value in record.applied.items()
@@ -214,7 +215,14 @@ def _render_record(address: Address, record: Record, hidden: Collection[FieldPat
     rows += [("pinned", f"{pin.kind.noun} {format_identity(pin)}") for pin in record.grants.pins]
     rows += [("waits for", f"{server.kind.noun} {format_identity(server)}") for server in record.awaiting]
     width = max(_NAME_COLUMN, *(len(name) for name, _ in rows))
-    parts = [Text(str(address), STRONG), *(Text(f"    {name:<{width}}  {text}") for name, text in rows)]
+    copied = {format_identity_part(part) for part in record.identity}
+    parts = [
+        Text(str(address), STRONG),
+        *(
+            Text.assemble(f"    {name:<{width}}  ", (text, COPIED if name in copied else ""))
+            for name, text in rows
+        ),
+    ]
     if record.awaiting:
         parts.append(Text(f"  ! pin what you trust: `reconciler trust pin {address}`", WARN))
     return join_lines(parts)
@@ -303,6 +311,7 @@ def serialize_record_header(address: Address, record: Record) -> dict[str, Any]:
 def _serialize_record(address: Address, record: Record, hidden: Collection[FieldPath]) -> dict[str, Any]:
     return {
         **serialize_record_header(address, record),
+        **serialize_identity_parts(record.identity),
         "interrupted": _serialize_intent(record.intent) if record.intent else None,
         "applied": [
             *(

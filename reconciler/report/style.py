@@ -9,6 +9,7 @@ from typing import IO, TextIO, TypeAlias, cast
 
 from rich.cells import cell_len
 from rich.console import Console, ConsoleRenderable, RenderHook
+from rich.style import Style
 from rich.text import Text
 
 from reconciler.model.diagnostic import Severity
@@ -39,7 +40,7 @@ def fold_words(line: str, width: int) -> list[str]:
 
 
 def _split_line(line: Text, width: int) -> Iterator[Text]:
-    if cell_len(line.plain) <= width:
+    if cell_len(line.plain) <= width or any(span.style == COPIED for span in line.spans):
         yield line
         return
     indent = len(line.plain) - len(line.plain.lstrip())
@@ -88,6 +89,8 @@ LINK = "blue"
 GOOD = "green"
 WARN = "yellow"
 BAD = "red"
+COPIED = Style(meta={"copied": True})
+"""Style of a text that users copy, without a look of its own. Its line is not folded."""
 
 SYMBOLS = {Action.CREATE: "+", Action.UPDATE: "~", Action.ADOPT: "<-", Action.VERIFY: "?", Action.NO_OP: " "}
 SYMBOLS |= {

@@ -5,11 +5,23 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from reconciler.model.group_identity import IdentityPart
 from reconciler.model.plan import FieldChange, FieldValue, Origin, SecretComparison, Visibility
 from reconciler.model.sanitize import escape, quote
 
 MAX_VALUE_LENGTH = 80
 _CONTEXT = 12
+
+
+def format_identity_part(part: IdentityPart) -> str:
+    """Format the name of a part of the identity of a group."""
+    return _IDENTITY_PARTS[part]
+
+
+_IDENTITY_PARTS = {
+    IdentityPart.SSH_PUBLIC_KEY: "SSH public key",
+    IdentityPart.SERVICE_ACCOUNT: "service account",
+}
 
 
 def render_new_value(field: FieldChange) -> str:

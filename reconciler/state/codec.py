@@ -45,7 +45,7 @@ ASSERTED_FORMAT: Final = 5
 would keep an assertion after a failed setup test, which refutes the assertion."""
 TRUST_FORMAT: Final = 6
 """Format 6 has the keys of `_SINCE_FORMAT_6`. A release that does not know them refuses such a state as newer: it would
-forget which servers wait for an approval, and which were pinned."""
+forget which servers wait for an approval, which were pinned, and the identity of each group."""
 
 JournalValue: TypeAlias = Record | CompletedRemoval | None
 """The new record of an address; the removal that dropped the record; or None for a record that was dropped without a
@@ -142,7 +142,7 @@ def _nest_record(record: Record, dump: SerializerFunctionWrapHandler) -> dict[st
 
 _NESTED = ("applied", "fingerprints", "answers", "answer_fingerprints")
 _SINCE_FORMAT_4 = frozenset({"setup_status"})
-_SINCE_FORMAT_6 = frozenset({"awaiting", "grants"})
+_SINCE_FORMAT_6 = frozenset({"awaiting", "grants", "ssh_public_key", "service_account"})
 _LEFT_OUT_IF_EMPTY = (
     _SINCE_FORMAT_4
     | _SINCE_FORMAT_6

@@ -36,7 +36,7 @@ def list_warning_messages(result: CommandResult, code: str) -> list[str]:
     return [each["message"] for each in warnings if each["code"] == code]
 
 
-REQUESTS = "this plan needs about 18 requests, and {} are left this hour"
+REQUESTS = "this plan needs about 21 requests, and {} are left this hour"
 TESTS = "this plan needs about 3 runs of setup tests, and 2 are left this hour"
 
 
@@ -44,8 +44,8 @@ TESTS = "this plan needs about 3 runs of setup tests, and 2 are left this hour"
     ("budget", "expected"),
     [
         ("", []),
-        ("budget: {requests_per_hour: 21, setup_tests_per_hour: 3}\n", []),
-        ("budget: {requests_per_hour: 20}\n", [REQUESTS.format(17)]),
+        ("budget: {requests_per_hour: 24, setup_tests_per_hour: 3}\n", []),
+        ("budget: {requests_per_hour: 23}\n", [REQUESTS.format(20)]),
         ("budget: {setup_tests_per_hour: 2}\n", [TESTS]),
         ("budget: {requests_per_hour: 12, setup_tests_per_hour: 2}\n", [REQUESTS.format(9), TESTS]),
         ("budget: {setup_tests_per_minute: 1}\n", []),
@@ -67,7 +67,7 @@ def test_the_estimate_equals_the_requests_of_an_apply(project: Project, server: 
     write_pairs(project, server)
     result = project.run_against(server, "apply", "--auto-approve", "--format", "json")
     assert result.exit == 0
-    assert result.document["applied"]["requests"] == 18
+    assert result.document["applied"]["requests"] == 21
 
 
 def test_an_apply_beyond_the_quota_warns_before_its_first_write_and_pauses(
@@ -82,12 +82,12 @@ def test_an_apply_beyond_the_quota_warns_before_its_first_write_and_pauses(
     assert len(server.list_ids("destinations")) == 3
 
 
-@pytest.mark.parametrize("hourly", [20, 21])
+@pytest.mark.parametrize("hourly", [23, 24])
 def test_a_lower_remaining_quota_from_fivetran_is_used(project: Project, hourly: int) -> None:
     with serve_fivetran(quota=QuotaProfile(hourly=hourly)) as server:
         write_pairs(project, server)
         result = project.run_against(server, "plan", "--format", "json")
-    assert list_warning_messages(result, "budget-short") == ([REQUESTS.format(17)] if hourly == 20 else [])
+    assert list_warning_messages(result, "budget-short") == ([REQUESTS.format(20)] if hourly == 23 else [])
 
 
 def test_requests_of_other_clients_count_against_the_quota(project: Project) -> None:

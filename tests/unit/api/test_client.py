@@ -59,7 +59,8 @@ VERSION_2 = "application/json;version=2"
 
 
 def test_every_call_has_its_method_path_version_and_body() -> None:
-    app = ScriptedApp(DESTINATION | {"name": "n", "items": [], "account_id": "a"})
+    identity = {"public_key": "ssh-rsa AAAA", "service_account": "g@example.com"}
+    app = ScriptedApp(DESTINATION | identity | {"name": "n", "items": [], "account_id": "a"})
     caller = make_client(app)
     caller.get_account()
     caller.get_group("g1")
@@ -74,6 +75,8 @@ def test_every_call_has_its_method_path_version_and_body() -> None:
     caller.test_destination("g1", trust_certificates=True)
     caller.test_destination("g1", trust_fingerprints=True)
     caller.list_group_connections("g1")
+    caller.get_public_key("g1")
+    caller.get_service_account("g1")
     assert app.requests == [
         ("GET", "/v1/account/info", PLAIN, None),
         ("GET", "/v1/groups/g1", PLAIN, None),
@@ -88,6 +91,8 @@ def test_every_call_has_its_method_path_version_and_body() -> None:
         ("POST", "/v1/destinations/g1/test", VERSION_2, {"trust_certificates": True}),
         ("POST", "/v1/destinations/g1/test", VERSION_2, {"trust_fingerprints": True}),
         ("GET", "/v1/groups/g1/connections?limit=1000", PLAIN, None),
+        ("GET", "/v1/groups/g1/public-key", PLAIN, None),
+        ("GET", "/v1/groups/g1/service-account", PLAIN, None),
     ]
 
 
@@ -260,3 +265,24 @@ def test_a_connection_has_its_service_and_schema() -> None:
 def test_get_account_reads_id_and_name() -> None:
     app = make_client(ScriptedApp({"account_id": "intently_yarn", "account_name": None})).get_account()
     assert (app.account_id, app.account_name) == ("intently_yarn", "")
+
+
+@pytest.mark.parametrize("ending", ["", "\n", "\r\n"])
+def test_a_public_key_has_no_line_end(ending: str) -> None:
+    key = "ssh-rsa " + "A" * 2700 + "== a user's key"
+    answer = ScriptedApp({"public_key": key + ending})
+    assert make_client(answer).get_public_key("g1").public_key == key
+
+
+@pytest.mark.parametrize(
+    "text", [None, 7, "", " \n", "ssh-rsa A\nssh-rsa B", "ssh-rsa A\x1b[2J", "ssh-rsa \u202eA", "k" * 5000]
+)
+def test_a_text_that_cannot_be_copied_is_refused_and_not_quoted(text: Any) -> None:
+    client = make_client(ScriptedApp({"public_key": text, "service_account": text}))
+    for call, name in (
+        (client.get_public_key, "public_key"),
+        (client.get_service_account, "service_account"),
+    ):
+        with pytest.raises(InvalidResponseError, match=name) as caught:
+            call("g1")
+        assert "ssh-rsa" not in str(caught.value) and "kkkk" not in str(caught.value)

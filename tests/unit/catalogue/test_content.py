@@ -279,3 +279,8 @@ def test_every_part_is_used_by_more_than_one_service() -> None:
     parts = {each.name.removesuffix(".toml") for each in (folder / "parts").iterdir()}
     assert uses.keys() == parts
     assert min(uses.values()) > 1
+
+
+def test_only_the_services_of_bigquery_need_a_service_account() -> None:
+    needing = {service.name for service in SERVICES if service.needs_service_account}
+    assert needing == {"big_query", "big_query_dts", "managed_big_query"}

@@ -97,6 +97,11 @@ def refuse(content: bytes) -> PinError:
     return caught.value
 
 
+def number_case(value: object) -> str:
+    """Give a case a number as its name: certificates and keys are others in each process."""
+    return "case"
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -111,6 +116,7 @@ def refuse(content: bytes) -> PinError:
         PEM + b"# keep the PRIVATE KEY elsewhere\n",
         PEM + b" " * (MAX_PEM_SIZE - len(PEM)),
     ],
+    ids=number_case,
 )
 def test_a_pem_file_with_one_certificate_is_read(content: bytes) -> None:
     assert read_pem(content) == IDENTITY
@@ -204,6 +210,7 @@ def test_openssl_sees_the_same_certificate(tmp_path: Path) -> None:
         (b"\xef\xbb\xbf \r\n", "the file is empty", "`-----BEGIN CERTIFICATE-----`"),
         (PEM + b" " * (MAX_PEM_SIZE - len(PEM) + 1), "the file is larger than 64 KiB", "one certificate"),
     ],
+    ids=number_case,
 )
 def test_any_other_file_is_refused_by_what_it_is(content: bytes, message: str, advice: str) -> None:
     error = refuse(content)
@@ -225,14 +232,18 @@ def test_a_certificate_of_the_api_is_read() -> None:
 
 
 @pytest.mark.parametrize(
-    "raw", [b"any", DER[:-1], DER + b"\0", b"\x30\x80" * 9, PRIVATE, b"\x30\x06\x30\x00\x30\x00\x03\x00"]
+    "raw",
+    [b"any", DER[:-1], DER + b"\0", b"\x30\x80" * 9, PRIVATE, b"\x30\x06\x30\x00\x30\x00\x03\x00"],
+    ids=number_case,
 )
 def test_bytes_of_no_certificate_have_a_hash_alone(raw: bytes) -> None:
     assert read_der(b64encode(raw).decode()) == identify(raw)
 
 
 @pytest.mark.parametrize(
-    "text", ["", " ", "no base 64!", "abc", "====", "é", "\ud800", ENCODED[:-1] + "!", "AAAA=AAA"]
+    "text",
+    ["", " ", "no base 64!", "abc", "====", "é", "\ud800", ENCODED[:-1] + "!", "AAAA=AAA"],
+    ids=number_case,
 )
 def test_a_text_of_no_base64_has_not_even_a_hash(text: str) -> None:
     assert read_der(text) == ServerIdentity(ServerKind.CERTIFICATE)
@@ -252,13 +263,16 @@ def test_an_empty_subject_stays_empty() -> None:
         ("zero\u200bwidth\u2066", "CN=zerowidth"),
         ("Café 漢字 `x`", "CN=Café 漢字 `x`"),
     ],
+    ids=number_case,
 )
 def test_names_have_no_characters_that_do_not_print(name: str, shown: str) -> None:
     identity = read(build(subject=make_name(COMMON_NAME=name), issuer=make_name(COMMON_NAME=name)))
     assert (identity.subject, identity.issuer) == (shown, shown)
 
 
-@pytest.mark.parametrize("key", [ed25519.Ed25519PrivateKey.generate(), rsa.generate_private_key(65537, 2048)])
+@pytest.mark.parametrize(
+    "key", [ed25519.Ed25519PrivateKey.generate(), rsa.generate_private_key(65537, 2048)], ids=number_case
+)
 def test_certificates_of_other_keys_are_read(key: ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey) -> None:
     der = build(key=key)
     assert read(der) == replace(IDENTITY, hash=identify(der).hash, certificate=identify(der).certificate)
@@ -292,6 +306,7 @@ FACTS = ("CN=db.acme.example,O=Acme\\, Inc.,C=US", "CN=Acme Root,O=Acme", "2049-
         (patch(b"491231235959Z", b"491331235959Z"), ("", "", "")),
         (patch(b"491231235959Z", b"4912312359590"), ("", "", "")),
     ],
+    ids=number_case,
 )
 def test_unusual_certificates_keep_the_facts_that_can_be_read(der: bytes, facts: tuple[str, ...]) -> None:
     assert read(der) == identify(der, *facts)
@@ -305,6 +320,7 @@ def test_dates_are_those_of_utc() -> None:
 @pytest.mark.parametrize(
     ("expires", "expected"),
     [("2030-05-30", True), ("2030-05-31", False), ("2030-06-01", False), ("", False), ("9999-12-31", False)],
+    ids=number_case,
 )
 def test_a_certificate_is_expired_after_its_last_day(expires: str, expected: bool) -> None:
     assert is_expired(replace(IDENTITY, expires=expires), date(2030, 5, 31)) is expected

@@ -9,7 +9,7 @@ from report_values import FakeTerminal
 from rich.cells import cell_len
 from rich.text import Text
 
-from reconciler.report.style import fold_words, make_console, wrap_text
+from reconciler.report.style import COPIED, fold_words, make_console, wrap_text
 
 
 def test_a_long_line_breaks_between_words_with_a_hanging_indent() -> None:
@@ -28,6 +28,20 @@ def test_colours_stay_on_their_words() -> None:
     assert [part.plain for part in wrap_text(text, 14).split("\n")] == ["one two three", "    four"]
     red = [span for span in wrap_text(text, 14).spans if span.style == "red"]
     assert "".join(wrap_text(text, 14).plain[span.start : span.end] for span in red) == "threefour"
+
+
+def test_a_text_to_copy_stays_on_one_line() -> None:
+    text = Text("\n").join(
+        [Text.assemble("key of it  ", ("ssh-rsa AAAA BBBB", COPIED)), Text("one two three four")]
+    )
+    assert wrap_text(text, 14).plain.splitlines() == [
+        "key of it  ssh-rsa AAAA BBBB",
+        "one two three",
+        "    four",
+    ]
+    stream = FakeTerminal()
+    make_console(stream).print(Text("ssh-rsa " + "A" * 300, COPIED))
+    assert stream.getvalue() == "ssh-rsa " + "A" * 300 + "\n"
 
 
 def test_a_command_stays_on_one_line_if_it_fits() -> None:

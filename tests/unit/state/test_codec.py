@@ -247,6 +247,17 @@ def test_a_status_takes_the_format_that_knows_it() -> None:
         assert b"setup_status" not in text
 
 
+@pytest.mark.parametrize("part", ["ssh_public_key", "service_account"])
+def test_a_part_of_the_identity_of_a_group_takes_the_format_that_knows_it(part: str) -> None:
+    record = replace(RECORD, **{part: "public"})
+    content = encode_state(replace(STATE, records={GROUP: record}))
+    assert json.loads(content)["format"] == 6
+    assert decode_state(content).records == {GROUP: record}
+    assert decode_entry(encode_entry(GROUP, record)) == (GROUP, record)
+    for text in (encode_state(STATE), encode_entry(GROUP, RECORD)):
+        assert part.encode() not in text
+
+
 def test_a_fingerprint_of_an_asserted_value_makes_the_state_newer() -> None:
     marked = mark_asserted("", "k:digest:place")
     record = replace(RECORD, fingerprints={("config", "password"): marked}, settled_status="incomplete")
