@@ -91,6 +91,8 @@ class Repository:
                 return name if name in self.files else None
             target = self._resolve_link(link, self._read([link])[link])
             name = f"{target}{name.removeprefix(link)}"
+            if name.startswith(("/", "../")):
+                break
         return None
 
     def _is_link(self, name: str) -> bool:
