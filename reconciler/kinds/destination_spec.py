@@ -15,7 +15,7 @@ from reconciler.catalogue.normalize import CONFIG
 from reconciler.kinds.account_objects import FIELDS_BY_NAME_KEY
 from reconciler.kinds.destination_trust import (
     TRUST,
-    CertificateFiles,
+    Certificates,
     TrustBlock,
     build_trust,
     check_trust,
@@ -42,7 +42,6 @@ from reconciler.spec.reference import AllowedSources, is_reference, parse_refere
 
 EXTRA_CONFIG = "extra_config"
 _OPTIONS = (TRUST, "setup_tests", "lifecycle")
-_NO_FILES: CertificateFiles = {}
 _INVALID_REFERENCE = Reference("", "")
 """Placeholder of an invalid reference whose error is reported elsewhere."""
 
@@ -173,12 +172,12 @@ def _interpret_value(path: FieldPath, node: Node, content: Any) -> Any:
 
 
 def build_desired_destination(
-    spec: GroupSpec, sources: AllowedSources, files: CertificateFiles = _NO_FILES
+    spec: GroupSpec, sources: AllowedSources, certificates: Certificates
 ) -> tuple[Desired | None, list[Diagnostic]]:
     """Build the desired destination of a spec entry, with all findings.
 
-    None if the entry has no destination. `sources` are the allowed sources of references, `files` the PEM files of
-    pins.
+    None if the entry has no destination. `sources` are the allowed sources of references, `certificates` those of
+    the PEM files.
     """
     if spec.destination is None:
         return None, []
@@ -186,7 +185,7 @@ def build_desired_destination(
     address = Address(DESTINATION, spec.key)
     collected = _collect_fields(block, sources)
     options, option_findings = _parse_options(block)
-    trust, pin_findings = build_trust(block, options.trust, files)
+    trust, pin_findings = build_trust(block, options.trust, certificates)
     problems = collected.check(Completeness.SUBSET if spec.complete else Completeness.PART)
     diagnostics = [
         *collected.diagnostics,
@@ -248,7 +247,7 @@ def check_shared_block(
     block: MappingNode,
     sources: AllowedSources,
     checked_spans: Collection[Span],
-    files: CertificateFiles = _NO_FILES,
+    certificates: Certificates,
 ) -> list[Diagnostic]:
     """Check a profile or defaults alone, used by an entry or not.
 
@@ -260,7 +259,7 @@ def check_shared_block(
     return [
         *collected.diagnostics,
         *findings,
-        *build_trust(block, options.trust, files)[1],
+        *build_trust(block, options.trust, certificates)[1],
         *(collected.build_diagnostic(problem, block.span, None) for problem in problems),
     ]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -10,21 +10,46 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, WithJsonSchema
 
 from reconciler.catalogue.model import Service
 from reconciler.kinds.certificates import read_pem
-from reconciler.kinds.pins import PinError, parse_certificate_hash, parse_host_key_pin
+from reconciler.kinds.pins import (
+    PRIVATE_KEY_ADVICE,
+    PinError,
+    decode_base64,
+    holds_private_key,
+    matches_key,
+    parse_certificate_hash,
+    parse_host_key_pin,
+)
 from reconciler.model.address import Address
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.resource import Trust
-from reconciler.model.source import Span
 from reconciler.model.trust import Pin, ServerIdentity, ServerKind
 from reconciler.spec.certificate_files import PEM, CertificateFile, find_pem_path
-from reconciler.spec.nodes import MappingNode, Node, Scalar, Sequence, find_key_span
+from reconciler.spec.nodes import KeyValue, MappingNode, Node, Scalar, Sequence, find_key_span
 
 TRUST = "trust"
 _ANY, _NONE = "any", "none"
 _TUNNEL_FIELD = "tunnel_host"
 
-CertificateFiles: TypeAlias = Mapping[str, CertificateFile]
-"""The PEM files of the specs, by the paths that the specs write."""
+_MAX_PATH_LENGTH = 500
+_MAX_BASE64_LENGTH = 100  # of a path, which may lack all characters that base64 lacks
+_MAX_WORD_LENGTH = 32  # of a text that is too short for a key
+
+Certificates: TypeAlias = Mapping[str, ServerIdentity | PinError]
+"""The certificates of the PEM files, by the paths that the specs write; the problem of a file without one."""
+
+
+def parse_certificate_files(files: Mapping[str, CertificateFile]) -> Certificates:
+    """Parse the PEM files of the specs, each once: thousands of entries may share one by a profile."""
+    return {path: _parse_file(file) for path, file in files.items()}
+
+
+def _parse_file(file: CertificateFile) -> ServerIdentity | PinError:
+    if file.problem:
+        return PinError(file.problem, file.advice)
+    try:
+        return read_pem(file.content)
+    except PinError as error:
+        return error
 
 
 def _describe_setting(pin: dict[str, Any]) -> WithJsonSchema:
@@ -42,6 +67,7 @@ _PEM_FILE = {
     "additionalProperties": False,
 }
 _Setting: TypeAlias = Literal["none", "any"]
+_SETTINGS = (_NONE, _ANY)
 
 
 class TrustBlock(BaseModel):
@@ -65,92 +91,185 @@ class TrustBlock(BaseModel):
 
 
 def drop_pins(trust: Node) -> Node:
-    """Drop the lists of pins from a `trust:` block, for the check of its other keys."""
+    """Drop the lists of pins from a `trust:` block, and what stands in place of them, for the check of its other
+    keys."""
     if not isinstance(trust, MappingNode):
         return trust
     entries = {
-        key: entry
-        for key, entry in trust.entries.items()
-        if not (key in _KINDS and isinstance(entry.node, Sequence))
+        key: entry for key, entry in trust.entries.items() if key not in _KINDS or _is_setting(entry.node)
     }
     return MappingNode(entries, trust.span)
 
 
+def _is_setting(node: Node) -> bool:
+    return isinstance(node, Scalar) and node.value in _SETTINGS
+
+
 _KINDS = {kind.plural: kind for kind in ServerKind}
+
+
+def is_public_trust(key: str, text: str) -> bool:
+    """Check whether a text below `trust` may be shown: a word, a pin or a path. Any other text may be a private key in
+    the wrong place."""
+    return _resembles_path(text) if key == PEM else _resembles_word_or_pin(text)
+
+
+def _resembles_word_or_pin(text: str) -> bool:
+    return len(text) <= _MAX_WORD_LENGTH or any(_is_pin(kind, text) for kind in ServerKind)
+
+
+def _resembles_path(text: str) -> bool:
+    is_long_base64 = len(text) > _MAX_BASE64_LENGTH and decode_base64(text) != b""
+    return (
+        0 < len(text.strip()) <= _MAX_PATH_LENGTH
+        and text.isprintable()
+        and not (is_long_base64 or holds_private_key(text))
+    )
+
+
+def _is_pin(kind: ServerKind, text: str) -> bool:
+    try:
+        _PARSERS[kind](text)
+    except PinError:
+        return False
+    return True
+
+
+_PARSERS = {
+    ServerKind.CERTIFICATE: parse_certificate_hash,
+    ServerKind.FINGERPRINT: parse_host_key_pin,
+}
 
 
 @dataclass(slots=True)
 class _PinParser:
     """Parser of the pins of one block."""
 
-    files: CertificateFiles
+    certificates: Certificates
     diagnostics: list[Diagnostic] = field(default_factory=list)
 
-    def parse(self, kind: ServerKind, node: Sequence) -> Iterator[Pin]:
+    def parse(self, kind: ServerKind, entry: KeyValue) -> Iterator[Pin]:
         """Parse a list of pins. Errors go to `diagnostics`."""
-        seen: set[tuple[str, str]] = set()
+        node = entry.node
+        if not isinstance(node, Sequence) or not node.items:
+            self.diagnostics.append(_explain_shape(kind, entry))
+            return
+        found: list[Pin] = []
         for item in node.items:
             try:
                 pin = self._parse_pin(kind, item)
+                _refuse_twin(pin, found)
             except PinError as error:
-                self.diagnostics.append(_explain(error, item.span))
-                continue
-            key = (pin.identity.hash, pin.identity.public_key)
-            if key in seen:
-                problem = PinError(f"this {kind.noun} is pinned twice", "keep one of the pins")
-                self.diagnostics.append(_explain(problem, item.span))
+                self.diagnostics.append(_explain(error, item))
             else:
+                found.append(pin)
                 yield pin
-            seen.add(key)
 
     def _parse_pin(self, kind: ServerKind, node: Node) -> Pin:
         path = find_pem_path(node)
         if path is not None and kind is ServerKind.CERTIFICATE:
-            return Pin(self._read_file(str(path.value)), str(path.value), path.span)
-        if not isinstance(node, Scalar):
-            raise PinError(f"a pin of a {kind.noun} cannot have this form", _ADVICE[kind])
+            return Pin(self._find_certificate(str(path.value)), str(path.value), path.span)
+        if isinstance(node, MappingNode) and kind is ServerKind.CERTIFICATE:
+            raise PinError("a pin with keys has only `pem`, with the path of a file", _ADVICE[kind])
+        if not isinstance(node, Scalar) or node.value is None or isinstance(node.value, bool):
+            raise PinError(f"this is no pin of {_NOUNS[kind]}", _ADVICE[kind])
         text = node.as_written
-        parse = parse_certificate_hash if kind is ServerKind.CERTIFICATE else parse_host_key_pin
-        return Pin(parse(text), text, node.span)
+        if text in _SETTINGS:
+            raise PinError(f"`{text}` is no pin", f"write it without a list: `{kind.plural}: {text}`")
+        return Pin(_PARSERS[kind](text), text, node.span)
 
-    def _read_file(self, path: str) -> ServerIdentity:
-        file = self.files.get(path, CertificateFile(problem="the file was not read"))
-        if file.problem:
-            raise PinError(f"`{path}` cannot be used as a pin: {file.problem}", file.advice)
-        try:
-            return read_pem(file.content)
-        except PinError as error:
-            raise PinError(f"`{path}` cannot be used as a pin: {error.message}", error.advice) from None
+    def _find_certificate(self, path: str) -> ServerIdentity:
+        if not _resembles_path(path):
+            raise _explain_path(path)
+        certificate = self.certificates[path]
+        if isinstance(certificate, PinError):
+            message = f"`{path}` cannot be used as a pin: {certificate.message}"
+            raise PinError(message, certificate.advice)
+        return certificate
 
 
+_NOUNS = {ServerKind.CERTIFICATE: "a certificate", ServerKind.FINGERPRINT: "an SSH host key"}
 _ADVICE = {
-    ServerKind.CERTIFICATE: "write the hash of the certificate, or `{pem: PATH}`",
+    ServerKind.CERTIFICATE: "write the SHA-256 of the certificate, or name its file by `{pem: PATH}`",
     ServerKind.FINGERPRINT: "write the host key as `ssh-keyscan` prints it, or its hash",
+}
+_EXAMPLES = {
+    ServerKind.CERTIFICATE: "`certificates: [{pem: certs/ca.pem}]`",
+    ServerKind.FINGERPRINT: '`fingerprints: ["ssh-ed25519 AAAA…"]`',
 }
 
 
-def _explain(error: PinError, span: Span) -> Diagnostic:
-    # The text of a pin that is none may be a private key.
-    return Diagnostic("bad-pin", error.message, span, help=error.advice, secret=True)
+def _explain_path(path: str) -> PinError:
+    """Explain a text that is no path. It is not repeated: it may be the content of the file."""
+    if holds_private_key(path):
+        return PinError("the text is a private key", PRIVATE_KEY_ADVICE)
+    advice = "keep the certificate in a file of the repository, and write its path: `{pem: certs/ca.pem}`"
+    return PinError("`pem` is the path of a file, and this is none", advice)
+
+
+def _refuse_twin(pin: Pin, others: Iterable[Pin]) -> None:
+    """Refuse a pin of a server that another pin is about, in whatever notation. Raises PinError."""
+    for other in others:
+        first, second = other.identity, pin.identity
+        is_same = (first.hash, first.public_key) == (second.hash, second.public_key)
+        if is_same or matches_key(first, second):
+            raise PinError(f"this {pin.identity.kind.noun} is pinned twice", "keep one of the pins")
+
+
+def _explain(error: PinError, node: Node) -> Diagnostic:
+    """Explain a wrong pin, at its text or its path."""
+    place = find_pem_path(node) or node
+    return Diagnostic("bad-pin", error.message, place.span, help=error.advice, secret=not _may_be_shown(node))
+
+
+def _explain_shape(kind: ServerKind, entry: KeyValue) -> Diagnostic:
+    """Explain a value in place of a list of pins."""
+    node, example = entry.node, _EXAMPLES[kind]
+    is_empty = isinstance(node, Scalar) and not node.as_written
+    advice = "put the pin into a list, as in" if _resembles_pin(kind, node) else "write for example"
+    return Diagnostic(
+        "wrong-shape",
+        f"`{kind.plural}` must be `none`, `any`, or a list of pins"
+        + (", and this list is empty" if isinstance(node, Sequence) else ""),
+        entry.key.span if is_empty else node.span,  # an empty value has no position
+        help=f"{advice} {example}" + (", or remove the key" if is_empty else ""),
+        secret=not _may_be_shown(node),
+    )
+
+
+def _resembles_pin(kind: ServerKind, node: Node) -> bool:
+    if isinstance(node, Scalar):
+        return _is_pin(kind, node.as_written)
+    return kind is ServerKind.CERTIFICATE and find_pem_path(node) is not None
+
+
+def _may_be_shown(node: Node) -> bool:
+    match node:
+        case Scalar():
+            return _resembles_word_or_pin(node.as_written)
+        case Sequence(items=items):
+            return not items
+    path = find_pem_path(node)
+    return path is not None and _resembles_path(path.as_written)
 
 
 def build_trust(
-    block: MappingNode, options: TrustBlock, files: CertificateFiles
+    block: MappingNode, options: TrustBlock, certificates: Certificates
 ) -> tuple[Trust, list[Diagnostic]]:
     """Build the trust of a destination block, with the errors of its pins. `options` are its keys without pins."""
     trust = block.get(TRUST)
-    parser = _PinParser(files)
+    parser = _PinParser(certificates)
     lists = {
-        kind: entry.node
+        kind: entry
         for key, kind in _KINDS.items()
         if isinstance(trust, MappingNode)
         and (entry := trust.entries.get(key)) is not None
-        and isinstance(entry.node, Sequence)
+        and not _is_setting(entry.node)
     }
-    pins = [pin for kind, node in lists.items() for pin in parser.parse(kind, node)]
+    pins = [pin for kind, entry in lists.items() for pin in parser.parse(kind, entry)]
     built = Trust(
-        certificates=options.certificates == _ANY and ServerKind.CERTIFICATE not in lists,
-        fingerprints=options.fingerprints == _ANY and ServerKind.FINGERPRINT not in lists,
+        certificates=options.certificates == _ANY,
+        fingerprints=options.fingerprints == _ANY,
         pins=tuple(pins),
         exclusive=options.exclusive,
     )
@@ -175,7 +294,7 @@ def check_trust(
                 f"{service.title} has no {_describe_server(pin)} that Fivetran could ask to approve",
                 pin.span,
                 address=address,
-                help=f"remove the pin; only a destination with {_NEEDS[pin.identity.kind]} needs it",
+                help=f"remove the pin; an inherited one is dropped by `{pin.identity.kind.plural}: {{unset: true}}`",
             )
             for pin in trust.pins
             if not _fits(pin, service)
@@ -186,12 +305,6 @@ def check_trust(
             message, advice = problem
             span = find_key_span(block, (TRUST, "exclusive"))
             yield Diagnostic("bad-trust", message, span, address=address, help=advice)
-
-
-_NEEDS = {
-    ServerKind.CERTIFICATE: "a database server of your own",
-    ServerKind.FINGERPRINT: "an SSH tunnel",
-}
 
 
 def _describe_server(pin: Pin) -> str:

@@ -19,6 +19,7 @@ from reconciler.catalogue.serviceless_checks import is_public_field
 from reconciler.kinds.account_objects import FIELDS_BY_NAME_KEY
 from reconciler.kinds.destination import SERVICE
 from reconciler.kinds.destination_spec import EXTRA_CONFIG
+from reconciler.kinds.destination_trust import TRUST, is_public_trust
 from reconciler.kinds.registry import KINDS
 from reconciler.model.address import DESTINATION, Address
 from reconciler.model.record import Record
@@ -33,9 +34,11 @@ from reconciler.spec.reference import SECRET, VALUE
 from reconciler.spec.variable_places import VARS
 
 _POLICIES = "policies"
+_DEPTHS_OF_TRUST = {"groups": 3, "profiles": 2, "defaults": 2}
+"""Numbers of keys above `trust`, by the first key."""
 _PUBLIC_KEYS = frozenset(
     {"version", "account_id", "specs", "overrides", "id", "name", PROFILE, SERVICE[0], UNSET}
-    | {"certificates", "fingerprints", "run", "on_failure"}
+    | {"run", "on_failure"}
     | {"group", "only"}  # of a removal
 )
 
@@ -147,12 +150,18 @@ def line_is_public(keys: tuple[str, ...], text: str) -> bool:
         return not keys[-1].startswith(f"{CONFIG}.") or is_public_field(keys[-1].partition(".")[2])
     if keys[-1] in (SECRET, VALUE) and text.partition(":")[0] in BUILT_IN_SCHEMES:
         return True  # plans show references too
+    if _is_below_trust(keys):
+        return is_public_trust(keys[-1], text)
     if CONFIG in keys[:-1] or EXTRA_CONFIG in keys[:-1]:
         return is_public_field(keys[-1])
-    if (
+    return (
         keys[-1] in _PUBLIC_KEYS
         or keys[-1] in FIELDS_BY_NAME_KEY
         or keys[-1] in load_destination_facts().fields
-    ):
-        return True
-    return not is_secret_name(keys[-1]) and find_nearest(keys[-1], sorted(_PUBLIC_KEYS)) is not None
+        or (not is_secret_name(keys[-1]) and find_nearest(keys[-1], sorted(_PUBLIC_KEYS)) is not None)
+    )
+
+
+def _is_below_trust(keys: tuple[str, ...]) -> bool:
+    depth = _DEPTHS_OF_TRUST.get(keys[0], len(keys))
+    return keys[depth : depth + 1] == (TRUST,) and len(keys) > depth + 1

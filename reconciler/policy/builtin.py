@@ -169,6 +169,7 @@ class NoBlanketTrust(Rule):
                 )
 
 
+_TRUST_PATHS = frozenset(f"trust.{target}" for target in TrustTarget)
 _TRUST_PHRASES = {
     TrustTarget.CERTIFICATES: "any TLS certificate",
     TrustTarget.FINGERPRINTS: "any SSH host key",
@@ -236,6 +237,8 @@ def _suggest_declaration(entry: EntryView, path: str, allowed: AllowedValues) ->
     first = next((value for value in allowed if not (isinstance(value, str) and "*" in value)), None)
     if first is None:
         return f"write a value of {format_values(allowed)}"
+    if path in _TRUST_PATHS and first == "pins":  # a word of policies: specs have a list
+        return f"list the pins below `{path}`; `reconciler trust pin` writes what setup tests have shown"
     parent, _, name = path.rpartition(".")
     setting = f"{name}: {format_value(first)}"
     return f"write `{f'{parent}: {{{setting}}}' if parent else setting}`"

@@ -132,12 +132,9 @@ class _Checkout:
         )
 
     def _read_file(self, name: str) -> bytes | None:
-        """Read a file, or the target of a link to a file. Raises ReconcilerError if git cannot read it."""
-        files = self.repository.files
-        contents = self.repository.read_contents([name] if name in files else [])
-        while name in contents and files[name].is_link:
-            name = posixpath.normpath(posixpath.join(posixpath.dirname(name), os.fsdecode(contents[name])))
-        return contents.get(name)
+        """Read a file, through symbolic links; None if there is none. Raises ReconcilerError if git cannot read it."""
+        file = self.repository.follow_links(name)
+        return None if file is None else self.repository.read_contents([file])[file]
 
     def _has_other_files(self) -> bool:
         """Return whether the revision has a YAML file, or a link, below the project file, besides the project file

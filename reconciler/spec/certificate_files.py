@@ -6,7 +6,6 @@ start in the folder of the project file, like those of `file:` references, and s
 
 from __future__ import annotations
 
-import os
 import posixpath
 import stat
 from collections.abc import Iterable, Iterator
@@ -87,22 +86,20 @@ def _find_place_problem(path: str, area: SearchArea) -> CertificateFile | None:
 def _read_at_revision(path: str, directory: Path, copy: RevisionCopy) -> CertificateFile:
     folder = resolve_path(directory).relative_to(resolve_path(copy.folder)).as_posix()
     content = copy.read(posixpath.normpath(posixpath.join(folder, path)))
-    return _MISSING if content is None else _limit(content)
+    return _MISSING_AT_REVISION if content is None else _limit(content)
 
 
 _MISSING = CertificateFile(
     problem="the file does not exist",
     advice="paths start in the folder of the project file; correct the path",
 )
+_MISSING_AT_REVISION = CertificateFile(problem="the revision does not have this file")
 
 
 def _read_regular_file(path: Path) -> CertificateFile:
-    descriptor = os.open(
-        path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)
-    )  # a pipe without a writer would wait
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            return CertificateFile(problem="it is no regular file", advice="name a file in PEM form")
+    if not stat.S_ISREG(path.stat().st_mode):  # a pipe without a writer would wait
+        return CertificateFile(problem="it is no regular file", advice="name a file in PEM form")
+    with path.open("rb") as file:
         return _limit(file.read(MAX_BYTES + 1))
 
 

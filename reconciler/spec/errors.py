@@ -49,13 +49,12 @@ _KEY_EXAMPLES = {
     "defaults": "write `destination:` below `defaults:`, with settings of destinations below it",
     "destination": "write settings below `destination:`, for example `service: snowflake`",
     "policies": "write for example `policies: [{allowed-regions: [AWS_US_EAST_1]}]`",
-    "trust": "write `trust: {certificates: any}`, or `fingerprints` likewise",
-    "certificates": "write `none`, `any`, or a list of pins, such as `certificates: [{pem: certs/ca.pem}]`",
-    "fingerprints": 'write `none`, `any`, or a list of pins, such as `fingerprints: ["ssh-ed25519 AAAA…"]`',
+    "trust": "write for example `trust: {certificates: [{pem: certs/ca.pem}]}`, or `fingerprints` likewise",
     "setup_tests": "write for example `setup_tests: {on_failure: warn}`",
     "vars": "write one value per name below `vars:`, for example `ENVIRONMENT: dev`",
 }
 """Advice for keys with structured values."""
+_MAX_WORD_LENGTH = 32
 _OTHER_PLACES = {"vars": "define variables in the project file, or in a file under `overrides`"}
 """Advice for keys of other files."""
 _ENTRY_EXAMPLES = {
@@ -195,7 +194,13 @@ def _explain_wrong_shape(expected: str, root: MappingNode, location: Location) -
     message = f"{entry_of}`{name}` must be {expected}"
     if actual != "this" and not expected.startswith(actual):
         message += f", not {actual}"
-    return Diagnostic("wrong-shape", message, span, help=advice, secret="destination" in location)
+    is_secret = "destination" in location or _may_be_key(node)
+    return Diagnostic("wrong-shape", message, span, help=advice, secret=is_secret)
+
+
+def _may_be_key(node: Node) -> bool:
+    """Return whether a value in the wrong place is so long that it may be a private key."""
+    return isinstance(node, Scalar) and len(node.as_written) > _MAX_WORD_LENGTH
 
 
 def _describe_location(location: Location) -> str:

@@ -27,6 +27,7 @@ _TIMEOUT = 60.0
 """Seconds for one git command. In a partial clone it also fetches missing objects."""
 _LINK_MODE = "120000"
 _FILE_MODES = ("100644", "100755", _LINK_MODE)
+_MAX_LINKS = 40  # on one path, as in Linux; links may form a loop
 _REVISION_ADVICE = "name a branch, a tag or a commit, such as `origin/main`"
 _UNSHALLOW_ADVICE = (
     "fetch the history first: `git fetch --unshallow`, or `fetch-depth: 0` for actions/checkout"
@@ -80,6 +81,22 @@ class Repository:
         folders = {parent for name in self.files for parent in _list_parents(name)}
         targets = {name: self._resolve_link(name, content) for name, content in self._read(links).items()}
         return {name: target for name, target in targets.items() if target in folders}
+
+    def follow_links(self, name: str) -> str | None:
+        """Follow the symbolic links on the path of a file, to files and to folders. None if they lead to no file of the
+        repository. Raises ReconcilerError."""
+        for _ in range(_MAX_LINKS):
+            link = next((part for part in (name, *_list_parents(name)) if self._is_link(part)), None)
+            if link is None:
+                return name if name in self.files else None
+            target = self._resolve_link(link, self._read([link])[link])
+            name = f"{target}{name.removeprefix(link)}"
+            if name.startswith(("/", "../")):
+                break
+        return None
+
+    def _is_link(self, name: str) -> bool:
+        return name in self.files and self.files[name].is_link
 
     def _resolve_link(self, name: str, content: bytes) -> str:
         """Resolve a link to its target; a file to itself."""

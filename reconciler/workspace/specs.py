@@ -9,6 +9,7 @@ from itertools import chain
 
 from reconciler.kinds.destination_checks import warn_incomplete
 from reconciler.kinds.destination_spec import build_desired_destination, check_shared_block
+from reconciler.kinds.destination_trust import parse_certificate_files
 from reconciler.kinds.group import build_desired_group
 from reconciler.kinds.visibility import find_hidden_spans, line_is_public
 from reconciler.model.diagnostic import (
@@ -122,7 +123,8 @@ def compile_specs(
     policies, policy_findings = parse_policies(loaded.project.content.policies)
     key_findings = [key] if isinstance(key, Diagnostic) else []
     diagnostics = [*loaded.findings, *findings, *key_findings, *policy_findings]
-    built = [build_desired_destination(spec, sources, loaded.certificate_files) for spec in loaded.groups]
+    certificates = parse_certificate_files(loaded.certificate_files)
+    built = [build_desired_destination(spec, sources, certificates) for spec in loaded.groups]
     destinations = [desired for desired, _ in built if desired is not None]
     diagnostics += chain.from_iterable(findings for _, findings in built)
     diagnostics += find_exposed_secrets(destinations, key if isinstance(key, Reference) else None)
@@ -130,7 +132,7 @@ def compile_specs(
     diagnostics += [
         finding
         for block in loaded.shared
-        for finding in check_shared_block(block, sources, checked, loaded.certificate_files)
+        for finding in check_shared_block(block, sources, checked, certificates)
     ]
     if warns_incomplete and not select_errors(diagnostics):
         diagnostics += chain.from_iterable(map(warn_incomplete, destinations))

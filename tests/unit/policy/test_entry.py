@@ -41,6 +41,7 @@ def test_an_entry_has_normalized_values_and_references_for_secrets() -> None:
         "config.password": "vault:kv/sales#password",
         "trust.certificates": "none",
         "trust.fingerprints": "none",
+        "trust.exclusive": False,
         "setup_tests.run": True,
         "setup_tests.on_failure": "fail",
         "lifecycle.protected": False,

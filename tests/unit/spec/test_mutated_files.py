@@ -9,8 +9,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from certificate_chain import make_chain
 
 from reconciler.kinds.destination_spec import build_desired_destination
+from reconciler.kinds.destination_trust import parse_certificate_files
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.secrets.stores import build_validators
 from reconciler.spec.load import load
@@ -42,6 +44,7 @@ groups:
         private_key: {secret: "env:KEY#part"}
         role: {unset: true}
       extra_config: {note: [a, 'b', {c: null}]}
+      trust: {certificates: [{pem: ca.pem}, "SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="]}
   beta: {id: decent_dropsy}
 """,
 ]
@@ -185,13 +188,15 @@ def check_findings(findings: tuple[Diagnostic, ...] | list[Diagnostic], data: by
 def test_a_damaged_file_is_read_or_refused_with_a_span(batch: int, tmp_path: Path) -> None:
     project, file = tmp_path / "reconciler.yaml", tmp_path / "a.yaml"
     project.write_text("version: 1\nspecs: [a.yaml]\n")
+    (tmp_path / "ca.pem").write_text(make_chain()[-1].pem)
     sources, refused = AllowedSources(build_validators(())), 0
     for data in generate_files(batch):
         file.write_bytes(data)
         loaded = load(project, tmp_path)
         found = [each for each in loaded.findings if each.span and each.span.path == "a.yaml"]
+        certificates = parse_certificate_files(loaded.certificate_files)
         for group in loaded.groups:
-            found += build_desired_destination(group, sources)[1]
+            found += build_desired_destination(group, sources, certificates)[1]
         check_findings(found, data)
         check_findings([each for each in loaded.findings if each.span is None], data)
         refused += bool(found)
