@@ -14,6 +14,8 @@ from reconciler.model.resource import Desired, Observed
 from reconciler.planning.facts import has_outstanding_tests
 from reconciler.planning.planner import PlannedOperation
 from reconciler.planning.targets import Scope
+from reconciler.planning.trust import list_unsettled
+from reconciler.planning.trust_findings import explain_waiting
 
 _CREATING = (Action.CREATE, Action.REPLACE)
 
@@ -43,7 +45,13 @@ def warn_unfinished(
     for destination in destinations:
         address = destination.address
         is_reported = address in scope.addresses or address.key in scope.left_alone
-        if not is_reported and has_outstanding_tests(destination, records.get(address)):
+        record = records.get(address)
+        if is_reported or not has_outstanding_tests(destination, record):
+            continue
+        waiting = list_unsettled(destination.trust, record.awaiting) if record is not None else ()
+        if waiting:
+            yield from explain_waiting(address, destination.span, waiting, is_left_out=True)
+        else:
             yield Diagnostic(
                 "unfinished",
                 f"{address} was written and has not passed its setup tests; this plan leaves it out",

@@ -23,6 +23,7 @@ from reconciler.model.value import FieldPath, format_path, is_external_secret, i
 from reconciler.planning.facts import has_outstanding_tests
 from reconciler.planning.fields import is_resolved_locally
 from reconciler.planning.planner import PlannedOperation
+from reconciler.planning.trust import waits_for_pin
 from reconciler.workspace.baseline import Baseline, refuse_merge_conflicts, warn_if_behind
 from reconciler.workspace.settings import Settings
 from reconciler.workspace.specs import Specs
@@ -105,12 +106,17 @@ def _count_entries(addresses: Collection[Address]) -> int:
 def _find_unfinished_entries(
     declared: Collection[Desired], records: Mapping[Address, Record]
 ) -> frozenset[Address]:
-    """Find addresses with an intent of unknown outcome, or with required setup tests that have not passed."""
+    """Find addresses with an intent of unknown outcome, or with required setup tests that have not passed.
+
+    A destination that waits for a pin is left out: a test changes nothing until the specs have the pin, and reviewed
+    plans of other entries must stay valid for as long as that takes.
+    """
     interrupted = {address for address, record in records.items() if record.intent is not None}
     untested = {
         desired.address
         for desired in declared
         if has_outstanding_tests(desired, records.get(desired.address))
+        and not waits_for_pin(desired.trust, records.get(desired.address))
     }
     return frozenset(interrupted | untested)
 

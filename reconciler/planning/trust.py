@@ -104,6 +104,11 @@ def list_unsettled(trust: Trust, awaiting: Collection[ServerIdentity]) -> tuple[
     return tuple(met for met in awaiting if met.kind not in settled)
 
 
+def waits_for_pin(trust: Trust, record: Record | None) -> bool:
+    """Check whether the last setup test met a server that the spec does not trust. No other test passes until then."""
+    return record is not None and bool(list_unsettled(trust, record.awaiting))
+
+
 def _plan_kind(
     desired: Desired, kind: ServerKind, record: Record | None, approved: Collection[ApprovedServer]
 ) -> TrustPlan:

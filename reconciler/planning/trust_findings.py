@@ -10,8 +10,8 @@ from reconciler.kinds.certificates import is_expired
 from reconciler.kinds.pins import find_wrong_hash, format_hash_forms
 from reconciler.model.address import Address
 from reconciler.model.diagnostic import Diagnostic, Severity
-from reconciler.model.plan import Change
 from reconciler.model.resource import Desired
+from reconciler.model.source import Span
 from reconciler.model.trust import Pin, ServerIdentity, ServerKind
 from reconciler.planning.planner import PlannedOperation
 
@@ -39,25 +39,29 @@ def warn_waiting(operations: Iterable[PlannedOperation]) -> Iterator[Diagnostic]
     """Warn of the servers that wait for a pin, as the last setup tests have met them."""
     for operation in operations:
         change = operation.change
-        for kind in ServerKind:
-            servers = [server for server in change.facts.trust.waiting if server.kind is kind]
-            if servers:
-                yield _explain_waiting(change, kind, servers)
+        yield from explain_waiting(change.address, change.span, change.facts.trust.waiting)
 
 
-def _explain_waiting(change: Change, kind: ServerKind, servers: list[ServerIdentity]) -> Diagnostic:
-    return Diagnostic(
-        "approval-needed",
-        f"{change.address} waits for the approval of {kind.phrase}",
-        span=change.span,
-        severity=Severity.WARNING,
-        address=change.address,
-        notes=(
-            *map(describe_server, servers),
-            *((f"any one of these {len(servers)} is enough",) if len(servers) > 1 else ()),
-        ),
-        help=advise_pin(change.address),
-    )
+def explain_waiting(
+    address: Address, span: Span | None, servers: Iterable[ServerIdentity], *, is_left_out: bool = False
+) -> Iterator[Diagnostic]:
+    """Explain the servers that wait for a pin, in a warning for each kind. `is_left_out` is for a destination that the
+    plan is not about."""
+    suffix = "; this plan leaves it out" if is_left_out else ""
+    met = list(servers)
+    for kind in ServerKind:
+        waiting = [server for server in met if server.kind is kind]
+        enough = (f"any one of these {len(waiting)} is enough",) if len(waiting) > 1 else ()
+        if waiting:
+            yield Diagnostic(
+                "approval-needed",
+                f"{address} waits for the approval of {kind.phrase}{suffix}",
+                span=span,
+                severity=Severity.WARNING,
+                address=address,
+                notes=(*map(describe_server, waiting), *enough),
+                help=advise_pin(address),
+            )
 
 
 def check_expiry(operations: Iterable[PlannedOperation], today: date) -> Iterator[Diagnostic]:
