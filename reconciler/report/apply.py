@@ -346,7 +346,6 @@ def _serialize_checks(checks: Iterable[Check]) -> list[dict[str, Any]]:
 def render_apply_markdown(applied: ApplyResult, limit: int) -> str:
     """Render the result of each change and the counts in at most `limit` bytes of UTF-8. Omitted lines are counted."""
     outcomes = applied.outcomes
-    is_incomplete = applied.interrupted or any(outcome.is_unsuccessful for outcome in outcomes)
     width = measure_addresses(outcome.address for outcome in outcomes)
     texts = [
         *(render_outcome(outcome, width).plain for outcome in outcomes),
@@ -354,6 +353,13 @@ def render_apply_markdown(applied: ApplyResult, limit: int) -> str:
         render_summary(applied).plain,
     ]
     lines = [line for text in texts for line in text.split("\n")]
-    headline = "Not everything was applied" if is_incomplete or select_errors(applied.problems) else "Applied"
     content = make_code_block(lines, max_line_length=MAX_OUTCOME_LINE_LENGTH)
-    return truncate_page([make_paragraph(f"## {headline}"), content], limit)
+    return truncate_page([make_paragraph(f"## {_choose_headline(applied)}"), content], limit)
+
+
+def _choose_headline(applied: ApplyResult) -> str:
+    unfinished = [outcome for outcome in applied.outcomes if outcome.is_unsuccessful]
+    is_waiting = all(outcome.status is Status.AWAITING_APPROVAL for outcome in unfinished)
+    if applied.interrupted or select_errors(applied.problems) or not is_waiting:
+        return "Not everything was applied"
+    return "Applied, awaiting approval" if unfinished else "Applied"
