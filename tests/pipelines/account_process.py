@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
+from certificate_chain import MadeCertificate
 from command_line import COMMAND, PROCESS_TIMEOUT, build_environment
 
 SEED = """\
@@ -58,6 +59,16 @@ class AccountProcess:
         """Change the destination of a group outside the specs."""
         group = self.get_groups()[name]["id"]
         self._call("PATCH", f"{self.url}/destinations/{group}", {"config": config, "run_setup_tests": False})
+
+    def present_certificate(self, group: str, chain: Sequence[MadeCertificate]) -> None:
+        """Let the server behind the destination of a group present a chain. The group need not exist yet."""
+        self._call_control(
+            "POST", "/network", {"group": group, "certificate": [each.encoded for each in chain]}
+        )
+
+    def list_approved(self, name: str) -> list[str]:
+        """List the hashes of the approved certificates of a group's destination."""
+        return [approval["hash"] for approval in self.get_groups()[name].get("certificates", [])]
 
     def add_fault(self, text: str) -> None:
         """Add a fault."""

@@ -17,7 +17,7 @@ echo "${{0##*/}} $*" >> "{log}"
 """
 _PYTHON = """\
 #!/bin/sh
-exec "{python}" {arguments} "$@"
+PYTHONPATH="{path}" exec "{python}" {arguments} "$@"
 """
 
 
@@ -33,11 +33,17 @@ def install_tools(folder: Path) -> str:
     programs = {
         "pip": _INSTALLER.format(log=log),
         "apt-get": _INSTALLER.format(log=log),
-        "gh": _PYTHON.format(python=sys.executable, arguments=f'"{Path(__file__).with_name("gh.py")}"'),
-        "reconciler": _PYTHON.format(python=sys.executable, arguments="-m reconciler"),
+        "gh": _format_program(f'"{Path(__file__).with_name("gh.py")}"'),
+        "reconciler": _format_program("-m reconciler"),
     }
     for name, text in programs.items():
         file = folder / name
         file.write_text(text)
         file.chmod(file.stat().st_mode | stat.S_IEXEC)
     return f"{folder}{os.pathsep}{os.environ['PATH']}"
+
+
+def _format_program(arguments: str) -> str:
+    """Format a program in Python, which imports from where the tests do."""
+    path = os.environ.get("PYTHONPATH", "")
+    return _PYTHON.format(path=path, python=sys.executable, arguments=arguments)

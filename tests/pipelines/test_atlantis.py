@@ -13,6 +13,14 @@ from pipelines.atlantis import Atlantis, ProjectComment
 from pipelines.example_edits import ADD_EXTRA, ADD_MARKETING, RENAME_DATABASE
 from pipelines.git_server import Branch, Edit, GitServer, combine_edits, replace_text
 from pipelines.github_team import ACCOUNTS, make_private_key
+from pipelines.untrusted_server import (
+    ADD_DATABASE,
+    check_approved,
+    check_pull,
+    check_waiting,
+    pin_root,
+    present_untrusted,
+)
 
 pytestmark = pytest.mark.sampled(every=6)
 
@@ -163,3 +171,31 @@ def test_a_branch_behind_main_is_planned_again_before_its_apply(team: AtlantisTe
     before = team.accounts["prod"].writes
     assert "must be rebased" in team.apply(number, branch).text
     assert team.accounts["prod"].writes == before
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("is_merged", [False, True], ids=["same-pull-request", "second-pull-request"])
+def test_an_untrusted_server_is_approved_by_a_commit(team: AtlantisTeam, is_merged: bool) -> None:
+    """The pin belongs to the unfinished pull request, or to the next one after a merge by hand."""
+    account, pin = team.accounts["prod"], pin_root("specs/prod.yaml")
+    present_untrusted(account)
+    number, branch = team.open_pull("marketing", ADD_DATABASE)
+    assert team.plan(number, branch).exit == 0
+    for _ in range(2):
+        waits = team.apply(number, branch)
+        assert waits.exit == 7, waits.text
+        check_waiting(waits.text)
+    if is_merged:
+        team.atlantis.merge(number, branch)
+        number, branch = team.open_pull("pin", pin)
+    else:
+        branch = team.forge.propose("marketing", pin, merge_ref=f"refs/pull/{number}/merge")
+    planned = team.plan(number, branch)
+    assert planned.exit == 0, planned.text
+    check_pull(team.forge, branch, planned.text)
+    applied = team.apply(number, branch)
+    assert applied.exit == 0, applied.text
+    check_approved(account, applied.text)
+    team.atlantis.merge(number, branch)
+    edit = replace_text("specs/groups/marketing.yaml", "groups:\n", "groups:\n  # the marketing team's\n")
+    assert "No changes." in team.plan(*team.open_pull("again", edit)).text

@@ -13,6 +13,14 @@ from pipelines.example_edits import ADD_EXTRA, ADD_MARKETING, RENAME_DATABASE, S
 from pipelines.git_server import Edit, GitServer, combine_edits, replace_text, write_file
 from pipelines.github_actions import Event
 from pipelines.github_team import ACCOUNTS, EXAMPLE, GitHubTeam, PullRequest, build_secrets, make_private_key
+from pipelines.untrusted_server import (
+    ADD_DATABASE,
+    check_approved,
+    check_pull,
+    check_waiting,
+    pin_root,
+    present_untrusted,
+)
 from secret_leak_detector import get_detector
 
 pytestmark = pytest.mark.sampled(every=6)
@@ -344,6 +352,48 @@ def test_an_unwritable_state_is_uploaded_as_backup_beside_the_log(team: GitHubTe
     assert events == "events.jsonl"
     assert rescued.startswith("specs/.reconciler/prod.state.json.rescued-")
     assert get_database(team) == "SALES_2027"
+
+
+def test_an_untrusted_server_is_approved_by_a_second_pull_request(team: GitHubTeam) -> None:
+    account = team.accounts["prod"]
+    present_untrusted(account)
+    event = team.merge(open_reviewed_pull(team, "marketing", ADD_DATABASE))
+    for attempt in (1, 2):
+        waits = team.apply(event, attempt).get_job("apply")
+        assert waits.exit == 7, waits.log
+        check_waiting(waits.summary)
+        assert "## Applied, awaiting approval\n" in waits.summary
+        assert "::error file=specs/groups/marketing.yaml,line=4,col=5,title=approval-needed::" in waits.log
+    assert team.run_nightly().is_success
+    check_waiting(team.read_hub()["issues"][-1]["body"])
+    pull = open_reviewed_pull(team, "pin", pin_root("specs/prod.yaml"))
+    (comment,) = team.list_comments(pull)
+    check_pull(team.forge, pull.branch, comment)
+    applied = team.apply(team.merge(pull))
+    assert applied.is_success, applied.log
+    check_approved(account, applied.get_job("apply").summary)
+    assert team.is_converged()
+    assert team.run_nightly().is_success
+    assert [issue["state"] for issue in team.read_hub()["issues"]] == ["closed"]
+
+
+@pytest.mark.long
+def test_other_pull_requests_are_applied_while_a_server_waits(team: GitHubTeam) -> None:
+    """Reviewed plans stay valid when a destination begins to wait, and when it ends."""
+    present_untrusted(team.accounts["prod"])
+    early = open_reviewed_pull(team, "extra", ADD_EXTRA)
+    event = team.merge(open_reviewed_pull(team, "marketing", ADD_DATABASE))
+    assert team.apply(event).get_job("apply").exit == 7
+    late = open_reviewed_pull(team, "database", RENAME_DATABASE)
+    check_waiting(team.list_comments(late)[0])
+    applied = team.apply(team.merge(early))
+    assert applied.is_success, applied.log
+    assert team.apply(team.merge(open_reviewed_pull(team, "pin", pin_root("specs/prod.yaml")))).is_success
+    applied = team.apply(team.merge(late))
+    assert applied.is_success, applied.log
+    assert team.is_converged()
+    assert team.apply(event, attempt=2).get_job("apply").exit == 4, "nothing is left of the first plan"
+    assert team.is_converged()
 
 
 @pytest.mark.long

@@ -25,6 +25,14 @@ from pipelines.gitlab import (
     Runner,
     serve_notes,
 )
+from pipelines.untrusted_server import (
+    ADD_DATABASE,
+    check_approved,
+    check_pull,
+    check_waiting,
+    pin_root,
+    present_untrusted,
+)
 
 pytestmark = pytest.mark.sampled(every=6)
 
@@ -196,6 +204,31 @@ def test_a_failed_apply_is_resumed_after_other_merges(team: GitLabTeam) -> None:
     resumed = friday.start_manual("apply")
     assert resumed.status == "success", resumed.log
     assert set(team.account.get_groups()) == {"Sales", "marketing", "extra"}
+
+
+@pytest.mark.long
+def test_an_untrusted_server_is_approved_by_a_second_merge_request(team: GitLabTeam) -> None:
+    present_untrusted(team.account)
+    _, branch = team.open_request("marketing", ADD_DATABASE)
+    first = team.merge(branch)
+    for _ in range(2):
+        waits = first.start_manual("apply")
+        assert waits.exit == 7, waits.log
+        check_waiting(waits.log)
+    check_waiting(team.run_nightly().jobs["plan:main"].log)
+    number, branch = team.open_request("pin", pin_root("specs/reconciler.yaml"))
+    checked = team.check(number, branch)
+    assert checked.is_success, checked.log
+    (note,) = team.notes.list_notes(number)
+    check_pull(team.forge, branch, note)
+    merged = team.merge(branch)
+    check_pull(team.forge, branch, merged.jobs["plan:main"].log)
+    applied = merged.start_manual("apply")
+    assert applied.status == "success", applied.log
+    check_approved(team.account, applied.log)
+    night = team.run_nightly()
+    assert night.jobs["drift"].exit == 0, night.log
+    assert "No changes." in night.jobs["plan:main"].log
 
 
 @pytest.mark.long
