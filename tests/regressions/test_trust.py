@@ -408,6 +408,37 @@ def test_exclusive_is_about_the_kinds_with_pins(project: PinnedProject) -> None:
     assert len(project.list_approved(Kind.FINGERPRINT)) == 1
 
 
+@pytest.mark.parametrize("fingerprint_hash", HASHES)
+def test_exclusive_revokes_host_keys_of_others(fingerprint_hash: str) -> None:
+    key = make_host_key()
+    with open_pinned(fingerprint_hash=fingerprint_hash) as project:
+        shown = project.app.dashboard.present_host_key(key, group_name="finance")
+        project.pin(config=TUNNEL, fingerprints=[key])
+        project.apply()
+        other = project.app.dashboard.present_host_key(make_host_key("other"), group_name="finance")
+        project.app.dashboard.approve(Kind.FINGERPRINT, project.id, other)
+        project.app.dashboard.present_host_key(key, group_name="finance")
+        project.pin(config=TUNNEL, fingerprints=[key], exclusive=True)
+        writes = project.apply_writes()
+        assert [each.split("/")[1] for each in writes] == ["test", "fingerprints"]
+        assert project.list_approved(Kind.FINGERPRINT) == {shown}
+        assert project.list_approved() == set()
+
+
+def test_exclusive_with_both_kinds_revokes_both(project: PinnedProject) -> None:
+    key = make_host_key()
+    project.app.dashboard.present_host_key(key, group_name="finance")
+    project.pin(config=TUNNEL, fingerprints="any", certificates="any")
+    project.apply()
+    other = project.app.dashboard.present_host_key(make_host_key("other"), group_name="finance")
+    project.app.dashboard.approve(Kind.FINGERPRINT, project.id, other)
+    project.app.dashboard.present_host_key(key, group_name="finance")
+    project.pin(config=TUNNEL, fingerprints=[key], certificates=[MIDDLE.hash], exclusive=True)
+    project.apply()
+    assert project.list_approved() == {MIDDLE.hash}
+    assert len(project.list_approved(Kind.FINGERPRINT)) == 1
+
+
 def test_exclusive_approves_before_it_revokes(project: PinnedProject) -> None:
     project.pin(certificates="any")
     project.apply()
