@@ -41,6 +41,7 @@ from reconciler.model.given_variables import GivenVariables
 from reconciler.model.plan import Action, Plan
 from reconciler.model.suggestions import did_you_mean
 from reconciler.report.formats import Document, list_formats
+from reconciler.spec.project import Limits
 from reconciler.workspace.settings import Settings
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def _parse_allowances(
     return allowed
 
 
-_LIMITS = ("deletes", "replacements", "changed_fraction")
+_LIMITS = tuple(Limits.model_fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +106,7 @@ def _parse_wait(context: click.Context, parameter: click.Parameter, value: str |
     metavar="LIMIT=N",
     multiple=True,
     callback=_parse_allowances,
-    help="Raise a limit of the project for this run: deletes, replacements, changed_fraction. Needs --reason.",
+    help="Raise a limit of the project for this run: deletes, replacements, revokes, changed_fraction. Needs --reason.",
 )
 @click.option(
     "--override",
