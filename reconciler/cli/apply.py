@@ -301,10 +301,10 @@ def _apply(context: CommandContext, approval: Approval) -> ExitCode:
         code = _end_without_changes(context, workspace, planned, approval, must_confirm=must_confirm)
         if code is not None:
             return finish(code, planned)
-        progress.expect(tuple(change.address for change in planned.plan.effective))
         # Keep handling signals until the state is saved, so a late Ctrl-C is not reported as 'nothing changed'.
-        exit_stack.enter_context(cancel_on_signal(cancelled, before_exit=progress.close))
+        exit_stack.enter_context(cancel_on_signal(cancelled, progress.announce_stop, progress.close_at_once))
         context.print_result("")
+        progress.expect(tuple(change.address for change in planned.plan.effective))
         applied = apply_plan(workspace, planned, approved)
         progress.close()
         return finish(get_apply_exit_code(applied), planned, applied=applied)
