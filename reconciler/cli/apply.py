@@ -41,6 +41,7 @@ from reconciler.model.given_variables import GivenVariables
 from reconciler.model.plan import Action, Plan
 from reconciler.model.suggestions import did_you_mean
 from reconciler.report.formats import Document, list_formats
+from reconciler.spec.project import Limits
 from reconciler.workspace.settings import Settings
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def _parse_allowances(
     return allowed
 
 
-_LIMITS = ("deletes", "replacements", "changed_fraction")
+_LIMITS = tuple(Limits.model_fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +106,7 @@ def _parse_wait(context: click.Context, parameter: click.Parameter, value: str |
     metavar="LIMIT=N",
     multiple=True,
     callback=_parse_allowances,
-    help="Raise a limit of the project for this run: deletes, replacements, changed_fraction. Needs --reason.",
+    help="Raise a limit of the project for this run: deletes, replacements, revokes, changed_fraction. Needs --reason.",
 )
 @click.option(
     "--override",
@@ -300,10 +301,10 @@ def _apply(context: CommandContext, approval: Approval) -> ExitCode:
         code = _end_without_changes(context, workspace, planned, approval, must_confirm=must_confirm)
         if code is not None:
             return finish(code, planned)
-        progress.expect(tuple(change.address for change in planned.plan.effective))
         # Keep handling signals until the state is saved, so a late Ctrl-C is not reported as 'nothing changed'.
-        exit_stack.enter_context(cancel_on_signal(cancelled, before_exit=progress.close))
+        exit_stack.enter_context(cancel_on_signal(cancelled, progress.announce_stop, progress.close_at_once))
         context.print_result("")
+        progress.expect(tuple(change.address for change in planned.plan.effective))
         applied = apply_plan(workspace, planned, approved)
         progress.close()
         return finish(get_apply_exit_code(applied), planned, applied=applied)

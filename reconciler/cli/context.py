@@ -56,10 +56,14 @@ class CommandContext:
     err: Screen
 
     def make_progress(self) -> Progress:
-        """Make the progress listener of this run, which prints the end of each change if the format includes it."""
-        is_animated = self.settings.environ.get("TERM") != "dumb"
+        """Make the progress listener of this run, which prints the end of each change if the format includes it.
+
+        The log of a CI job keeps every frame of a live line, even if the job has a terminal.
+        """
+        environ = self.settings.environ
+        is_animated = environ.get("TERM") != "dumb" and environ.get("CI", "false") in {"", "false", "0"}
         results = self.out if self.renderer.shows_outcomes_live else None
-        return Progress(self.err, results, self.output.verbosity, is_animated)
+        return Progress(self.err, results, self.output.verbosity, is_animated, ticks=True)
 
     def show(self, parts: Iterable[Part]) -> None:
         """Print the texts of a renderer, and write the files of a step of GitHub Actions."""

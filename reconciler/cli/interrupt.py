@@ -29,10 +29,13 @@ def install_sigterm_handler() -> None:
 
 
 @contextlib.contextmanager
-def cancel_on_signal(cancelled: threading.Event, before_exit: Callable[[], None]) -> Iterator[None]:
-    """Cancel the run on the first signal: calls in flight end, and no new call starts.
+def cancel_on_signal(
+    cancelled: threading.Event, announce: Callable[[str], None], before_exit: Callable[[], None]
+) -> Iterator[None]:
+    """Cancel the run on the first signal, and `announce` that: calls in flight end, and no new call starts.
 
-    The second signal ends the process at once, after `before_exit`: calls in flight then have an unknown outcome.
+    The second signal ends the process at once, after `before_exit`: calls in flight then have an unknown outcome. Both
+    functions must write past all buffers and locks: a signal may arrive in the middle of another write.
     """
 
     def on_signal(number: int, frame: FrameType | None) -> None:
@@ -43,7 +46,7 @@ def cancel_on_signal(cancelled: threading.Event, before_exit: Callable[[], None]
             )
             os._exit(ExitCode.INCOMPLETE)
         cancelled.set()
-        _write_stderr("Stopping: calls in flight have a few seconds to end. Ctrl-C again stops at once.")
+        announce("Stopping: calls in flight have a few seconds to end. Ctrl-C again stops at once.")
 
     previous = {number: signal.signal(number, on_signal) for number in _SIGNALS}
     try:

@@ -130,7 +130,7 @@ def _test(context: CommandContext, options: SetupTestOptions) -> ExitCode:
         selected = select_tests(planned, options.budget)
         log.log_plan(selected.planned.plan, {})
         progress.expect(selected.addresses)
-        exit_stack.enter_context(cancel_on_signal(cancelled, before_exit=progress.close))
+        exit_stack.enter_context(cancel_on_signal(cancelled, progress.announce_stop, progress.close_at_once))
         clock = context.settings.clock
         until = None if options.deadline is None else clock.monotonic() + options.deadline.total_seconds()
         result = run_tests(workspace, selected, until=until, records=options.records)

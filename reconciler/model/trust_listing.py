@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from reconciler.model.address import Address
+from reconciler.model.group_identity import GroupIdentity
 from reconciler.model.trust import ApprovedServer, Pin, ServerIdentity, ServerKind
 
 
@@ -35,13 +36,15 @@ class ListedServer:
 @dataclass(frozen=True, slots=True)
 class DestinationTrust:
     """Servers of an existing destination. `id` is its id, `status` what Fivetran shows, `trusted_kinds` are the kinds
-    of which the spec trusts any server."""
+    of which the spec trusts any server. `identity` are the parts of the identity of its group that the destination
+    needs: what Fivetran shows of itself to these servers."""
 
     address: Address
     id: str
     status: str
     trusted_kinds: tuple[ServerKind, ...]
     servers: tuple[ListedServer, ...]
+    identity: GroupIdentity = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

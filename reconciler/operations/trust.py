@@ -2,7 +2,8 @@
 Fivetran, and what the last setup tests met.
 
  1. The account is checked and listed, and the entries are matched with its groups, as for a plan.
- 2. Two lists of approvals are read for each destination. A destination that may not be read, or is gone, is named.
+ 2. Two lists of approvals are read for each destination. A destination that may not be read, or is gone, is named. The
+    public key or service account that a destination needs comes from the state, else it is read too.
  3. Pins, approvals and servers of the state are put together. The lists of Fivetran have a name of each certificate and
     nothing else, so the other facts come from PEM files and from the state.
 
@@ -12,13 +13,16 @@ Sends only GET requests.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from reconciler.api.errors import ApiError, Forbidden, NotFound
 from reconciler.kinds.approvals import find_approved, matches_server, read_approved
+from reconciler.kinds.group_identity import list_needed_parts, read_part
 from reconciler.model.address import DESTINATION, GROUP, Address
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.event import ReadingAccount
+from reconciler.model.group_identity import GroupIdentity, IdentityPart
 from reconciler.model.record import Record
 from reconciler.model.record_transitions import apply_moves
 from reconciler.model.resource import Desired
@@ -129,7 +133,10 @@ def _read_approvals(
             return UnreadTrust(
                 destination.desired.address, destination.id, "it is gone, or hidden from these credentials"
             )
-        return _describe_destination(destination, [each for kind in ServerKind for each in approved[kind]])
+        described = _describe_destination(
+            destination, [each for kind in ServerKind for each in approved[kind]]
+        )
+        return replace(described, identity=_read_identity(workspace, destination))
 
     answers: dict[int, DestinationTrust | UnreadTrust] = {}
     workspace.listener(ReadingAccount(0, len(live)))
@@ -139,6 +146,17 @@ def _read_approvals(
         answers[place] = answer
         workspace.listener(ReadingAccount(done, len(live)))
     return [answers[place] for place in range(len(live))]
+
+
+def _read_identity(workspace: Workspace, destination: _LiveDestination) -> GroupIdentity:
+    """Read the parts of the identity of the group that the destination needs, as far as the state does not have them. A
+    part that cannot be read is left out."""
+    known = destination.record.identity if destination.record is not None else {}
+    identity: dict[IdentityPart, str] = {}
+    for part in list_needed_parts(destination.desired, {}):
+        with suppress(ApiError):
+            identity[part] = known.get(part) or read_part(workspace.client, destination.id, part)
+    return identity
 
 
 def _describe_destination(

@@ -42,6 +42,7 @@ from reconciler.report.style import (
     join_lines,
 )
 from reconciler.report.trust import list_done_rows
+from reconciler.report.untried import UNTRIED_WORDS, combine_untried, explain_untried, render_combined
 from reconciler.report.values import format_identity_part
 
 _DONE_WORDS = {
@@ -56,13 +57,7 @@ _DONE_WORDS = {
     Action.FORGET: "forgotten",
     Action.NO_OP: "unchanged",
 }
-_NOT_DONE_WORDS = {
-    Status.FAILED: "failed",
-    Status.SKIPPED: "skipped",
-    Status.HELD: "held back",
-    Status.CANCELLED: "cancelled",
-    Status.UNKNOWN: "unknown",
-}
+_NOT_DONE_WORDS = {Status.FAILED: "failed", **UNTRIED_WORDS, Status.UNKNOWN: "unknown"}
 _NO_RESULT = "no result"
 _WORD_WIDTH = max(map(len, [*_DONE_WORDS.values(), *_NOT_DONE_WORDS.values()]))
 _CHECK_WORDS: dict[str, str] = {
@@ -82,6 +77,26 @@ _MAX_ADDRESSES = 5
 def measure_addresses(addresses: Iterable[Address]) -> int:
     """Compute the width in characters of the column of addresses in result lines."""
     return max((len(str(address)) for address in addresses), default=0)
+
+
+def render_outcomes(outcomes: Sequence[Outcome], width: int, *, names_all: bool) -> list[Text]:
+    """Render ended changes in their order, and after them the changes that were not started, by their reasons.
+
+    With `names_all` no line stands for several changes, and all stand in their order.
+    """
+    if names_all:
+        return [render_outcome(outcome, width) for outcome in outcomes]
+    tried = [render_outcome(outcome, width) for outcome in outcomes if not outcome.status.is_untried]
+    untried = [outcome for outcome in outcomes if outcome.status.is_untried]
+    return [*tried, *render_untried(untried, width)]
+
+
+def render_untried(outcomes: Iterable[Outcome], width: int) -> list[Text]:
+    """Render changes that were not started: one line for all with one reason, unless they are few."""
+    return [
+        render_combined(alike) if len(alike) > 1 else render_outcome(alike[0], width)
+        for alike in combine_untried(outcomes)
+    ]
 
 
 def render_outcome(outcome: Outcome, width: int) -> Text:
@@ -141,12 +156,8 @@ _IDENTITY_ADVICE = {
 
 
 def _render_not_attempted(line: Text, outcome: Outcome) -> Text:
-    """Render a change that was not attempted, on one line: hundreds of changes may follow from one failure above."""
-    reasons = (
-        escape(diagnostic.message).removeprefix(f"{outcome.address} was ")
-        for diagnostic in outcome.diagnostics
-    )
-    line.append(f"  {'; '.join(reasons)}", QUIET)
+    """Render a change that was not attempted, on one line: it follows from a cause that is shown elsewhere."""
+    line.append(f"  {explain_untried(outcome)}", QUIET)
     line.rstrip()
     return line
 
@@ -343,12 +354,15 @@ def _serialize_checks(checks: Iterable[Check]) -> list[dict[str, Any]]:
     ]
 
 
-def render_apply_markdown(applied: ApplyResult, limit: int) -> str:
-    """Render the result of each change and the counts in at most `limit` bytes of UTF-8. Omitted lines are counted."""
+def render_apply_markdown(applied: ApplyResult, limit: int, *, names_all: bool = False) -> str:
+    """Render the result of each change and the counts in at most `limit` bytes of UTF-8. Omitted lines are counted.
+
+    Changes that were not started for one reason are one line, unless `names_all` is set.
+    """
     outcomes = applied.outcomes
     width = measure_addresses(outcome.address for outcome in outcomes)
     texts = [
-        *(render_outcome(outcome, width).plain for outcome in outcomes),
+        *(text.plain for text in render_outcomes(outcomes, width, names_all=names_all)),
         "",
         render_summary(applied).plain,
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias
 
@@ -36,15 +36,23 @@ def render_full(
     number of cells of the terminal, or None. With `combines_alike` many alike diagnostics are rendered as one.
     """
     ordered = sort_diagnostics(diagnostics)
-    secrets = [
-        _widen_secret_span(diagnostic, diagnostic.span)
-        for diagnostic in ordered
-        if diagnostic.secret and diagnostic.span
-    ]
+    secrets = _list_secret_spans(ordered)
     excerpt_width = WIDTH if width is None else min(WIDTH, max(_MIN_WIDTH, width - _MARGIN))
     shown = combine_alike(ordered) if combines_alike else ordered
     blocks = [_render_block(diagnostic, read_line, secrets, excerpt_width) for diagnostic in shown]
     return Text("\n\n").join([*blocks, Text(format_severity_counts(ordered))])
+
+
+def render_excerpts(
+    diagnostics: Iterable[Diagnostic], read_line: ReadLine
+) -> Iterator[tuple[Diagnostic, str]]:
+    """Render the excerpt of each diagnostic as plain text, in reading order; empty if there is no line to show."""
+    ordered = sort_diagnostics(diagnostics)
+    secrets = _list_secret_spans(ordered)
+    for diagnostic in ordered:
+        gutter = len(str(diagnostic.span.line)) if diagnostic.span else 0
+        lines = _render_excerpt(diagnostic, gutter, read_line, secrets, WIDTH)
+        yield diagnostic, join_lines(lines[1:]).plain  # a page needs no bar above the line
 
 
 def render_concise(diagnostics: Iterable[Diagnostic]) -> Text:
@@ -141,6 +149,15 @@ def _render_block(diagnostic: Diagnostic, read_line: ReadLine, secrets: Sequence
     if excerpt and notes:
         excerpt.append(Text(" " * gutter + " |", LINK))
     return join_lines([*parts, *excerpt, *notes])
+
+
+def _list_secret_spans(diagnostics: Iterable[Diagnostic]) -> list[Span]:
+    """List the spans that no excerpt may show."""
+    return [
+        _widen_secret_span(diagnostic, diagnostic.span)
+        for diagnostic in diagnostics
+        if diagnostic.secret and diagnostic.span
+    ]
 
 
 def _widen_secret_span(diagnostic: Diagnostic, span: Span) -> Span:

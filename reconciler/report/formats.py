@@ -52,6 +52,7 @@ _FORMATS = (
     _define_format("concise", "renderer", "ConciseRenderer", Document.VALIDATION),
     _define_format("json", "json_document", "JsonRenderer", *_ALL),
     _define_format("markdown", "plan_markdown", "MarkdownRenderer", Document.PLAN),
+    _define_format("html", "plan_html.page", "HtmlRenderer", Document.PLAN),
     _define_format("github", "github", "GithubRenderer", *_ALL),
     _define_format("gitlab", "gitlab", "GitlabRenderer", Document.PLAN),
     _define_format("junit", "junit", "JunitRenderer", Document.PLAN, Document.VALIDATION, Document.TEST),

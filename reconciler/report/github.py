@@ -178,7 +178,7 @@ class GithubRenderer(Renderer):
         yield _build_job_files(
             report.exit,
             build_plan_outputs(report.plan),
-            lambda limit: render_apply_markdown(applied, limit),
+            lambda limit: render_apply_markdown(applied, limit, names_all=self.run.is_verbose),
         )
 
     def tested(self, report: SetupTestReport) -> Parts:
@@ -192,7 +192,9 @@ class GithubRenderer(Renderer):
         yield _build_job_files(
             report.exit,
             {str(status).replace(" ", "-"): str(number) for status, number in counts.items()},
-            lambda limit: render_test_markdown(applied, report.left, report.missing, limit),
+            lambda limit: render_test_markdown(
+                applied, report.left, report.missing, limit, names_all=self.run.is_verbose
+            ),
         )
 
     def failure(

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections import deque
+import math
+import threading
+from collections.abc import Sequence
 from types import TracebackType
 
-from rich.console import Console
-from rich.status import Status
 from rich.text import Text
 
 from reconciler.model.address import Address
+from reconciler.model.clock import Clock
 from reconciler.model.event import (
-    AnswerArrived,
     AwaitingAnswer,
     AwaitingObjects,
     ChangeFinished,
@@ -25,59 +25,66 @@ from reconciler.model.event import (
     Throttled,
     WarningIssued,
 )
-from reconciler.model.outcome import Outcome
-from reconciler.model.plan import Action
-from reconciler.report import apply as apply_report
 from reconciler.report.diagnostics import render_short
 from reconciler.report.formats import Verbosity
-from reconciler.report.style import format_count, get_stream_failure
+from reconciler.report.live_line import LiveLine, fit_parts
+from reconciler.report.result_lines import ResultLines
+from reconciler.report.run_progress import PROGRESS_WORDS, RunProgress, describe_waiting
+from reconciler.report.style import (
+    Screen,
+    StyledText,
+    format_count,
+    get_stream_failure,
+    write_plain,
+)
 from reconciler.report.style import format_duration as duration
+from reconciler.runtime.clock import SystemClock
+from reconciler.runtime.ticker import Ticker
 
-_PROGRESS_WORDS = {
-    Action.CREATE: "creating",
-    Action.UPDATE: "updating",
-    Action.VERIFY: "testing",
-    Action.APPROVE: "approving",
-    Action.REVOKE: "revoking",
-    Action.REPLACE: "replacing",
-    Action.DELETE: "deleting",
-    Action.ADOPT: "adopting",
-    Action.FORGET: "forgetting",
-    Action.NO_OP: "reading",
-}
-
-_MANY_DESTINATIONS = 100
+PLAIN_INTERVAL = 15.0
+"""Seconds between two lines of progress without a terminal."""
 _NOTICEABLE_DELAY = 10.0  # seconds
 
 
 class Progress:
     """Listener that shows events. As a context manager it removes the live line at the end.
 
-    Results go to `results` (None: a document follows, so they are not shown), everything else to `live`. The live line
-    is removed before a result is printed. Call it from one thread only.
+    Results go to `results` (None: a document follows, so they are not shown), everything else to `live`. On a terminal
+    the live line stays below the results; elsewhere a line of progress appears every `PLAIN_INTERVAL` seconds. Call it
+    from one thread only; with `ticks` a thread of its own lets the time go on.
     """
 
     def __init__(
         self,
-        live: Console,
-        results: Console | None = None,
+        live: Screen,
+        results: Screen | None = None,
         verbosity: Verbosity = Verbosity.NORMAL,
         is_animated: bool = True,
+        *,
+        clock: Clock | None = None,
+        ticks: bool = False,
     ) -> None:
         self._live = live
         self._results = results
         self._verbosity = verbosity
         self._is_animated = is_animated and live.is_terminal
-        self._status: Status | None = None
-        self._in_progress: dict[Address, str] = {}
-        self._pending: deque[Address] = deque()
-        self._finished: dict[Address, Outcome] = {}
-        self._address_width = 0
-        self._activity = ""
+        self._clock = clock or SystemClock()
+        self._ticker = Ticker(self.tick) if ticks and verbosity is not Verbosity.QUIET else None
+        self._lock = threading.Lock()
+        self._line = LiveLine(live)
+        self._run = RunProgress(self._clock.monotonic())
+        self._is_open = False
+        self._next_plain_line = self._clock.monotonic() + PLAIN_INTERVAL
+        self._lines = ResultLines()
         self._awaited: tuple[str, ...] = ()
 
     def __enter__(self) -> Progress:
-        self._show("reading specs and account")
+        with self._lock:
+            self._is_open = True
+            self._refresh()
+            self._print_step("reading specs and account")
+        if self._ticker is not None:
+            self._ticker.start()
         return self
 
     def __exit__(
@@ -87,122 +94,113 @@ class Progress:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+        if self._ticker is not None:
+            self._ticker.stop()
 
     def expect(self, addresses: tuple[Address, ...]) -> None:
-        """Set the addresses that will have results, so that their lines stand in columns and in this order."""
-        self._address_width = apply_report.measure_addresses(addresses)
-        self._pending = deque(addresses)
+        """Set the addresses that will have results, so that they are counted, and that their lines stand in columns and
+        in this order."""
+        with self._lock:
+            self._lines = ResultLines(addresses, names_all=self._verbosity is Verbosity.VERBOSE)
+            self._run.expect(len(addresses), self._clock.monotonic())
+            self._is_open = True
+            self._refresh()
 
     def close(self) -> None:
         """Remove the live line. The next event shows it again."""
-        if self._status is not None:
-            self._status.stop()
-            self._status = None
+        with self._lock:
+            self._is_open = False
+            self._line.remove()
+
+    def announce_stop(self, text: str) -> None:
+        """Print from a signal handler that the run is to stop. The live line stays."""
+        self._run.stop()
+        self._line.print_at_once(text)
+
+    def close_at_once(self) -> None:
+        """Remove the live line in a signal handler that ends the process."""
+        self._line.remove_at_once()
+
+    def tick(self) -> None:
+        """Let the time of the live line go on, or print the line of progress that is due. Called from any thread."""
+        with self._lock:
+            if not self._is_open or self._verbosity is Verbosity.QUIET:
+                return
+            if self._is_animated:
+                self._refresh()
+            else:
+                self._print_plain_line()
 
     def __call__(self, event: Event) -> None:
+        with self._lock:
+            self._run.update(event, self._clock.monotonic())
+            match event:
+                case WarningIssued(diagnostic=diagnostic):
+                    self._print_above(self._live, [render_short(diagnostic)])
+                    return
+                case ChangeFinished(outcome=outcome):
+                    self._print_above(self._results, self._lines.add(outcome))
+                case _:
+                    self._print_event(event)
+            self._is_open = True
+            self._refresh()
+
+    # Steps without a terminal
+
+    def _print_event(self, event: Event) -> None:
         match event:
-            case ReadingAccount(done=done, total=total):
-                self._show_reading(done, total)
+            case ReadingAccount(done=0, total=total):
+                self._print_step(f"reading {format_count(total, 'destination')}")
             case ChangeStarted(address=address, action=action):
-                self._show_work(address, f"{_PROGRESS_WORDS[action]} {address}")
+                self._print_step(f"{PROGRESS_WORDS[action]} {address}")
             case SetupTestsStarted(address=address):
-                self._show_work(address, f"running setup tests of {address}")
+                self._print_step(f"running setup tests of {address}")
             case RecoveringCreate(address=address):
-                self._show_work(address, f"looking for {address} after a lost response")
+                self._print_step(f"looking for {address} after a lost response")
             case RequestRetried(reason=reason, seconds=seconds):
-                self._show_delay(f"{reason}: trying again", seconds)
+                self._print_delay(f"{reason}: trying again", seconds)
             case Throttled(quota=quota, seconds=seconds):
-                self._show_delay(f"no {quota} left for now: continuing", seconds)
+                self._print_delay(f"no {quota} left for now: continuing", seconds)
             case AwaitingAnswer():
-                self._show_waiting(event)
-            case AnswerArrived():
-                self._hide_waiting()
+                self._print_step(describe_waiting(event), is_notable=True)
             case AwaitingObjects(names=names, seconds=seconds):
-                self._show_awaited(names, seconds)
-            case ChangeFinished(outcome=outcome):
-                self._show_result(outcome)
+                others = f" and {len(names) - 1} more" if len(names) > 1 else ""
+                text = f"waiting up to {duration(seconds)} for {names[0]}{others}"
+                self._print_step(text, is_notable=names != self._awaited)
+                self._awaited = names
             case ConvergenceCheck(total=total):
-                self._show(f"planning {format_count(total, 'change')} again")
-            case WarningIssued(diagnostic=diagnostic):
-                self.close()
-                self._live.print(render_short(diagnostic))
+                self._print_step(f"planning {format_count(total, 'change')} again")
 
-    def _show_reading(self, done: int, total: int) -> None:
-        if done >= total:
-            self.close()
-        elif self._is_animated:
-            self._show(f"reading destinations {done:,}/{total:,}")
-        elif done == 0:
-            self._show(
-                f"reading {format_count(total, 'destination')}", is_notable=total >= _MANY_DESTINATIONS
-            )
+    def _print_delay(self, activity: str, seconds: float) -> None:
+        self._print_step(f"{activity} in {duration(seconds)}", is_notable=seconds >= _NOTICEABLE_DELAY)
 
-    def _show_result(self, outcome: Outcome) -> None:
-        """Show results in the order of the plan: an early result waits for the results before it."""
-        self._in_progress.pop(outcome.address, None)
-        self._finished[outcome.address] = outcome
-        self.close()
-        if outcome.address not in self._pending:
-            self._print(self._finished.pop(outcome.address))
-        while self._pending and self._pending[0] in self._finished:
-            self._print(self._finished.pop(self._pending.popleft()))
-        self._show_in_progress()
-
-    def _print(self, outcome: Outcome) -> None:
-        if self._results is not None:
-            self._results.print(apply_report.render_outcome(outcome, self._address_width))
-
-    def _show_delay(self, activity: str, seconds: float) -> None:
-        """Show a wait; without a terminal only a noticeable wait, on a line of its own."""
-        self._show(f"{activity} in {duration(seconds)}", is_notable=seconds >= _NOTICEABLE_DELAY)
-
-    def _show_waiting(self, call: AwaitingAnswer) -> None:
-        """Show the call that a run waits for; without a terminal it is a line of its own."""
-        previous = self._activity
-        self._show(
-            f"waiting for the answer to {call.method} {call.path} since {call.since:%H:%M:%S} UTC",
-            is_notable=True,
+    def _print_step(self, activity: str, is_notable: bool = False) -> None:
+        """Print a step without a terminal: only notable steps, or all steps with `--verbose`."""
+        is_wanted = self._verbosity is Verbosity.VERBOSE or (
+            is_notable and self._verbosity is not Verbosity.QUIET
         )
-        self._activity = previous
+        if is_wanted and not self._is_animated:
+            self._live.print(Text(activity))
 
-    def _show_awaited(self, names: tuple[str, ...], seconds: float) -> None:
-        """Show the objects that a run waits for; without a terminal once, on a line of its own."""
-        suffix = f" and {len(names) - 1} more" if len(names) > 1 else ""
-        is_new = names != self._awaited
-        self._awaited = names
-        self._show(f"waiting up to {duration(seconds)} for {names[0]}{suffix}", is_notable=is_new)
+    def _print_plain_line(self) -> None:
+        now = self._clock.monotonic()
+        parts = self._run.describe(now)
+        if now >= self._next_plain_line:
+            self._next_plain_line = now + PLAIN_INTERVAL
+            parts[0] = f"reconciler: {parts[0]}"
+            columns = self._line.columns if self._live.is_terminal else math.inf
+            write_plain(self._live, fit_parts(parts, columns))
 
-    def _hide_waiting(self) -> None:
-        """Show the work again that went on before a wait."""
-        if self._status is not None:
-            self._status.update(Text(self._activity))
+    # The live line
 
-    def _show_work(self, address: Address, activity: str) -> None:
-        self._in_progress[address] = activity
-        if self._is_animated:
-            self._show_in_progress()
-        else:
-            self._show(activity)
+    def _print_above(self, screen: Screen | None, texts: Sequence[StyledText]) -> None:
+        if texts and screen is not None:
+            self._line.print_above(screen, texts, self._describe())
 
-    def _show_in_progress(self) -> None:
-        if self._in_progress and self._is_animated:
-            activities = list(self._in_progress.values())
-            suffix = f" and {len(activities) - 1} more" if len(activities) > 1 else ""
-            self._show(activities[0] + suffix)
+    def _refresh(self) -> None:
+        is_shown = self._is_animated and self._verbosity is not Verbosity.QUIET
+        if is_shown and get_stream_failure(self._live) is None:
+            self._line.show(self._describe())
 
-    def _show(self, activity: str, is_notable: bool = False) -> None:
-        """Show an activity; without a terminal only notable activities, or all activities with `--verbose`."""
-        self._activity = activity
-        if self._verbosity is Verbosity.QUIET or get_stream_failure(self._live) is not None:
-            return
-        if not self._is_animated:
-            if is_notable or self._verbosity is Verbosity.VERBOSE:
-                self._live.print(Text(activity))
-        elif self._status is None:
-            self._status = self._live.status(Text(activity), spinner=self._choose_spinner())
-            self._status.start()
-        else:
-            self._status.update(Text(activity))
-
-    def _choose_spinner(self) -> str:
-        return "dots" if self._live.encoding.startswith("utf") else "line"
+    def _describe(self) -> list[str]:
+        return self._run.describe(self._clock.monotonic())

@@ -15,7 +15,7 @@ from reconciler.model.outcome import ApplyResult, Outcome, Status
 from reconciler.report.apply import (
     MAX_OUTCOME_LINE_LENGTH,
     measure_addresses,
-    render_outcome,
+    render_outcomes,
     serialize_apply_result,
 )
 from reconciler.report.markdown import make_code_block, make_paragraph, truncate_page
@@ -127,13 +127,21 @@ def serialize_test_run(
 
 
 def render_test_markdown(
-    applied: ApplyResult, left: Collection[Address], missing: Collection[Address], limit: int
+    applied: ApplyResult,
+    left: Collection[Address],
+    missing: Collection[Address],
+    limit: int,
+    *,
+    names_all: bool = False,
 ) -> str:
     """Render the result of each destination and the counts in at most `limit` bytes of UTF-8. Omitted lines are
-    counted."""
+    counted.
+
+    Destinations whose tests were not started for one reason are one line, unless `names_all` is set.
+    """
     width = measure_addresses(outcome.address for outcome in applied.outcomes)
-    texts = [*(render_outcome(outcome, width) for outcome in applied.outcomes), Text("")]
-    lines = "\n".join(text.plain for text in [*texts, render_test_summary(applied, left, missing)])
+    texts = render_outcomes(applied.outcomes, width, names_all=names_all)
+    lines = "\n".join(text.plain for text in [*texts, Text(""), render_test_summary(applied, left, missing)])
     headline = "Not all setup tests have passed" if has_errors(applied) else "Setup tests"
     content = make_code_block(lines.split("\n"), max_line_length=MAX_OUTCOME_LINE_LENGTH)
     return truncate_page([make_paragraph(f"## {headline}"), content], limit)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import os
@@ -50,14 +51,43 @@ class SafeStream:
         """Return the descriptor below. Raises `OSError` for a stream that has none."""
         return self._stream.fileno()
 
+    @property
+    def columns(self) -> int | None:
+        """Return the cells of a line of the terminal at this moment; None if they are unknown."""
+        try:
+            return os.get_terminal_size(self.fileno()).columns or None
+        except (OSError, ValueError):
+            return None
+
+    def has_terminal_of(self, other: SafeStream) -> bool:
+        """Return whether both streams write to the same terminal."""
+        if self is other:
+            return self.isatty()
+        try:
+            devices = {os.fstat(stream.fileno()).st_rdev for stream in (self, other)}
+        except (OSError, ValueError):
+            return False
+        return self.isatty() and other.isatty() and len(devices) == 1
+
+    def prepare(self, text: str) -> str:
+        """Return `text` as it is written: redacted, and with replaced characters."""
+        return self._replace_unencodable(self._redact(text))
+
     def write(self, text: str) -> int:
         """Write `text`; characters that the encoding lacks are replaced."""
         if self.failure is None:
             try:
-                self._stream.write(self._replace_unencodable(self._redact(text)))
+                self._stream.write(self.prepare(text))
             except (OSError, ValueError) as error:
                 self._stop_writing(error)
         return len(text)
+
+    def write_at_once(self, prepared: str) -> None:
+        """Write a prepared text past all buffers and locks, for a signal handler: the signal may have arrived in the
+        middle of another write. Never raises."""
+        if self.failure is None:
+            with contextlib.suppress(OSError, ValueError):
+                os.write(self.fileno(), prepared.encode(self.encoding, "replace"))
 
     def flush(self) -> None:
         """Flush the stream below. Never raises."""

@@ -195,3 +195,10 @@ def format_duration(duration: float) -> str:
         return f"{duration:.1f} s"
     total = round(duration)
     return f"{total // 60} min {total % 60} s"
+
+
+def format_clock(seconds: float) -> str:
+    """Format whole seconds as a clock does: `0:52`, `12:05`, `1:02:03`."""
+    minutes, rest = divmod(max(0, int(seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
+from reconciler.kinds.pins import differs_from_server
 from reconciler.model.plan import Change, Plan
 from reconciler.model.sanitize import escape
 from reconciler.model.trust import ApprovedServer, Pin, ServerIdentity, ServerKind, TrustAction, TrustChange
@@ -55,10 +56,17 @@ def _describe_change(change: TrustChange) -> list[str]:
 def _format_reason(change: TrustChange) -> str:
     if change.action is TrustAction.APPROVE:
         span = change.pin.span if change.pin is not None else None
-        return f"pinned at {escape(f'{span.path}:{span.line}')}" if span is not None else "pinned"
+        place = f"pinned at {escape(f'{span.path}:{span.line}')}" if span is not None else "pinned"
+        return f"{place}, by another hash of this key" if _is_pinned_otherwise(change) else place
     approval = change.approval or ApprovedServer(change.identity)
     reason = "no longer pinned" if change.was_pinned else "not pinned"
     return ", ".join([reason, *_describe_approval(approval)])
+
+
+def _is_pinned_otherwise(change: TrustChange) -> bool:
+    """Whether the pin is a hash of the key that Fivetran does not show, or shows and nobody can compute: how Fivetran
+    hashes a host key is not known."""
+    return change.pin is not None and differs_from_server(change.pin.identity, change.identity)
 
 
 def _describe_approval(approval: ApprovedServer) -> list[str]:

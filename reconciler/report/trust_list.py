@@ -10,12 +10,15 @@ from rich.text import Text
 
 from reconciler.kinds.approvals import finds_other_content
 from reconciler.model.address import Address
+from reconciler.model.group_identity import GroupIdentity
+from reconciler.model.json_parts import serialize_identity_parts
 from reconciler.model.sanitize import escape
 from reconciler.model.trust import ApprovedServer
 from reconciler.model.trust_listing import DestinationTrust, ExpiryFilter, ListedServer, TrustListing
 from reconciler.report.diagnostics import serialize_span
 from reconciler.report.server_facts import format_fact, list_server_facts, serialize_server
-from reconciler.report.style import BAD, QUIET, STRONG, WARN, format_count, join_lines
+from reconciler.report.style import BAD, COPIED, QUIET, STRONG, WARN, format_count, join_lines
+from reconciler.report.values import format_identity_part
 
 _MAX_NAMED = 10
 
@@ -50,11 +53,17 @@ def _render_destination(destination: DestinationTrust, expiry: ExpiryFilter | No
     heading = Text.assemble(
         (str(destination.address), STRONG), (f" · {', '.join(remarks)}" if remarks else "", QUIET)
     )
-    if not destination.servers:
-        return join_lines([heading, Text("  no server is pinned, approved or waiting", QUIET)])
-    return join_lines(
-        [heading, *(line for each in destination.servers for line in _render_server(each, expiry))]
-    )
+    lines = [line for each in destination.servers for line in _render_server(each, expiry)]
+    lines = lines or [Text("  no server is pinned, approved or waiting", QUIET)]
+    if expiry is None:
+        lines += _render_identity(destination.identity)
+    return join_lines([heading, *lines])
+
+
+def _render_identity(identity: GroupIdentity) -> Iterator[Text]:
+    """Render what a person has to enter at the servers, each part on a line that can be copied."""
+    for part, text in identity.items():
+        yield Text.assemble(f"  {format_identity_part(part)} of Fivetran  ", (escape(text), COPIED))
 
 
 def _render_server(server: ListedServer, expiry: ExpiryFilter | None) -> Iterator[Text]:
@@ -133,6 +142,7 @@ def _serialize_destination(destination: DestinationTrust) -> dict[str, Any]:
         "setup_status": destination.status or None,
         "trusts_any": [kind.plural for kind in destination.trusted_kinds],
         "servers": list(map(_serialize_listed, destination.servers)),
+        **serialize_identity_parts(destination.identity),
     }
 
 

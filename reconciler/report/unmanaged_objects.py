@@ -71,12 +71,12 @@ def _render_destination(destination: ListedDestination | None) -> Iterator[Text]
     """Render the service with its region, and the status, if the group has a destination."""
     if destination is None:
         return
-    yield Text(_format_placement(destination))
+    yield Text(format_placement(destination))
     if destination.setup_status:
         yield Text(escape(destination.setup_status), choose_status_style(destination.setup_status))
 
 
-def _format_placement(destination: ListedDestination) -> str:
+def format_placement(destination: ListedDestination) -> str:
     """Format service and region: `snowflake in AWS_US_EAST_1`."""
     service, region = escape(destination.service), escape(destination.region)
     return f"{service} in {region}" if region else service
@@ -103,10 +103,10 @@ def format_connection_count(found: ConnectionList) -> str:
 
 def _render_connections(found: ConnectionList | None) -> Iterator[Text]:
     for connection in (found.connections or ()) if found is not None else ():
-        yield Text(f"      {_format_connection(connection)}", QUIET)
+        yield Text(f"      {format_connection(connection)}", QUIET)
 
 
-def _format_connection(connection: ListedConnection) -> str:
+def format_connection(connection: ListedConnection) -> str:
     """Format a connection: service, id and name."""
     return escape(f"{connection.service} {connection.id} {connection.name}".rstrip())
 

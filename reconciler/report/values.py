@@ -58,14 +58,20 @@ def render_change(field: FieldChange, secrets: SecretComparison) -> str:
 SENT_AGAIN = "   sent again"
 
 
+LOST = "   lost: not declared"
+
+
 def render_lost_value(lost: FieldValue) -> str:
-    """Render a live value that a replacement loses."""
+    """Render a live value that a replacement loses, with a remark that it is lost."""
+    return f"{format_lost_value(lost)}{LOST}"
+
+
+def format_lost_value(lost: FieldValue) -> str:
+    """Format a live value that a replacement loses."""
     if lost.shown is Visibility.CLEAR:
-        value = format_value(lost.value)
-    else:
-        word = "secret" if lost.shown is Visibility.SECRET else "hidden"
-        value = f"({word}, {escape(str(lost.value))})" if lost.value else f"({word})"
-    return f"{value}   lost: not declared"
+        return format_value(lost.value)
+    word = "secret" if lost.shown is Visibility.SECRET else "hidden"
+    return f"({word}, {escape(str(lost.value))})" if lost.value else f"({word})"
 
 
 def render_before_and_after(field: FieldChange) -> tuple[str, str]:

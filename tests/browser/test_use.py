@@ -6,18 +6,11 @@ from typing import TYPE_CHECKING
 from urllib.request import Request, urlopen
 
 from cli_harness import EmulatedFivetran
+from page_checks import HIDDEN_FOCUS
 from page_visits import PageVisit, add_snowflake, expect, send
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
-
-HIDDEN_FOCUS = """() => {
-  const style = getComputedStyle(document.activeElement);
-  const box = document.activeElement.getBoundingClientRect();
-  const isSeen = box.width > 1 && box.top >= 0 && box.bottom <= innerHeight + 1;
-  const hasOutline = parseFloat(style.outlineWidth) >= 2 && style.outlineStyle !== "none";
-  return isSeen && hasOutline ? "" : document.activeElement.outerHTML;
-}"""
 
 
 def focus_by_tab(page: Page, text: str) -> None:

@@ -15,7 +15,7 @@ from reconciler.model.codes import load_explanations
 
 pytestmark = pytest.mark.sampled(every=6, tests=3)
 
-HEAVY = {"requests", "rich", "deepdiff", "pydantic", "ruamel", "werkzeug", "cryptography"}
+HEAVY = {"requests", "rich", "deepdiff", "pydantic", "ruamel", "werkzeug", "cryptography", "jinja2"}
 
 
 def test_help_imports_nothing_heavy() -> None:

@@ -81,7 +81,7 @@ class PinnedProject(AppliedProject):
 def pinned(project: Project, server: EmulatedFivetran) -> PinnedProject:
     """Create the project, and commit it as `base`."""
     pinned = PinnedProject(project, server, SECRETS)
-    pinned.write_settings()
+    pinned.write_settings("limits: {revokes: 9}\n")
     pinned.pin()
     project.write("specs/certs/ca.pem", SERVER.pem)
     project.write("shared/root.pem", ROOT.pem)
@@ -229,7 +229,7 @@ def test_a_plan_is_outdated_once_a_file_has_another_certificate(pinned: PinnedPr
     pinned.own.write_text(OTHER.pem)
     before = pinned.server.writes
     result = pinned.run("apply", "reviewed.json", "--auto-approve")
-    assert (result.exit, get_error_code(result)) == (4, "spec-changed"), result.stderr
+    assert (result.exit, get_error_code(result)) == (4, "plan-spec-changed"), result.stderr
     assert pinned.server.writes == before
 
 
@@ -253,6 +253,46 @@ def list_approved(project: PinnedProject, key: str) -> list[str]:
     """List the hashes of the approved certificates of a destination."""
     path = f"/destinations/{project.find_id(key)}/certificates?limit=100"
     return [item["hash"] for item in project.server.get(path)["items"]]
+
+
+# Bounds
+
+
+def test_a_policy_bounds_the_destinations_with_approvals(pinned: PinnedProject) -> None:
+    """Three entries have a certificate that is approved without a setup test."""
+    policy = "policies: [{at-most: {approves: NUMBER, revokes: 0}}]\n"
+    for number, code in ((2, 3), (3, 0)):
+        pinned.write_settings(policy.replace("NUMBER", str(number)))
+        result = pinned.run("plan", "--quiet")
+        assert result.exit == code
+        assert ("error[policy-violated]" in result.stderr) == bool(code)
+
+
+def test_a_policy_bounds_the_destinations_with_revocations(applied: PinnedProject) -> None:
+    applied.own.write_text(OTHER.pem)
+    for number, code in ((0, 3), (1, 0)):
+        applied.write_settings(f"policies: [{{at-most: {{approves: 1, revokes: {number}}}}}]\n")
+        result = applied.run("plan", "--quiet")
+        assert result.exit == code
+        assert ("error[policy-violated]" in result.stderr) == bool(code)
+
+
+def test_a_limit_bounds_the_revocations(applied: PinnedProject) -> None:
+    applied.shared.write_text(OTHER.pem)
+    applied.write_settings("limits: {revokes: 1}\n")
+    result = applied.run("plan")
+    assert result.exit == 3
+    assert "error[limit-exceeded]: approvals of 2 destinations would be revoked" in result.stderr
+    allowed = applied.run("apply", "--auto-approve", "--allow", "revokes=2", "--reason", "a new root")
+    assert allowed.exit == 0, allowed.stderr
+    assert list_approved(applied, "sales") == [OTHER.hash]
+
+
+@pytest.mark.parametrize("value", ["-1", "many", "0.5"])
+def test_a_limit_of_revocations_is_a_whole_number(pinned: PinnedProject, value: str) -> None:
+    pinned.write_settings(f"limits: {{revokes: {value}}}\n")
+    result = pinned.run("validate")
+    assert (result.exit, get_error_code(result)) == (1, "wrong-shape")
 
 
 # Other commands
@@ -298,7 +338,7 @@ def test_settings_of_a_revision_leave_the_files_of_the_work_tree(applied: Pinned
 
 
 def test_a_snapshot_plans_the_pins_offline(applied: PinnedProject) -> None:
-    taken = applied.run("snapshot", "--out", "account.yaml")
+    taken = applied.run("snapshot", "--with", "trust", "--out", "account.yaml")
     assert taken.exit == 0, taken.stderr
     applied.own.write_text(OTHER.pem)
     offline = applied.project.run("plan", "--against", "account.yaml", "--format", "json")
@@ -309,12 +349,12 @@ def test_a_snapshot_plans_the_pins_offline(applied: PinnedProject) -> None:
 
 def list_trust(result: CommandResult) -> list[tuple[str, Any]]:
     """List the changes of approvals of a plan, by address."""
-    return [(each["address"], each.get("trust")) for each in result.document["changes"]]
+    return [(each["address"], each["approvals"]) for each in result.document["changes"]]
 
 
 def test_accepted_drift_leaves_the_pins(applied: PinnedProject) -> None:
     applied.dashboard.change_destination(applied.find_id("orders"), region="GCP_US_WEST1")
-    result = applied.run("drift", "--accept", "--auto-approve")
+    result = applied.run("drift", "--accept", "--yes")
     assert result.exit == 0, result.stdout + result.stderr
     text = applied.read_specs()
     assert "region: GCP_US_WEST1" in text
@@ -322,7 +362,7 @@ def test_accepted_drift_leaves_the_pins(applied: PinnedProject) -> None:
 
 
 def test_an_import_beside_pins_keeps_them(applied: PinnedProject) -> None:
-    applied.dashboard.create_group("claims")
+    applied.dashboard.add_group("claims")
     before = applied.read_specs()
     result = applied.run("import", "claims")
     assert result.exit == 0, result.stdout + result.stderr

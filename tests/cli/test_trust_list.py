@@ -214,3 +214,35 @@ def test_an_approval_of_another_certificate_under_the_hash_is_shown(waiting: Wai
     [server] = [each for each in list_servers(waiting) if each["approval"]]
     assert server["approval"]["is_of_another_certificate"]
     assert "the approved certificate is another one" in waiting.run("trust", "list").stdout
+
+
+def test_the_public_key_of_fivetran_is_listed_for_a_tunnel(waiting: WaitingProject) -> None:
+    waiting.let_wait(write_entry(is_tunnelled=True) + write_entry("other"), host_key=KEY_LINE)
+    [id] = [
+        each
+        for each in waiting.server.list_ids("groups")
+        if waiting.server.get(f"/groups/{each}")["name"] == "sales"
+    ]
+    key = waiting.server.get(f"/groups/{id}/public-key")["public_key"].strip()
+    listed = waiting.run("trust", "list", "--format", "json").document["destinations"]
+    assert {each["address"]: each.get("ssh_public_key") for each in listed} == {
+        "destination.other": None,
+        "destination.sales": key,
+    }
+    assert f"  SSH public key of Fivetran  {key}\n" in waiting.run("trust", "list").stdout
+
+
+def test_the_public_key_is_read_if_the_state_lacks_it(waiting: WaitingProject) -> None:
+    waiting.let_wait(write_entry(is_tunnelled=True), host_key=KEY_LINE)
+    waiting.folder.joinpath("specs/.reconciler/state.json").unlink()
+    before = len(waiting.server.calls)
+    assert "SSH public key of Fivetran  ssh-rsa " in waiting.run("trust", "list").stdout
+    assert [call for call in waiting.server.calls[before:] if call.endswith("/public-key")] != []
+
+
+def test_a_public_key_that_cannot_be_read_is_left_out(waiting: WaitingProject) -> None:
+    waiting.let_wait(write_entry(is_tunnelled=True), host_key=KEY_LINE)
+    waiting.folder.joinpath("specs/.reconciler/state.json").unlink()
+    waiting.add_faults("GET /v1/groups/*/public-key status 403")
+    result = waiting.run("trust", "list")
+    assert (result.exit, "SSH public key" in result.stdout) == (0, False)

@@ -11,6 +11,7 @@ from destination_strategies import CANARY, DestinationModel, destination_models,
 from hypothesis import strategies as st
 from hypothesis_settings import check_examples
 from in_process_harness import InProcessProject, open_project
+from plan_pages import render_page
 
 from reconciler.report.apply import serialize_apply_result
 from reconciler.report.junit import render_plan_junit
@@ -32,6 +33,7 @@ def collect_output(account: InProcessProject) -> str:
     texts.append(json.dumps(build_terraform_plan(planned.plan, TIME, {}), default=str))
     texts += [render_terraform_plan(planned.plan), render_plan_junit(planned.plan, "specs/reconciler.yaml")]
     texts.append(render_plan_markdown(planned.plan, "specs/reconciler.yaml", lambda path, line: None))
+    texts.append(render_page(planned.plan))
     if account.applied is not None:
         texts.append(json.dumps(serialize_apply_result(account.applied), default=str))
     return "\n".join(texts)

@@ -30,6 +30,7 @@ from reconciler.model.plan import Action, Change
 from reconciler.model.record import Record
 from reconciler.planning.pipeline import make_plan
 from reconciler.planning.saved_plans import replan
+from reconciler.report.apply import render_outcome
 from reconciler.report.plan_json import serialize_change
 from reconciler.report.state import render_records, serialize_records
 from reconciler.workspace.planfile import decode_plan
@@ -407,6 +408,37 @@ def test_exclusive_is_about_the_kinds_with_pins(project: PinnedProject) -> None:
     assert len(project.list_approved(Kind.FINGERPRINT)) == 1
 
 
+@pytest.mark.parametrize("fingerprint_hash", HASHES)
+def test_exclusive_revokes_host_keys_of_others(fingerprint_hash: str) -> None:
+    key = make_host_key()
+    with open_pinned(fingerprint_hash=fingerprint_hash) as project:
+        shown = project.app.dashboard.present_host_key(key, group_name="finance")
+        project.pin(config=TUNNEL, fingerprints=[key])
+        project.apply()
+        other = project.app.dashboard.present_host_key(make_host_key("other"), group_name="finance")
+        project.app.dashboard.approve(Kind.FINGERPRINT, project.id, other)
+        project.app.dashboard.present_host_key(key, group_name="finance")
+        project.pin(config=TUNNEL, fingerprints=[key], exclusive=True)
+        writes = project.apply_writes()
+        assert [each.split("/")[1] for each in writes] == ["test", "fingerprints"]
+        assert project.list_approved(Kind.FINGERPRINT) == {shown}
+        assert project.list_approved() == set()
+
+
+def test_exclusive_with_both_kinds_revokes_both(project: PinnedProject) -> None:
+    key = make_host_key()
+    project.app.dashboard.present_host_key(key, group_name="finance")
+    project.pin(config=TUNNEL, fingerprints="any", certificates="any")
+    project.apply()
+    other = project.app.dashboard.present_host_key(make_host_key("other"), group_name="finance")
+    project.app.dashboard.approve(Kind.FINGERPRINT, project.id, other)
+    project.app.dashboard.present_host_key(key, group_name="finance")
+    project.pin(config=TUNNEL, fingerprints=[key], certificates=[MIDDLE.hash], exclusive=True)
+    project.apply()
+    assert project.list_approved() == {MIDDLE.hash}
+    assert len(project.list_approved(Kind.FINGERPRINT)) == 1
+
+
 def test_exclusive_approves_before_it_revokes(project: PinnedProject) -> None:
     project.pin(certificates="any")
     project.apply()
@@ -768,3 +800,15 @@ def test_a_state_of_an_earlier_release_is_read_and_tested_once_more(project: Pin
     assert project.get_change().action is Action.VERIFY
     project.pin(certificates=[ROOT.hash])
     assert project.apply_writes() == [TEST, approve(ROOT), TEST]
+
+
+@pytest.mark.parametrize(("fingerprint_hash", "is_noted"), [("sha256", False), ("opaque", True)])
+def test_a_pin_by_another_hash_than_fivetran_shows_is_noted(fingerprint_hash: str, is_noted: bool) -> None:
+    key = make_host_key()
+    with open_pinned(fingerprint_hash=fingerprint_hash) as plain:
+        plain.app.dashboard.present_host_key(key, group_name="finance")
+        plain.pin(config=TUNNEL, fingerprints=[build_hash_pins(key)["sha256"]])
+        plain.must_attempt()
+        text = render_outcome(plain.get_outcome(), 0).plain
+    assert plain.get_outcome().diagnostics == ()
+    assert ("by another hash of this key" in text) is is_noted

@@ -184,7 +184,6 @@ CODES_TESTED_ELSEWHERE = {
         "tests/cli/test_snapshot.py::test_unreadable_objects_are_named_and_the_rest_is_written"
     ),
     "snapshot-lacks-approvals": "tests/cli/test_plan_against.py::test_pins_are_compared_with_the_snapshot",
-    "certificate-expired": "tests/regressions/test_trust.py::test_an_expired_pem_pin_is_never_approved",
     "certificate-mismatch": (
         "tests/regressions/test_trust.py::test_a_certificate_under_a_hash_that_is_not_its_own_is_never_approved"
     ),

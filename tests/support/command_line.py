@@ -8,6 +8,7 @@ import re
 import select
 import subprocess
 import sys
+import termios
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -63,13 +64,20 @@ def run(
 
 
 class TerminalProcess:
-    """Process whose three streams are one terminal."""
+    """Process whose three streams are one terminal, of `columns` cells if they are known."""
 
     def __init__(
-        self, *arguments: str, directory: Path, command: Sequence[str] = COMMAND, **environ: str
+        self,
+        *arguments: str,
+        directory: Path,
+        command: Sequence[str] = COMMAND,
+        columns: int = 0,
+        **environ: str,
     ) -> None:
         get_detector().add_folder(directory)
         self._master_fd, slave_fd = pty.openpty()
+        if columns:
+            self.resize(columns)
         self._process = subprocess.Popen(
             [*command, *arguments],
             cwd=directory,
@@ -104,6 +112,10 @@ class TerminalProcess:
     def type(self, text: str) -> None:
         """Type a text."""
         os.write(self._master_fd, text.encode())
+
+    def resize(self, columns: int) -> None:
+        """Change the width of the terminal."""
+        termios.tcsetwinsize(self._master_fd, (50, columns))
 
     def signal(self, number: int) -> None:
         """Send a signal to the process."""

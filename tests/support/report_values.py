@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 
 from rich.console import Console
+from terminal_screen import TerminalScreen
 
 from reconciler.model.address import DESTINATION, GROUP, Address
 from reconciler.model.outcome import ApplyResult, Check, Outcome, Status
@@ -140,6 +141,28 @@ class FakeTerminal(io.StringIO):
 
     def isatty(self) -> bool:
         return True
+
+
+class RecordingTerminal(FakeTerminal):
+    """Terminal of `columns` cells that records the rows of its screen after each write in `samples`."""
+
+    def __init__(self, columns: int) -> None:
+        super().__init__()
+        self.screen = TerminalScreen(columns)
+        self.samples: list[list[str]] = []
+
+    def write(self, text: str) -> int:
+        self.screen.feed(text.replace("\n", "\r\n"))
+        self.samples.append(self.screen.rows)
+        return super().write(text)
+
+
+def open_terminal(columns: int) -> tuple[RecordingTerminal, Console]:
+    """Open a terminal of this width, with a console on it."""
+    terminal = RecordingTerminal(columns)
+    console = make_test_console(terminal)
+    console.width = columns
+    return terminal, console
 
 
 def make_test_console(stream: io.TextIOBase) -> Console:

@@ -338,7 +338,7 @@ def test_no_damage_lets_the_readers_fail(damages: list[tuple[int, bytes]]) -> No
         assert read_pem(to_pem(der)) == identity
     except PinError as error:
         assert error.message == "the certificate is damaged or not complete"
-        assert identity == identify(der)
+        assert "" in {identity.subject, identity.issuer, identity.expires}, "not all of it can be read"
 
 
 @fixed_examples(200)

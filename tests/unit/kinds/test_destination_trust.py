@@ -145,6 +145,13 @@ def test_a_list_may_stand_behind_an_alias(folder: Path) -> None:
     assert found == {"one": both, "two": both, "three": both, "four": [SERVER.hash]}
 
 
+def test_the_files_of_an_unused_profile_are_checked(folder: Path) -> None:
+    profiles = "profiles:\n  right: {trust: {certificates: [{pem: certs/ca.pem}]}}\n"
+    assert read_trust(folder, "trust: {}", profiles) == Trust()
+    with pytest.raises(ReconcilerError, match=r"`gone\.pem` cannot be used as a pin"):
+        read_trust(folder, "trust: {}", profiles.replace("certs/ca.pem", "gone.pem"))
+
+
 # Spelling
 
 FORMS: dict[str, Callable[[bytes], str]] = {

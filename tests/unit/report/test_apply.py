@@ -16,7 +16,15 @@ from report_values import (
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.outcome import ApplyResult, Check, Outcome, Status
 from reconciler.model.plan import Action
-from reconciler.report.apply import measure_addresses, render_outcome, render_summary
+from reconciler.report.apply import (
+    measure_addresses,
+    render_apply_markdown,
+    render_outcome,
+    render_outcomes,
+    render_summary,
+    serialize_apply_result,
+)
+from reconciler.report.setup_test_run import render_test_markdown
 
 WIDTH = measure_addresses([CREATED.address, TESTED.address])
 
@@ -57,6 +65,69 @@ def test_an_untried_change_has_its_reason_in_its_line(status: Status, message: s
         SKIPPED, status=status, diagnostics=(Diagnostic("skipped", message, span=make_span("a", 1, 1)),)
     )
     assert render(untried) == [f"  ~ destination.analytics_prod  {line}"]
+
+
+def skip(number: int, reason: str, status: Status = Status.SKIPPED) -> Outcome:
+    address = destination_address(f"team_{number}")
+    diagnostic = Diagnostic("skipped", f"{address} was {reason}")
+    return Outcome(address, Action.CREATE, status, diagnostics=(diagnostic,))
+
+
+def render_all(*outcomes: Outcome, names_all: bool = False) -> list[str]:
+    return [text.plain for text in render_outcomes(outcomes, WIDTH, names_all=names_all)]
+
+
+def test_many_changes_with_one_reason_are_one_line_after_the_results() -> None:
+    skipped = [skip(number, "not tried after `unauthorized`") for number in range(1200)]
+    held = [
+        skip(number, "not deleted, because group.a ended as `failed`", Status.HELD) for number in range(4)
+    ]
+    assert render_all(*skipped, *held, CREATED) == [
+        render(CREATED)[0],
+        "  1,200 not started: skipped, not tried after `unauthorized`"
+        " (destination.team_0, destination.team_1 and 1,198 more; --verbose names all)",
+        "  4 not started: held back, not deleted, because group.a ended as `failed`"
+        " (destination.team_0, destination.team_1 and 2 more; --verbose names all)",
+    ]
+
+
+def test_destinations_without_their_groups_have_one_reason() -> None:
+    skipped = [
+        skip(number, f"not tried, because group.team_{number} did not come about") for number in range(4)
+    ]
+    assert render_all(*skipped) == [
+        "  4 not started: skipped, not tried, because their groups did not come about"
+        " (destination.team_0, destination.team_1 and 2 more; --verbose names all)"
+    ]
+
+
+def test_changes_with_different_reasons_have_a_line_each() -> None:
+    skipped = [skip(number, f"not tried, because group.x{number} did not come about") for number in range(9)]
+    assert [line.split()[1] for line in render_all(*skipped)] == [str(each.address) for each in skipped]
+
+
+def test_with_all_names_every_change_has_a_line_in_its_place() -> None:
+    skipped = [skip(number, "not tried after `unauthorized`") for number in range(5)]
+    lines = render_all(*skipped, CREATED, names_all=True)
+    assert len(lines) == 6
+    assert lines[-1] == render(CREATED)[0]
+
+
+def test_markdown_has_one_line_and_json_every_outcome() -> None:
+    cancelled = [
+        Outcome(group_address(f"team_{number}"), Action.CREATE, Status.CANCELLED) for number in range(512)
+    ]
+    applied = build_apply_result(CREATED, *cancelled, interrupted=True, remaining=None)
+    line = "  512 not started: cancelled (group.team_0, group.team_1 and 510 more; --verbose names all)"
+    for page in (render_apply_markdown(applied, 60_000), render_test_markdown(applied, (), (), 60_000)):
+        assert line in page.splitlines()
+        assert "team_7" not in page
+    for page in (
+        render_apply_markdown(applied, 600_000, names_all=True),
+        render_test_markdown(applied, (), (), 600_000, names_all=True),
+    ):
+        assert page.count(" cancelled\n") == 512
+    assert len(serialize_apply_result(applied)["outcomes"]) == 513
 
 
 def test_a_failure_shows_reason_and_help() -> None:

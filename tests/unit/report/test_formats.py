@@ -53,7 +53,9 @@ def test_no_failure_is_silent(form: str) -> None:
     texts = [str(part.text) for part in parts]
     assert any("another run works on it" in text for text in texts)
     is_on_stdout = any(not part.to_stderr for part in parts)
-    assert is_on_stdout is (form in {"json", "sarif", "markdown", "junit", "terraform-json", "github"})
+    assert is_on_stdout is (
+        form in {"json", "sarif", "markdown", "html", "junit", "terraform-json", "github"}
+    )
 
 
 def test_the_first_format_is_text_or_full() -> None:

@@ -3,12 +3,15 @@ from __future__ import annotations
 import errno
 import io
 import os
+import pty
+import termios
 from pathlib import Path
 
 import pytest
 from report_values import FakeTerminal
 from rich.text import Text
 
+from reconciler.report.stream import SafeStream
 from reconciler.report.style import Colour, get_stream_failure, make_console, write_plain
 
 
@@ -80,3 +83,42 @@ def test_a_closed_stream_is_no_terminal(colour: Colour, tmp_path: Path) -> None:
     console = make_console(stream, colour)
     console.print("lost")
     assert get_stream_failure(console) is not None
+
+
+def test_the_width_is_that_of_the_terminal_at_this_moment() -> None:
+    master, slave = pty.openpty()
+    with os.fdopen(slave, "w", encoding="utf-8") as terminal:
+        stream = SafeStream(terminal)
+        for columns in (80, 33):
+            termios.tcsetwinsize(master, (50, columns))
+            assert stream.columns == columns
+        termios.tcsetwinsize(master, (0, 0))
+        assert stream.columns is None, "a terminal that does not know it"
+    os.close(master)
+    assert SafeStream(io.StringIO()).columns is None
+
+
+def test_streams_are_compared_by_their_terminals() -> None:
+    pairs = [pty.openpty() for _ in range(2)]
+    with (
+        os.fdopen(pairs[0][1], "w") as first,
+        os.fdopen(os.dup(pairs[0][1]), "w") as same,
+        os.fdopen(pairs[1][1], "w") as other,
+    ):
+        stream = SafeStream(first)
+        assert stream.has_terminal_of(stream)
+        assert stream.has_terminal_of(SafeStream(same))
+        assert not stream.has_terminal_of(SafeStream(other))
+        assert not stream.has_terminal_of(SafeStream(io.StringIO()))
+    for master, _ in pairs:
+        os.close(master)
+
+
+def test_text_at_once_passes_the_buffer(tmp_path: Path) -> None:
+    file = tmp_path / "out"
+    with file.open("w", encoding="ascii") as opened:
+        stream = SafeStream(opened, lambda text: text.replace("secret", "hidden"))
+        stream.write("later")
+        stream.write_at_once(stream.prepare("secret · "))
+        assert file.read_text() == "hidden - "
+    SafeStream(io.StringIO()).write_at_once("no descriptor, no error")

@@ -152,7 +152,7 @@ def test_a_command_line_of_the_product_is_searched() -> None:
             start()
 
 
-@pytest.mark.parametrize("form", ["text", "json", "markdown"])
+@pytest.mark.parametrize("form", ["text", "json", "markdown", "html"])
 def test_a_plan_that_shows_a_value_fails_its_test_unless_allowed(
     form: str, project: Project, server: EmulatedFivetran
 ) -> None:
