@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from reconciler.cli.durations import make_duration_parser
 from reconciler.cli.exit import ExitCode, get_apply_exit_code, get_exit_code
 from reconciler.cli.options import (
     format_option,
@@ -36,7 +37,6 @@ from reconciler.cli.plan_file import (
 from reconciler.cli.prompt import can_prompt, confirm
 from reconciler.cli.usage import MisuseError
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
-from reconciler.model.duration import parse_duration
 from reconciler.model.given_variables import GivenVariables
 from reconciler.model.plan import Action, Plan
 from reconciler.model.suggestions import did_you_mean
@@ -90,14 +90,6 @@ class Approval:
     wait: timedelta | None = None
 
 
-def _parse_wait(context: click.Context, parameter: click.Parameter, value: str | None) -> timedelta | None:
-    """Parse `90s`, `20m` or `1h`."""
-    try:
-        return None if value is None else parse_duration(value)
-    except ValueError:
-        raise MisuseError(f"`{value}` is no duration", "write for example `90s`, `20m` or `1h`") from None
-
-
 @click.command("apply")
 @click.argument("plan", required=False, metavar="[PLAN]", type=click.Path(path_type=Path))
 @format_option(*list_formats(Document.APPLY))
@@ -147,7 +139,7 @@ def _parse_wait(context: click.Context, parameter: click.Parameter, value: str |
 @click.option(
     "--wait",
     metavar="TIME",
-    callback=_parse_wait,
+    callback=make_duration_parser("`90s`, `20m` or `1h`"),
     help="Before the plan, wait for private links in creation and for offline hybrid agents: 90s, 20m, 1h.",
 )
 @shared_options

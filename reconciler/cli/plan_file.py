@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import re
 import shlex
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from reconciler.cli.durations import make_duration_parser
 from reconciler.cli.options import PROJECT_VARIABLE
 from reconciler.cli.usage import MisuseError
 from reconciler.model.codes import load_codes
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError, Severity
-from reconciler.model.duration import parse_duration
 from reconciler.model.project_names import DEFAULT_PROJECT
 
 if TYPE_CHECKING:
@@ -32,15 +31,7 @@ signature_option = click.option(
 )
 
 
-def parse_expiry(context: click.Context, parameter: click.Parameter, value: str) -> timedelta:
-    """Parse `90m`, `12h` or `7d`."""
-    try:
-        valid_for = parse_duration(value)
-    except ValueError:
-        valid_for = timedelta()
-    if not valid_for:
-        raise MisuseError(f"`{value}` is no duration", "write for example `90m`, `12h` or `7d`")
-    return valid_for
+parse_expiry = make_duration_parser("`90m`, `12h` or `7d`", allows_zero=False)
 
 
 def check_digest(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from reconciler.cli.durations import make_duration_parser
 from reconciler.cli.exit import ExitCode, get_apply_exit_code
 from reconciler.cli.options import (
     format_option,
@@ -20,9 +21,7 @@ from reconciler.cli.options import (
     variables_option,
 )
 from reconciler.cli.output import OutputOptions
-from reconciler.cli.usage import MisuseError
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
-from reconciler.model.duration import parse_duration
 from reconciler.report.formats import Document, list_formats
 from reconciler.workspace.settings import Settings
 
@@ -39,18 +38,6 @@ class SetupTestOptions:
     records: bool
 
 
-def _parse_deadline(
-    context: click.Context, parameter: click.Parameter, value: str | None
-) -> timedelta | None:
-    """Parse `90s`, `20m` or `2h`."""
-    if value is None:
-        return None
-    try:
-        return parse_duration(value)
-    except ValueError:
-        raise MisuseError(f"`{value}` is no duration", "write for example `90s`, `20m` or `2h`") from None
-
-
 @click.command("test")
 @click.argument("addresses", nargs=-1, metavar="[ADDRESS]...")
 @format_option(*list_formats(Document.TEST))
@@ -63,7 +50,7 @@ def _parse_deadline(
 @click.option(
     "--deadline",
     metavar="TIME",
-    callback=_parse_deadline,
+    callback=make_duration_parser("`90s`, `20m` or `2h`"),
     help="Start no test after this time, as in 90s, 20m, 2h. Tests under way are waited for.",
 )
 @click.option("--no-record", is_flag=True, help="Do not lock or write the state: results are only shown.")

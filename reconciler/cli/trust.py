@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from reconciler.cli.durations import make_duration_parser
 from reconciler.cli.exit import ExitCode, get_exit_code
 from reconciler.cli.options import (
     format_option,
@@ -22,7 +23,6 @@ from reconciler.cli.output import OutputOptions
 from reconciler.cli.prompt import can_prompt, choose, confirm
 from reconciler.cli.usage import MisuseError
 from reconciler.model.diagnostic import ReconcilerError
-from reconciler.model.duration import parse_duration
 from reconciler.model.trust import ServerIdentity, ServerKind
 from reconciler.workspace.settings import Settings
 
@@ -153,24 +153,12 @@ def _ask_for_server(
     return None if number is None else servers[number - 1]
 
 
-def _parse_expiring(
-    context: click.Context, parameter: click.Parameter, value: str | None
-) -> timedelta | None:
-    """Parse `30d`."""
-    if value is None:
-        return None
-    try:
-        return parse_duration(value)
-    except ValueError:
-        raise MisuseError(f"`{value}` is no duration", "write for example `30d`, or `0d` for today") from None
-
-
 @command.command("list")
 @click.argument("addresses", nargs=-1, metavar="[ADDR]...")
 @click.option(
     "--expiring",
     metavar="TIME",
-    callback=_parse_expiring,
+    callback=make_duration_parser("`30d`, or `0d` for today"),
     help="Only servers that expire within this time, as in 30d, or that have expired.",
 )
 @format_option("text", "json")
