@@ -15,6 +15,7 @@ import click
 from reconciler.cli.exit import ExitCode, get_apply_exit_code, get_exit_code
 from reconciler.cli.options import (
     format_option,
+    full_option,
     recreate_option,
     run_options,
     scope_options,
@@ -158,6 +159,7 @@ def _parse_wait(context: click.Context, parameter: click.Parameter, value: str |
 @scope_options
 @settings_option
 @run_options
+@full_option
 @click.option("--fail-fast", is_flag=True, help="Start no further change after the first failure.")
 def command(
     *,

@@ -62,7 +62,8 @@ class RunView:
     """Facts of a run that renderers need.
 
     `project_file` is the path as given, `project` the path from the root of the repository, `to_repo_path` the same
-    for any other path. The widths are cells of a terminal, or None. `command` is the name of the command.
+    for any other path. The widths are cells of a terminal, or None. `command` is the name of the command. A full report
+    shows each change by itself.
     """
 
     command: str
@@ -73,6 +74,7 @@ class RunView:
     get_out_width: Callable[[], int | None]
     get_err_width: Callable[[], int | None]
     is_verbose: bool = False
+    is_full: bool = False
 
     @property
     def project(self) -> str:
@@ -203,7 +205,7 @@ class Renderer:
     def changes(self, plan: Plan) -> Parts:
         """Render the changes of a plan, for the approval of the user."""
         detail = Detail.EVERYTHING if self.run.is_verbose else Detail.CHANGES
-        yield Printed(render_plan_text(plan, detail, self.run.get_out_width()))
+        yield Printed(render_plan_text(plan, detail, self.run.get_out_width(), is_full=self.run.is_full))
 
     def plan(self, report: PlanReport) -> Parts:
         """Render a whole plan with its warnings and blockers."""
@@ -225,6 +227,7 @@ class Renderer:
                 report.unmanaged_groups,
                 self.run.get_out_width(),
                 is_verbose=self.run.is_verbose,
+                is_full=self.run.is_full,
             )
         )
         yield from self.blockers(report.plan.omissions)
