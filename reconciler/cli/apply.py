@@ -297,7 +297,7 @@ def _apply(context: CommandContext, approval: Approval) -> ExitCode:
         planned, approved = with_lock_renewal(workspace, partial(_make_plan, approval=approval, saved=saved))
         progress.close()
         log.log_plan(planned.plan, context.settings.allowed, context.settings.reason, planned.asserted)
-        context.show(context.renderer.warnings(planned.plan.warnings))
+        context.show(context.renderer.plan_warnings(planned.plan))
         _render_plan(context, planned.plan, saved)
         must_confirm = approval.must_ask or not is_confirmed
         code = _end_without_changes(context, workspace, planned, approval, must_confirm=must_confirm)

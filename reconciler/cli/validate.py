@@ -74,6 +74,7 @@ def _validate(context: CommandContext, paths: tuple[Path, ...], online: bool) ->
         validated.refusals,
         validated.judgements,
         validated.elsewhere,
+        validated.ignored,
     )
     context.show(context.renderer.validation(report))
     return code

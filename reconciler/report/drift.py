@@ -13,6 +13,7 @@ from reconciler.model.plan import Plan
 from reconciler.model.sanitize import escape
 from reconciler.report.diagnostics import serialize_diagnostics
 from reconciler.report.drift_text import render_drift_blocks
+from reconciler.report.ignored_warnings import serialize_ignored
 from reconciler.report.plan_json import (
     serialize_change,
     serialize_scope,
@@ -126,6 +127,7 @@ def serialize_drift(plan: Plan) -> dict[str, Any]:
         "unplanned": serialize_unplanned(plan),
         "blockers": serialize_diagnostics(plan.omissions),
         "warnings": serialize_diagnostics(plan.warnings),
+        **serialize_ignored(plan.ignored),
         "requests": plan.requests,
         "seconds": round(plan.seconds, 3),
     }

@@ -141,6 +141,11 @@ class GithubRenderer(Renderer):
         yield from super().diagnostics(diagnostics)
         yield from self._annotate(diagnostics)
 
+    def left_out(self, warnings: Collection[Diagnostic]) -> Parts:
+        """Render the number of warnings that the text leaves out, and their annotations."""
+        yield from super().left_out(warnings)
+        yield from self._annotate(warnings)
+
     def plan(self, report: PlanReport) -> Parts:
         """Render the plan, which is also the summary."""
         yield from super().plan(report)

@@ -8,18 +8,19 @@ from datetime import datetime
 from typing import Any, ClassVar, Protocol, TypeAlias
 
 from reconciler.model.address import Address
-from reconciler.model.diagnostic import Diagnostic
+from reconciler.model.diagnostic import Diagnostic, IgnoredWarning
 from reconciler.model.outcome import ApplyResult
-from reconciler.model.plan import AssertedValue, Plan
+from reconciler.model.plan import AssertedValue, Change, Plan
 from reconciler.model.policy import PolicyResult
 from reconciler.report.apply import render_adoption, render_summary
 from reconciler.report.assertions import render_recorded
 from reconciler.report.diagnostics import ReadLine, render_concise, render_full
 from reconciler.report.drift import UnmanagedGroups, render_drift_text, select_unlisted_warnings
+from reconciler.report.left_out_warnings import render_left_out, split_warnings
 from reconciler.report.plan_text import Detail, render_plan_text
 from reconciler.report.setup_test_run import render_test_summary
 from reconciler.report.style import StyledText
-from reconciler.report.validation import render_other_findings, render_validation
+from reconciler.report.validation import render_ignored, render_other_findings, render_validation
 
 _FAILURE_HEADLINES = {"apply": "Not applied", "test": "Not tested", "validate": "Not valid"}
 
@@ -149,6 +150,7 @@ class ValidationReport:
     refusals: Sequence[Diagnostic] = ()
     policy_results: Sequence[PolicyResult] = ()
     findings_elsewhere: int = 0
+    ignored: Sequence[IgnoredWarning] = ()
 
     @property
     def headline(self) -> str:
@@ -196,6 +198,22 @@ class Renderer:
             yield from self.diagnostics(warnings)
             yield Printed("", to_stderr=True)
 
+    def plan_warnings(self, plan: Plan) -> Parts:
+        """Render the warnings of a plan. Those about entries that it does not touch are counted, unless the user wants
+        all."""
+        yield from self._warn_of(plan.warnings, plan.effective)
+
+    def _warn_of(self, warnings: Sequence[Diagnostic], changes: Sequence[Change]) -> Parts:
+        shown, left_out = (warnings, []) if self.run.is_verbose else split_warnings(warnings, changes)
+        yield from self.warnings(shown)
+        yield from self.left_out(left_out)
+
+    def left_out(self, warnings: Collection[Diagnostic]) -> Parts:
+        """Render the number of warnings that are left out."""
+        if warnings:
+            yield Printed(render_left_out(len(warnings)), to_stderr=True)
+            yield Printed("", to_stderr=True)
+
     def blockers(self, blockers: Collection[Diagnostic]) -> Parts:
         """Render diagnostics that forbid to apply a plan, after the plan."""
         if blockers:
@@ -209,7 +227,7 @@ class Renderer:
 
     def plan(self, report: PlanReport) -> Parts:
         """Render a whole plan with its warnings and blockers."""
-        yield from self.warnings(report.plan.warnings)
+        yield from self.plan_warnings(report.plan)
         if report.header is not None:
             yield from self.result(report.header)
         yield from self.changes(report.plan)
@@ -220,7 +238,7 @@ class Renderer:
     def drift(self, report: DriftReport) -> Parts:
         """Render the drift of a plan, and the entries that it omits. Other blockers are irrelevant. The text lists the
         statuses, so no warning repeats them."""
-        yield from self.warnings(select_unlisted_warnings(report.plan))
+        yield from self._warn_of(select_unlisted_warnings(report.plan), report.plan.drifted)
         yield from self.result(
             render_drift_text(
                 report.plan,
@@ -238,6 +256,9 @@ class Renderer:
             yield from self.failure(report.exit, report.findings, report.policy_results)
             return
         yield from self.warnings(report.warnings)
+        if report.ignored:
+            yield Printed(render_ignored(len(report.ignored)), to_stderr=True)
+            yield Printed("", to_stderr=True)
         yield from self.result(report.headline)
         if report.findings_elsewhere:
             yield Printed(render_other_findings(report.findings_elsewhere), to_stderr=True)
@@ -304,6 +325,10 @@ class DocumentRenderer(Renderer):
         return iter(())
 
     def warnings(self, warnings: Collection[Diagnostic]) -> Parts:
+        """Render nothing."""
+        return iter(())
+
+    def plan_warnings(self, plan: Plan) -> Parts:
         """Render nothing."""
         return iter(())
 
