@@ -19,6 +19,7 @@ from reconciler.report.drift import UnmanagedGroups, render_drift_text, select_u
 from reconciler.report.left_out_warnings import render_left_out, split_warnings
 from reconciler.report.plan_text import Detail, render_plan_text
 from reconciler.report.setup_test_run import render_test_summary
+from reconciler.report.statistics import render_statistics
 from reconciler.report.style import StyledText
 from reconciler.report.validation import render_ignored, render_other_findings, render_validation
 
@@ -64,7 +65,7 @@ class RunView:
 
     `project_file` is the path as given, `project` the path from the root of the repository, `to_repo_path` the same
     for any other path. The widths are cells of a terminal, or None. `command` is the name of the command. A full report
-    shows each change by itself.
+    shows each change by itself. With `counts_codes` texts have the number of findings of each code in their place.
     """
 
     command: str
@@ -76,6 +77,7 @@ class RunView:
     get_err_width: Callable[[], int | None]
     is_verbose: bool = False
     is_full: bool = False
+    counts_codes: bool = False
 
     @property
     def project(self) -> str:
@@ -183,7 +185,10 @@ class Renderer:
         return iter(())
 
     def diagnostics(self, diagnostics: Collection[Diagnostic]) -> Parts:
-        """Render diagnostics with excerpts."""
+        """Render diagnostics with excerpts, or their numbers if the user wants statistics."""
+        if self.run.counts_codes:
+            yield Printed(render_statistics(diagnostics), to_stderr=True)
+            return
         text = render_full(
             diagnostics,
             self.run.read_line,
@@ -306,6 +311,9 @@ class ConciseRenderer(Renderer):
 
     def diagnostics(self, diagnostics: Collection[Diagnostic]) -> Parts:
         """Render each diagnostic on a line."""
+        if self.run.counts_codes:
+            yield from super().diagnostics(diagnostics)
+            return
         yield Printed(render_concise(diagnostics), to_stderr=True)
 
     def warnings(self, warnings: Collection[Diagnostic]) -> Parts:

@@ -135,6 +135,25 @@ def test_strict_makes_an_error_that_no_project_ignores(archive: AppliedProject) 
     assert "error[unknown-field]" in strict.stderr
 
 
+def test_statistics_count_the_findings_of_each_code(archive: AppliedProject) -> None:
+    shops = "".join(SHOP.format(key=f"shop_{n}", project="acme, region_of_beta: x") for n in range(3))
+    archive.write_specs(OLD.format(key="old_a", client="a") + shops)
+    for form in ("full", "concise"):
+        result = archive.run("validate", "--statistics", "--format", form)
+        assert result.exit == 0
+        assert result.stderr.splitlines()[:4] == [
+            "3  warning[unknown-field]",
+            "1  warning[legacy-service]",
+            "",
+            "4 warnings",
+        ]
+    failed = archive.run("validate", "--statistics", "--strict")
+    assert failed.exit == 1
+    assert failed.stderr.splitlines()[0] == "3  error[unknown-field]"
+    refused = archive.run("validate", "--statistics", "--format", "json")
+    assert refused.exit == 64
+
+
 def test_the_guide_lists_the_codes_that_a_project_can_ignore() -> None:
     guide = (ROOT / "reconciler" / "guides" / "validation.md").read_text()
     section = guide.partition("## Ignored warnings")[2].partition("\n## ")[0]
