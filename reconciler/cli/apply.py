@@ -16,6 +16,7 @@ from reconciler.cli.durations import make_duration_parser
 from reconciler.cli.exit import ExitCode, get_apply_exit_code, get_exit_code
 from reconciler.cli.options import (
     format_option,
+    full_option,
     recreate_option,
     run_options,
     scope_options,
@@ -150,6 +151,7 @@ class Approval:
 @scope_options
 @settings_option
 @run_options
+@full_option
 @click.option("--fail-fast", is_flag=True, help="Start no further change after the first failure.")
 def command(
     *,
@@ -287,7 +289,7 @@ def _apply(context: CommandContext, approval: Approval) -> ExitCode:
         planned, approved = with_lock_renewal(workspace, partial(_make_plan, approval=approval, saved=saved))
         progress.close()
         log.log_plan(planned.plan, context.settings.allowed, context.settings.reason, planned.asserted)
-        context.show(context.renderer.warnings(planned.plan.warnings))
+        context.show(context.renderer.plan_warnings(planned.plan))
         _render_plan(context, planned.plan, saved)
         must_confirm = approval.must_ask or not is_confirmed
         code = _end_without_changes(context, workspace, planned, approval, must_confirm=must_confirm)

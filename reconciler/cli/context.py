@@ -193,6 +193,8 @@ def _make_context(
         get_out_width=lambda: get_terminal_width(out),
         get_err_width=lambda: get_terminal_width(err),
         is_verbose=output.verbosity is Verbosity.VERBOSE,
+        is_full=output.is_full,
+        counts_codes=output.counts_codes,
     )
     return CommandContext(settings, output, make_renderer(form, run), out, err)
 

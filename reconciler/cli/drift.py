@@ -14,6 +14,7 @@ from reconciler.cli.exit import ExitCode, get_exit_code
 from reconciler.cli.options import (
     connections_option,
     format_option,
+    full_option,
     projects_options,
     run_options,
     scope_options,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 @strict_option
 @scope_options
 @run_options
+@full_option
 @accept_options
 def command(
     *,

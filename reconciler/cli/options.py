@@ -104,7 +104,10 @@ _QUIET: Decorator = click.option(
     "-q", "--quiet", is_flag=True, help="Print results and diagnostics only, no progress."
 )
 _VERBOSE: Decorator = click.option(
-    "-v", "--verbose", is_flag=True, help="Also list unchanged entries and each step of the work."
+    "-v",
+    "--verbose",
+    is_flag=True,
+    help="Also list unchanged entries, all that is left out, and each step of the work.",
 )
 
 
@@ -427,6 +430,29 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
         )
 
     return with_run
+
+
+def full_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command `--full`, as part of `output`. Stands below the options that make it."""
+
+    @click.option("--full", "is_full", is_flag=True, help="Show each change by itself, also equal changes.")
+    @functools.wraps(command)
+    def with_full(*, output: OutputOptions, is_full: bool, **options: Any) -> Any:
+        return command(output=replace(output, is_full=is_full), **options)
+
+    return with_full
+
+
+def verbose_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command `--verbose` alone, as part of `output`. Stands below the options that make it."""
+
+    @_VERBOSE
+    @functools.wraps(command)
+    def with_verbose(*, output: OutputOptions, verbose: bool, **options: Any) -> Any:
+        verbosity = _choose_verbosity(quiet=False, verbose=verbose)
+        return command(output=replace(output, verbosity=verbosity), **options)
+
+    return with_verbose
 
 
 def format_option(*formats: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

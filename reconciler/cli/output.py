@@ -21,11 +21,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class OutputOptions:
-    """Options for the output of a run. `events` is the file of its event log."""
+    """Options for the output of a run. `events` is the file of its event log. If `is_full`, each change is shown by
+    itself. With `counts_codes` texts have the number of findings of each code in place of the findings."""
 
     no_color: bool = False
     verbosity: Verbosity = Verbosity.NORMAL
     events: Path | None = None
+    is_full: bool = False
+    counts_codes: bool = False
 
     @property
     def is_quiet(self) -> bool:

@@ -14,6 +14,7 @@ from reconciler.cli.exit import ExitCode, get_exit_code
 from reconciler.cli.options import (
     connections_option,
     format_option,
+    full_option,
     projects_options,
     recreate_option,
     run_options,
@@ -87,6 +88,7 @@ class SaveOptions:
 @scope_options
 @settings_option
 @run_options
+@full_option
 def command(
     *,
     settings: Settings,

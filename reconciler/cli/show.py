@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.cli.exit import ExitCode
-from reconciler.cli.options import format_option, offline_options
+from reconciler.cli.options import format_option, full_option, offline_options, verbose_option
 from reconciler.cli.output import OutputOptions
 from reconciler.cli.plan_file import (
     explain_other_project,
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 @format_option(*list_formats(Document.PLAN))
 @signature_option
 @offline_options
+@verbose_option
+@full_option
 def command(
     *, settings: Settings, output: OutputOptions, form: str, plan: Path, signature_key: str | None
 ) -> ExitCode:

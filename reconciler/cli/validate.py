@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,13 +36,25 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Also check the references, and that entries, links and agents fit the account. Sends GET requests only.",
 )
+@click.option(
+    "--statistics",
+    "counts_codes",
+    is_flag=True,
+    help="Count the findings of each code, and do not show them. For `full` and `concise`.",
+)
 @offline_options
 @variables_option
 @strict_option
 @secrets_mode_option
 @settings_option
 def command(
-    settings: Settings, output: OutputOptions, form: str, paths: tuple[Path, ...], online: bool
+    *,
+    settings: Settings,
+    output: OutputOptions,
+    form: str,
+    paths: tuple[Path, ...],
+    online: bool,
+    counts_codes: bool,
 ) -> ExitCode:
     """Check the project file and every spec that it names.
 
@@ -55,8 +68,17 @@ def command(
 
     if not (online or settings.compare_secrets):
         raise MisuseError("`--secrets` is for `--online`", "leave `--secrets` out: no secret is read")
+    if counts_codes and form not in _TEXTS:
+        raise MisuseError(
+            f"`--statistics` is no part of `--format {form}`",
+            "leave one of them out: documents have every finding",
+        )
+    output = replace(output, counts_codes=counts_codes)
     work = partial(_validate, paths=paths, online=online)
     return run_command(settings, output, form, work, command="validate")
+
+
+_TEXTS = ("full", "concise")
 
 
 def _validate(context: CommandContext, paths: tuple[Path, ...], online: bool) -> ExitCode:
@@ -74,6 +96,7 @@ def _validate(context: CommandContext, paths: tuple[Path, ...], online: bool) ->
         validated.refusals,
         validated.judgements,
         validated.elsewhere,
+        validated.ignored,
     )
     context.show(context.renderer.validation(report))
     return code

@@ -33,7 +33,7 @@ from reconciler.spec.merge_files import PROFILE
 from reconciler.spec.reference import SECRET, VALUE
 from reconciler.spec.variable_places import VARS
 
-_POLICIES = "policies"
+_WITH_CONDITIONS = ("policies", "warnings")
 _DEPTHS_OF_TRUST = {"groups": 3, "profiles": 2, "defaults": 2}
 """Numbers of keys above `trust`, by the first key."""
 _PUBLIC_KEYS = frozenset(
@@ -146,7 +146,7 @@ def line_is_public(keys: tuple[str, ...], text: str) -> bool:
     """Return whether a value in a spec file may be shown, judged by the keys that lead to it and by its text."""
     if keys[0] == VARS:
         return False  # the value may stand in any field
-    if keys[0] == _POLICIES:
+    if keys[0] in _WITH_CONDITIONS:
         return not keys[-1].startswith(f"{CONFIG}.") or is_public_field(keys[-1].partition(".")[2])
     if keys[-1] in (SECRET, VALUE) and text.partition(":")[0] in BUILT_IN_SCHEMES:
         return True  # plans show references too

@@ -30,6 +30,7 @@ class Code:
     exit: ExitClass
     text: str
     severity_if_strict: str | None = None
+    warns: str | None = None
     setting: str | None = None
     stale: str | None = None
     help: str = ""

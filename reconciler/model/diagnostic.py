@@ -40,7 +40,7 @@ class Diagnostic:
     `message` starts in lower case and puts names in backticks; `label` is the text under the caret; `notes` are facts;
     `help` is one action. With `secret` the excerpt of the span is never shown, and with `secret_line` not even the key
     that the line starts with. `code` must have a row in `codes.toml`. Texts for people combine diagnostics of one
-    `group`; documents have each.
+    `group`; documents have each. `others` are further entries that it is about, beside `address`.
     """
 
     code: str
@@ -54,6 +54,7 @@ class Diagnostic:
     secret: bool = False
     secret_line: bool = False
     group: FindingGroup | None = None
+    others: tuple[Address, ...] = ()
 
     def __post_init__(self) -> None:
         if self.code not in load_codes():
@@ -63,6 +64,14 @@ class Diagnostic:
     def code_facts(self) -> Code:
         """Facts about the code, which commands act on instead of the code itself."""
         return load_codes()[self.code]
+
+
+@dataclass(frozen=True, slots=True)
+class IgnoredWarning:
+    """Warning that a project ignores, with the reason of the team."""
+
+    warning: Diagnostic
+    because: str
 
 
 class ReconcilerError(Exception):

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from reconciler.model.address import DESTINATION, Address
-from reconciler.model.diagnostic import Diagnostic
+from reconciler.model.diagnostic import Diagnostic, IgnoredWarning
 from reconciler.model.policy import PolicyResult
 from reconciler.model.snapshot_origin import SnapshotOrigin
 from reconciler.model.source import Span
@@ -355,7 +355,7 @@ class Plan:
     `--recreate` makes again. `unplanned` are addresses that blockers leave out of the plan.
     `uncomparable_secrets` are secrets that may have changed and are not sent, as `ADDRESS:FIELD`. `unmanaged` and
     `undeclared` are the objects of the account that no entry declares, in scope or not. `snapshot` is the snapshot in
-    place of the account, of a plan that cannot be applied.
+    place of the account, of a plan that cannot be applied. `ignored` are warnings that the project ignores.
     """
 
     account_id: str
@@ -375,6 +375,7 @@ class Plan:
     uncomparable_secrets: tuple[str, ...] = ()
     snapshot: SnapshotOrigin | None = None
     undeclared: tuple[UndeclaredDestination, ...] = ()
+    ignored: tuple[IgnoredWarning, ...] = ()
 
     @property
     def omissions(self) -> tuple[Diagnostic, ...]:

@@ -24,6 +24,7 @@ from reconciler.kinds.destination_schema import (
 from reconciler.model.address import KEY_PATTERN
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.variable_mark import NAME
+from reconciler.policy.ignored_warnings import IgnoreEntry, list_ignorable_codes
 from reconciler.policy.plugin import entry_points_by_name
 from reconciler.policy.rules import RULES, PolicyEntry
 from reconciler.runtime import own_folder
@@ -151,6 +152,7 @@ def _build_project_schema() -> Schema:
     schema = _build_model_schema(ProjectFile, "fivetran-reconciler project file")
     schema["properties"]["defaults"]["properties"]["destination"] |= ref(INHERITED)
     schema["properties"]["policies"]["items"] = _build_policy_schema()
+    schema["properties"]["warnings"]["properties"]["ignore"]["items"] = _build_ignore_schema()
     schema["properties"][VARS] |= _VARIABLE_NAMES
     return _complete_schema(schema)
 
@@ -162,6 +164,14 @@ def _build_policy_schema() -> Schema:
     properties: Schema = {rule: {} for rule in rules}
     properties |= {key: _strip_optional(part) for key, part in schema["properties"].items()}
     return {**schema, "properties": properties, "oneOf": [{"required": [rule]} for rule in rules]}
+
+
+def _build_ignore_schema() -> Schema:
+    """Build the schema of an entry of `warnings.ignore`."""
+    schema = _build_model_schema(IgnoreEntry, "ignored warning")
+    properties = {key: _strip_optional(part) for key, part in schema["properties"].items()}
+    properties["code"]["enum"] = list(list_ignorable_codes())
+    return {**schema, "properties": properties}
 
 
 def _strip_optional(schema: Schema) -> Schema:
@@ -190,7 +200,7 @@ def _build_spec_schema() -> Schema:
 
 def _build_model_schema(model: type[BaseModel], title: str) -> Schema:
     schema = model.model_json_schema(schema_generator=_SchemaGenerator)
-    plain: Schema = _strip_null(inline_references(schema, schema["$defs"]))
+    plain: Schema = _strip_null(inline_references(schema, schema.get("$defs", {})))
     return {"title": title, **{key: part for key, part in plain.items() if key != "$defs"}}
 
 

@@ -7,15 +7,22 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from reconciler.model.address import DESTINATION, GROUP, Address
-from reconciler.model.diagnostic import Diagnostic, ReconcilerError, select_errors
+from reconciler.model.diagnostic import Diagnostic, IgnoredWarning, ReconcilerError, select_errors
 from reconciler.model.policy import PolicyResult, PolicyStatus
 from reconciler.operations.selection import select_files
 from reconciler.planning.policies import evaluate_spec_policies, split_by_severity
 from reconciler.planning.trust_findings import warn_expired
+from reconciler.policy.ignored_warnings import find_unused_ignores, ignore_warnings
 from reconciler.spec.load import LoadedProject, load
 from reconciler.workspace.settings import Settings
 from reconciler.workspace.settings_from import apply_settings_from, note_settings_source
-from reconciler.workspace.specs import Specs, add_exposed_variables, compile_specs, load_specs
+from reconciler.workspace.specs import (
+    Specs,
+    add_exposed_variables,
+    build_entries,
+    compile_specs,
+    load_specs,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +31,7 @@ class ValidationResult:
 
     `elsewhere` counts findings in files that were not selected. `judgements` are the results of policies,
     whose findings are also in `warnings` and `refusals`. `entries` has the file that declares each checked
-    entry.
+    entry. `ignored` are the warnings that the project ignores.
     """
 
     groups: int
@@ -35,6 +42,7 @@ class ValidationResult:
     judgements: tuple[PolicyResult, ...] = ()
     refusals: tuple[Diagnostic, ...] = ()
     entries: Mapping[Address, str] = field(default_factory=dict)
+    ignored: tuple[IgnoredWarning, ...] = ()
 
 
 def validate(settings: Settings, paths: Sequence[Path] = ()) -> ValidationResult:
@@ -48,20 +56,22 @@ def validate(settings: Settings, paths: Sequence[Path] = ()) -> ValidationResult
     specs = load_specs(settings, warns_incomplete=True)
     judgements = _evaluate_policies(specs)
     warnings, refusals = split_by_severity(judgements)
+    findings, ignored = _ignore_warnings(specs, settings)
     return ValidationResult(
         len(specs.groups),
         len(specs.destinations),
         len(specs.files),
-        (*specs.warnings, *_warn_expired(specs, settings), *warnings),
+        (*findings, *warnings),
         judgements=judgements,
         refusals=tuple(note_settings_source(refusals, specs.project)),
         entries={entry.address: entry.span.path for entry in (*specs.groups, *specs.destinations)},
+        ignored=ignored,
     )
 
 
 def _validate_files(settings: Settings, files: Collection[str]) -> ValidationResult:
     loaded = apply_settings_from(_load_all(settings, files), settings)
-    findings, judgements = _collect_findings(loaded, settings)
+    findings, ignored, judgements = _collect_findings(loaded, settings)
     own_findings = _filter_by_file(files, findings)
     if select_errors(own_findings):
         raise ReconcilerError(own_findings)
@@ -86,6 +96,7 @@ def _validate_files(settings: Settings, files: Collection[str]) -> ValidationRes
             for group in groups
             for kind in (GROUP, *([DESTINATION] if group.destination is not None else []))
         },
+        tuple(each for each in ignored if _filter_by_file(files, [each.warning])),
     )
 
 
@@ -110,14 +121,29 @@ def _load_all(settings: Settings, files: Collection[str]) -> LoadedProject:
 
 def _collect_findings(
     loaded: LoadedProject, settings: Settings
-) -> tuple[tuple[Diagnostic, ...], tuple[PolicyResult, ...]]:
-    """Collect all findings of the specs and, if the specs are valid, the results of the policies."""
+) -> tuple[tuple[Diagnostic, ...], tuple[IgnoredWarning, ...], tuple[PolicyResult, ...]]:
+    """Collect all findings of the specs and, if the specs are valid, the ignored warnings and the results of the
+    policies."""
     try:
         specs = compile_specs(loaded, strict=settings.strict, warns_incomplete=True)
     except ReconcilerError as error:
         add_exposed_variables(settings.redactor, error.diagnostics, loaded.filling.filled)
-        return error.diagnostics, ()
-    return (*specs.warnings, *_warn_expired(specs, settings)), _evaluate_policies(specs)
+        return error.diagnostics, (), ()
+    findings, ignored = _ignore_warnings(specs, settings)
+    return findings, ignored, _evaluate_policies(specs)
+
+
+def _ignore_warnings(
+    specs: Specs, settings: Settings
+) -> tuple[tuple[Diagnostic, ...], tuple[IgnoredWarning, ...]]:
+    """Return the warnings of valid specs and the ignored ones. A rule that ignores nothing is a warning too."""
+    expired = _warn_expired(specs, settings)
+    if not specs.ignores:
+        return (*specs.warnings, *expired), ()
+    entries = build_entries(specs.groups, specs.destinations, specs.project)
+    kept, found = ignore_warnings(specs.ignores, entries, expired)
+    ignored = (*specs.ignored, *found)
+    return (*specs.warnings, *kept, *find_unused_ignores(specs.ignores, entries, ignored)), ignored
 
 
 def _warn_expired(specs: Specs, settings: Settings) -> tuple[Diagnostic, ...]:

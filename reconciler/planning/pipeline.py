@@ -28,8 +28,9 @@ read and not applied. A blocker may *omit* an entry that cannot be planned: the 
 11. Replacements (`replacements`). Reads the connections of replaced destinations. Blocks by protection and connections.
 12. Names (`names`). Lets a group wait for the rename that frees its name. Blocks by a name that another group has.
     All mutating requests of the apply are known now; `requests` announces them.
-13. Plan (`managed`, `connections`, `plan_warnings`, `limits`). Gives the changes in order, the objects without an
-    entry, on request with the connections of their groups, and the warnings.
+13. Plan (`managed`, `connections`, `plan_warnings`, `limits`, `ignored`). Gives the changes in order, the objects
+    without an entry, on request with the connections of their groups, and the warnings without those that the project
+    ignores.
 14. Policies and limits (`policies`, `limits`). Block. Refuse the override of a policy that cannot be overridden.
     Secrets that Fivetran repeats are redacted after that (`redaction`), so that the digest covers the shown plan.
 15. Effects (`effects`). Give the digest.
@@ -70,6 +71,7 @@ from reconciler.planning.effects import Effect, build_effects, compute_digest
 from reconciler.planning.errors import explain_read
 from reconciler.planning.fact_warnings import warn_broken_undeclared, warn_of_facts
 from reconciler.planning.facts import list_moved_addresses
+from reconciler.planning.ignored import ignore_plan_warnings
 from reconciler.planning.limits import (
     RemainingQuota,
     estimate_cost,
@@ -261,6 +263,7 @@ def _compute_plan(
         requests=sender.requests_sent - requests_before,
         seconds=clock.monotonic() - started,
     )
+    plan = ignore_plan_warnings(workspace.specs, plan, operations)
     if not inputs.is_recheck:
         plan = _judge_plan(workspace, plan, operations, view)  # 14
     return _build_result(  # 15
@@ -636,6 +639,11 @@ def _mask_excerpts(plan: Plan, specs: Specs) -> Plan:
     return replace(
         plan,
         warnings=specs.mask_excerpts(plan.warnings),
+        ignored=tuple(
+            replace(each, warning=warning)
+            for each in plan.ignored
+            for warning in specs.mask_excerpts([each.warning])
+        ),
         blockers=specs.mask_excerpts(plan.blockers),
         judgements=tuple(judgements),
     )

@@ -12,9 +12,9 @@ from reconciler.model.policy import PolicyResult
 from reconciler.model.resource import Desired, Observed
 from reconciler.planning.planner import PlannedOperation
 from reconciler.policy.base import EntryView, PlanView
-from reconciler.policy.entry import after, build_entry, removed_entry
+from reconciler.policy.entry import after, removed_entry
 from reconciler.policy.evaluate import evaluate_plan, evaluate_specs
-from reconciler.workspace.specs import Specs
+from reconciler.workspace.specs import Specs, build_entries
 
 
 def evaluate_spec_policies(specs: Specs) -> tuple[PolicyResult, ...]:
@@ -80,18 +80,12 @@ def split_by_severity(
 
 def _build_entries(specs: Specs, operations: Mapping[Address, PlannedOperation]) -> dict[str, EntryView]:
     """Build all entries by key, with the values that the operations of a plan have resolved."""
-    destinations = {destination.address.key: destination for destination in specs.destinations}
-    return {
-        group.address.key: build_entry(
-            group,
-            destinations.get(group.address.key),
-            specs.project.content.protected,
-            operation.declared
-            if (operation := operations.get(Address(DESTINATION, group.address.key)))
-            else {},
-        )
-        for group in specs.groups
+    resolved = {
+        address.key: operation.declared
+        for address, operation in operations.items()
+        if address.kind == DESTINATION
     }
+    return build_entries(specs.groups, specs.destinations, specs.project, resolved)
 
 
 def _build_planned_entry(

@@ -43,6 +43,11 @@ def redact_plan(plan: Plan, redactor: Redactor) -> Plan:
             for found in plan.undeclared
         ),
         warnings=redact_diagnostics(plan.warnings, redactor),
+        ignored=tuple(
+            replace(each, warning=warning)
+            for each in plan.ignored
+            for warning in redact_diagnostics([each.warning], redactor)
+        ),
         blockers=redact_diagnostics(plan.blockers, redactor),
         judgements=tuple(
             replace(

@@ -12,7 +12,8 @@ from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.plan import Plan
 from reconciler.model.sanitize import escape
 from reconciler.report.diagnostics import serialize_diagnostics
-from reconciler.report.drift_text import render_drift_block
+from reconciler.report.drift_text import render_drift_blocks
+from reconciler.report.ignored_warnings import serialize_ignored
 from reconciler.report.plan_json import (
     serialize_change,
     serialize_scope,
@@ -20,7 +21,7 @@ from reconciler.report.plan_json import (
     serialize_unplanned,
 )
 from reconciler.report.plan_summary import format_unplanned
-from reconciler.report.plan_text import choose_location_column, render_heading
+from reconciler.report.plan_text import render_heading
 from reconciler.report.style import BAD, QUIET, STRONG, WARN, format_count, join_lines
 from reconciler.report.unmanaged_objects import (
     choose_status_style,
@@ -37,16 +38,20 @@ class UnmanagedGroups(StrEnum):
 
 
 def render_drift_text(
-    plan: Plan, unmanaged_groups: UnmanagedGroups, width: int | None = None, *, is_verbose: bool = False
+    plan: Plan,
+    unmanaged_groups: UnmanagedGroups,
+    width: int | None = None,
+    *,
+    is_verbose: bool = False,
+    is_full: bool = False,
 ) -> Text:
-    """Render a header, one block for each drifted object, the destinations that are not connected, the objects without
-    an entry, and a count.
+    """Render a header, the drifted objects, the destinations that are not connected, the objects without an entry, and
+    a count.
 
-    `width` is the number of cells of the terminal, or None.
+    `width` is the number of cells of the terminal, or None. If `is_full`, each object is a block.
     """
-    column = choose_location_column(plan.drifted, width)
     blocks = [render_heading(plan)]
-    blocks += [render_drift_block(change, column) for change in plan.drifted]
+    blocks += render_drift_blocks(plan.drifted, width, names_all=is_verbose, is_full=is_full)
     blocks += _render_statuses(plan, is_verbose=is_verbose)
     if unmanaged_groups is UnmanagedGroups.LISTED:
         blocks += render_unmanaged_objects(plan, is_verbose=is_verbose)
@@ -122,6 +127,7 @@ def serialize_drift(plan: Plan) -> dict[str, Any]:
         "unplanned": serialize_unplanned(plan),
         "blockers": serialize_diagnostics(plan.omissions),
         "warnings": serialize_diagnostics(plan.warnings),
+        **serialize_ignored(plan.ignored),
         "requests": plan.requests,
         "seconds": round(plan.seconds, 3),
     }

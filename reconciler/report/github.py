@@ -141,6 +141,11 @@ class GithubRenderer(Renderer):
         yield from super().diagnostics(diagnostics)
         yield from self._annotate(diagnostics)
 
+    def left_out(self, warnings: Collection[Diagnostic]) -> Parts:
+        """Render the number of warnings that the text leaves out, and their annotations."""
+        yield from super().left_out(warnings)
+        yield from self._annotate(warnings)
+
     def plan(self, report: PlanReport) -> Parts:
         """Render the plan, which is also the summary."""
         yield from super().plan(report)
@@ -217,10 +222,18 @@ class GithubRenderer(Renderer):
             yield make_verbatim(line)
 
     def _summarize_plan(self, plan: Plan, exit_code: ExitStatus) -> JobFiles:
+        run = self.run
         return _build_job_files(
             exit_code,
             build_plan_outputs(plan),
-            lambda limit: render_plan_markdown(plan, self.run.project, self.run.read_line, limit),
+            lambda limit: render_plan_markdown(
+                plan,
+                run.project,
+                run.read_line,
+                limit,
+                names_places=run.is_verbose,
+                is_full=run.is_full,
+            ),
         )
 
     def _summarize_failure(self, exit_code: ExitStatus, diagnostics: Collection[Diagnostic]) -> JobFiles:

@@ -29,6 +29,10 @@ class GitlabRenderer(Renderer):
         """Render nothing."""
         return iter(())
 
+    def plan_warnings(self, plan: Plan) -> Parts:
+        """Render all warnings of a plan."""
+        yield from self.warnings(plan.warnings)
+
     def changes(self, plan: Plan) -> Parts:
         """Render nothing."""
         return iter(())

@@ -75,7 +75,12 @@ class JsonRenderer(DocumentRenderer):
     def validation(self, report: ValidationReport) -> Parts:
         """Render checked specs with all findings."""
         content = serialize_validation(
-            report.groups, report.destinations, report.files, report.findings, report.policy_results
+            report.groups,
+            report.destinations,
+            report.files,
+            report.findings,
+            report.policy_results,
+            ignored=report.ignored,
         )
         return self.document(report.exit, content)
 

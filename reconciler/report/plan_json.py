@@ -26,6 +26,7 @@ from reconciler.model.policy import PolicyResult
 from reconciler.model.snapshot_origin import SnapshotOrigin
 from reconciler.model.value import FieldPath
 from reconciler.report.diagnostics import serialize_diagnostics, serialize_span
+from reconciler.report.ignored_warnings import serialize_ignored
 from reconciler.report.plan_summary import list_blocking_codes
 from reconciler.report.unmanaged_objects import serialize_unmanaged
 from reconciler.workspace.plan_project import PlanProject
@@ -98,6 +99,7 @@ def serialize_plan(plan: Plan) -> dict[str, Any]:
         **serialize_unmanaged(plan),
         "uncomparable_secrets": list(plan.uncomparable_secrets),
         "warnings": serialize_diagnostics(plan.warnings),
+        **serialize_ignored(plan.ignored),
         "counts": {str(action): plan.count(action) for action in Action},
         "files": plan.files,
         "requests": plan.requests,

@@ -48,6 +48,28 @@ def format_counts(plan: Plan) -> str:
     return f"Plan: {add} to add, {change} to change, {destroy} to destroy."
 
 
+def format_verdict(plan: Plan) -> str:
+    """Format what the reader of a plan has to do: `Refused: CODES`, `Needs approval: 7 to do`, or `7 to do` for a plan
+    that nobody can approve; empty for a plan with nothing to do."""
+    to_do = f"{len(plan.effective):,} to do"
+    if plan.blockers:
+        return f"Refused: {format_blocking_codes(plan)}"
+    if plan.needs_approval:
+        ended = f"protection of {_count_entries(plan.unprotected)} ends"
+        return f"Needs approval: {to_do if plan.effective else ended}"
+    return to_do if plan.effective else ""
+
+
+def _count_entries(addresses: Iterable[Address]) -> str:
+    number = len({address.key for address in addresses})
+    return "1 entry" if number == 1 else f"{number:,} entries"
+
+
+def format_blocking_codes(plan: Plan) -> str:
+    """Format the codes of all blockers: `limit-exceeded, protected`."""
+    return ", ".join(sorted({blocker.code for blocker in plan.blockers}))
+
+
 def count_changes(plan: Plan) -> tuple[int, int, int]:
     """Count changes as Terraform does (add, change, destroy): a replacement is one to add and one to destroy. A run of
     setup tests changes nothing and is in none of the numbers."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
+from itertools import groupby
 
 from rich.text import Text
 
@@ -14,12 +15,21 @@ from reconciler.model.plan import (
     Change,
     FieldChange,
     Plan,
-    Risk,
     UndeclaredDestination,
     UnmanagedGroup,
 )
 from reconciler.model.sanitize import escape
 from reconciler.model.value import FieldPath, format_path
+from reconciler.report.change_groups import ChangeGroup, format_subject, group_changes, sort_changes
+from reconciler.report.change_rows import (
+    ChangeRow,
+    RowTable,
+    build_row,
+    format_name,
+    format_place,
+    render_names,
+    render_risk,
+)
 from reconciler.report.live_objects import format_identified_object, format_live_object, list_live_rows
 from reconciler.report.plan_facts import Note, limit_notes, list_notes
 from reconciler.report.plan_summary import (
@@ -29,10 +39,12 @@ from reconciler.report.plan_summary import (
     TRUST_ACTIONS,
     UNTESTED,
     format_account,
+    format_blocking_codes,
     format_counts,
     format_coverage,
     format_unplanned,
     format_unsettled,
+    format_verdict,
     list_remarks,
 )
 from reconciler.report.style import ACTION_STYLES, BAD, QUIET, STRONG, SYMBOLS, WARN, format_count, join_lines
@@ -53,15 +65,16 @@ class Detail(StrEnum):
     EVERYTHING = "everything"
 
 
-def render_plan_text(plan: Plan, detail: Detail = Detail.CHANGES, width: int | None = None) -> Text:
-    """Render the whole plan: header, one block for each change, unmanaged groups, and the counts.
+def render_plan_text(
+    plan: Plan, detail: Detail = Detail.CHANGES, width: int | None = None, *, is_full: bool = False
+) -> Text:
+    """Render the whole plan: header, its changes, unmanaged groups, and the counts.
 
-    The counts keep Terraform's wording (`Plan: 1 to add, …` or `No changes.`), alone on their line. `width` is the
-    number of cells of the terminal, or None: on a narrow terminal places are not aligned.
+    Equal changes are one block and a change of one field is one line; if `is_full`, each change is a block. The counts
+    keep Terraform's wording (`Plan: 1 to add, …` or `No changes.`), alone on their line. `width` is the number of cells
+    of the terminal, or None: on a narrow terminal places are not aligned.
     """
-    column = choose_location_column(plan.effective, width)
-    blocks = [render_heading(plan)]
-    blocks += [_add_status(render_change_block(change, column), change, detail) for change in plan.effective]
+    blocks = [render_heading(plan), *_render_changes(plan.effective, detail, width, is_full=is_full)]
     if detail is Detail.EVERYTHING:
         blocks += _render_unchanged(plan)
     if plan.adopted:
@@ -82,40 +95,91 @@ def render_heading(plan: Plan) -> Text:
     return Text.assemble("account ", (format_account(plan), STRONG), (f" · {format_coverage(plan)}", QUIET))
 
 
+def _render_changes(
+    changes: Iterable[Change], detail: Detail, width: int | None, *, is_full: bool
+) -> Iterator[Text]:
+    """Render changes by their actions. Neighbouring lines of one action stand together."""
+    groups = group_changes(sort_changes(changes), groups_equal=not is_full)
+    column = choose_location_column([group[0] for group in groups if len(group) == 1], width)
+    for _, same_action in groupby(groups, key=lambda group: group[0].action):
+        parts = [_build_part(group, column, detail, width, is_full=is_full) for group in same_action]
+        yield from join_parts(parts, width)
+
+
+def join_parts(parts: Sequence[ChangeRow | Text], width: int | None) -> Iterator[Text]:
+    """Join neighbouring rows among the parts of one action to a block each."""
+    table = RowTable([part for part in parts if isinstance(part, ChangeRow)], width)
+    for is_run, run in groupby(parts, key=lambda part: isinstance(part, ChangeRow)):
+        if is_run:
+            yield table.render([part for part in run if isinstance(part, ChangeRow)])
+        else:
+            yield from (part for part in run if isinstance(part, Text))
+
+
+def _build_part(
+    group: ChangeGroup, column: int, detail: Detail, width: int | None, *, is_full: bool
+) -> ChangeRow | Text:
+    """Build the row of a small change, or the block of any other change or of equal changes."""
+    if len(group) > 1:
+        return _render_group(group, detail, width)
+    [change] = group
+    status = _render_status(change, detail)
+    row = None if is_full else build_row(change, status)
+    return row or join_lines([render_change_block(change, column), *status])
+
+
+def _render_group(group: ChangeGroup, detail: Detail, width: int | None) -> Text:
+    """Render equal changes as one block: their number and entries, then what they change."""
+    first = group[0]
+    line = render_group_line(group, first.action)
+    names = render_names(group, width, names_all=detail is Detail.EVERYTHING)
+    row = build_row(first)
+    if row is None:
+        return join_lines([line, *_render_details(first), *names, *_render_risk(first)])
+    [value] = [render_change(field, first.secrets) for field in first.fields] or [row.value]
+    line.append(f"  {row.name}  {value}" if row.name else f"  {value}")
+    return join_lines([line, *names, *_render_risk(first)])
+
+
+def render_group_line(group: ChangeGroup, action: Action) -> Text:
+    """Render the symbol of an action and the number of entries: `~ 16 destinations`."""
+    return Text.assemble((f"{SYMBOLS[action]} ", ACTION_STYLES[action]), (format_subject(group), STRONG))
+
+
 def choose_location_column(changes: Iterable[Change], width: int | None) -> int:
     """Choose the column for places in the specs; 0 for no column."""
-    longest = max((len(_format_location(change)) for change in changes), default=0)
+    longest = max((len(format_place(change)) for change in changes), default=0)
     return 0 if width is not None and _LOCATION_COLUMN + len("+ ") + longest > width else _LOCATION_COLUMN
-
-
-def _format_location(change: Change) -> str:
-    return escape(f"{change.span.path}:{change.span.line}") if change.span else ""
 
 
 def render_change_block(change: Change, column: int) -> Text:
     """Render a change: its first line, its fields, and its risks. Its place in the specs stands in `column`."""
+    first_line = render_first_line(change, change.action, column)
+    return join_lines([first_line, *_render_details(change), *_render_risk(change)])
+
+
+def _render_details(change: Change) -> Iterator[Text]:
+    """Render all that a change does and that is known of its object, without its risk."""
     width = measure_names([*(field.path for field in change.fields), *(lost.path for lost in change.lost)])
-    parts = [render_first_line(change, change.action, column)]
     if change.action is Action.REPLACE and change.live is not None:
-        parts.append(Text(f"    {'deletes':<{width}}  {format_identified_object(change)}"))
-    parts += [_render_field(change, field, width) for field in change.fields]
-    parts += [
-        Text(f"    {_format_path(lost.path):<{width}}  {render_lost_value(lost)}", WARN)
-        for lost in change.lost
-    ]
+        yield Text(f"    {'deletes':<{width}}  {format_identified_object(change)}")
+    yield from (_render_field(change, field, width) for field in change.fields)
+    for lost in change.lost:
+        yield Text(f"    {_format_path(lost.path):<{width}}  {render_lost_value(lost)}", WARN)
     if change.is_missing:
-        parts.append(Text("    gone from Fivetran since it was applied", WARN))
+        yield Text("    gone from Fivetran since it was applied", WARN)
     if change.unsettled is not None:
-        parts.append(Text(f"  ! {format_unsettled(change.unsettled)}", WARN))
-    parts += [Text(f"    {verb:<{width}}  {server}") for verb, server in list_trust_lines(change)]
+        yield Text(f"  ! {format_unsettled(change.unsettled)}", WARN)
+    for verb, server in list_trust_lines(change):
+        yield Text(f"    {verb:<{width}}  {server}")
     if change.action is Action.VERIFY or (change.action in TRUST_ACTIONS and change.runs_tests):
-        parts.append(Text(f"    {UNTESTED if change.action is Action.VERIFY else TESTS_FOLLOW}"))
+        yield Text(f"    {UNTESTED if change.action is Action.VERIFY else TESTS_FOLLOW}")
     if change.action is Action.DELETE:
-        parts += _render_deleted_object(change)
-    if RISK_TEXTS[change.risk]:
-        colour = WARN if change.risk is Risk.INTERRUPTS_SYNCS else BAD
-        parts.append(Text(f"  ! {RISK_TEXTS[change.risk]}", colour))
-    return join_lines(parts)
+        yield from _render_deleted_object(change)
+
+
+def _render_risk(change: Change) -> list[Text]:
+    return [render_risk(change.risk)] if RISK_TEXTS[change.risk] else []
 
 
 def render_first_line(change: Change, action: Action, column: int) -> Text:
@@ -124,7 +188,7 @@ def render_first_line(change: Change, action: Action, column: int) -> Text:
     line = Text.assemble((f"{SYMBOLS[action]} ", ACTION_STYLES[action]), (address, STRONG))
     if change.span:
         padding = " " * max(2, column - len(address))
-        line.append_text(Text(padding + _format_location(change), QUIET))
+        line.append_text(Text(padding + format_place(change), QUIET))
     return line
 
 
@@ -145,7 +209,7 @@ def _render_field(change: Change, field: FieldChange, width: int) -> Text:
         render_new_value(field) if change.action is Action.CREATE else render_change(field, change.secrets)
     )
     forced = "   forces the replacement" if field.forces_replace else ""
-    return Text(f"    {_format_path(field.path):<{width}}  {value}{forced}")
+    return Text(f"    {format_name(field):<{width}}  {value}{forced}")
 
 
 def _format_path(path: FieldPath) -> str:
@@ -176,13 +240,12 @@ def _describe_unchanged(change: Change) -> str:
     return " · ".join([*([status] if status else []), *parts])
 
 
-def _add_status(block: Text, change: Change, detail: Detail) -> Text:
-    """Add the status of a destination to the block of its change, if all details are shown."""
+def _render_status(change: Change, detail: Detail) -> list[Text]:
+    """Render the status of the destination of a change, if all details are shown."""
     status = change.facts.setup_status
     if detail is not Detail.EVERYTHING or not status:
-        return block
-    row = Text.assemble((f"    status: {escape(status)}", choose_status_style(status) or QUIET))
-    return join_lines([block, row])
+        return []
+    return [Text.assemble((f"    status: {escape(status)}", choose_status_style(status) or QUIET))]
 
 
 def _render_adopted(adopted: Sequence[Change], detail: Detail) -> Text:
@@ -259,8 +322,9 @@ def _render_summary(plan: Plan) -> Text:
     remarks += [f"digest {plan.digest[:SHORT_DIGEST_LENGTH]}…"] if plan.digest and plan.needs_approval else []
     parts = [Text(format_counts(plan), STRONG)]
     if plan.blockers:  # the blockers follow on stderr, which a log may not show
-        codes = ", ".join(sorted({blocker.code for blocker in plan.blockers}))
-        parts.append(Text(f"Apply refuses this plan: {codes}.", BAD))
+        parts.append(Text(f"Apply refuses this plan: {format_blocking_codes(plan)}.", BAD))
+    elif verdict := format_verdict(plan):
+        parts.append(Text(f"{verdict}.", STRONG))
     return join_lines([*parts, Text(" · ".join(remarks), QUIET)] if remarks else parts)
 
 

@@ -8,18 +8,20 @@ from datetime import datetime
 from typing import Any, ClassVar, Protocol, TypeAlias
 
 from reconciler.model.address import Address
-from reconciler.model.diagnostic import Diagnostic
+from reconciler.model.diagnostic import Diagnostic, IgnoredWarning
 from reconciler.model.outcome import ApplyResult
-from reconciler.model.plan import AssertedValue, Plan
+from reconciler.model.plan import AssertedValue, Change, Plan
 from reconciler.model.policy import PolicyResult
 from reconciler.report.apply import render_adoption, render_summary
 from reconciler.report.assertions import render_recorded
 from reconciler.report.diagnostics import ReadLine, render_concise, render_full
 from reconciler.report.drift import UnmanagedGroups, render_drift_text, select_unlisted_warnings
+from reconciler.report.left_out_warnings import render_left_out, split_warnings
 from reconciler.report.plan_text import Detail, render_plan_text
 from reconciler.report.setup_test_run import render_test_summary
+from reconciler.report.statistics import render_statistics
 from reconciler.report.style import StyledText
-from reconciler.report.validation import render_other_findings, render_validation
+from reconciler.report.validation import render_ignored, render_other_findings, render_validation
 
 _FAILURE_HEADLINES = {"apply": "Not applied", "test": "Not tested", "validate": "Not valid"}
 
@@ -62,7 +64,8 @@ class RunView:
     """Facts of a run that renderers need.
 
     `project_file` is the path as given, `project` the path from the root of the repository, `to_repo_path` the same
-    for any other path. The widths are cells of a terminal, or None. `command` is the name of the command.
+    for any other path. The widths are cells of a terminal, or None. `command` is the name of the command. A full report
+    shows each change by itself. With `counts_codes` texts have the number of findings of each code in their place.
     """
 
     command: str
@@ -73,6 +76,8 @@ class RunView:
     get_out_width: Callable[[], int | None]
     get_err_width: Callable[[], int | None]
     is_verbose: bool = False
+    is_full: bool = False
+    counts_codes: bool = False
 
     @property
     def project(self) -> str:
@@ -147,6 +152,7 @@ class ValidationReport:
     refusals: Sequence[Diagnostic] = ()
     policy_results: Sequence[PolicyResult] = ()
     findings_elsewhere: int = 0
+    ignored: Sequence[IgnoredWarning] = ()
 
     @property
     def headline(self) -> str:
@@ -179,7 +185,10 @@ class Renderer:
         return iter(())
 
     def diagnostics(self, diagnostics: Collection[Diagnostic]) -> Parts:
-        """Render diagnostics with excerpts."""
+        """Render diagnostics with excerpts, or their numbers if the user wants statistics."""
+        if self.run.counts_codes:
+            yield Printed(render_statistics(diagnostics), to_stderr=True)
+            return
         text = render_full(
             diagnostics,
             self.run.read_line,
@@ -194,6 +203,22 @@ class Renderer:
             yield from self.diagnostics(warnings)
             yield Printed("", to_stderr=True)
 
+    def plan_warnings(self, plan: Plan) -> Parts:
+        """Render the warnings of a plan. Those about entries that it does not touch are counted, unless the user wants
+        all."""
+        yield from self._warn_of(plan.warnings, plan.effective)
+
+    def _warn_of(self, warnings: Sequence[Diagnostic], changes: Sequence[Change]) -> Parts:
+        shown, left_out = (warnings, []) if self.run.is_verbose else split_warnings(warnings, changes)
+        yield from self.warnings(shown)
+        yield from self.left_out(left_out)
+
+    def left_out(self, warnings: Collection[Diagnostic]) -> Parts:
+        """Render the number of warnings that are left out."""
+        if warnings:
+            yield Printed(render_left_out(len(warnings)), to_stderr=True)
+            yield Printed("", to_stderr=True)
+
     def blockers(self, blockers: Collection[Diagnostic]) -> Parts:
         """Render diagnostics that forbid to apply a plan, after the plan."""
         if blockers:
@@ -203,11 +228,11 @@ class Renderer:
     def changes(self, plan: Plan) -> Parts:
         """Render the changes of a plan, for the approval of the user."""
         detail = Detail.EVERYTHING if self.run.is_verbose else Detail.CHANGES
-        yield Printed(render_plan_text(plan, detail, self.run.get_out_width()))
+        yield Printed(render_plan_text(plan, detail, self.run.get_out_width(), is_full=self.run.is_full))
 
     def plan(self, report: PlanReport) -> Parts:
         """Render a whole plan with its warnings and blockers."""
-        yield from self.warnings(report.plan.warnings)
+        yield from self.plan_warnings(report.plan)
         if report.header is not None:
             yield from self.result(report.header)
         yield from self.changes(report.plan)
@@ -218,13 +243,14 @@ class Renderer:
     def drift(self, report: DriftReport) -> Parts:
         """Render the drift of a plan, and the entries that it omits. Other blockers are irrelevant. The text lists the
         statuses, so no warning repeats them."""
-        yield from self.warnings(select_unlisted_warnings(report.plan))
+        yield from self._warn_of(select_unlisted_warnings(report.plan), report.plan.drifted)
         yield from self.result(
             render_drift_text(
                 report.plan,
                 report.unmanaged_groups,
                 self.run.get_out_width(),
                 is_verbose=self.run.is_verbose,
+                is_full=self.run.is_full,
             )
         )
         yield from self.blockers(report.plan.omissions)
@@ -235,6 +261,9 @@ class Renderer:
             yield from self.failure(report.exit, report.findings, report.policy_results)
             return
         yield from self.warnings(report.warnings)
+        if report.ignored:
+            yield Printed(render_ignored(len(report.ignored)), to_stderr=True)
+            yield Printed("", to_stderr=True)
         yield from self.result(report.headline)
         if report.findings_elsewhere:
             yield Printed(render_other_findings(report.findings_elsewhere), to_stderr=True)
@@ -282,6 +311,9 @@ class ConciseRenderer(Renderer):
 
     def diagnostics(self, diagnostics: Collection[Diagnostic]) -> Parts:
         """Render each diagnostic on a line."""
+        if self.run.counts_codes:
+            yield from super().diagnostics(diagnostics)
+            return
         yield Printed(render_concise(diagnostics), to_stderr=True)
 
     def warnings(self, warnings: Collection[Diagnostic]) -> Parts:
@@ -301,6 +333,10 @@ class DocumentRenderer(Renderer):
         return iter(())
 
     def warnings(self, warnings: Collection[Diagnostic]) -> Parts:
+        """Render nothing."""
+        return iter(())
+
+    def plan_warnings(self, plan: Plan) -> Parts:
         """Render nothing."""
         return iter(())
 

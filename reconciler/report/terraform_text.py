@@ -366,6 +366,10 @@ class TerraformRenderer(Renderer):
             render_terraform_diagnostics(diagnostics, has_bars=has_bars), to_stderr=True, is_verbatim=True
         )
 
+    def plan_warnings(self, plan: Plan) -> Parts:
+        """Render all warnings of a plan."""
+        yield from self.warnings(plan.warnings)
+
     def changes(self, plan: Plan) -> Parts:
         """Render the plan."""
         yield make_verbatim(render_terraform_plan(plan))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from reconciler.model.diagnostic import Diagnostic
+from reconciler.model.diagnostic import Diagnostic, IgnoredWarning
 from reconciler.model.policy import PolicyResult
 from reconciler.report.diagnostics import serialize_diagnostics
+from reconciler.report.ignored_warnings import serialize_ignored
 from reconciler.report.plan_json import serialize_policy_results
 from reconciler.report.style import format_count
 
@@ -24,15 +25,26 @@ def serialize_validation(
     files: int,
     warnings: Iterable[Diagnostic],
     policy_results: Iterable[PolicyResult] = (),
+    *,
+    ignored: Sequence[IgnoredWarning] = (),
 ) -> dict[str, Any]:
-    """Serialize the counts as JSON objects, all warnings as `diagnostics`, and the results of policies."""
+    """Serialize the counts as JSON objects, all warnings as `diagnostics`, the ignored warnings, and the results of
+    policies."""
     return {
         "diagnostics": serialize_diagnostics(warnings),
+        **serialize_ignored(ignored),
         "policies": serialize_policy_results(policy_results),
         "groups": groups,
         "destinations": destinations,
         "files": files,
     }
+
+
+def render_ignored(warnings: int) -> str:
+    """Render the number of warnings that the project ignores."""
+    return (
+        f"{format_count(warnings, 'warning')} ignored, as the project file says; `--format json` lists them."
+    )
 
 
 def render_other_findings(findings: int) -> str:

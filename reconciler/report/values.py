@@ -38,7 +38,7 @@ def render_new_value(field: FieldChange) -> str:
             return format_value(field.after)
 
 
-_ORIGINS = {
+ORIGIN_TEXTS = {
     Origin.SPEC: "",
     Origin.DRIFT: "   drift: changed outside the specs",
     Origin.CONFLICT: "   conflict: changed in the specs and outside them",
@@ -50,9 +50,14 @@ def render_change(field: FieldChange, secrets: SecretComparison) -> str:
     specs. A field that a replacement sends without a known difference has one value."""
     if field.sent_by_replacement and field.shown is not Visibility.SECRET:
         return f"{render_new_value(field)}{SENT_AGAIN}"
+    return render_plain_change(field, secrets) + render_origin(field)
+
+
+def render_plain_change(field: FieldChange, secrets: SecretComparison) -> str:
+    """Render `before -> after`, or for a secret the result of its comparison, without the origin of the change."""
     if field.shown is Visibility.CLEAR:
-        return " -> ".join(render_before_and_after(field)) + render_origin(field)
-    return render_secret(field, secrets) + render_origin(field)
+        return " -> ".join(render_before_and_after(field))
+    return render_secret(field, secrets)
 
 
 SENT_AGAIN = "   sent again"
@@ -99,7 +104,7 @@ def render_secret(field: FieldChange, secrets: SecretComparison) -> str:
 
 def render_origin(field: FieldChange) -> str:
     """Render the origin of a change outside the specs, as a remark after the value; empty for other changes."""
-    return _ORIGINS[field.origin]
+    return ORIGIN_TEXTS[field.origin]
 
 
 def format_value(value: Any, start: int = 0) -> str:

@@ -49,6 +49,7 @@ _KEY_EXAMPLES = {
     "defaults": "write `destination:` below `defaults:`, with settings of destinations below it",
     "destination": "write settings below `destination:`, for example `service: snowflake`",
     "policies": "write for example `policies: [{allowed-regions: [AWS_US_EAST_1]}]`",
+    "warnings": 'write for example `warnings: {ignore: [{code: legacy-service, because: "stays until 2027"}]}`',
     "trust": "write for example `trust: {certificates: [{pem: certs/ca.pem}]}`, or `fingerprints` likewise",
     "setup_tests": "write for example `setup_tests: {on_failure: warn}`",
     "vars": "write one value per name below `vars:`, for example `ENVIRONMENT: dev`",
@@ -58,7 +59,8 @@ _MAX_WORD_LENGTH = 32
 _OTHER_PLACES = {"vars": "define variables in the project file, or in a file under `overrides`"}
 """Advice for keys of other files."""
 _ENTRY_EXAMPLES = {
-    "policies": "write a rule with its settings, for example `- allowed-regions: [AWS_US_EAST_1]`"
+    "policies": "write a rule with its settings, for example `- allowed-regions: [AWS_US_EAST_1]`",
+    "ignore": 'write a code with its reason, for example `- {code: legacy-service, because: "stays until 2027"}`',
 }
 """Advice for entries of lists."""
 
@@ -187,7 +189,7 @@ def _explain_wrong_shape(expected: str, root: MappingNode, location: Location) -
         advice = (
             f"write {'a program and its arguments one by one: ' if is_command else ''}`{name}: [{items}]`"
         )
-    elif expected == "a mapping" and name not in _KEY_EXAMPLES:
+    elif expected == "a mapping" and name not in {*_KEY_EXAMPLES, *_ENTRY_EXAMPLES}:
         advice = f"write `{name}: {{}}` for an entry without settings, with settings indented below it"
     if is_empty and name in _KEY_EXAMPLES and location != (name,):
         advice += ", or remove the key"

@@ -123,6 +123,14 @@ class Limits(StrictModel):
     )
 
 
+class WarningRules(StrictModel):
+    """Settings of warnings."""
+
+    ignore: tuple[MappingValue, ...] = Field(
+        (), description="Warnings that are no problem here, by their codes and entries, with the reasons."
+    )
+
+
 class _DefaultsBlock(StrictModel):
     destination: OptionalMapping = Field(None, description="Settings that every destination starts from.")
 
@@ -154,6 +162,7 @@ class ProjectFile(StrictModel):
         (), description="Globs of keys that are never deleted, even if a spec removes them."
     )
     policies: tuple[MappingValue, ...] = Field((), description="Rules of the team for specs and plans.")
+    warnings: WarningRules = Field(WarningRules(), description="Warnings that the team has decided about.")
     limits: Limits = Field(Limits(), description="Limits of one apply.")
     budget: Budget = Field(Budget(), description="Calls that the account may make.")
     settle: Settle = Field(
@@ -180,6 +189,7 @@ PROJECT_LEVELS: dict[str, Levels] = {
     "defaults": 1,
     "protected": 1,
     "policies": 1,
+    "warnings": {"ignore": 1},
     "limits": 1,
     "budget": 1,
     "secrets": {"commands": 2},

@@ -157,6 +157,11 @@ def _remove_texts(plan: Plan, spellings: Collection[str]) -> Plan:
     return replace(
         plan,
         warnings=_clean_diagnostics(plan.warnings, clean),
+        ignored=tuple(
+            replace(each, warning=warning)
+            for each in plan.ignored
+            for warning in _clean_diagnostics([each.warning], clean)
+        ),
         blockers=_clean_diagnostics(plan.blockers, clean),
         judgements=tuple(_clean_result(judgement, clean) for judgement in plan.judgements),
     )

@@ -14,6 +14,7 @@ from reconciler.kinds.group import build_desired_group
 from reconciler.kinds.visibility import find_hidden_spans, line_is_public
 from reconciler.model.diagnostic import (
     Diagnostic,
+    IgnoredWarning,
     ReconcilerError,
     Severity,
     select_errors,
@@ -22,7 +23,10 @@ from reconciler.model.diagnostic import (
 from reconciler.model.redaction import Redactor
 from reconciler.model.resource import Desired
 from reconciler.model.source import Span
-from reconciler.model.value import Reference
+from reconciler.model.value import Fields, Reference
+from reconciler.policy.base import EntryView
+from reconciler.policy.entry import build_entry
+from reconciler.policy.ignored_warnings import IgnoreRule, ignore_warnings, parse_ignores
 from reconciler.policy.load import Policy, parse_policies
 from reconciler.secrets.stores import build_validators
 from reconciler.spec.allowed_sources import build_allowed_sources
@@ -40,6 +44,8 @@ from reconciler.workspace.exposed_secrets import find_exposed_secrets
 from reconciler.workspace.settings import Settings
 from reconciler.workspace.settings_from import apply_settings_from, note_settings_source
 
+_NOTHING_RESOLVED: Mapping[str, Fields] = {}
+
 
 @dataclass(frozen=True, slots=True)
 class Specs:
@@ -48,6 +54,7 @@ class Specs:
     `roots` are the parsed files by path. `hidden` are the source positions of values that must not be shown.
     `given_variables` are the values of `--var` by name, `filled` the variables of each text by its source position.
     `unmatched_globs` are findings about the globs of a fresh project, which are errors if the project has a state.
+    `ignored` are the warnings that the project ignores by its `ignores`; other checks may find more of them.
     """
 
     project: Project
@@ -63,6 +70,8 @@ class Specs:
     given_variables: Mapping[str, str | int | float | bool] = field(default_factory=dict)
     filled: Mapping[Span, tuple[Variable, ...]] = field(default_factory=dict)
     unmatched_globs: tuple[Diagnostic, ...] = ()
+    ignores: tuple[IgnoreRule, ...] = ()
+    ignored: tuple[IgnoredWarning, ...] = ()
 
     @property
     def public_variables(self) -> frozenset[Variable]:
@@ -122,7 +131,8 @@ def compile_specs(
     key = _resolve_key_reference(loaded.project, AllowedSources(sources.schemes))
     policies, policy_findings = parse_policies(loaded.project.content.policies)
     key_findings = [key] if isinstance(key, Diagnostic) else []
-    diagnostics = [*loaded.findings, *findings, *key_findings, *policy_findings]
+    ignores, ignore_findings = parse_ignores(loaded.project.content.warnings.ignore)
+    diagnostics = [*loaded.findings, *findings, *key_findings, *policy_findings, *ignore_findings]
     certificates = parse_certificate_files(loaded.certificate_files)
     built = [build_desired_destination(spec, sources, certificates) for spec in loaded.groups]
     destinations = [desired for desired, _ in built if desired is not None]
@@ -138,6 +148,10 @@ def compile_specs(
         diagnostics += chain.from_iterable(map(warn_incomplete, destinations))
     hidden = _with_definitions(
         chain.from_iterable(map(find_hidden_spans, destinations)), loaded.filling.filled
+    )
+    entries = build_entries(groups, destinations, loaded.project) if ignores else {}
+    diagnostics, ignored = ignore_warnings(
+        [rule for rule in ignores if not (strict and rule.is_about_gaps)], entries, diagnostics
     )
     diagnostics = drop_covered(_deduplicate(diagnostics), loaded.filling.unresolved)
     noted = note_variables(diagnostics, loaded.filling.filled)
@@ -162,7 +176,25 @@ def compile_specs(
         loaded.filling.given,
         loaded.filling.filled,
         loaded.unmatched,
+        ignores,
+        tuple(dict.fromkeys(ignored)),
     )
+
+
+def build_entries(
+    groups: Iterable[Desired],
+    destinations: Iterable[Desired],
+    project: Project,
+    resolved: Mapping[str, Fields] = _NOTHING_RESOLVED,
+) -> dict[str, EntryView]:
+    """Build the views of all entries by key. `resolved` has the clear values of references by key."""
+    by_key = {destination.address.key: destination for destination in destinations}
+    return {
+        (key := group.address.key): build_entry(
+            group, by_key.get(key), project.content.protected, resolved.get(key, {})
+        )
+        for group in groups
+    }
 
 
 def _with_definitions(hidden: Iterable[Span], filled: Mapping[Span, tuple[Variable, ...]]) -> frozenset[Span]:
@@ -211,13 +243,15 @@ def _deduplicate(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
 
 
 def _count_alike(alike: list[Diagnostic]) -> Diagnostic:
-    first, destination_count = (
+    first, addresses = (
         alike[0],
-        len({diagnostic.address for diagnostic in alike if diagnostic.address}),
+        tuple(dict.fromkeys(diagnostic.address for diagnostic in alike if diagnostic.address)),
     )
-    if not first.code_facts.once_per_project or destination_count < 2:
+    if not first.code_facts.once_per_project or len(addresses) < 2:
         return first
-    return replace(first, notes=(*first.notes, f"{destination_count} destinations are of this service"))
+    note = f"{len(addresses)} destinations are of this service"
+    others = tuple(address for address in addresses if address != first.address)
+    return replace(first, notes=(*first.notes, note), others=others)
 
 
 def to_strict(diagnostic: Diagnostic) -> Diagnostic:

@@ -78,7 +78,9 @@ def test_a_plan_writes_its_comment_and_step_outputs(step: Step, server: Emulated
         "exit-code": "2",
         "reason": "changes",
     }
-    assert step.summary.splitlines()[1] == "## Plan: 2 to add, 0 to change, 0 to destroy."
+    assert step.summary.splitlines()[1] == (
+        "## Needs approval: 2 to do · Plan: 2 to add, 0 to change, 0 to destroy."
+    )
     assert digest in step.summary
 
 
@@ -256,7 +258,7 @@ def test_unwritable_outputs_are_one_warning(step: Step, server: EmulatedFivetran
     result = step.run(server, "plan")
     assert result.exit == 0
     assert "nothing was added to the file that `GITHUB_OUTPUT` names" in result.stderr
-    assert "## Plan:" in step.summary
+    assert "## Needs approval: 2 to do · Plan:" in step.summary
 
 
 @pytest.mark.parametrize("taken", [0, MAX_SUMMARY_BYTES - 2_000])

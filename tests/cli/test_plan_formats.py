@@ -21,7 +21,7 @@ def test_a_failure_comment_replaces_the_plan_comment(project: Project, server: E
     assert plan.exit == 0
     assert plan.stdout.splitlines()[:2] == [
         "<!-- reconciler plan specs/reconciler.yaml -->",
-        "## Plan: 2 to add, 0 to change, 0 to destroy.",
+        "## Needs approval: 2 to do · Plan: 2 to add, 0 to change, 0 to destroy.",
     ]
     project.write_groups(ENTRY.format(key="orders").replace("big_query", "big_qery"))
     failure = project.run_against(server, "plan", "--format", "markdown", environ=KEYS)

@@ -211,7 +211,7 @@ SPECS = [
     for page in GUIDES
     for number, _ in enumerate(re.findall(r"^```yaml$", page.read_text(), re.M))
 ]
-SETTINGS = re.compile(r"^(policies|secrets|limits|timeouts|vars):", re.M)
+SETTINGS = re.compile(r"^(policies|warnings|secrets|limits|timeouts|vars):", re.M)
 
 
 @pytest.mark.parametrize(("page", "number"), SPECS)

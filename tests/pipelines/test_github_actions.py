@@ -92,7 +92,7 @@ def test_a_pull_request_is_planned_and_applied_to_both_accounts(
         assert {account: len(each.writes) for account, each in team.accounts.items()} == {"dev": 0, "prod": 0}
         for project in ("dev", "prod"):
             (comment,) = team.list_comments(pull, project)
-            assert "## Plan: 2 to add, 0 to change, 0 to destroy." in comment
+            assert "## Needs approval: 2 to do · Plan: 2 to add, 0 to change, 0 to destroy." in comment
             assert comment.strip() in checked.get_job("plan", project=project).summary
         event = team.merge(pull)
         applied = team.apply(event)

@@ -123,7 +123,7 @@ def test_a_merge_request_is_planned_and_applied_to_the_account(team: GitLabTeam)
     assert ElementTree.fromstring(checked.jobs["validate"].reports["junit"]).tag == "testsuites"
     assert json.loads(checked.jobs["plan"].reports["terraform"]) == {"create": 2, "update": 0, "delete": 0}
     (note,) = team.notes.list_notes(number)
-    assert "## Plan: 2 to add, 0 to change, 0 to destroy." in note
+    assert "## Needs approval: 2 to do · Plan: 2 to add, 0 to change, 0 to destroy." in note
     assert team.account.writes == []
     branch = team.forge.propose(
         "marketing", replace_text("specs/groups/marketing.yaml", "acme-marketing", "acme-ads"),

@@ -100,7 +100,7 @@ def test_a_written_pipeline_of_github_plans_and_applies_a_pull_request(
     checked = team.check(pull)
     assert checked.is_success, checked.log
     [comment] = team.list_comments(pull, "reconciler")
-    assert "## Plan: 2 to add, 0 to change, 0 to destroy." in comment
+    assert "## Needs approval: 2 to do · Plan: 2 to add, 0 to change, 0 to destroy." in comment
     applied = team.apply(team.merge(pull))
     assert applied.is_success, applied.log
     assert set(production.get_groups()) == {"marketing"}

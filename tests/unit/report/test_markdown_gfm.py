@@ -235,8 +235,9 @@ def test_data_creates_no_markup_in_a_plan(name: str, number: int) -> None:
     above = text.partition("<details>")[0]
     deleted, replaced = plan.count(Action.DELETE), plan.count(Action.REPLACE)
     created, updated = plan.count(Action.CREATE), plan.count(Action.UPDATE)
-    counts = f"## Plan: {created + replaced} to add, {updated} to change, {deleted + replaced} to destroy."
-    assert counts in above.splitlines()
+    counts = f" · Plan: {created + replaced} to add, {updated} to change, {deleted + replaced} to destroy."
+    [headline] = [line for line in above.splitlines() if line.startswith("## ")]
+    assert headline.endswith(counts)
     if DIGEST in text or number <= 10:
         assert above.count("> - **delete**") == deleted
         assert above.count("> - **replace**") == replaced

@@ -150,15 +150,14 @@ def test_a_project_has_the_same_marker_in_every_comment() -> None:
     assert render(FULL_PLAN, "prod.yaml").splitlines()[0] not in render(FULL_PLAN)
 
 
-def test_deletions_blockers_and_unfinished_tests_are_above_the_folded_part() -> None:
+def test_deletions_and_blockers_are_above_the_folded_part() -> None:
     deleted = Change(destination_address("old"), Action.DELETE, id="old_mole", risk=Risk.DESTROYS)
     plan = build_plan(NEW_DESTINATION, CHANGED_DESTINATION, UNTESTED_DESTINATION, deleted)
     plan = replace(plan, blockers=(Diagnostic("protected", "`old` is protected"),))
     above, _, _ = render(plan).partition("<details>")
-    assert "## Plan: 1 to add, 1 to change, 1 to destroy." in above.splitlines()
+    assert "## Refused: protected · Plan: 1 to add, 1 to change, 1 to destroy." in above.splitlines()
     assert f"Digest `{DIGEST}`" in above
     assert "> - **delete** `destination.old` (id `old_mole`): deletes it at Fivetran for good\n" in above
-    assert "> - **verify** `destination.lake` (id `brave_otter`): setup tests have not passed" in above
     assert "error[protected]: `old` is protected" in above
 
 

@@ -42,8 +42,7 @@ def test_a_plan_is_rendered_as_designed() -> None:
         '    private_link_id         "pl_old" -> (cleared)',
         "  ! interrupts syncs while setup tests run",
         "",
-        "? destination.lake                                            specs/groups/lake.yaml:3",
-        "    setup tests have not passed; apply runs them",
+        "? destination.lake  setup tests have not passed; apply runs them  specs/groups/lake.yaml:3",
         "",
         "Notes:",
         "  destination.old  `config.server_host_name` cannot be compared: Fivetran shows another value or none",
@@ -52,6 +51,7 @@ def test_a_plan_is_rendered_as_designed() -> None:
         'Not managed: 1 group ("hackathon"). Left alone.',
         "",
         "Plan: 2 to add, 1 to change, 0 to destroy.",
+        "Needs approval: 4 to do.",
         "1 destination to test · 2 unchanged · secrets: 1 unchanged, 1 cannot be compared"
         " · 1 value that Fivetran rewrites cannot be compared",
     ]
@@ -79,7 +79,9 @@ def test_only_the_detailed_plan_lists_unchanged_entries() -> None:
 
 
 def test_a_plan_without_unchanged_entries_ends_with_its_counts() -> None:
-    assert render(build_plan(NEW_GROUP)).endswith("Plan: 1 to add, 0 to change, 0 to destroy.")
+    assert render(build_plan(NEW_GROUP)).endswith(
+        "Plan: 1 to add, 0 to change, 0 to destroy.\nNeeds approval: 1 to do."
+    )
 
 
 def test_a_narrow_terminal_has_no_column_of_spans() -> None:
@@ -163,12 +165,16 @@ SECRET = ("config", "key")
 )
 def test_a_sent_secret_is_shown_as_changed_or_unchanged(secrets: SecretComparison, note: str) -> None:
     sent = FieldChange(SECRET, None, "env:KEY", Visibility.SECRET)
-    assert f" {note}\n" in render(build_plan(replace(CHANGED_DESTINATION, fields=(sent,), secrets=secrets)))
+    assert f" config.key  {note}" in render(
+        build_plan(replace(CHANGED_DESTINATION, fields=(sent,), secrets=secrets))
+    )
 
 
 def test_a_sent_hidden_value_is_shown_as_changed() -> None:
     sent = FieldChange(("config", "x"), None, None, Visibility.SECRET)
-    assert " (hidden, changed)\n" in render(build_plan(replace(CHANGED_DESTINATION, fields=(sent,))))
+    assert "  config.x  (hidden, changed)  specs/" in render(
+        build_plan(replace(CHANGED_DESTINATION, fields=(sent,)))
+    )
 
 
 def test_the_digest_is_shown_only_if_there_is_a_change() -> None:
