@@ -315,7 +315,7 @@ def test_the_filter_counts_its_choices() -> None:
 # Facts of the other formats
 
 HEADINGS = re.compile(
-    r"Notes:|Found at Fivetran as declared; |Not (managed any more; |declared: |managed: |planned: )"
+    r"Notes:|Found at Fivetran as declared; |Needs approval: |Not (managed any more; |declared: |managed: |planned: )"
 )
 MARKS = re.compile(r"^(\s*! |\S{1,3} )")
 
@@ -323,7 +323,7 @@ MARKS = re.compile(r"^(\s*! |\S{1,3} )")
 def list_facts(plan: Plan) -> list[str]:
     """List the facts of the text format: each line without its marks, split at gaps. Unchanged entries are counted on
     the page, and not listed."""
-    blocks = render_plan_text(plan, Detail.EVERYTHING).plain.split("\n\n")
+    blocks = render_plan_text(plan, Detail.EVERYTHING, is_full=True).plain.split("\n\n")
     lines = [line for block in blocks if not block.startswith("Unchanged:") for line in block.splitlines()]
     bare = [MARKS.sub("", line) for line in lines if not HEADINGS.match(line)]
     parts = [part for line in bare for part in re.split(r"\s{2,}| -> | · |, ", line) if part]
