@@ -119,7 +119,7 @@ def test_details_are_shown_in_any_shape(applied: SetupTestProject) -> None:
 
 def test_the_record_of_an_interrupted_change_stays_as_it_is(applied: SetupTestProject) -> None:
     applied.edit_file("specs/groups/main.yaml", "project_id: acme", "project_id: other")
-    applied.add_faults("PATCH /v1/destinations/** before-effect hang 600")
+    applied.add_faults("PATCH /v1/destinations/** before-effect close")
     assert applied.apply("--target", "orders").exit == 6
     applied.server.app.faults.clear()
     before = applied.read_state()["records"]["destination.orders"]

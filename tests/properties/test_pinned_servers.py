@@ -123,7 +123,7 @@ def pin(project: InProcessProject, key: str, server: ServerIdentity) -> tuple[De
     return desired, before, load_specs(settings)
 
 
-@check_examples(st.integers(0, 10**6), few=25, many=1_500)
+@check_examples(st.integers(0, 10**6), few=15, many=300)
 def test_every_byte_of_a_hand_written_file_stays_beside_a_pin(seed: int) -> None:
     chance = random.Random(seed)
     text, server = write_file(chance), chance.choice([CERTIFICATE, HOST_KEY])
@@ -186,7 +186,7 @@ def can_be_extended(text: str) -> bool:
         return False
 
 
-@check_examples(st.integers(0, 10**6), few=60, many=6_000)
+@check_examples(st.integers(0, 10**6), few=60, many=1_500)
 def test_an_item_is_added_to_any_list_of_any_file(seed: int) -> None:
     text = write_handwritten_file(seed, can_be_extended)
     before = to_plain(parse(text.removeprefix("\ufeff"), "a.yaml"))

@@ -162,8 +162,9 @@ def count_max_requests(planned: PlanResult, *, is_recovering: bool) -> int:
     A plan is one account call, two lists, one read per destination, one list of connections per deletion or
     replacement, and one read of each removed group that is not listed any more. An apply makes one before and one
     after. Each write is one call, a run of tests is a call and a read; to empty a field may take a second call, and a
-    read after the first call without an effect. A run after a broken run may search for unfinished objects: the list of
-    groups five times more, and each destination six times in place of once.
+    read after the first call without an effect; a public key or service account that the state does not know is a
+    read. A run after a broken run may search for unfinished objects: the list of groups five times more, and each
+    destination six times in place of once.
     """
     changes = planned.plan.changes
     destinations = sum(change.address.kind == DESTINATION for change in changes)
@@ -179,6 +180,7 @@ def count_max_requests(planned: PlanResult, *, is_recovering: bool) -> int:
         + _count_test_requests(change)
         + _count_clear_requests(change)
         + _count_trust_requests(change)
+        + _count_identity_requests(planned, change)
         for change in planned.plan.effective
     )
     work += sum(len(removal.connections) for removal in planned.deletions)
@@ -199,6 +201,12 @@ _COST = {
 def _count_trust_requests(change: Change) -> int:
     """Count approvals and revocations; each pin that a setup test meets costs another test."""
     return len(change.trust) + 3 * len(change.facts.trust.unmet)
+
+
+def _count_identity_requests(planned: PlanResult, change: Change) -> int:
+    """Count the reads of a group's public key or service account, which only an apply needs."""
+    operation = planned.operations.get(change.address)
+    return len(operation.unread_parts) if operation is not None else 0
 
 
 def _count_pinned_kinds(planned: PlanResult) -> int:

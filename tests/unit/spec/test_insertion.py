@@ -256,7 +256,8 @@ def test_a_pattern_is_added_to_the_specs(before: str, after: str) -> None:
 
 @small_and_large("count", 30, 600)
 def test_random_files_keep_every_character(count: int) -> None:
-    """A file is the new file without one added range, apart from signs of an empty section and a last block text."""
+    """A file is the new file without one added range, apart from signs of an empty section, a last block text, and the
+    comma between the last entry of a flow mapping and its comment."""
     for number in range(count):
         text = write_handwritten_file(number, _is_valid)
         changed = _insert(text)
@@ -270,7 +271,10 @@ def test_random_files_keep_every_character(count: int) -> None:
         without_last_break = (
             f"{text[:last_sign]}|-{text[last_sign + 1 :]}"  # a block text at the end of the file
         )
-        variants = (text, without_sign, without_last_break)
+        with_comma = re.sub(
+            r"(.*[^\s,])(\s*#[^\r\n]*\r?\n\s*\})", r"\1,\2", text, count=1, flags=re.DOTALL
+        )
+        variants = (text, without_sign, without_last_break, with_comma)
         assert any(_is_with_insertion(variant, changed) for variant in variants), number
         assert ("\r\n" in text) == ("\r\n" in changed)
         assert changed.count("\n") - changed.count("\r\n") == (0 if "\r\n" in text else changed.count("\n"))
