@@ -82,7 +82,7 @@ def test_a_field_changed_outside_is_drift(applied_project: DriftingProject, comm
     assert applied_project.list_drifted(*command) == ["destination.orders"]
     result = applied_project.run_read_only(*command, "--detailed-exitcode")
     assert result.exit == 2
-    assert '    config.project_id       "acme" -> "theirs"\n' in result.stdout
+    assert 'config.project_id  "acme" -> "theirs"' in result.stdout
     assert "interrupts syncs" not in result.stdout, "drift applies nothing"
     [change] = applied_project.run_read_only(*command, "--format", "json").document["changes"]
     [field] = change["fields"]

@@ -90,7 +90,7 @@ def test_github_files_are_appended_to(step: Step, server: EmulatedFivetran) -> N
     step.run(server, "plan")
     step.run(server, "plan")
     assert step.summary.startswith("before\n")
-    assert step.summary.count("## Plan: 2 to add") == 2
+    assert step.summary.count("· Plan: 2 to add") == 2
     assert step.outputs["other"] == "1"
 
 

@@ -452,7 +452,7 @@ def test_a_reference_replaces_a_literal_and_a_literal_a_reference(
 def test_a_hidden_literal_is_resent_on_request(applied_project: HiddenFieldsProject) -> None:
     option = ("--resend-secret", "destination.lake:config.zz_plain")
     text = applied_project.run("plan", *option).stdout
-    assert "config.zz_plain         (hidden, not in the catalogue, unchanged, sent anyway)" in text
+    assert "config.zz_plain  (hidden, not in the catalogue, unchanged, sent anyway)" in text
     applied_project.apply(*option)
     assert applied_project.list_sent_configs("PATCH") == [{"zz_plain": make_canary("plain lake one")}]
     applied_project.change_live("live")
