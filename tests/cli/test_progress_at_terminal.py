@@ -78,7 +78,7 @@ def check_apply(slow_account: SlowAccount, pairs: int, columns: int) -> None:
         assert terminal.wait_for_exit() == 0
     total = 2 * pairs
     rows = list_live_rows(terminal.samples, total)
-    assert len(rows) > pairs
+    assert len(rows) > total / 20, "a busy machine joins samples, but not that many"
     counts = [int(row.partition("/")[0]) for row in rows]
     assert counts == sorted(counts)
     assert counts[0] < total / 10
