@@ -271,9 +271,7 @@ def test_random_files_keep_every_character(count: int) -> None:
         without_last_break = (
             f"{text[:last_sign]}|-{text[last_sign + 1 :]}"  # a block text at the end of the file
         )
-        with_comma = re.sub(
-            r"(.*[^\s,])(\s*#[^\r\n]*\r?\n\s*\})", r"\1,\2", text, count=1, flags=re.DOTALL
-        )
+        with_comma = re.sub(r"(.*[^\s,])(\s*#[^\r\n]*\r?\n\s*\})", r"\1,\2", text, count=1, flags=re.DOTALL)
         variants = (text, without_sign, without_last_break, with_comma)
         assert any(_is_with_insertion(variant, changed) for variant in variants), number
         assert ("\r\n" in text) == ("\r\n" in changed)
