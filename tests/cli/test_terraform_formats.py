@@ -65,9 +65,10 @@ def remove_times(form: str, text: str) -> Any:
             for name, value in document.items()
             if name not in {"saved", "exit", "seconds", "requests"}
         }
-    if form in {"text", "github", "terraform", "markdown"}:
+    if form in {"text", "github", "terraform", "markdown", "html"}:
+        saved = ("Saved ", "<div><dt>Saved plan</dt>")
         lines = text.splitlines()
-        return [line for line in lines if line and not line.startswith("Saved ") and " · read " not in line]
+        return [line for line in lines if line and not line.startswith(saved) and " · read " not in line]
     return text
 
 

@@ -105,7 +105,7 @@ def test_a_third_value_is_drift_and_is_corrected(start: Start) -> None:
     id = unkept.find_id("orders")
     unkept.dashboard.change_destination(id, config={"role": "ACCOUNTADMIN"})
     drift = unkept.run("drift", "--detailed-exitcode")
-    assert (drift.exit, '-> "ACCOUNTADMIN"\n' in drift.stdout) == (2, True)
+    assert (drift.exit, '-> "ACCOUNTADMIN"' in drift.stdout) == (2, True)
     assert f"PATCH /v1/destinations/{id}" in unkept.list_apply_writes()
     unkept.assert_silent()
 
