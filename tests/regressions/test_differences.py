@@ -211,7 +211,7 @@ def test_r11_an_unknown_service_is_a_warning_and_passed_through(
 ) -> None:
     create_live_pair(project, server, "brand_new_warehouse", {"host": "h", "api_token": "t", "retries": 3})
     declare(project, "brand_new_warehouse", {"host": "h", "retries": 3})
-    plan = project.run_against(server, "plan", "--detailed-exitcode")
+    plan = project.run_against(server, "plan", "--detailed-exitcode", "--verbose")
     assert plan.exit == 0, plan.stderr
     assert "warning[unknown-service]" in plan.stderr
     declare(project, "brand_new_warehouse", {"host": "other", "retries": 3})
