@@ -147,7 +147,8 @@ def test_a_plan_is_empty_but_for_what_was_left_out(
         acceptance = accept(account)
         left_out = {(str(drift.address), drift.path) for drift in acceptance.left_out}
         assert {drift.reason.partition(" `")[0] for drift in acceptance.left_out} <= {
-            "its value comes from the reference"
+            "its value comes from the reference",
+            "`networking_method` is",  # a random edit can contradict the agent that stays declared
         }
         assert {
             (str(field.address), field.difference.path) for field in acceptance.accepted
