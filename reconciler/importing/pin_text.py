@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from reconciler.kinds.pins import (
     PinError,
+    describe_facts,
     find_wrong_hash,
-    format_hash_forms,
+    format_main_hash,
     parse_certificate_hash,
     parse_host_key_pin,
 )
@@ -36,17 +37,9 @@ def build_pin(server: ServerIdentity) -> str:
 
 def describe_for_review(server: ServerIdentity) -> str:
     """Describe a server on one line, without its hash if the pin is the hash: `CN=db, issued by CN=Root, expires …`."""
-    forms = format_hash_forms(server)
-    facts = [forms[-1]] if server.kind is ServerKind.FINGERPRINT and _parse_key(server.public_key) else []
-    return _clean(", ".join(filter(None, [*facts, describe_facts(server)])))
-
-
-def describe_facts(server: ServerIdentity) -> str:
-    """Describe what is known of a server besides its hash and its key; empty if that is nothing."""
-    facts = [server.subject] if server.subject else []
-    facts += [f"issued by {server.issuer}"] if server.issuer not in {"", server.subject} else []
-    facts += [f"expires {server.expires}"] if server.expires else []
-    return ", ".join(facts)
+    is_key = server.kind is ServerKind.FINGERPRINT and _parse_key(server.public_key) != ""
+    facts = [format_main_hash(server) if is_key else "", describe_facts(server)]
+    return _clean(", ".join(filter(None, facts)))
 
 
 def _parse_key(line: str) -> str:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from base64 import b64decode, urlsafe_b64encode
+from base64 import urlsafe_b64encode
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from reconciler.api.client import ApprovalList
 from reconciler.api.errors import ApiError, Conflict, NotFound, sanitize
-from reconciler.kinds.pins import matches_key
+from reconciler.kinds.pins import decode_base64, matches_key
 from reconciler.model.trust import ApprovedServer, ServerIdentity, ServerKind
 
 if TYPE_CHECKING:
@@ -82,11 +82,8 @@ def matches_server(pin: ServerIdentity, server: ServerIdentity) -> bool:
 
 
 def decode_hash(text: str) -> bytes:
-    """Decode a hash in base64, with or without padding. A text that is no base64 stands for itself."""
-    try:
-        return b64decode(text + "=" * (-len(text) % 4), validate=True)
-    except ValueError:
-        return text.encode()
+    """Decode a hash in base64. A text that is no base64 stands for itself."""
+    return decode_base64(text) or text.encode()
 
 
 def finds_other_content(server: ApprovedServer) -> bool:

@@ -172,7 +172,7 @@ class _PinParser:
         if isinstance(node, MappingNode) and kind is ServerKind.CERTIFICATE:
             raise PinError("a pin with keys has only `pem`, with the path of a file", _ADVICE[kind])
         if not isinstance(node, Scalar) or node.value is None or isinstance(node.value, bool):
-            raise PinError(f"this is no pin of {_NOUNS[kind]}", _ADVICE[kind])
+            raise PinError(f"this is no pin of {kind.phrase}", _ADVICE[kind])
         text = node.as_written
         if text in _SETTINGS:
             raise PinError(f"`{text}` is no pin", f"write it without a list: `{kind.plural}: {text}`")
@@ -188,7 +188,6 @@ class _PinParser:
         return certificate
 
 
-_NOUNS = {ServerKind.CERTIFICATE: "a certificate", ServerKind.FINGERPRINT: "an SSH host key"}
 _ADVICE = {
     ServerKind.CERTIFICATE: "write the SHA-256 of the certificate, or name its file by `{pem: PATH}`",
     ServerKind.FINGERPRINT: "write the host key as `ssh-keyscan` prints it, or its hash",

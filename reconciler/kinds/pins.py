@@ -147,6 +147,22 @@ def format_hash_forms(identity: ServerIdentity) -> tuple[str, ...]:
     return tuple(dict.fromkeys(filter(None, forms)))
 
 
+def format_main_hash(identity: ServerIdentity) -> str:
+    """Format the hash by which people compare a server: of a certificate the hash that Fivetran shows, of a host key
+    the form of `ssh-keygen -l`, whatever hash Fivetran shows. Empty if it is unknown."""
+    forms = format_hash_forms(identity) or ("",)
+    return forms[0 if identity.kind is ServerKind.CERTIFICATE else -1]
+
+
+def describe_facts(identity: ServerIdentity) -> str:
+    """Describe what is known of a server besides its hash and its key: `CN=db, issued by CN=Root, expires …`; empty if
+    that is nothing."""
+    facts = [identity.subject] if identity.subject else []
+    facts += [f"issued by {identity.issuer}"] if identity.issuer not in {"", identity.subject} else []
+    facts += [f"expires {identity.expires}"] if identity.expires else []
+    return ", ".join(facts)
+
+
 def find_wrong_hash(identity: ServerIdentity) -> str | None:
     """Find out whether the hash of a certificate is wrong. Returns the right hash if so.
 

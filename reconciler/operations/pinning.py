@@ -8,10 +8,16 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
-from reconciler.importing.pin_text import describe_facts
 from reconciler.kinds.approvals import matches_server
 from reconciler.kinds.certificates import is_expired
-from reconciler.kinds.pins import PinError, format_hash_forms, parse_certificate_hash, parse_host_key_pin
+from reconciler.kinds.pins import (
+    PinError,
+    describe_facts,
+    format_hash_forms,
+    format_main_hash,
+    parse_certificate_hash,
+    parse_host_key_pin,
+)
 from reconciler.model.address import DESTINATION, GROUP, Address
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError, Severity
 from reconciler.model.record_transitions import apply_moves
@@ -186,8 +192,9 @@ def format_command(candidates: PinCandidates, server: ServerIdentity) -> str:
     settings = candidates.settings
     options = ["--project", str(settings.project)] if settings.is_project_named else []
     options += ["--sandbox"] if settings.sandbox else []
-    named = (format_hash_forms(server) or ("",))[-1 if server.kind is ServerKind.FINGERPRINT else 0]
-    return shlex.join(["reconciler", "trust", "pin", *options, str(candidates.address), named])
+    return shlex.join(
+        ["reconciler", "trust", "pin", *options, str(candidates.address), format_main_hash(server)]
+    )
 
 
 def _describe_command(candidates: PinCandidates, server: ServerIdentity) -> str:

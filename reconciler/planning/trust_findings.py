@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import date
 
 from reconciler.kinds.certificates import is_expired
-from reconciler.kinds.pins import find_wrong_hash, format_hash_forms
+from reconciler.kinds.pins import describe_facts, find_wrong_hash, format_main_hash
 from reconciler.model.address import Address
 from reconciler.model.diagnostic import Diagnostic, Severity
 from reconciler.model.resource import Desired
@@ -18,14 +18,9 @@ from reconciler.planning.planner import PlannedOperation
 
 def describe_server(identity: ServerIdentity) -> str:
     """Describe a server for a person who has to recognise it: its hash, and whatever else is known of it."""
-    facts = [identity.subject]
-    facts += [f"issued by {identity.issuer}"] if identity.issuer not in {"", identity.subject} else []
-    facts += [f"expires {identity.expires}"] if identity.expires else []
-    # A host key is compared by the form of `ssh-keygen -l`, whatever hash Fivetran shows.
-    shown = format_hash_forms(identity)
-    shown_hash = shown[-1] if shown and identity.kind is ServerKind.FINGERPRINT else identity.hash
-    described = ", ".join(filter(None, facts))
-    return f"{identity.kind.noun} {shown_hash}" + (f": {described}" if described else "")
+    described = describe_facts(identity)
+    named = f"{identity.kind.noun} {format_main_hash(identity)}"
+    return f"{named}: {described}" if described else named
 
 
 def advise_pin(address: Address) -> str:

@@ -141,9 +141,9 @@ class GithubRenderer(Renderer):
         yield from super().diagnostics(diagnostics)
         yield from self._annotate(diagnostics)
 
-    def left_out(self, warnings: Collection[Diagnostic]) -> Parts:
+    def left_out(self, warnings: Collection[Diagnostic], *, has_shown: bool) -> Parts:
         """Render the number of warnings that the text leaves out, and their annotations."""
-        yield from super().left_out(warnings)
+        yield from super().left_out(warnings, has_shown=has_shown)
         yield from self._annotate(warnings)
 
     def plan(self, report: PlanReport) -> Parts:

@@ -30,9 +30,10 @@ def _is_about_others(warning: Diagnostic, touched: Iterable[str]) -> bool:
     return {warning.address.key, *(address.key for address in warning.others)}.isdisjoint(touched)
 
 
-def render_left_out(number: int) -> StyledText:
-    """Render the number of warnings that a text leaves out, with the command that shows them."""
-    noun = format_count(number, "warning")
+def render_left_out(number: int, *, has_shown: bool) -> StyledText:
+    """Render the number of warnings that a text leaves out, with the command that shows them. They are `more` warnings
+    if the text has others."""
+    noun = format_count(number, "more warning" if has_shown else "warning")
     return StyledText(
         f"{noun} about entries that this plan leaves as they are; `reconciler plan --verbose` shows them",
         QUIET,

@@ -9,10 +9,10 @@ from rich.text import Text
 
 from reconciler.importing.accept_model import FieldSource
 from reconciler.importing.pinning import NewPin, PinPlan
-from reconciler.kinds.pins import format_hash_forms
+from reconciler.kinds.pins import format_main_hash
 from reconciler.model.address import Address
 from reconciler.model.sanitize import escape
-from reconciler.model.trust import Pin, ServerIdentity, ServerKind
+from reconciler.model.trust import Pin, ServerIdentity
 from reconciler.report.diagnostics import serialize_span
 from reconciler.report.file_diff import render_file_diff
 from reconciler.report.renderer import Parts, Printed
@@ -89,9 +89,7 @@ def render_already_pinned(address: Address, pins: Iterable[Pin]) -> Text:
 
 
 def _format_pin(pin: Pin) -> str:
-    forms = format_hash_forms(pin.identity)
-    shown = forms[-1] if forms and pin.identity.kind is ServerKind.FINGERPRINT else pin.identity.hash
-    return escape(f"{pin.identity.kind.noun} {shown or pin.source}")
+    return escape(f"{pin.identity.kind.noun} {format_main_hash(pin.identity) or pin.source}")
 
 
 def _format_place(pin: Pin) -> str:

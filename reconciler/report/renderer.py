@@ -211,12 +211,12 @@ class Renderer:
     def _warn_of(self, warnings: Sequence[Diagnostic], changes: Sequence[Change]) -> Parts:
         shown, left_out = (warnings, []) if self.run.is_verbose else split_warnings(warnings, changes)
         yield from self.warnings(shown)
-        yield from self.left_out(left_out)
+        yield from self.left_out(left_out, has_shown=bool(shown))
 
-    def left_out(self, warnings: Collection[Diagnostic]) -> Parts:
-        """Render the number of warnings that are left out."""
+    def left_out(self, warnings: Collection[Diagnostic], *, has_shown: bool) -> Parts:
+        """Render the number of warnings that are left out. `has_shown` says that others were shown before them."""
         if warnings:
-            yield Printed(render_left_out(len(warnings)), to_stderr=True)
+            yield Printed(render_left_out(len(warnings), has_shown=has_shown), to_stderr=True)
             yield Printed("", to_stderr=True)
 
     def blockers(self, blockers: Collection[Diagnostic]) -> Parts:
