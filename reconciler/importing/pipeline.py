@@ -152,7 +152,7 @@ def _describe_declared(draft: Draft, id: str) -> DeclaredGroup:
     is_declared = any(entry.address.key == key for entry in draft.specs.destinations)
     return DeclaredGroup(
         GroupLabel(id, listing.groups[id].name, key),
-        f"{place.path}:{place.line}",
+        place.line_place,
         None if summary is None or is_declared else summary.service,
     )
 

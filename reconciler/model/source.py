@@ -20,4 +20,9 @@ class Span:
     end_column: int
 
     def __str__(self) -> str:
-        return f"{self.path}:{self.line}:{self.column}"
+        return f"{self.line_place}:{self.column}"
+
+    @property
+    def line_place(self) -> str:
+        """Path and line, for places of whole entries: `specs/groups/lake.yaml:5`."""
+        return f"{self.path}:{self.line}"

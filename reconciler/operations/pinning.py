@@ -235,7 +235,7 @@ def _explain_nothing_waits(candidates: PinCandidates) -> Diagnostic:
 
 
 def _describe_pin(pin: Pin) -> str:
-    place = f" at {pin.span.path}:{pin.span.line}" if pin.span is not None else ""
+    place = f" at {pin.span.line_place}" if pin.span is not None else ""
     return f"pinned{place}: {describe_server(pin.identity)}"
 
 

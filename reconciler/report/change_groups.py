@@ -20,20 +20,12 @@ MAX_NAMES = 30
 ChangeGroup: TypeAlias = tuple[Change, ...]
 """Equal changes in the order of the plan, or one change."""
 
-_RANKS = {
-    action: rank
-    for rank, actions in enumerate(
-        (
-            (Action.DELETE,),
-            (Action.REPLACE,),
-            (Action.CREATE,),
-            (Action.UPDATE,),
-            (Action.APPROVE, Action.REVOKE),
-            (Action.VERIFY,),
-        )
-    )
-    for action in actions
-}
+ACTION_ORDER = (
+    *(Action.DELETE, Action.REPLACE, Action.CREATE, Action.UPDATE),
+    *(Action.APPROVE, Action.REVOKE, Action.VERIFY),
+)
+"""Actions that send something, in the order in which plans show them: the worst first."""
+_RANKS = {action: rank for rank, action in enumerate(ACTION_ORDER)}
 _GROUPED_ACTIONS = frozenset({Action.UPDATE, Action.VERIFY})
 
 

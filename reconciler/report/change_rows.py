@@ -63,7 +63,7 @@ class _Columns:
 
 def format_place(change: Change) -> str:
     """Format the place of a change: `specs/groups/lake.yaml:5`; empty for a change without a place."""
-    return escape(f"{change.span.path}:{change.span.line}") if change.span else ""
+    return escape(change.span.line_place) if change.span else ""
 
 
 def build_row(change: Change, notes: Iterable[Text] = ()) -> ChangeRow | None:

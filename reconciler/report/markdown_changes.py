@@ -227,4 +227,4 @@ def format_location(change: Change) -> str:
 
 
 def _format_place(change: Change) -> str:
-    return f"{change.span.path}:{change.span.line}" if change.span else ""
+    return change.span.line_place if change.span else ""

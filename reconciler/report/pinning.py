@@ -93,7 +93,7 @@ def _format_pin(pin: Pin) -> str:
 
 
 def _format_place(pin: Pin) -> str:
-    return f" in {escape(pin.span.path)}:{pin.span.line}" if pin.span is not None else ""
+    return f" in {escape(pin.span.line_place)}" if pin.span is not None else ""
 
 
 def serialize_pinned(

@@ -56,7 +56,7 @@ def _describe_change(change: TrustChange) -> list[str]:
 def _format_reason(change: TrustChange) -> str:
     if change.action is TrustAction.APPROVE:
         span = change.pin.span if change.pin is not None else None
-        place = f"pinned at {escape(f'{span.path}:{span.line}')}" if span is not None else "pinned"
+        place = f"pinned at {escape(span.line_place)}" if span is not None else "pinned"
         return f"{place}, by another hash of this key" if _is_pinned_otherwise(change) else place
     approval = change.approval or ApprovedServer(change.identity)
     reason = "no longer pinned" if change.was_pinned else "not pinned"

@@ -74,7 +74,7 @@ def _render_server(server: ListedServer, expiry: ExpiryFilter | None) -> Iterato
         is_over = expiry is not None and fact.startswith("expires") and server.identity.expires < expiry.today
         yield Text(f"    {fact}{', which is over' if is_over else ''}", BAD if is_over else "")
     if server.pin is not None and server.pin.span is not None:
-        yield Text(f"    {format_fact('pin', escape(f'{server.pin.span.path}:{server.pin.span.line}'))}")
+        yield Text(f"    {format_fact('pin', escape(server.pin.span.line_place))}")
     if server.approval is not None:
         yield Text(f"    {format_fact('approved', _describe_approval(server.approval))}")
         if finds_other_content(server.approval):

@@ -20,7 +20,9 @@ FOLDER = Path(__file__).parent / "plan_sizes"
 FORMS = {"text": "txt", "markdown": "md"}
 
 
-@pytest.mark.parametrize("changes", SIZES)
+@pytest.mark.parametrize(
+    "changes", [pytest.param(size, marks=[pytest.mark.long] if size > 100 else []) for size in SIZES]
+)
 def test_a_plan_of_this_size_matches_its_accepted_output(
     changes: int, project: Project, server: EmulatedFivetran
 ) -> None:

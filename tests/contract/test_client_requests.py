@@ -11,6 +11,7 @@ import pytest
 from certificate_chain import make_chain, make_host_key
 from cli_harness import ROOT, EmulatedFivetran, Project
 from in_process_harness import open_project
+from postgres_destination import build_postgres
 from request_shapes import check_request
 from response_shapes import check_response
 from secret_leak_detector import allow_values
@@ -111,19 +112,14 @@ def test_requests_about_approvals_are_documented() -> None:
 def build_pinned() -> dict[str, Any]:
     """Build a destination behind a tunnel, which pins a PEM file and a host key."""
     return {
-        "service": "postgres_warehouse",
-        "time_zone_offset": "0",
-        "config": {
-            "host": "db.acme.example",
-            "port": 5432,
-            "database": "dwh",
-            "user": "fivetran",
-            "tunnel_host": "bastion",
-            "tunnel_port": 22,
-            "tunnel_user": "fivetran",
-            "connection_type": "SshTunnel",
-            "always_encrypted": True,
-            "password": {"secret": "env:PASSWORD"},
-        },
+        **build_postgres(
+            {
+                "tunnel_host": "bastion",
+                "tunnel_port": 22,
+                "tunnel_user": "fivetran",
+                "connection_type": "SshTunnel",
+                "always_encrypted": True,
+            }
+        ),
         "trust": {"certificates": [{"pem": "pin.pem"}], "fingerprints": [make_host_key()]},
     }

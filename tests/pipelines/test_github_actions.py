@@ -354,6 +354,7 @@ def test_an_unwritable_state_is_uploaded_as_backup_beside_the_log(team: GitHubTe
     assert get_database(team) == "SALES_2027"
 
 
+@pytest.mark.long
 def test_an_untrusted_server_is_approved_by_a_second_pull_request(team: GitHubTeam) -> None:
     account = team.accounts["prod"]
     present_untrusted(account)

@@ -15,6 +15,7 @@ import pytest
 from announced_requests import read_announcement, read_sent
 from certificate_chain import MadeCertificate, make_chain, make_host_key
 from in_process_harness import InProcessProject, open_project
+from postgres_destination import build_postgres
 
 from reconciler.api.client import ApprovalList
 from reconciler.applying.pipeline import apply_plan
@@ -57,16 +58,7 @@ class PinnedProject(InProcessProject):
         """Declare the destination with a `trust:` block."""
         self.secrets["PASSWORD"] = "correct-horse-battery"
         destination: dict[str, Any] = {
-            "service": "postgres_warehouse",
-            "time_zone_offset": "0",
-            "config": {
-                "host": "db.acme.example",
-                "port": 5432,
-                "database": "dwh",
-                "user": "fivetran",
-                "password": {"secret": "env:PASSWORD"},
-                **(config or {}),
-            },
+            **build_postgres(config or {}),
             **({"trust": trust} if trust else {}),
             **({"setup_tests": tests} if tests else {}),
         }
@@ -77,6 +69,12 @@ class PinnedProject(InProcessProject):
         for number, certificate in enumerate(certificates):
             self.write_file(f"{number}.pem", certificate.pem)
         self.pin(certificates=[{"pem": f"{number}.pem"} for number in range(len(certificates))], **trust)
+
+    def replace_pin(self) -> None:
+        """Apply with the root pinned, then pin the certificate of the server in its place."""
+        self.pin_pem(ROOT)
+        self.apply()
+        self.pin_pem(SERVER)
 
     @property
     def id(self) -> str:
@@ -286,9 +284,7 @@ def test_an_approved_pin_that_has_expired_is_a_warning(project: PinnedProject) -
 
 
 def test_r26_a_new_pin_is_approved_and_tested_before_the_old_one_is_revoked(project: PinnedProject) -> None:
-    project.pin_pem(ROOT)
-    project.apply()
-    project.pin_pem(SERVER)
+    project.replace_pin()
     change = project.get_change()
     assert [(each.action, each.identity.hash) for each in change.trust] == [
         ("approve", SERVER.hash),
@@ -299,9 +295,7 @@ def test_r26_a_new_pin_is_approved_and_tested_before_the_old_one_is_revoked(proj
 
 
 def test_r26_the_old_pin_stays_if_the_approval_of_the_new_one_fails(project: PinnedProject) -> None:
-    project.pin_pem(ROOT)
-    project.apply()
-    project.pin_pem(SERVER)
+    project.replace_pin()
     project.app.faults.add(parse_fault("POST /v1/destinations/*/certificates status 403"))
     project.must_attempt()
     assert project.get_outcome().status is Status.FAILED
@@ -311,9 +305,7 @@ def test_r26_the_old_pin_stays_if_the_approval_of_the_new_one_fails(project: Pin
 
 
 def test_r26_the_old_pin_stays_if_the_tests_fail(project: PinnedProject) -> None:
-    project.pin_pem(ROOT)
-    project.apply()
-    project.pin_pem(SERVER)
+    project.replace_pin()
     project.app.dashboard.script_setup_tests([FAILED], group_name="finance")
     project.must_attempt()
     assert project.get_outcome().has_failed_tests
@@ -338,9 +330,7 @@ def test_pins_that_all_leave_the_spec_stay_approved(project: PinnedProject) -> N
 
 
 def test_a_failed_revocation_is_tried_again(project: PinnedProject) -> None:
-    project.pin_pem(ROOT)
-    project.apply()
-    project.pin_pem(SERVER)
+    project.replace_pin()
     project.app.faults.add(parse_fault("DELETE /v1/destinations/*/certificates/* before-effect status 400"))
     project.must_attempt()
     assert project.get_outcome().is_unsuccessful
@@ -350,9 +340,7 @@ def test_a_failed_revocation_is_tried_again(project: PinnedProject) -> None:
 
 
 def test_r29_a_revocation_of_a_missing_approval_is_a_success(project: PinnedProject) -> None:
-    project.pin_pem(ROOT)
-    project.apply()
-    project.pin_pem(SERVER)
+    project.replace_pin()
     project.app.faults.add(
         parse_fault(
             "DELETE /v1/destinations/*/certificates/* #1 before-effect status 404 code=NotFound_Certificate"

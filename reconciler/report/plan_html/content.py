@@ -24,6 +24,7 @@ from reconciler.model.plan import (
 from reconciler.model.policy import PolicyResult
 from reconciler.model.value import FieldPath, format_path
 from reconciler.report.alike_findings import MAX_SINGLE, count_alike, group_alike
+from reconciler.report.change_groups import ACTION_ORDER
 from reconciler.report.diagnostics import ReadLine, render_excerpts
 from reconciler.report.live_objects import format_live_object, list_live_rows
 from reconciler.report.plan_facts import list_notes
@@ -58,10 +59,7 @@ MAX_OPEN_FIELDS = 8
 
 _MOVE = "move"
 _SYMBOLS = {**{str(action): symbol for action, symbol in SYMBOLS.items()}, _MOVE: "->"}
-_ORDER = (
-    *(Action.DELETE, Action.REPLACE, Action.CREATE, Action.UPDATE, Action.APPROVE, Action.REVOKE),
-    *(Action.VERIFY, _MOVE, Action.ADOPT, Action.FORGET),
-)
+_ORDER = (*ACTION_ORDER, _MOVE, Action.ADOPT, Action.FORGET)
 """Actions in the order of their changes on the page."""
 _DESTRUCTIVE = {Risk.DESTROYS, Risk.REPLACES}
 _LIVE_ROWS = {Action.DELETE, Action.FORGET}
@@ -339,7 +337,7 @@ def _build_change(change: Change, anchor: str, name: str, service: str, codes: t
         address=change.address,
         risk=change.risk,
         service=service,
-        place=f"{change.span.path}:{change.span.line}" if change.span else "",
+        place=change.span.line_place if change.span else "",
         facts=tuple(_list_facts(change, service)),
         remarks=tuple(_list_remarks(change)),
         fields=tuple(lines),
