@@ -25,7 +25,11 @@ ACTION_ORDER = (
     *(Action.APPROVE, Action.REVOKE, Action.VERIFY),
 )
 """Actions that send something, in the order in which plans show them: the worst first."""
-_RANKS = {action: rank for rank, action in enumerate(ACTION_ORDER)}
+_RANKS = {
+    # Approvals and revocations stay in the order of the plan.
+    action: ACTION_ORDER.index(Action.APPROVE if action is Action.REVOKE else action)
+    for action in ACTION_ORDER
+}
 _GROUPED_ACTIONS = frozenset({Action.UPDATE, Action.VERIFY})
 
 

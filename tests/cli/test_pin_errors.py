@@ -180,6 +180,7 @@ PLACES = {
 SPELLINGS = {"block": write_block, "quoted": write_quoted, "bare": write_bare}
 
 
+@pytest.mark.sampled(every=7)
 @pytest.mark.parametrize("spelling", SPELLINGS)
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("form", PRIVATE_KEYS)

@@ -71,7 +71,7 @@ def test_an_undisturbed_run_sends_the_calls_of_the_scenario(scenario: Scenario) 
     assert get_undisturbed(scenario, with_health=True)  # asserts the calls
 
 
-@pytest.mark.sampled(every=17)
+@pytest.mark.sampled(every=29)
 @pytest.mark.parametrize("point", KillPoint)
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
 def test_the_next_run_completes_a_killed_run(scenario: Scenario, point: KillPoint) -> None:

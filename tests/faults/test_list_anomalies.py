@@ -34,7 +34,7 @@ def apply_with_list_fault(run: ScenarioRun, fault: str) -> set[str]:
     return {each.code for each in run.account.planned.plan.blockers}
 
 
-@pytest.mark.sampled(every=7)
+@pytest.mark.sampled(every=17)
 @pytest.mark.parametrize("kind", sorted(LIST_FAULTS))
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
 def test_a_wrong_list_creates_and_deletes_no_known_object(scenario: Scenario, kind: FaultKind) -> None:
@@ -48,7 +48,7 @@ def test_a_wrong_list_creates_and_deletes_no_known_object(scenario: Scenario, ki
                 run.check_invariants(state_lost=False)
 
 
-@pytest.mark.sampled(every=7)
+@pytest.mark.sampled(every=17)
 @pytest.mark.parametrize("kind", sorted(LIST_FAULTS))
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
 def test_a_wrong_list_changes_nothing_in_a_converged_account(scenario: Scenario, kind: FaultKind) -> None:

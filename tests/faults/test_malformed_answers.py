@@ -222,7 +222,7 @@ CASES = [
 ]
 
 
-@pytest.mark.sampled(every=17)
+@pytest.mark.sampled(every=31)
 @pytest.mark.parametrize(("kind", "number"), CASES)
 def test_a_malformed_answer_is_a_named_error_and_no_blind_repeat(
     project: Project, monkeypatch: pytest.MonkeyPatch, kind: str, number: int
