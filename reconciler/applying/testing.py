@@ -24,10 +24,11 @@ from reconciler.model.address import DESTINATION, Address, get_entry_sort_key
 from reconciler.model.clock import Clock
 from reconciler.model.diagnostic import Diagnostic, select_errors
 from reconciler.model.outcome import ApplyResult, Outcome, Status
-from reconciler.model.plan import Action, Reason, Risk
+from reconciler.model.plan import Action, Reason
 from reconciler.model.record import Record
 from reconciler.model.record_transitions import RecordUpdate
 from reconciler.model.removal import CompletedRemoval
+from reconciler.model.risk import Risk
 from reconciler.planning.pipeline import PlanResult
 from reconciler.planning.planner import PlannedOperation
 from reconciler.workspace.workspace import Workspace

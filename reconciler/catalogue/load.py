@@ -13,10 +13,18 @@ from typing import Any, ClassVar, TypeAlias
 
 from pydantic import ConfigDict, TypeAdapter
 
-from reconciler.catalogue.model import DestinationFacts, Field, Need, Region, Service
+from reconciler.catalogue.model import DestinationFacts, Field, Need, Region, RiskFacts, Service
 from reconciler.catalogue.names import SUFFIX, find_resource, load_service_names
+from reconciler.model.risk import FieldRisk
 
-__all__ = ["build_field", "build_service", "load_destination_facts", "load_service", "load_service_names"]
+__all__ = [
+    "build_field",
+    "build_service",
+    "load_destination_facts",
+    "load_risks",
+    "load_service",
+    "load_service_names",
+]
 
 Table: TypeAlias = dict[str, Any]
 """TOML table of a file, unchecked."""
@@ -95,6 +103,12 @@ def load_destination_facts() -> DestinationFacts:
 
 
 @cache
+def load_risks() -> Mapping[FieldRisk, RiskFacts]:
+    """Load the facts about changes of fields, by the kind of their consequences. Raises as `load_service`."""
+    return MappingProxyType(_RISKS.validate_python(_read_toml(find_resource("risks.toml"))))
+
+
+@cache
 def _load_part(name: str) -> _Part:
     return _PART.validate_python(_read_toml(find_resource("parts") / f"{name}{SUFFIX}"))
 
@@ -127,3 +141,4 @@ _FIELD = TypeAdapter(Field)
 _SERVICE = TypeAdapter(Service)
 _DESTINATION = TypeAdapter(DestinationFacts)
 _PART = TypeAdapter(_Part)
+_RISKS = TypeAdapter(dict[FieldRisk, RiskFacts])

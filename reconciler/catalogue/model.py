@@ -183,6 +183,24 @@ class Service:
 
 
 @dataclass(frozen=True, slots=True)
+class RiskFacts:
+    """What a change of one of the `fields` means for the syncs into a destination.
+
+    `fields` are field paths in dotted form. `consequence` is a phrase about the change, empty if there is nothing to
+    say; `grade` and `source` are the evidence for it. `interruption` grades the evidence that the change may interrupt
+    syncs; None: it does not.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT_TABLE
+
+    grade: Grade
+    source: str
+    consequence: str = ""
+    interruption: Grade | None = None
+    fields: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Region:
     """A data processing region. `listed` is false for a region that is not documented for destinations."""
 

@@ -1,4 +1,4 @@
-"""Define plans as data: changes, reasons and risks. Plans hold no clients and no secrets."""
+"""Define plans as data: changes and their reasons. Plans hold no clients and no secrets."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 from reconciler.model.address import DESTINATION, Address
 from reconciler.model.diagnostic import Diagnostic, IgnoredWarning
 from reconciler.model.policy import PolicyResult
+from reconciler.model.risk import FieldRisk, Risk
 from reconciler.model.snapshot_origin import SnapshotOrigin
 from reconciler.model.source import Span
 from reconciler.model.trust import NO_TRUST_FACTS, TrustAction, TrustChange, TrustFacts
@@ -58,15 +59,6 @@ class Origin(StrEnum):
     CONFLICT = "conflict"  # changed on both sides, to different values
 
 
-class Risk(StrEnum):
-    """The worst consequence of an action for running syncs."""
-
-    IN_PLACE = "in-place"
-    INTERRUPTS_SYNCS = "interrupts-syncs"
-    REPLACES = "replaces"
-    DESTROYS = "destroys"
-
-
 class ProtectionChange(StrEnum):
     """Change of the recorded protection of an entry."""
 
@@ -90,6 +82,7 @@ class FieldChange:
     the value or the reason why it is hidden, never the value; None if a hidden field is cleared.
 
     With `sent_by_replacement` no difference is known: a replacement sends the field since it sends all declared fields.
+    `risk` is None for a field of a new object, and for a field that a replacement sends again.
     """
 
     path: FieldPath
@@ -100,6 +93,7 @@ class FieldChange:
     origin: Origin = Origin.SPEC
     forces_replace: bool = False
     sent_by_replacement: bool = False
+    risk: FieldRisk | None = None
 
 
 @dataclass(frozen=True, slots=True)

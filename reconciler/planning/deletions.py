@@ -13,18 +13,11 @@ from reconciler.kinds.destination import SERVICE
 from reconciler.kinds.registry import KINDS
 from reconciler.model.address import DESTINATION, GROUP, Address
 from reconciler.model.diagnostic import Diagnostic, Severity
-from reconciler.model.plan import (
-    Action,
-    Change,
-    LiveConnection,
-    LiveObject,
-    ProtectionChange,
-    Reason,
-    Risk,
-)
+from reconciler.model.plan import Action, Change, LiveConnection, LiveObject, ProtectionChange, Reason
 from reconciler.model.record import Record
 from reconciler.model.removal import CompletedRemoval, Extent
 from reconciler.model.resource import Observed
+from reconciler.model.risk import Risk
 from reconciler.model.value import FieldPath
 from reconciler.planning.fields import list_applied_values
 from reconciler.planning.refresh import AccountView

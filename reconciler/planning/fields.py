@@ -11,6 +11,7 @@ from typing import Any
 
 from reconciler.catalogue.model import Field
 from reconciler.catalogue.normalize import MASKED
+from reconciler.catalogue.risks import find_risk
 from reconciler.kinds.base import Kind
 from reconciler.kinds.destination import SERVICE, list_settings
 from reconciler.kinds.visibility import Masking
@@ -77,6 +78,15 @@ def build_created_fields(desired: Desired, masking: Masking, values: Fields) -> 
         _build_field_change(desired, masking, path, before=None, after=values[path])
         for path in desired.fields
         if values.get(path) is not None
+    )
+
+
+def assess_changed_fields(
+    kind: Kind, service: str | None, fields: Iterable[FieldChange]
+) -> tuple[FieldChange, ...]:
+    """Add the risks to changed fields of an existing object. `service` is its live service."""
+    return tuple(
+        replace(field, risk=find_risk(field.path, kind.get_field(field.path, service))) for field in fields
     )
 
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from reconciler.catalogue.load import load_risks
 from reconciler.kinds.base import Kind
 from reconciler.kinds.destination import HEALTHY_STATUS, SERVICE, read_service, select_unhealthy_status
 from reconciler.kinds.destination_checks import (
@@ -33,9 +34,9 @@ from reconciler.model.plan import (
     AssertedValue,
     Change,
     ChangeFacts,
+    FieldChange,
     FieldValue,
     Reason,
-    Risk,
     SecretComparison,
 )
 from reconciler.model.record import Record
@@ -46,6 +47,7 @@ from reconciler.model.record_transitions import (
     update_literal_fingerprint,
 )
 from reconciler.model.resource import Desired, Observed
+from reconciler.model.risk import Risk
 from reconciler.model.value import (
     ExternalKey,
     FieldPath,
@@ -64,6 +66,7 @@ from reconciler.planning.facts import (
     has_outstanding_tests,
 )
 from reconciler.planning.fields import (
+    assess_changed_fields,
     build_changed_fields,
     build_computed_fields,
     build_created_fields,
@@ -226,12 +229,15 @@ class Planner:
             **secrets.values,
         }
         self._warn_live_contradictions(desired, compared, observed, comparison)
-        fields = build_changed_fields(desired, masking, live_masking, comparison, secrets.values)
+        fields = assess_changed_fields(
+            kind, service, build_changed_fields(desired, masking, live_masking, comparison, secrets.values)
+        )
         stored = record.fingerprints if record else {}
         trust = plan_trust(desired, record, observed.status, self.approvals.get(observed.id, {}))
         self.diagnostics += trust.problems
         has_tests = has_outstanding_tests(desired, record, observed.status)
         action = _choose_action(values, trust, record, has_tests=has_tests)
+        runs_tests = _runs_tests(desired, action, trust, observed.status, has_tests=has_tests)
         change = Change(
             address=desired.address,
             action=action,
@@ -240,7 +246,7 @@ class Planner:
             id=observed.id,
             depends_on=desired.depends_on,
             span=desired.span,
-            risk=_assess_risk(desired, observed, values, trust),
+            risk=_assess_risk(fields, observed.status, runs_tests=runs_tests),
             # A sent secret needs no comparison, and a secret with an own fingerprint was compared by it.
             uncomparable=tuple(
                 path
@@ -257,7 +263,7 @@ class Planner:
                 trust=trust.facts,
             ),
             trust=trust.changes,
-            runs_tests=_runs_tests(desired, action, trust, observed.status, has_tests=has_tests),
+            runs_tests=runs_tests,
         )
         operation = self._build_operation(
             desired,
@@ -368,7 +374,11 @@ class Planner:
             _build_masking(desired, fields.get(SERVICE)) for fields in (declared, observed.fields)
         )
         values = {**declared, **kind.normalize(declared)}
-        changed = build_changed_fields(desired, masking, live_masking, comparison, ())
+        changed = assess_changed_fields(
+            kind,
+            read_service(observed.fields),
+            build_changed_fields(desired, masking, live_masking, comparison, ()),
+        )
         trust = plan_new_trust(desired)  # the approvals of the old destination go with it
         change = Change(
             address=desired.address,
@@ -532,11 +542,15 @@ def _collect_reasons(
     return tuple(reason for reason, holds in reasons.items() if holds)
 
 
-def _assess_risk(desired: Desired, observed: Observed, values: Fields, trust: TrustPlan) -> Risk:
-    is_disruptive = (
-        bool(values or trust.revokes) and desired.setup_tests.run and observed.status == HEALTHY_STATUS
-    )
-    return Risk.INTERRUPTS_SYNCS if is_disruptive else Risk.IN_PLACE
+def _assess_risk(fields: Iterable[FieldChange], status: str, *, runs_tests: bool) -> Risk:
+    """Assess an update, approvals or tests. Nothing syncs into a destination that is not healthy."""
+    if status != HEALTHY_STATUS:
+        return Risk.IN_PLACE
+    if runs_tests:
+        return Risk.INTERRUPTS_SYNCS
+    facts = load_risks()
+    may_interrupt = any(field.risk and facts[field.risk].interruption for field in fields)
+    return Risk.MAY_INTERRUPT_SYNCS if may_interrupt else Risk.IN_PLACE
 
 
 def _strip_secrets(fields: Fields) -> dict[FieldPath, Any]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from reconciler.model.plan import Action, Change
+from reconciler.model.risk import INTERRUPTING_RISKS, FieldRisk
 from reconciler.policy.base import EntryView, PlanView, Rule, Violation
 from reconciler.policy.matching import (
     ANY_VALUE,
@@ -30,7 +31,7 @@ class TrustTarget(StrEnum):
 
 
 class CountedAction(StrEnum):
-    """An action that limits count, by entry: a group and its destination count as one."""
+    """An action or a risk that limits count, by entry: a group and its destination count as one."""
 
     CREATES = "creates"
     UPDATES = "updates"
@@ -38,6 +39,15 @@ class CountedAction(StrEnum):
     DELETES = "deletes"
     APPROVES = "approves"
     REVOKES = "revokes"
+    INTERRUPTS = "interrupts"
+    REGION = "region"
+    NETWORKING = "networking"
+    CREDENTIALS = "credentials"
+    TARGET = "target"
+
+
+def _changes_field(risk: FieldRisk) -> Callable[[Change], bool]:
+    return lambda change: any(field.risk is risk for field in change.fields)
 
 
 _COUNTS: Mapping[CountedAction, Callable[[Change], bool]] = {
@@ -47,6 +57,11 @@ _COUNTS: Mapping[CountedAction, Callable[[Change], bool]] = {
     CountedAction.DELETES: lambda change: change.action is Action.DELETE,
     CountedAction.APPROVES: lambda change: bool(change.approvals),
     CountedAction.REVOKES: lambda change: bool(change.revocations),
+    CountedAction.INTERRUPTS: lambda change: change.risk in INTERRUPTING_RISKS,
+    CountedAction.REGION: _changes_field(FieldRisk.REGION),
+    CountedAction.NETWORKING: _changes_field(FieldRisk.NETWORKING),
+    CountedAction.CREDENTIALS: _changes_field(FieldRisk.CREDENTIALS),
+    CountedAction.TARGET: _changes_field(FieldRisk.TARGET),
 }
 
 
@@ -216,6 +231,11 @@ _CONSEQUENCES = {
     CountedAction.DELETES: ("be deleted", "may be"),
     CountedAction.APPROVES: ("get approvals", "may"),
     CountedAction.REVOKES: ("lose approvals", "may"),
+    CountedAction.INTERRUPTS: ("interrupt syncs or may do so", "may"),
+    CountedAction.REGION: ("move to another region", "may"),
+    CountedAction.NETWORKING: ("change their networking", "may"),
+    CountedAction.CREDENTIALS: ("change their credentials", "may"),
+    CountedAction.TARGET: ("change the place that they write to", "may"),
 }
 
 

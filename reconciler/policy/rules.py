@@ -253,6 +253,17 @@ class ActionLimits(StrictModel):
     approves: LimitValue | None = Field(None, description="Destinations whose servers may be approved.")
     revokes: LimitValue | None = Field(None, description="Destinations of which approvals may be revoked.")
 
+    interrupts: LimitValue | None = Field(
+        None,
+        description="Entries whose changes interrupt syncs, or may do so. Deletions are no part of them.",
+    )
+    region: LimitValue | None = Field(None, description="Destinations that may move to another region.")
+    networking: LimitValue | None = Field(None, description="Destinations whose network path may change.")
+    credentials: LimitValue | None = Field(None, description="Destinations whose login may change.")
+    target: LimitValue | None = Field(
+        None, description="Destinations that may be pointed at another server, database or storage."
+    )
+
     def get_limits(self) -> dict[CountedAction, Limit]:
         """Return the limits that are set."""
         limits = {action: getattr(self, action) for action in CountedAction}

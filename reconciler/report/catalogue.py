@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from reconciler.catalogue.model import Condition, Field, FieldType, Need, Service, ServiceStage
+from reconciler.catalogue.risks import find_risk
+from reconciler.model.risk import FieldRisk
 
 _WIDTH = 100
 _INDENT = " " * 6
@@ -133,6 +135,8 @@ def _list_attributes(field: Field) -> Iterator[str]:
     ):
         if is_set:
             yield word
+    if (risk := find_risk(("config", field.name), field)) not in {FieldRisk.REPLACEMENT, FieldRisk.SETTINGS}:
+        yield f"risk: {risk}"
 
 
 def _format_condition(condition: Condition) -> str:
@@ -194,6 +198,7 @@ def _serialize_field(field: Field) -> dict[str, Any]:
         "meant_for": _serialize_condition(field.meant_for),
         "sensitive": field.sensitive,
         "immutable": field.immutable,
+        "risk": str(find_risk(("config", field.name), field)),
         "read_only": field.read_only,
         "clearable": field.clearable,
         "default": field.default,

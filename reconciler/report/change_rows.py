@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from rich.cells import cell_len
 from rich.text import Text
 
-from reconciler.model.plan import Action, Change, FieldChange, Origin, Risk
+from reconciler.model.plan import Action, Change, FieldChange, Origin
+from reconciler.model.risk import Risk
 from reconciler.model.sanitize import escape
 from reconciler.model.value import format_path
 from reconciler.report.change_groups import MAX_NAMES, ChangeGroup, is_one_field
-from reconciler.report.plan_summary import RISK_TEXTS, UNTESTED
+from reconciler.report.plan_summary import UNTESTED
+from reconciler.report.risk import format_risk
 from reconciler.report.style import ACTION_STYLES, BAD, QUIET, STRONG, SYMBOLS, WARN, fold_words, join_lines
 from reconciler.report.values import ORIGIN_TEXTS, render_plain_change
 
@@ -37,13 +39,17 @@ class ChangeRow:
     name: str
     value: str
     mark: str = ""
-    risk: Risk = Risk.IN_PLACE
     notes: tuple[Text, ...] = ()
 
     @property
     def subject(self) -> str:
         """Return the address."""
         return str(self.change.address)
+
+    @property
+    def risk(self) -> str:
+        """Return the consequences for syncs; empty if there are none to tell."""
+        return format_risk(self.change)
 
     @property
     def place(self) -> str:
@@ -79,7 +85,6 @@ def build_row(change: Change, notes: Iterable[Text] = ()) -> ChangeRow | None:
         format_name(field),
         render_plain_change(field, change.secrets),
         _MARKS[field.origin],
-        change.risk,
         tuple(notes),
     )
 
@@ -109,7 +114,7 @@ class RowTable:
 
     def _choose_columns(self, available: int) -> _Columns:
         """Choose columns for the rows that can stand on one line. Columns that are too wide for them are left out."""
-        has_marks = len(self.rows) > 1 and any(RISK_TEXTS[row.risk] for row in self.rows)
+        has_marks = len(self.rows) > 1 and any(row.risk for row in self.rows)
         bare = _Columns(risk=len(_RISK_MARK) + 1 if has_marks else 0)
         fitting = [row for row in self.rows if _measure(row, bare) <= available]
         aligned = _Columns(
@@ -134,9 +139,7 @@ def _build_line(row: ChangeRow, columns: _Columns) -> Text:
     )
     line.append("  ")
     if columns.risk:
-        line.append(
-            f"{_RISK_MARK if RISK_TEXTS[row.risk] else '':<{columns.risk}}", choose_risk_style(row.risk)
-        )
+        line.append(f"{_RISK_MARK if row.risk else '':<{columns.risk}}", choose_risk_style(row.change.risk))
     if row.name:
         line.append(f"{row.name:<{columns.name}}  ")
     value = _format_value(row)
@@ -162,27 +165,26 @@ def _render_row(row: ChangeRow, columns: _Columns, available: int) -> Iterator[T
             (row.subject, STRONG),
             (f"  {row.place}".rstrip(), QUIET),
         )
-        risk = _RISK_MARK if columns.risk and RISK_TEXTS[row.risk] else " "
+        mark = _RISK_MARK if columns.risk and row.risk else " "
         name = f"{row.name}  " if row.name else ""
-        yield Text.assemble((f"  {risk} ", choose_risk_style(row.risk)), f"{name}{_format_value(row)}")
+        yield Text.assemble((f"  {mark} ", choose_risk_style(row.change.risk)), f"{name}{_format_value(row)}")
     yield from row.notes
 
 
 def _render_legend(rows: Sequence[ChangeRow]) -> Iterator[Text]:
-    for risk in dict.fromkeys(row.risk for row in rows if RISK_TEXTS[row.risk]):
-        yield render_risk(risk)
+    yield from map(render_risk, {row.risk: row.change for row in rows if row.risk}.values())
     for mark in dict.fromkeys(row.mark for row in rows if row.mark in _LEGENDS):
         yield Text(f"{_INDENT}{_LEGENDS[mark]}")
 
 
-def render_risk(risk: Risk) -> Text:
-    """Render the line of a risk, which must have a text."""
-    return Text(f"  {_RISK_MARK} {RISK_TEXTS[risk]}", choose_risk_style(risk))
+def render_risk(change: Change) -> Text:
+    """Render the line with the risk of a change, which must have one."""
+    return Text(f"  {_RISK_MARK} {format_risk(change)}", choose_risk_style(change.risk))
 
 
 def choose_risk_style(risk: Risk) -> str:
     """Choose the colour of a risk."""
-    return WARN if risk is Risk.INTERRUPTS_SYNCS else BAD
+    return BAD if risk in {Risk.REPLACES, Risk.DESTROYS} else WARN
 
 
 def render_names(group: ChangeGroup, width: int | None, *, names_all: bool) -> list[Text]:

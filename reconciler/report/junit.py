@@ -24,7 +24,6 @@ from reconciler.report.diagnostics import (
     render_notes,
 )
 from reconciler.report.live_objects import format_identified_object
-from reconciler.report.plan_summary import RISK_TEXTS
 from reconciler.report.renderer import (
     DocumentRenderer,
     ExitStatus,
@@ -34,6 +33,7 @@ from reconciler.report.renderer import (
     ValidationReport,
     make_verbatim,
 )
+from reconciler.report.risk import format_risk
 
 _POLICIES = "policies"
 SETUP_TESTS_FAILED = "setup-tests-failed"
@@ -134,7 +134,7 @@ def _build_check_case(check: Check, address: str) -> _TestCase:
 def _describe_risk(change: Change) -> str:
     """Describe the objects that a change deletes, replaces or gives up."""
     return (
-        f"{RISK_TEXTS[change.risk] or change.action}: {format_identified_object(change)}"
+        f"{format_risk(change) or change.action}: {format_identified_object(change)}"
         if change.live is not None
         else ""
     )

@@ -18,7 +18,8 @@ from reconciler.report.change_groups import (
     sort_changes,
 )
 from reconciler.report.markdown import Section, format_code, format_html_code, make_code_block, make_details
-from reconciler.report.plan_summary import RISK_TEXTS, UNTESTED
+from reconciler.report.plan_summary import UNTESTED
+from reconciler.report.risk import format_risk
 from reconciler.report.style import fold_words, format_count
 from reconciler.report.trust import list_change_remarks, list_trust_rows
 from reconciler.report.values import (
@@ -85,7 +86,7 @@ def _render_row(group: ChangeGroup, *, names_places: bool) -> Iterator[str]:
     is_single = len(group) == 1
     subject = format_code(str(change.address)) if is_single else format_subject(group)
     parts = [f"- **{change.action}** {subject}: {_format_field(change, field)}"]
-    parts += [RISK_TEXTS[change.risk]] if RISK_TEXTS[change.risk] else []
+    parts += [risk] if (risk := format_risk(change)) else []
     yield " · ".join(parts) + (format_location(change) if is_single else "")
     if not is_single:
         yield f"  {_format_names(group, names_places=names_places)}"
@@ -157,7 +158,7 @@ def _summarize_group(group: ChangeGroup) -> str:
     parts += list_change_remarks(change)
     parts += [f"{drifted} changed outside the specs"] if drifted else []
     parts += ["gone from Fivetran"] if change.is_missing else []
-    parts += [RISK_TEXTS[change.risk]] if RISK_TEXTS[change.risk] else []
+    parts += [risk] if (risk := format_risk(change)) else []
     return " · ".join(parts)
 
 

@@ -207,6 +207,7 @@ def _serialize_field(field: FieldChange) -> dict[str, Any]:
         "origin": str(field.origin),
         "forces_replace": field.forces_replace,
         **({"sent_by_replacement": True} if field.sent_by_replacement else {}),
+        **({"risk": str(field.risk)} if field.risk is not None else {}),
         "span": serialize_span(field.span),
     }
 

@@ -6,14 +6,9 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from reconciler.model.diagnostic import Diagnostic
-from reconciler.model.plan import (
-    Change,
-    ConnectionList,
-    ListedDestination,
-    Plan,
-    Risk,
-)
+from reconciler.model.plan import Change, ConnectionList, ListedDestination, Plan
 from reconciler.model.policy import PolicyResult
+from reconciler.model.risk import Risk
 from reconciler.report.change_groups import sort_changes
 from reconciler.report.diagnostics import ReadLine, format_severity_counts, render_full
 from reconciler.report.markdown import (
@@ -36,7 +31,6 @@ from reconciler.report.markdown_changes import (
 )
 from reconciler.report.plan_facts import Note, list_notes
 from reconciler.report.plan_summary import (
-    RISK_TEXTS,
     format_account,
     format_counts,
     format_coverage,
@@ -46,6 +40,7 @@ from reconciler.report.plan_summary import (
     list_remarks,
 )
 from reconciler.report.renderer import DocumentRenderer, ExitStatus, Parts, PlanReport, make_verbatim
+from reconciler.report.risk import format_risk, format_risk_counts
 from reconciler.report.style import format_count
 from reconciler.report.unmanaged_objects import format_connection_count
 
@@ -73,7 +68,8 @@ def render_plan_markdown(
     this comment. Only a complete comment has the digest of the plan, since a reviewer approves it by the digest.
     `names_places` gives every entry of equal changes its place; if `is_full`, no changes are grouped.
     """
-    headline = " · ".join(part for part in (format_verdict(plan), format_counts(plan)) if part)
+    parts = (format_verdict(plan), format_counts(plan), format_risk_counts(plan))
+    headline = " · ".join(part for part in parts if part)
     title = f"{_render_marker(project)}\n## {headline}"
     details = [f"Account {format_code(format_account(plan))} · {format_coverage(plan)}"]
     details += ["", " · ".join(list_remarks(plan))] if list_remarks(plan) else []
@@ -140,7 +136,7 @@ def _render_alerts(plan: Plan, read_line: ReadLine) -> Iterator[Section]:
     destroyed = [change for change in sort_changes(plan.effective) if change.risk in _DESTRUCTIVE]
     if destroyed:
         rows = tuple(
-            f"> - {format_change(change)}: {RISK_TEXTS[change.risk]}{format_location(change)}"
+            f"> - {format_change(change)}: {format_risk(change)}{format_location(change)}"
             for change in destroyed
         )
         yield Section(rows, "> [!CAUTION]\n")

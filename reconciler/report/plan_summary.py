@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from reconciler.model.address import DESTINATION, GROUP, Address
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.instant import format_utc
-from reconciler.model.plan import Action, Change, Plan, Risk, ScopeSummary, UnsettledRequest
+from reconciler.model.plan import Action, Change, Plan, ScopeSummary, UnsettledRequest
 from reconciler.model.policy import EnforcementLevel, PolicyResult, PolicyStatus
 from reconciler.model.sanitize import escape
 from reconciler.report.plan_facts import has_many_uncomparable_secrets
@@ -21,12 +21,6 @@ _MAX_UNPLANNED = 10
 UNTESTED = "setup tests have not passed; apply runs them"
 TESTS_FOLLOW = "apply runs its setup tests"
 TRUST_ACTIONS = frozenset({Action.APPROVE, Action.REVOKE})
-RISK_TEXTS = {
-    Risk.IN_PLACE: "",
-    Risk.INTERRUPTS_SYNCS: "interrupts syncs while setup tests run",
-    Risk.REPLACES: "deletes the destination and creates it again in the same group",
-    Risk.DESTROYS: "deletes it at Fivetran for good",
-}
 
 
 def format_unsettled(unsettled: UnsettledRequest) -> str:

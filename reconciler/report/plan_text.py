@@ -33,7 +33,6 @@ from reconciler.report.change_rows import (
 from reconciler.report.live_objects import format_identified_object, format_live_object, list_live_rows
 from reconciler.report.plan_facts import Note, limit_notes, list_notes
 from reconciler.report.plan_summary import (
-    RISK_TEXTS,
     SHORT_DIGEST_LENGTH,
     TESTS_FOLLOW,
     TRUST_ACTIONS,
@@ -47,6 +46,7 @@ from reconciler.report.plan_summary import (
     format_verdict,
     list_remarks,
 )
+from reconciler.report.risk import format_risk, format_risk_sentence
 from reconciler.report.style import ACTION_STYLES, BAD, QUIET, STRONG, SYMBOLS, WARN, format_count, join_lines
 from reconciler.report.trust import list_trust_lines
 from reconciler.report.unmanaged_objects import choose_status_style, render_unmanaged_objects
@@ -179,7 +179,7 @@ def _render_details(change: Change) -> Iterator[Text]:
 
 
 def _render_risk(change: Change) -> list[Text]:
-    return [render_risk(change.risk)] if RISK_TEXTS[change.risk] else []
+    return [render_risk(change)] if format_risk(change) else []
 
 
 def render_first_line(change: Change, action: Action, column: int) -> Text:
@@ -325,6 +325,8 @@ def _render_summary(plan: Plan) -> Text:
         parts.append(Text(f"Apply refuses this plan: {format_blocking_codes(plan)}.", BAD))
     elif verdict := format_verdict(plan):
         parts.append(Text(f"{verdict}.", STRONG))
+    if risks := format_risk_sentence(plan):
+        parts.append(Text(risks, WARN))
     return join_lines([*parts, Text(" · ".join(remarks), QUIET)] if remarks else parts)
 
 

@@ -21,7 +21,6 @@ from reconciler.report.apply import render_summary
 from reconciler.report.live_objects import format_connections, format_identified_object
 from reconciler.report.plan_facts import list_notes
 from reconciler.report.plan_summary import (
-    RISK_TEXTS,
     UNTESTED,
     count_changes,
     format_account,
@@ -30,6 +29,7 @@ from reconciler.report.plan_summary import (
     list_remarks,
 )
 from reconciler.report.renderer import ApplyReport, ExitStatus, Parts, Printed, Renderer, make_verbatim
+from reconciler.report.risk import format_risk, format_risk_counts
 from reconciler.report.style import format_count
 from reconciler.report.terraform_values import (
     SENSITIVE,
@@ -158,15 +158,7 @@ def _format_counts(plan: Plan) -> str:
 def _render_remarks(plan: Plan) -> Iterator[str]:
     yield f"reconciler · account {format_account(plan)}"
     for change in plan.effective:
-        if change.unsettled is not None:
-            yield f"  {escape(str(change.address))}: {format_unsettled(change.unsettled)}"
-        if change.action is Action.VERIFY:
-            yield f"  {escape(str(change.address))}: {UNTESTED}"
-        for verb, server in list_trust_rows(change):
-            yield f"  {escape(str(change.address))}: {verb} {server}"
-        if RISK_TEXTS[change.risk]:
-            suffix = f": {format_identified_object(change)}" if change.live is not None else ""
-            yield f"  {escape(str(change.address))}: {RISK_TEXTS[change.risk]}{suffix}"
+        yield from (f"  {escape(str(change.address))}: {remark}" for remark in _list_change_remarks(change))
     for note in list_notes(plan):
         yield f"  {note.subject}: {note.format()}" if note.subject else f"  {note.format()}"
     if plan.undeclared:
@@ -177,10 +169,22 @@ def _render_remarks(plan: Plan) -> Iterator[str]:
         yield f"  apply refuses this plan: {', '.join(sorted({blocker.code for blocker in plan.blockers}))}"
     if plan.unplanned:
         yield f"  {format_unplanned(plan)}"
+    if risks := format_risk_counts(plan):
+        yield f"  {risks}"
     for remark in list_remarks(plan):
         yield f"  {remark}"
     if plan.digest and plan.needs_approval:
         yield f"  digest {escape(plan.digest)}"
+
+
+def _list_change_remarks(change: Change) -> Iterator[str]:
+    if change.unsettled is not None:
+        yield format_unsettled(change.unsettled)
+    if change.action is Action.VERIFY:
+        yield UNTESTED
+    yield from (f"{verb} {server}" for verb, server in list_trust_rows(change))
+    if risk := format_risk(change):
+        yield f"{risk}: {format_identified_object(change)}" if change.live is not None else risk
 
 
 def _render_outside_changes(drifted: Iterable[Change]) -> Iterator[str]:

@@ -13,7 +13,8 @@ from page_checks import HIDDEN_FOCUS, LOW_CONTRASTS, OPEN_ALL, RULES, measure_ov
 from page_visits import expect
 from plan_pages import render_page
 
-from reconciler.model.plan import Action, FieldChange, Plan, Risk, UnmanagedGroup
+from reconciler.model.plan import Action, FieldChange, Plan, UnmanagedGroup
+from reconciler.model.risk import Risk
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

@@ -150,6 +150,18 @@ CASES = {
         + build_pair("newer_prod"),
         removed=("old_prod",),
     ),
+    "at-most-risks": Case(
+        "at-most: {interrupts: 2, region: 0, target: 1}",
+        before=SALES + STOCK + build_pair("taxes_prod") + build_pair("wages_prod"),
+        passed=build_pair("sales_prod", place="US")
+        + STOCK
+        + build_pair("taxes_prod", name="Duties")
+        + build_pair("wages_prod"),
+        refused=build_pair("sales_prod", place="US")
+        + build_pair("stock_prod", project="other")
+        + build_pair("taxes_prod", region="AWS_US_EAST_1")
+        + build_pair("wages_prod"),
+    ),
     "freeze": Case(
         "freeze: {keys: [sales_prod]}",
         before=SALES,

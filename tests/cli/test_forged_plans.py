@@ -15,7 +15,8 @@ from saved_plans import EXPECTED_WRITES, SavedPlanProject, list_sent, prepare_pr
 
 from reconciler.model.address import DESTINATION, GROUP, Address
 from reconciler.model.effect import ReviewedEffect
-from reconciler.model.plan import Action, Change, FieldChange, LiveConnection, Risk
+from reconciler.model.plan import Action, Change, FieldChange, LiveConnection
+from reconciler.model.risk import Risk
 from reconciler.planning.effects import build_effect, hash_effect
 from reconciler.workspace.planfile import SavedPlan, decode_plan, encode_plan
 

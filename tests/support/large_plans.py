@@ -26,7 +26,6 @@ from reconciler.model.plan import (
     Plan,
     ProtectionChange,
     Reason,
-    Risk,
     SecretComparison,
     UndeclaredDestination,
     UnmanagedGroup,
@@ -34,6 +33,7 @@ from reconciler.model.plan import (
     Visibility,
 )
 from reconciler.model.policy import EnforcementLevel, PolicyResult, PolicyStatus
+from reconciler.model.risk import FieldRisk, Risk
 from reconciler.model.trust import ApprovedServer, Pin, ServerIdentity, ServerKind, TrustAction, TrustChange
 
 DIGEST = "417f0b73" * 8
@@ -83,7 +83,11 @@ def make_small_update(number: int) -> Change:
     return make_change(
         number,
         Action.UPDATE,
-        fields=(FieldChange(path, "elsewhere", f"acme-shop-{number:04}", origin=Origin.DRIFT),),
+        fields=(
+            FieldChange(
+                path, "elsewhere", f"acme-shop-{number:04}", origin=Origin.DRIFT, risk=FieldRisk.TARGET
+            ),
+        ),
         risk=Risk.INTERRUPTS_SYNCS,
         requests=requests,
         other_values=(FieldValue(("service",), "big_query"),),
@@ -93,12 +97,16 @@ def make_small_update(number: int) -> Change:
 def make_update(number: int) -> Change:
     key, passphrase = ("config", "private_key"), ("config", "passphrase")
     fields = (
-        FieldChange(("config", "role"), "ACCOUNTADMIN", "LOADER_ROLE", origin=Origin.CONFLICT),
-        FieldChange(("config", "database"), f"SHOP_{number:04}", f"SHOP_{number:04}_2027"),
-        FieldChange(("config", "connection_type"), None, "PRIVATE_LINK"),
-        FieldChange(("private_link_id",), "pl_old", None),
-        FieldChange(key, None, f"env:SHOP_{number:04}_KEY", Visibility.SECRET),
-        FieldChange(passphrase, None, None, Visibility.HIDDEN),
+        FieldChange(
+            ("config", "role"), "ACCOUNTADMIN", "LOADER_ROLE", origin=Origin.CONFLICT, risk=FieldRisk.SETTINGS
+        ),
+        FieldChange(
+            ("config", "database"), f"SHOP_{number:04}", f"SHOP_{number:04}_2027", risk=FieldRisk.TARGET
+        ),
+        FieldChange(("config", "connection_type"), None, "PRIVATE_LINK", risk=FieldRisk.NETWORKING),
+        FieldChange(("private_link_id",), "pl_old", None, risk=FieldRisk.NETWORKING),
+        FieldChange(key, None, f"env:SHOP_{number:04}_KEY", Visibility.SECRET, risk=FieldRisk.CREDENTIALS),
+        FieldChange(passphrase, None, None, Visibility.HIDDEN, risk=FieldRisk.CREDENTIALS),
     )
     return make_change(
         number,
@@ -122,7 +130,7 @@ def make_deletion(number: int) -> Change:
 
 def make_replacement(number: int) -> Change:
     fields = (
-        FieldChange(("config", "bucket"), "first", "second", forces_replace=True),
+        FieldChange(("config", "bucket"), "first", "second", forces_replace=True, risk=FieldRisk.REPLACEMENT),
         FieldChange(("service",), None, "managed_data_lake", sent_by_replacement=True),
         FieldChange(("region",), None, "AWS_US_EAST_1", sent_by_replacement=True),
     )

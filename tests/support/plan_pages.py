@@ -17,6 +17,7 @@ from reconciler.report.style import StyledText
 TIME = datetime(2026, 1, 1, 9, 30, tzinfo=UTC)
 LINES = {("specs/groups/main.yaml", 7): "  - {group: events_prod, id: gentle_ivory}"}
 _VOID = {"meta", "input", "br", "link"}
+_TEXT_BLOCKS = {"h1", "h2", "h3", "p", "li", "tr", "summary", "dt", "dd", "label", "pre"}
 
 
 def make_run(
@@ -87,6 +88,15 @@ class PageElement:
         """Find the section whose heading has this id; None if the page has no such section."""
         found = [each for each in self.find_all("section") if each.attributes["aria-labelledby"] == id]
         return found[0] if found else None
+
+    def list_lines(self) -> Iterator[str]:
+        """List the texts of its innermost blocks in the order of the page: a line each, or one line for all blocks of
+        an article. Announced requests are left out."""
+        for child in self.children:
+            if isinstance(child, str) or child.attributes.get("class") == "requests":
+                continue
+            lines = [child.text] if child.tag in _TEXT_BLOCKS else list(child.list_lines())
+            yield from [" | ".join(lines)] if child.tag == "article" else filter(None, lines)
 
     @property
     def raw_text(self) -> str:

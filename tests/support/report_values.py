@@ -15,11 +15,11 @@ from reconciler.model.plan import (
     FieldChange,
     Plan,
     Reason,
-    Risk,
     SecretComparison,
     UnmanagedGroup,
     Visibility,
 )
+from reconciler.model.risk import FieldRisk, Risk
 from reconciler.model.source import Span
 from reconciler.report.style import make_console
 
@@ -61,7 +61,7 @@ CHANGED_DESTINATION = Change(
     action=Action.UPDATE,
     reasons=(Reason.FIELDS_DIFFER,),
     fields=(
-        FieldChange(("region",), "GCP_US_EAST4", "AWS_US_EAST_1"),
+        FieldChange(("region",), "GCP_US_EAST4", "AWS_US_EAST_1", risk=FieldRisk.REGION),
         FieldChange(("config", "role"), None, "FIVETRAN_ROLE"),
         FieldChange(("private_link_id",), "pl_old", None),
     ),

@@ -18,10 +18,10 @@ from reconciler.model.plan import (
     ListedDestination,
     Origin,
     Plan,
-    Risk,
     Visibility,
 )
 from reconciler.model.policy import PolicyResult
+from reconciler.model.risk import FieldRisk, Risk
 from reconciler.model.value import FieldPath, format_path
 from reconciler.report.alike_findings import MAX_SINGLE, count_alike, group_alike
 from reconciler.report.change_groups import ACTION_ORDER
@@ -29,7 +29,6 @@ from reconciler.report.diagnostics import ReadLine, render_excerpts
 from reconciler.report.live_objects import format_live_object, list_live_rows
 from reconciler.report.plan_facts import list_notes
 from reconciler.report.plan_summary import (
-    RISK_TEXTS,
     SHORT_DIGEST_LENGTH,
     TESTS_FOLLOW,
     TRUST_ACTIONS,
@@ -40,6 +39,7 @@ from reconciler.report.plan_summary import (
     format_unsettled,
     list_remarks,
 )
+from reconciler.report.risk import format_risk, format_risk_sentence
 from reconciler.report.style import SYMBOLS, format_count
 from reconciler.report.trust import list_change_remarks, list_trust_rows
 from reconciler.report.unmanaged_objects import format_connection, format_connection_count, format_placement
@@ -95,6 +95,8 @@ class ChangeCard:
     action: str
     address: Address
     risk: Risk
+    risk_text: str
+    field_risks: tuple[FieldRisk, ...]
     service: str
     place: str
     facts: tuple[tuple[str, str], ...]
@@ -111,9 +113,9 @@ class ChangeCard:
         return _SYMBOLS[self.action]
 
     @property
-    def risk_text(self) -> str:
-        """Consequence of the action in words; empty for a change in place."""
-        return RISK_TEXTS[self.risk]
+    def risks(self) -> tuple[str, ...]:
+        """Risk of the action and risks of its fields."""
+        return (self.risk, *self.field_risks)
 
     @property
     def is_destructive(self) -> bool:
@@ -195,6 +197,7 @@ class PlanContent:
     headline: str
     account: str
     coverage: str
+    risks_in_short: str
     remarks: tuple[str, ...]
     digest: str
     snapshot: str
@@ -236,6 +239,7 @@ def collect_plan(plan: Plan, read_line: ReadLine) -> PlanContent:
         headline=format_counts(plan),
         account=format_account(plan),
         coverage=format_coverage(plan),
+        risks_in_short=format_risk_sentence(plan),
         remarks=tuple(list_remarks(plan)),
         digest=plan.digest if plan.needs_approval else "",
         snapshot=str(plan.snapshot or ""),
@@ -255,7 +259,7 @@ def collect_plan(plan: Plan, read_line: ReadLine) -> PlanContent:
             for group in plan.unmanaged
         ),
         actions=_count_choices((card.action for card in cards), map(str, _ORDER)),
-        risks=_count_choices((card.risk for card in cards), Risk),
+        risks=_count_choices(chain.from_iterable(card.risks for card in cards), (*Risk, *FieldRisk)),
         services=_count_choices(
             (card.service for card in cards), sorted({card.service for card in cards} - {""})
         ),
@@ -336,6 +340,8 @@ def _build_change(change: Change, anchor: str, name: str, service: str, codes: t
         action=name,
         address=change.address,
         risk=change.risk,
+        risk_text=format_risk(change),
+        field_risks=tuple(dict.fromkeys(field.risk for field in change.fields if field.risk is not None)),
         service=service,
         place=change.span.line_place if change.span else "",
         facts=tuple(_list_facts(change, service)),
@@ -364,8 +370,8 @@ def _list_facts(change: Change, service: str) -> Iterator[tuple[str, str]]:
 
 def _list_remarks(change: Change) -> Iterator[Remark]:
     """List what a reader has to know beside the values, the consequences first."""
-    if RISK_TEXTS[change.risk]:
-        yield Remark(RISK_TEXTS[change.risk], "bad" if change.risk in _DESTRUCTIVE else "warn")
+    if risk := format_risk(change):
+        yield Remark(risk, "bad" if change.risk in _DESTRUCTIVE else "warn")
     if change.is_missing:
         yield Remark("gone from Fivetran since it was applied", "warn")
     if change.unsettled is not None:

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from reconciler.model.address import DESTINATION, GROUP, Address
-from reconciler.model.plan import Action, Reason, Risk, SecretComparison
+from reconciler.model.plan import Action, Reason, SecretComparison
 from reconciler.model.record import HIDDEN_LITERAL, NO_FINGERPRINT, Intent, Record
 from reconciler.model.resource import Desired, Observed, OnFailure, SetupTests
+from reconciler.model.risk import Risk
 from reconciler.model.source import Span
 from reconciler.model.value import FieldPath, Reference, Secret, Structure
 from reconciler.planning.planner import PlannedOperation, Planner
@@ -343,15 +344,27 @@ def test_an_immutable_change_is_refused_or_replaces_the_destination(
         ),
         pytest.param(declare(database="SALES"), "incomplete", Risk.IN_PLACE, id="not yet connected"),
         pytest.param(
-            replace(declare(database="SALES"), setup_tests=SetupTests(run=False)),
+            replace(declare(database="SALES"), setup_tests=UNTESTED.setup_tests),
+            "connected",
+            Risk.MAY_INTERRUPT_SYNCS,
+            id="without tests",
+        ),
+        pytest.param(
+            replace(
+                declare(),
+                fields={**ORDERS.fields, ("time_zone_offset",): "+3"},
+                setup_tests=SetupTests(run=False),
+            ),
             "connected",
             Risk.IN_PLACE,
-            id="without tests",
+            id="cosmetic without tests",
         ),
         pytest.param(ORDERS, "connected", Risk.IN_PLACE, id="no change"),
     ],
 )
-def test_the_risk_of_an_update_is_that_of_its_tests(desired: Desired, status: str, risk: Risk) -> None:
+def test_the_risk_of_an_update_is_that_of_its_tests_and_fields(
+    desired: Desired, status: str, risk: Risk
+) -> None:
     operation = Planner(RecordingStore().resolve, MINE).plan_resource(desired, observe(LIVE, status), KNOWN)
     assert operation.change.risk is risk
 

@@ -16,10 +16,10 @@ from reconciler.model.plan import (
     FieldChange,
     Origin,
     Plan,
-    Risk,
     SecretComparison,
     Visibility,
 )
+from reconciler.model.risk import Risk
 from reconciler.report.change_groups import MAX_NAMES
 from reconciler.report.plan_markdown import render_plan_markdown
 from reconciler.report.plan_text import Detail, render_plan_text
@@ -259,4 +259,6 @@ def test_only_risky_lines_have_the_mark() -> None:
 
 def test_a_headline_says_what_the_reader_has_to_do() -> None:
     [headline] = [line for line in comment(make_update(1, ROLE)).splitlines() if line.startswith("## ")]
-    assert headline == "## Needs approval: 1 to do · Plan: 0 to add, 1 to change, 0 to destroy."
+    assert headline == (
+        "## Needs approval: 1 to do · Plan: 0 to add, 1 to change, 0 to destroy. · interrupts syncs of 1 entry"
+    )

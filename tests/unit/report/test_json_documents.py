@@ -67,6 +67,7 @@ def test_a_change_has_its_fields_risk_and_span() -> None:
         "shown": "clear",
         "origin": "spec",
         "forces_replace": False,
+        "risk": "region",
         "span": None,
     }
 

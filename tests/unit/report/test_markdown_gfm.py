@@ -21,11 +21,11 @@ from reconciler.model.plan import (
     FieldChange,
     Origin,
     Plan,
-    Risk,
     SecretComparison,
     UnmanagedGroup,
     Visibility,
 )
+from reconciler.model.risk import INTERRUPTING_RISKS, Risk
 from reconciler.report.markdown import MAX_COMMENT_BYTES
 from reconciler.report.plan_markdown import render_failure_markdown, render_plan_markdown
 
@@ -237,7 +237,12 @@ def test_data_creates_no_markup_in_a_plan(name: str, number: int) -> None:
     created, updated = plan.count(Action.CREATE), plan.count(Action.UPDATE)
     counts = f" · Plan: {created + replaced} to add, {updated} to change, {deleted + replaced} to destroy."
     [headline] = [line for line in above.splitlines() if line.startswith("## ")]
-    assert headline.endswith(counts)
+    disturbed = len({change.address.key for change in plan.effective if change.risk in INTERRUPTING_RISKS})
+    assert headline.endswith(
+        f"{counts} · interrupts syncs of {'1 entry' if disturbed == 1 else f'{disturbed:,} entries'}"
+        if disturbed
+        else counts
+    )
     if DIGEST in text or number <= 10:
         assert above.count("> - **delete**") == deleted
         assert above.count("> - **replace**") == replaced

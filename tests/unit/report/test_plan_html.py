@@ -44,7 +44,6 @@ from reconciler.model.plan import (
     LiveObject,
     Origin,
     Plan,
-    Risk,
     ScopeSummary,
     SecretComparison,
     UndeclaredDestination,
@@ -53,6 +52,7 @@ from reconciler.model.plan import (
 )
 from reconciler.model.policy import EnforcementLevel, PolicyResult, PolicyStatus
 from reconciler.model.redaction import Redactor
+from reconciler.model.risk import Risk
 from reconciler.model.sanitize import escape, to_one_line
 from reconciler.model.snapshot_origin import SnapshotOrigin
 from reconciler.model.trust import ApprovedServer, Pin, ServerIdentity, ServerKind, TrustAction, TrustChange
@@ -303,6 +303,7 @@ def test_the_filter_counts_its_choices() -> None:
     options = [each.text for each in page.find_all("option")]
     assert options == [
         *("all", "in-place (24)", "interrupts-syncs (12)", "replaces (3)", "destroys (3)"),
+        *("replacement (3)", "networking (3)", "credentials (3)", "target (12)", "settings (3)"),
         *("all", "big_query (12)", "managed_data_lake (3)", "redshift (3)", "snowflake (9)"),
     ]
     labels = [each.text for each in page.find_all("label", "pill")]

@@ -22,7 +22,8 @@ from report_values import (
 
 from reconciler.model.address import Address
 from reconciler.model.diagnostic import Diagnostic, Severity
-from reconciler.model.plan import Action, Change, FieldChange, Plan, Risk, UnmanagedGroup, Visibility
+from reconciler.model.plan import Action, Change, FieldChange, Plan, UnmanagedGroup, Visibility
+from reconciler.model.risk import Risk
 from reconciler.report.markdown import (
     MAX_COMMENT_BYTES,
     count_bytes,
@@ -155,7 +156,9 @@ def test_deletions_and_blockers_are_above_the_folded_part() -> None:
     plan = build_plan(NEW_DESTINATION, CHANGED_DESTINATION, UNTESTED_DESTINATION, deleted)
     plan = replace(plan, blockers=(Diagnostic("protected", "`old` is protected"),))
     above, _, _ = render(plan).partition("<details>")
-    assert "## Refused: protected · Plan: 1 to add, 1 to change, 1 to destroy." in above.splitlines()
+    counts = "Plan: 1 to add, 1 to change, 1 to destroy."
+    risks = "interrupts syncs of 1 entry (region of 1)"
+    assert f"## Refused: protected · {counts} · {risks}" in above.splitlines()
     assert f"Digest `{DIGEST}`" in above
     assert "> - **delete** `destination.old` (id `old_mole`): deletes it at Fivetran for good\n" in above
     assert "error[protected]: `old` is protected" in above

@@ -40,7 +40,7 @@ def test_a_plan_is_rendered_as_designed() -> None:
         '    region                  "GCP_US_EAST4" -> "AWS_US_EAST_1"',
         '    config.role             (not set) -> "FIVETRAN_ROLE"',
         '    private_link_id         "pl_old" -> (cleared)',
-        "  ! interrupts syncs while setup tests run",
+        "  ! interrupts syncs while setup tests run; moves the processing of data to another region",
         "",
         "? destination.lake  setup tests have not passed; apply runs them  specs/groups/lake.yaml:3",
         "",
@@ -52,6 +52,7 @@ def test_a_plan_is_rendered_as_designed() -> None:
         "",
         "Plan: 2 to add, 1 to change, 0 to destroy.",
         "Needs approval: 4 to do.",
+        "Interrupts syncs of 1 entry (region of 1).",
         "1 destination to test · 2 unchanged · secrets: 1 unchanged, 1 cannot be compared"
         " · 1 value that Fivetran rewrites cannot be compared",
     ]

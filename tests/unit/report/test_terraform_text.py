@@ -28,11 +28,11 @@ from reconciler.model.plan import (
     FieldValue,
     Origin,
     Reason,
-    Risk,
     SecretComparison,
     UnmanagedGroup,
     Visibility,
 )
+from reconciler.model.risk import Risk
 from reconciler.report.terraform_text import render_terraform_diagnostics, render_terraform_plan
 
 DELETED = Change(

@@ -12,6 +12,7 @@
     node,
     address: node.querySelector("h3 code").textContent.toLowerCase(),
     ...node.dataset,
+    risks: node.dataset.risk.split(" "),
   }));
 
   // The state is in the fragment of the address, so that a link shows the same changes.
@@ -48,7 +49,7 @@
     for (const entry of entries) {
       const fits =
         (!actions.length || actions.includes(entry.action)) &&
-        (!risk || entry.risk === risk) &&
+        (!risk || entry.risks.includes(risk)) &&
         (!service || entry.service === service) &&
         words.every((word) => entry.address.includes(word));
       if (entry.node.hidden === fits) entry.node.hidden = !fits;
