@@ -145,6 +145,8 @@ def test_changes_are_filtered_by_action_risk_service_and_text(open_plan: OpenPla
     expect(status).to_have_text("3 of 42 changes shown")
     page.get_by_role("checkbox", name="replace").check()
     expect(status).to_have_text("6 of 42 changes shown")
+    page.get_by_label("Risk", exact=True).select_option("replacement")
+    expect(status).to_have_text("3 of 42 changes shown")
     page.get_by_label("Risk", exact=True).select_option("destroys")
     expect(status).to_have_text("3 of 42 changes shown")
     assert list_shown(page) == ["destination.shop_0006", "destination.shop_0020", "destination.shop_0034"]

@@ -34,7 +34,7 @@ def test_show_describes_each_field(project: Project) -> None:
     page = project.run("catalogue", "show", "managed_data_lake").stdout
     assert "  bucket  (text, immutable)\n" in page
     assert "Required while `storage_provider` is AWS or GCS." in page
-    assert "  secret_value  (text, sensitive)\n" in page
+    assert "  secret_value  (text, sensitive, risk: credentials)\n" in page
     assert "  external_id  (text, read-only)\n" in page
     assert "Default: 443." in page
     fields = re.findall(r"^  (\w+)  \(", page, re.M)
