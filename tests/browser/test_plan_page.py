@@ -145,8 +145,8 @@ def test_changes_are_filtered_by_action_risk_service_and_text(open_plan: OpenPla
     expect(status).to_have_text("3 of 42 changes shown")
     page.get_by_role("checkbox", name="replace").check()
     expect(status).to_have_text("6 of 42 changes shown")
-    page.get_by_label("Risk", exact=True).select_option("replacement")
-    expect(status).to_have_text("3 of 42 changes shown")
+    page.get_by_label("Risk", exact=True).select_option("target")
+    expect(status).to_have_text("0 of 42 changes shown")
     page.get_by_label("Risk", exact=True).select_option("destroys")
     expect(status).to_have_text("3 of 42 changes shown")
     assert list_shown(page) == ["destination.shop_0006", "destination.shop_0020", "destination.shop_0034"]
@@ -175,6 +175,14 @@ def test_the_fragment_keeps_the_filter(open_plan: OpenPlan) -> None:
     expect(again.get_by_label("Service", exact=True)).to_have_value("big_query")
     expect(again.get_by_label("Key or address")).to_have_value("0001")
     assert list_shown(again) == ["destination.shop_0001"]
+
+
+def test_changes_are_filtered_by_the_risk_of_any_field(open_plan: OpenPlan) -> None:
+    page = open_plan(build_large_plan(42))
+    page.get_by_label("Risk", exact=True).select_option("credentials")
+    expect(page.get_by_role("status")).to_have_text("3 of 42 changes shown")
+    page.get_by_label("Risk", exact=True).select_option("target")
+    expect(page.get_by_role("status")).to_have_text("12 of 42 changes shown")
 
 
 @pytest.mark.parametrize(
