@@ -2,30 +2,43 @@
 
 About single values the schema is as strict as `validate --strict`: it accepts the same values. Rules between
 values and missing values are left to `validate`, since a part of a destination may come from defaults, a
-profile or an override.
+profile or an override. The schema of a project knows its profiles, and which fields `config` has if the service comes
+from a profile or from the defaults.
+
+The schemas compile in the strict mode of ajv: they have no keywords of single editors, and a `type` beside each keyword
+of a type.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, TypeAlias
+from typing import Any
 
+from reconciler.catalogue.check import SERVICE
 from reconciler.catalogue.load import load_destination_facts, load_service, load_service_names
 from reconciler.catalogue.model import Field, FieldType, Service, ServiceStage
 from reconciler.catalogue.normalize import CONFIG
 from reconciler.catalogue.region_checks import AWS_REGION_PATTERN
 from reconciler.kinds.account_objects import FIELDS_BY_NAME_KEY
 from reconciler.kinds.destination_spec import EXTRA_CONFIG, Options
+from reconciler.kinds.inherited_schema import (
+    build_entry_conditions,
+    build_overridden,
+    build_profile_conditions,
+    build_profile_name,
+    build_proposals,
+)
+from reconciler.kinds.project_services import NO_SERVICES, ProjectServices
+from reconciler.kinds.schema_parts import Schema, build_condition, build_mapping, name_config, ref
 from reconciler.model.variable_mark import NAME
 from reconciler.spec.merge import UNSET
 from reconciler.spec.merge_files import PROFILE
 from reconciler.spec.reference import SECRET, VALUE
 
-Schema: TypeAlias = dict[str, Any]
-
 DESTINATION = "destination"
-INHERITED = "inherited_destination"
-"""Names of the definitions: for entries, and for profiles and defaults."""
+DEFAULTS = "default_destination"
+PROFILES = "profile"
+"""Names of the definitions: for entries, for the defaults, and for profiles."""
 
 _SERVICE_CONFIG = "config_by_service"
 _VARIABLE = "variable"
@@ -33,44 +46,46 @@ _NUMBER = "^[+-]?[0-9]+$"
 _BOOLEAN = "^(?:[tT][rR][uU][eE]|[fF][aA][lL][sS][eE])$"
 
 
-def build_definitions() -> dict[str, Schema]:
-    """Build the `$defs` of a schema that refers to `DESTINATION` or `INHERITED`."""
+def build_definitions(project: ProjectServices = NO_SERVICES) -> dict[str, Schema]:
+    """Build the `$defs` of a schema that refers to `DESTINATION`, `DEFAULTS`, `PROFILES` or `name_overridden`."""
     services = [service for name in load_service_names() if (service := load_service(name))]
+    known = [service for service in services if not service.free_form]
     settings = _build_settings(services)
-    profile = {"type": "string", "description": "The profile to start from."}
+    layer = build_mapping({PROFILE: build_profile_name(project, ref(_VARIABLE)), **settings})
+    by_service = ref(_SERVICE_CONFIG)
+    configs = {service.name: _build_config(service) for service in known}
     return {
-        DESTINATION: _build_mapping({PROFILE: profile} | settings) | {"allOf": [ref(_SERVICE_CONFIG)]},
-        INHERITED: _build_mapping(settings) | {"allOf": [ref(_SERVICE_CONFIG)]},
-        _SERVICE_CONFIG: {"allOf": [_build_service_condition(service) for service in services]},
+        DESTINATION: layer | {"allOf": [by_service, *build_entry_conditions(project)]},
+        DEFAULTS: build_mapping(settings) | {"allOf": [by_service]},
+        PROFILES: build_mapping(settings) | {"allOf": [by_service, *build_profile_conditions(project)]},
+        **build_overridden(layer, project),
+        **(build_proposals(configs[project.default]) if project.default is not None else {}),
+        _SERVICE_CONFIG: {"allOf": [_build_service_condition(service) for service in known]},
+        **_build_value_definitions(),
+        **{name_config(name): config for name, config in configs.items()},
+    }
+
+
+def _build_value_definitions() -> dict[str, Schema]:
+    """Build the definitions of values that may stand in place of plain values."""
+    return {
         SECRET: _build_reference(SECRET, "A secret, by its source. It is never shown."),
         VALUE: _build_reference(VALUE, "A value, by its source. Plans show it."),
-        UNSET: {
-            "type": "object",
-            "description": "Drops the inherited value.",
-            "properties": {UNSET: {"const": True}},
-            "required": [UNSET],
-            "additionalProperties": False,
-        },
+        UNSET: {"description": "Drops the inherited value."}
+        | build_mapping({UNSET: {"const": True}})
+        | {"required": [UNSET]},
         _VARIABLE: {
             "type": "string",
             "description": "A text with a variable, `${NAME}`.",
             "pattern": rf"(?:^|[^$])\$\{{{NAME}\}}",
         },
-        **{
-            _get_config_name(service): _build_config(service) for service in services if not service.free_form
-        },
     }
-
-
-def ref(name: str) -> Schema:
-    """Build a reference to a definition."""
-    return {"$ref": f"#/$defs/{name}"}
 
 
 def _build_settings(services: Iterable[Service]) -> dict[str, Schema]:
     fields = {name: _build_top_level_field(field) for name, field in load_destination_facts().fields.items()}
     return {
-        "service": _build_service(services),
+        SERVICE[0]: _build_service(services),
         **fields,
         **_build_object_names(),
         CONFIG: {
@@ -97,47 +112,24 @@ def _build_object_names() -> dict[str, Schema]:
 
 
 def _build_service(services: Iterable[Service]) -> Schema:
-    services = list(services)
-    return {
-        "description": "Kind of warehouse.",
-        "anyOf": [
-            {
-                "enum": [service.name for service in services],
-                "enumDescriptions": [_describe_service(service) for service in services],
-            },
-            ref(VALUE),
-            ref(SECRET),
-            ref(UNSET),
-        ],
-    }
+    names = [_describe_service(service) for service in services]
+    return {"description": "Kind of warehouse.", "anyOf": [*names, ref(VALUE), ref(SECRET), ref(UNSET)]}
 
 
-def _describe_service(service: Service) -> str:
-    return f"{service.title}. {service.description}{_describe_stage(service)}"
-
-
-def _describe_stage(service: Service) -> str:
-    if service.stage is ServiceStage.CURRENT:
-        return ""
-    return f" ({service.stage}" + (f"; use {service.successor})" if service.successor else ")")
+def _describe_service(service: Service) -> Schema:
+    name: Schema = {"const": service.name, "description": f"{service.title}. {service.description}"}
+    if service.stage is not ServiceStage.CURRENT:
+        successor = f"; use {service.successor}" if service.successor else ""
+        name["description"] += f" ({service.stage}{successor})"
+        name["deprecated"] = True
+    return name
 
 
 def _build_service_condition(service: Service) -> Schema:
-    """Build the rules of a service, which apply if the same block names the service."""
-    then: Schema = {}
-    if not service.free_form:
-        then[CONFIG] = ref(_get_config_name(service))
-    if service.stage is not ServiceStage.CURRENT:
-        message = f"{service.name} is outdated{_describe_stage(service)}"
-        then["service"] = {"deprecated": True, "deprecationMessage": message}
-    return {
-        "if": {"properties": {"service": {"const": service.name}}, "required": ["service"]},
-        "then": {"properties": then},
-    }
-
-
-def _get_config_name(service: Service) -> str:
-    return f"config_of_{service.name}"
+    """Build the rule of a service, which applies if the same block names the service."""
+    return build_condition(
+        {SERVICE[0]: {"const": service.name}}, {CONFIG: ref(name_config(service.name))}, [SERVICE[0]]
+    )
 
 
 def _build_config(service: Service) -> Schema:
@@ -149,7 +141,7 @@ def _build_config(service: Service) -> Schema:
     }
     return {
         "description": f"Fields of {service.title}.",
-        **_build_mapping({**fields, UNSET: {"const": True}}),
+        **build_mapping({**fields, UNSET: {"const": True}}),
     }
 
 
@@ -162,11 +154,6 @@ def _list_needed(service: Service) -> set[str]:
         if not (need.when or need.when_set or need.when_unset or need.instead)
     ]
     return {name for need in needs for name in need.fields}
-
-
-def _build_mapping(properties: dict[str, Schema]) -> Schema:
-    """Build the schema of a mapping with known keys."""
-    return {"type": "object", "properties": properties, "additionalProperties": False}
 
 
 def _build_top_level_field(field: Field) -> Schema:
@@ -204,12 +191,13 @@ def _add_description(field: Field, values: list[Schema], *, is_needed: bool = Fa
     if field.example is not None and not field.sensitive:
         schema["examples"] = [field.example]
     if field.deprecated_for:
-        schema |= {"deprecated": True, "deprecationMessage": f"Call it {field.deprecated_for}."}
+        schema["deprecated"] = True
     return {**schema, "anyOf": alternatives}
 
 
 def _describe_field(field: Field, *, is_needed: bool) -> str:
     sentences = [field.description]
+    sentences += [f"Deprecated: call it {field.deprecated_for}."] if field.deprecated_for else []
     sentences += ["A new destination needs it."] if is_needed else []
     sentences += ["Immutable."] if field.immutable else []
     sentences += ["Sensitive: refer to it."] if field.sensitive else []
@@ -247,7 +235,7 @@ def _build_text(field: Field) -> Schema:
 def _build_enum_pattern(members: Iterable[str]) -> Schema:
     """Build a pattern that ignores case and `_`, since Fivetran's own responses vary in them."""
     spellings = "|".join(_build_spelling_pattern(member) for member in members)
-    return {"type": "string", "pattern": f"^(?:{spellings})$", "patternErrorMessage": "Not a known value."}
+    return {"type": "string", "pattern": f"^(?:{spellings})$"}
 
 
 def _build_spelling_pattern(member: str) -> str:
@@ -265,16 +253,10 @@ def _build_reference(key: str, description: str) -> Schema:
     # The project decides which schemes exist, so the schema checks the form only.
     text = {
         "type": "string",
+        "description": "scheme:locator or scheme:locator#part, for example env:DB_PASSWORD.",
         "pattern": "^[A-Za-z][A-Za-z0-9_-]*:.",
-        "patternErrorMessage": "Write scheme:locator or scheme:locator#part, for example env:DB_PASSWORD.",
     }
-    return {
-        "type": "object",
-        "description": description,
-        "properties": {key: text},
-        "required": [key],
-        "additionalProperties": False,
-    }
+    return {"description": description} | build_mapping({key: text}) | {"required": [key]}
 
 
 def _build_options() -> dict[str, Schema]:

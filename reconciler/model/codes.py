@@ -43,6 +43,7 @@ class Code:
     gives_way: bool = False
     loses_state: bool = False
     shows_status: bool = False
+    keeps_services: bool = False
 
 
 @cache

@@ -19,7 +19,7 @@ from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.event import Listener
 from reconciler.model.project_names import DEFAULT_PROJECT
 from reconciler.operations.ci_templates import read_ci_files
-from reconciler.operations.schema import DEFAULT_FOLDER, build_schema_text, format_modeline
+from reconciler.operations.schema_files import build_new_files, format_modeline
 from reconciler.planning.account import explain_other_account
 from reconciler.planning.errors import explain_read
 from reconciler.runtime import own_folder
@@ -118,14 +118,14 @@ def _build_files(
 ) -> Mapping[Path, str]:
     """Build the texts of all files of a new project."""
     project = settings.directory / settings.project
-    schemas = {kind: project.parent / DEFAULT_FOLDER / f"{kind}.json" for kind in ("project", "spec")}
+    schemas = build_new_files(settings)
     pipeline = read_ci_files(ci) if ci is not None else {}
     return {
-        **{file: build_schema_text(kind) for kind, file in schemas.items()},
+        **{schema.path: schema.text for schema in schemas},
         folder / ".gitignore": _GITIGNORE,
         **{folder / path: text for path, text in pipeline.items()},
         project: _build_project_text(
-            format_modeline(schemas["project"], project.parent),
+            format_modeline(schemas[0].path, project.parent),
             "" if settings.sandbox else account.account_id,
             is_shared=ci is not None,
         ),

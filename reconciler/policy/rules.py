@@ -206,11 +206,11 @@ _CHOICES = {
 _BOOLEANS = frozenset(
     {"setup_tests.run", "trust.exclusive", *(name for name in ENTRY_OPTIONS if name.startswith("lifecycle."))}
 )
-_SCALAR = {"type": ["string", "number", "boolean"]}
+_SCALARS = [{"type": name} for name in ("string", "number", "boolean")]
 Values: TypeAlias = Annotated[
     AllowedValues,
     BeforeValidator(_parse_values),
-    WithJsonSchema({"anyOf": [_SCALAR, {"type": "array", "items": _SCALAR, "minItems": 1}]}),
+    WithJsonSchema({"anyOf": [*_SCALARS, {"type": "array", "items": {"anyOf": _SCALARS}, "minItems": 1}]}),
 ]
 Conditions: TypeAlias = Annotated[
     dict[Annotated[str, AfterValidator(_check_field)], Values],
@@ -224,9 +224,7 @@ TrustTargetName: TypeAlias = Literal["certificates", "fingerprints"]
 RegionName: TypeAlias = Annotated[str, _make_name_validator("region")]
 ServiceName: TypeAlias = Annotated[str, _make_name_validator("service")]
 NetworkingMethod: TypeAlias = Annotated[str, _make_name_validator("networking_method")]
-RegexPattern: TypeAlias = Annotated[
-    str, AfterValidator(_compile_pattern), Field(json_schema_extra={"format": "regex"})
-]
+RegexPattern: TypeAlias = Annotated[str, AfterValidator(_compile_pattern)]
 LimitValue: TypeAlias = Annotated[
     Limit,
     BeforeValidator(_parse_limit),

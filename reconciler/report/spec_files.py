@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from difflib import unified_diff
-from pathlib import Path
 from typing import Any
 
 from rich.text import Text
@@ -44,12 +43,15 @@ def render_schema(schema: Mapping[str, Any]) -> str:
     return json.dumps(schema, indent=2)
 
 
-def render_written_files(files: Iterable[Path], modelines: Mapping[str, str]) -> str:
-    """Render the written files, and the first line that each spec needs."""
+def render_written_files(files: Mapping[str, bool], modelines: Mapping[str, str]) -> str:
+    """Render each file with whether it changed, and the first line that each spec needs."""
     width = max(map(len, modelines))
     return "\n".join(
         [
-            *(f"Wrote {escape(str(file))}" for file in files),
+            *(
+                f"Wrote {escape(file)}" if is_changed else f"{escape(file)} is current"
+                for file, is_changed in files.items()
+            ),
             "",
             "Start your files with the line that belongs to their folder:",
             "",

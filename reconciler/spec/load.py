@@ -41,10 +41,11 @@ __all__ = [
 @dataclass(frozen=True, slots=True)
 class LoadedProject:
     """Content of a project, groups sorted by key. `files` are the displayed paths of the spec and override files,
-    without the project file. `shared` are the defaults and the profiles, unmerged; `roots` are the trees of all
-    readable files by displayed path; `filling` has the variables of the texts. `unmatched` are findings about the globs
-    of a fresh project, which has no spec file yet; a project with a state has lost its files instead.
-    `certificate_files` are the PEM files of pins, by path."""
+    without the project file. `shared` are the defaults and the profiles, unmerged; `bases` are the settings that
+    entries start from, by the name of their profile: the defaults with the profile, the defaults alone for None.
+    `roots` are the trees of all readable files by displayed path; `filling` has the variables of the texts.
+    `unmatched` are findings about the globs of a fresh project, which has no spec file yet; a project with a state has
+    lost its files instead. `certificate_files` are the PEM files of pins, by path."""
 
     project: Project
     groups: tuple[GroupSpec, ...]
@@ -56,6 +57,7 @@ class LoadedProject:
     filling: Filling = field(default_factory=Filling)
     unmatched: tuple[Diagnostic, ...] = ()
     certificate_files: Mapping[str, CertificateFile] = field(default_factory=dict)
+    bases: Mapping[str | None, MappingNode] = field(default_factory=dict)
 
     @property
     def warnings(self) -> tuple[Diagnostic, ...]:
@@ -161,6 +163,7 @@ def _load(
         read_certificate_files(
             (*shared, *(group.destination for group in groups if group.destination is not None)), project.area
         ),
+        merger.bases,
     )
 
 

@@ -23,7 +23,8 @@ class GroupSpec:
     `destination` is merged from defaults, profile, entry and overrides, in this order, without the `profile` key; None
     if the group has no destination. `name_span` is the span of the key if no name is declared, `destination_span` the
     span of the key `destination`. `complete` is false if an error may have removed a part of the destination. `was` is
-    the former key of the entry; an entry without a `name` keeps its former name.
+    the former key of the entry; an entry without a `name` keeps its former name. `profile` is the named profile, and
+    `is_overridden` is true if several files describe the destination.
     """
 
     key: str
@@ -36,6 +37,8 @@ class GroupSpec:
     destination_span: Span
     complete: bool = True
     was: str | None = None
+    profile: Scalar | None = None
+    is_overridden: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +168,12 @@ class ProjectMerger:
         )
         return groups
 
+    @property
+    def bases(self) -> Mapping[str | None, MappingNode]:
+        """The settings that entries start from, by the name of their profile: the defaults with the profile, the
+        defaults alone for None. It is complete after `merge_shared`."""
+        return self._bases
+
     def merge_shared(self) -> tuple[MappingNode, ...]:
         """Merge the defaults and all profiles, each into an empty mapping, which drops its `unset` keys.
 
@@ -210,6 +219,7 @@ class ProjectMerger:
             )
         error_count = len(self.findings)
         destination = self._merge_destination(layers.destinations)
+        profile = _find_profile_entry(layers.destinations)
         return GroupSpec(
             layers.key,
             layers.key_span,
@@ -223,6 +233,8 @@ class ProjectMerger:
             and self._has_profile(layers.destinations)
             and not select_errors(self.findings[error_count:]),
             was=was,
+            profile=profile.node if profile is not None and isinstance(profile.node, Scalar) else None,
+            is_overridden=len(layers.destinations) > 1,
         )
 
     def _merge_destination(self, layers: list[MappingNode]) -> MappingNode | None:

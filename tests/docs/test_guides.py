@@ -146,7 +146,12 @@ def test_every_link_has_a_target(page: Path) -> None:
 def test_folders_and_files_named_on_pages_exist() -> None:
     named = set(re.findall(r"`((?:examples|specs|tests|reconciler)/[\w./-]*|\.[a-z-]+\.yaml)`", TEXT))
     assert {"examples/01-rehearse/", "specs/reconciler.yaml", ".pre-commit-hooks.yaml"} <= named
-    illustrations = {"specs/.reconciler/sandbox/", "specs/.reconciler/state.json", "specs/prod.yaml"}
+    illustrations = {
+        "specs/.reconciler/sandbox/",
+        "specs/.reconciler/state.json",
+        "specs/.schema/spec.json",
+        "specs/prod.yaml",
+    }
     assert [name for name in sorted(named - illustrations) if not (ROOT / name).exists()] == []
 
 

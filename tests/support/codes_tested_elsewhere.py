@@ -38,7 +38,7 @@ CODES_TESTED_ELSEWHERE = {
     ),
     "events-unusable": "tests/unit/workspace/test_audit.py::test_a_file_other_than_a_log_stays_unchanged",
     "file-changed": "tests/unit/spec/test_edit.py::test_a_change_of_another_program_is_seen",
-    "file-unwritable": "tests/cli/test_schema.py::test_an_unwritable_folder_is_reported",
+    "file-unwritable": "tests/cli/test_schema_files.py::test_an_unwritable_folder_is_reported",
     "fingerprints-lost": (
         "tests/cli/test_state_migrate.py::test_the_key_of_the_fingerprints_moves_between_files_only"
     ),
@@ -162,6 +162,7 @@ CODES_TESTED_ELSEWHERE = {
         "tests/cli/test_emulate.py::test_a_missing_extra_is_reported_with_the_install_command"
     ),
     "sandbox-unusable": "tests/cli/test_emulate.py::test_an_unusable_database_is_one_error",
+    "schema-outdated": "tests/cli/test_schema_files.py::test_a_new_profile_makes_the_schema_stale",
     "server-fault": "tests/cli/test_api_errors.py::test_plan_reports_an_api_error_with_its_code",
     "setup-tests-failed": (
         "tests/cli/test_plan_and_apply.py::test_failed_setup_tests_keep_the_destination_and_stay_in_the_plan"
