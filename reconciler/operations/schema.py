@@ -72,7 +72,8 @@ def _build_policy_schema() -> Schema:
     rules = [*RULES, *sorted(entry_points_by_name().keys() - {*RULES})]
     properties: Schema = {rule: {} for rule in rules}
     properties |= {key: _strip_optional(part) for key, part in schema["properties"].items()}
-    choices = [{"properties": {rule: {}}, "required": [rule]} for rule in rules]
+    # `required` without a description fails the strict mode, and with one editors propose each rule twice.
+    choices = [{"not": {"properties": {rule: False}}} for rule in rules]
     return {**schema, "properties": properties, "oneOf": choices}
 
 
