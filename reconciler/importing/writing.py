@@ -16,7 +16,7 @@ from reconciler.importing.file_plan import PlannedFile, WriteStage
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.spec.edit import explain_changed, has_content
 from reconciler.spec.files import resolve_path
-from reconciler.spec.staging import write_temporary
+from reconciler.spec.staging import stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,19 +72,7 @@ def write_files(files: Iterable[PlannedFile], advice: str = _OTHER_FILE) -> Writ
 def _stage(file: PlannedFile) -> _StagedFile:
     """Write the new content of a file beside it, with the permissions of the file. Raises OSError."""
     target = resolve_path(file.path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = write_temporary(target, file.after)
-    try:
-        if file.is_new:
-            temporary.chmod(0o666 & ~_get_umask())
-        else:
-            if not os.access(target, os.W_OK):
-                raise PermissionError(13, "the file is read-only")
-            temporary.chmod(target.stat().st_mode)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
-    return _StagedFile(file, target, temporary)
+    return _StagedFile(file, target, stage(target, file.after))
 
 
 def _put_in_place(staged: _StagedFile, advice: str) -> Diagnostic | None:
@@ -113,12 +101,6 @@ def _sync_folder(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-
-
-def _get_umask() -> int:
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask
 
 
 def _explain_interruption(written: int, files: int) -> Diagnostic:

@@ -21,10 +21,7 @@ def build_profile_name(project: ProjectServices, variable: Schema) -> Schema:
     description = "The profile to start from."
     if not project.by_profile:
         return {"type": "string", "description": description}
-    names = [
-        {"const": name, "description": _describe_profile(service)}
-        for name, service in project.by_profile.items()
-    ]
+    names = [{"const": name, **_describe(service)} for name, service in project.by_profile.items()]
     return {"description": description, "anyOf": [*names, variable]}
 
 
@@ -78,6 +75,7 @@ def name_overridden(service: str | None) -> str:
     return _OVERRIDDEN if service is None else f"{_OVERRIDDEN}_of_{service}"
 
 
-def _describe_profile(name: str | None) -> str:
-    service = load_service(name) if name is not None else None
-    return f"{service.title}." if service is not None else "A profile without a service of its own."
+def _describe(service_name: str | None) -> Schema:
+    """Describe a profile by its service, if that is certain."""
+    service = load_service(service_name) if service_name is not None else None
+    return {"description": f"{service.title}."} if service is not None else {}

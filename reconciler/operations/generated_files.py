@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,9 +10,7 @@ from pathlib import Path
 
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.spec.files import resolve_path
-from reconciler.spec.staging import write_temporary
-
-_READABLE = 0o666
+from reconciler.spec.staging import stage
 
 
 class FileState(Enum):
@@ -60,7 +57,8 @@ def write_generated(files: Sequence[GeneratedFile], root: Path | None) -> tuple[
     staged: list[tuple[Path, Path]] = []
     for file in changed:
         try:
-            staged.append(_stage(resolve_path(file.path), file.text))
+            target = resolve_path(file.path)
+            staged.append((stage(target, file.text), target))
         except OSError as error:
             _drop(staged)
             raise ReconcilerError([_explain_unwritable(file, error)]) from error
@@ -95,33 +93,10 @@ def _check_owners(files: Iterable[GeneratedFile]) -> None:
             raise ReconcilerError([_explain_foreign(file)])
 
 
-def _stage(target: Path, text: str) -> tuple[Path, Path]:
-    """Write a text beside a file, with the permissions of the file. Raises OSError."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = write_temporary(target, text)
-    try:
-        if not target.exists():
-            temporary.chmod(_READABLE & ~_get_umask())
-        elif os.access(target, os.W_OK):
-            temporary.chmod(target.stat().st_mode)
-        else:
-            raise PermissionError(13, "the file is read-only")
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
-    return temporary, target
-
-
 def _drop(staged: Iterable[tuple[Path, Path]]) -> None:
     for temporary, _ in staged:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
-
-
-def _get_umask() -> int:
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask
 
 
 def _explain_unreadable(file: GeneratedFile, error: OSError) -> Diagnostic:

@@ -44,8 +44,8 @@ def build_schema(kind: str, project: ProjectServices = NO_SERVICES) -> Schema:
     return _build_project_schema() if kind == PROJECT else _build_spec_schema(project)
 
 
-def render_schema(schema: Schema) -> str:
-    """Render a schema as the text of a file."""
+def format_schema(schema: Schema) -> str:
+    """Format a schema as the text of a file."""
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 

@@ -14,7 +14,7 @@ from reconciler.kinds.visibility import line_is_public
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError, select_errors
 from reconciler.model.given_variables import NO_VARIABLES
 from reconciler.operations.generated_files import FileState, GeneratedFile, compare, write_generated
-from reconciler.operations.schema import PROJECT, SPEC, TITLE, build_schema, render_schema
+from reconciler.operations.schema import PROJECT, SPEC, TITLE, build_schema, format_schema
 from reconciler.runtime import own_folder
 from reconciler.spec.excerpt_masking import mask_lines
 from reconciler.spec.files import SpecPath, display_path, resolve_path
@@ -106,7 +106,7 @@ def _build_files(settings: Settings, loaded: LoadedProject | None, folder: Path)
         GeneratedFile(
             folder / name,
             display_path(folder / name, settings.directory),
-            render_schema(build_schema(kind, services)),
+            format_schema(build_schema(kind, services)),
             TITLE.format(kind),
         )
         for kind, name in _NAMES.items()

@@ -34,6 +34,32 @@ def write_temporary(file: Path, text: str) -> Path:
     return Path(name)
 
 
+def stage(file: Path, text: str) -> Path:
+    """Write the new text of a file to a temporary file beside it, with the permissions of the file.
+
+    Makes the folder of a new file. Raises OSError, also for a file that is read-only.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    temporary = write_temporary(file, text)
+    try:
+        if not file.exists():
+            temporary.chmod(0o666 & ~_get_umask())
+        elif os.access(file, os.W_OK):
+            temporary.chmod(file.stat().st_mode)
+        else:
+            raise PermissionError(13, "the file is read-only")
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+    return temporary
+
+
+def _get_umask() -> int:
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
+
+
 def _remove_leftovers(file: Path) -> None:
     for leftover in file.parent.glob(f".{glob.escape(file.name)}.{_MARK}-*"):
         owner = _OWNER.search(leftover.name)

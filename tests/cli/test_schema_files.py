@@ -63,6 +63,12 @@ def read_files(project: Project) -> dict[str, tuple[bytes, int]]:
     return {str(file): (file.read_bytes(), file.stat().st_mtime_ns) for file in files}
 
 
+def read_umask() -> int:
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
+
+
 # Profiles and services
 
 
@@ -314,6 +320,14 @@ def test_a_link_out_of_the_project_is_refused(
     assert result.exit == 1
     assert "error[outside-project]: a symbolic link leads from `specs/.schema/project.json`" in result.stderr
     assert list(elsewhere.iterdir()) == []
+
+
+def test_a_written_file_keeps_its_permissions(shared: Project) -> None:
+    file = shared.write(SPEC, EARLIER)
+    file.chmod(0o640)
+    write_schema(shared)
+    modes = [path.stat().st_mode & 0o777 for path in (file, shared.folder / PROJECT)]
+    assert modes == [0o640, 0o666 & ~read_umask()]
 
 
 def test_a_link_within_the_project_stays(shared: Project) -> None:
