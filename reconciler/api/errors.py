@@ -3,6 +3,7 @@
     ApiError
     ├── InvalidRequestError     the client refused the request; nothing was sent
     ├── Cancelled               the run is ending; the request was not sent
+    ├── BudgetSpent             the run may send no more requests; the request was not sent
     ├── Unreachable             no response; `.sent` says whether the request left
     │   ├── Timeout             … because a deadline passed
     │   └── ServerUnverified    … because the name is unknown, or the server is not trusted
@@ -146,6 +147,10 @@ class InvalidRequestError(ApiError):
 
 class Cancelled(ApiError):
     """The run is ending while the request waits for its turn: it was not sent."""
+
+
+class BudgetSpent(ApiError):
+    """The run has sent all requests that it may send: this request was not sent."""
 
 
 class Unreachable(ApiError):

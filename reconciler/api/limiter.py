@@ -31,13 +31,14 @@ class AcquireResult(Enum):
     GRANTED = auto()
     CANCELLED = auto()
     PAUSED_TOO_LONG = auto()
+    SPENT = auto()
 
 
 class Limiter:
     """Limiter that admits requests one by one. One limiter serves all threads of a run, and is safe to share.
 
     `listener` is called from the waiting thread, for waits of `NOTIFY_AFTER` seconds or more, once for each
-    end of a wait.
+    end of a wait. `max_requests` is the number of requests of the whole run, None for any number.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Limiter:
         cancelled: threading.Event,
         budget: Budget = PAID_ACCOUNT,
         listener: Listener = ignore_event,
+        max_requests: int | None = None,
     ) -> None:
         self._clock = clock
         self._cancelled = cancelled
@@ -58,6 +60,8 @@ class Limiter:
         self._paused_until = -math.inf
         self._notified_until: dict[str, float] = {}
         self._observed_remaining: tuple[float, int] | None = None
+        self._max_requests = math.inf if max_requests is None else max_requests
+        self._granted = 0
 
     def acquire(self, *, is_test: bool, max_pause: float = math.inf) -> AcquireResult:
         """Wait for a turn, and count the request. Nothing is counted unless the turn is granted.
@@ -67,8 +71,8 @@ class Limiter:
         """
         while not self._cancelled.is_set():
             wait = self._try_acquire(is_test=is_test)
-            if wait is None:
-                return AcquireResult.GRANTED
+            if isinstance(wait, AcquireResult):
+                return wait
             if wait.is_pause:
                 if wait.seconds > max_pause:
                     return AcquireResult.PAUSED_TOO_LONG
@@ -83,6 +87,11 @@ class Limiter:
         """Pause all requests for this many seconds. A pause that ends later stays."""
         with self._lock:
             self._paused_until = max(self._paused_until, self._clock.monotonic() + seconds)
+
+    def count_run_requests(self) -> int:
+        """Count the requests of this run that got a turn."""
+        with self._lock:
+            return self._granted
 
     @property
     def pause_remaining(self) -> float:
@@ -124,8 +133,8 @@ class Limiter:
             windows = (self._requests, self._tests_per_minute, self._tests_per_hour)
             return max(self._paused_until, *(window.find_opening(now, ahead) for window in windows))
 
-    def _try_acquire(self, *, is_test: bool) -> _Wait | None:
-        """Count a request, or return the wait for its turn.
+    def _try_acquire(self, *, is_test: bool) -> _Wait | AcquireResult:
+        """Count a request, or return the wait for its turn. A run without requests left waits for nothing.
 
         Both under one lock, so that concurrent threads cannot exceed a budget.
         """
@@ -133,6 +142,8 @@ class Limiter:
         if is_test:
             windows += [self._tests_per_minute, self._tests_per_hour]
         with self._lock:
+            if self._granted >= self._max_requests:
+                return AcquireResult.SPENT
             now = self._clock.monotonic()
             if now < self._paused_until:
                 return self._build_wait(REQUESTS, now, self._paused_until, is_pause=True)
@@ -142,7 +153,8 @@ class Limiter:
                 return self._build_wait(fullest.quota, now, fullest.find_opening(now), is_pause=False)
             for window in windows:
                 window.add(now)
-        return None
+            self._granted += 1
+        return AcquireResult.GRANTED
 
     def _build_wait(self, quota: str, now: float, until: float, *, is_pause: bool) -> _Wait:
         seconds = until - now

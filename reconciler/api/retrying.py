@@ -6,7 +6,7 @@ import threading
 from dataclasses import replace
 from datetime import datetime
 
-from reconciler.api.errors import ApiError, Cancelled, Exchange, RateLimited
+from reconciler.api.errors import ApiError, BudgetSpent, Cancelled, Exchange, RateLimited
 from reconciler.api.limiter import PAID_ACCOUNT, AcquireResult, Limiter
 from reconciler.api.retry import DEFAULT, RetryPolicy, RetryState, get_diagnostic_code
 from reconciler.api.transport import Request, Response, TimeoutClass, Transport
@@ -19,7 +19,8 @@ class RetryingSender:
     """`Sender` over a transport. One sender serves all threads of a run, and is safe to share.
 
     Once `cancelled` is set, nothing is sent any more: a call that waits, for its turn or for another attempt,
-    ends at once. A request on its way is waited for. `listener` is called from any thread that sends.
+    ends at once. A request on its way is waited for. `listener` is called from any thread that sends. `max_requests`
+    is the number of requests of the whole run, retries included; None for any number.
     """
 
     def __init__(
@@ -31,8 +32,11 @@ class RetryingSender:
         listener: Listener = ignore_event,
         budget: Budget = PAID_ACCOUNT,
         retry_policy: RetryPolicy = DEFAULT,
+        max_requests: int | None = None,
     ) -> None:
-        self.limiter = Limiter(clock, cancelled=cancelled, budget=budget, listener=listener)
+        self.limiter = Limiter(
+            clock, cancelled=cancelled, budget=budget, listener=listener, max_requests=max_requests
+        )
         self._transport = transport
         self._clock = clock
         self._cancelled = cancelled
@@ -65,8 +69,8 @@ class RetryingSender:
         """Send a request, as often as the retry matrix allows, and return its answer.
 
         Raises the `ApiError` of the last attempt; it is ambiguous if any attempt was. Raises `Cancelled` if the run
-        ended before the first attempt, and `RateLimited` if Fivetran has asked for a pause that is too long to sit
-        out.
+        ended before the first attempt, `RateLimited` if Fivetran has asked for a pause that is too long to sit out, and
+        `BudgetSpent` if the run may send no more requests, also for a call that would need another attempt.
         """
         budget = self._transport.get_budget(request)
         retry_state = RetryState(request, self._retry_policy, self._clock, budget)
@@ -107,6 +111,9 @@ class RetryingSender:
         if result is AcquireResult.GRANTED:
             return
         retry_state.stop()
+        if result is AcquireResult.SPENT:
+            request = retry_state.request
+            raise BudgetSpent(Exchange(request.method, request.path, message="the run may send no more"))
         if retry_state.last_error is not None:
             raise retry_state.last_error
         raise self._build_unsent_error(retry_state.request, result)

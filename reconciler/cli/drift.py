@@ -44,6 +44,12 @@ if TYPE_CHECKING:
 @run_options
 @full_option
 @accept_options
+@click.option(
+    "--budget",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Send at most N requests, retries included: read the destinations that were read least recently.",
+)
 def command(
     *,
     settings: Settings,
@@ -52,6 +58,7 @@ def command(
     detailed_exitcode: bool,
     projects: tuple[Path, ...],
     acceptance: AcceptOptions,
+    budget: int | None,
 ) -> ExitCode:
     """Show changes and deletions made outside the specs, and groups without a spec.
 
@@ -61,28 +68,48 @@ def command(
 
     --accept takes the drift into the specs. Checks before writing that the plan of the accepted fields is empty. Leaves
     out drift that fails this check, with the reason, and the exit code is 1 then.
+
+    --budget reads a part of the destinations in each run, and reports how many runs read all of them. The times of the
+    reads are kept beside the state.
     """
     from reconciler.cli.context import run_command
 
     check_acceptance(acceptance, settings, form, detailed=detailed_exitcode)
+    if budget is not None:
+        _check_budget(acceptance, settings)
     if acceptance.accepts and projects:
         raise MisuseError("`--accept` writes the specs of one project", "name one project with `--project`")
     if acceptance.accepts:
         return accept_drift(settings, output, form, acceptance)
     changes_exit = ExitCode.CHANGES if detailed_exitcode else ExitCode.OK
-    settings = replace(settings, compare_secrets=False)
+    settings = replace(settings, compare_secrets=False, max_requests=budget)
     work = partial(_show_drift, changes_exit=changes_exit)
     if projects:
-        check_several(form)
+        check_several(form, {"--budget": budget is not None})
         columns = choose_columns(is_drift=True)
         return run_projects(projects, settings, output, form, work=work, columns=columns)
     return run_command(settings, output, form, work)
+
+
+def _check_budget(acceptance: AcceptOptions, settings: Settings) -> None:
+    """Refuse options that need more reads than a budget decides about. Raises MisuseError."""
+    if acceptance.accepts:
+        raise MisuseError(
+            "`--budget` reads some destinations, and `--accept` takes the drift of all",
+            "name the drifted entries: `--accept ADDRESS` reads only these, without `--budget`",
+        )
+    if settings.lists_connections:
+        raise MisuseError(
+            "`--connections` costs a request per group, which a budget of destinations leaves out",
+            "list them in a run of their own, without `--budget`",
+        )
 
 
 def _show_drift(
     context: CommandContext, on_plan: OnPlan = ignore_plan, *, changes_exit: ExitCode
 ) -> ExitCode:
     from reconciler.cli.events import open_event_log
+    from reconciler.operations.budgeted_drift import plan_within_budget
     from reconciler.planning.pipeline import make_plan
     from reconciler.report.drift import UnmanagedGroups
     from reconciler.workspace.audit import combine_listeners
@@ -93,7 +120,12 @@ def _show_drift(
             context.make_progress() as progress,
             open_workspace(context.settings, combine_listeners(progress, log)) as workspace,
         ):
-            plan = with_lock_renewal(workspace, make_plan).plan
+            budget = context.settings.max_requests
+            plan = (
+                with_lock_renewal(workspace, make_plan).plan
+                if budget is None
+                else with_lock_renewal(workspace, partial(plan_within_budget, budget=budget))
+            )
             on_plan(plan)
         log.log_plan(plan, {})
         code = render_drift(context, plan, UnmanagedGroups.LISTED, changes_exit)

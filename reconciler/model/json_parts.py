@@ -8,6 +8,7 @@ from typing import Any
 from reconciler.model.group_identity import GroupIdentity
 from reconciler.model.outcome import Outcome
 from reconciler.model.plan import Change, LiveConnection, LiveObject
+from reconciler.model.read_coverage import ReadCoverage
 from reconciler.model.trust import ApprovedServer, ServerIdentity, TrustChange
 
 
@@ -24,6 +25,22 @@ def serialize_live_object(live: LiveObject | None) -> dict[str, Any] | None:
             {**serialize_connection(connection), "deleted_first": connection.deleted_first}
             for connection in live.connections
         ],
+    }
+
+
+def serialize_coverage(coverage: ReadCoverage) -> dict[str, Any]:
+    """Serialize the numbers of a run with a budget, and the place of the times of its reads."""
+    times = coverage.times
+    return {
+        "budget": coverage.budget,
+        "read": coverage.read,
+        "of": coverage.of,
+        "never_read": coverage.never_read,
+        "oldest_read_seconds": None if coverage.oldest_seconds is None else round(coverage.oldest_seconds),
+        "runs_per_round": coverage.runs_per_round,
+        "ended_early": coverage.ended_early,
+        "times": times
+        and {"place": times.name or None, "shared": times.is_shared, "reason": times.reason or None},
     }
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from reconciler.model.address import DESTINATION, Address
 from reconciler.model.diagnostic import Diagnostic, IgnoredWarning
 from reconciler.model.policy import PolicyResult
+from reconciler.model.read_coverage import ReadCoverage
 from reconciler.model.risk import FieldRisk, Risk
 from reconciler.model.snapshot_origin import SnapshotOrigin
 from reconciler.model.source import Span
@@ -349,7 +350,8 @@ class Plan:
     `--recreate` makes again. `unplanned` are addresses that blockers leave out of the plan.
     `uncomparable_secrets` are secrets that may have changed and are not sent, as `ADDRESS:FIELD`. `unmanaged` and
     `undeclared` are the objects of the account that no entry declares, in scope or not. `snapshot` is the snapshot in
-    place of the account, of a plan that cannot be applied. `ignored` are warnings that the project ignores.
+    place of the account, of a plan that cannot be applied. `ignored` are warnings that the project ignores. `coverage`
+    is the part of the destinations that a run with a budget has read: `changes` lack the other destinations.
     """
 
     account_id: str
@@ -370,6 +372,12 @@ class Plan:
     snapshot: SnapshotOrigin | None = None
     undeclared: tuple[UndeclaredDestination, ...] = ()
     ignored: tuple[IgnoredWarning, ...] = ()
+    coverage: ReadCoverage | None = None
+
+    @property
+    def unread(self) -> tuple[Address, ...]:
+        """The destinations in scope that a run with a budget has not read."""
+        return self.coverage.unread if self.coverage is not None else ()
 
     @property
     def omissions(self) -> tuple[Diagnostic, ...]:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 
 from reconciler.api import responses
-from reconciler.api.errors import Forbidden
+from reconciler.api.errors import ApiError, Forbidden
 from reconciler.model.address import DESTINATION, GROUP, Address
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.record import Record
 from reconciler.model.resource import Desired
 from reconciler.model.trust import ServerKind
 from reconciler.planning.match import is_create_outcome_unknown, list_pending_creates, match_groups
-from reconciler.planning.refresh import AccountListing, AccountView, Observer, ReadResult
+from reconciler.planning.partial_reads import PartialReading, count_pinned_kinds
+from reconciler.planning.refresh import AccountListing, AccountView, Observer, ReadResult, build_read_result
 from reconciler.runtime.polling import Poller
 from reconciler.spec.project import Project
 from reconciler.workspace.project_state import CREDENTIALS, AccountSource
@@ -52,26 +54,44 @@ def view_account(
     entries: Collection[Desired],
     records: Mapping[Address, Record],
     scope: frozenset[Address],
+    *,
+    reading: PartialReading | None = None,
 ) -> AccountView:
-    """List the account, match the entries with its groups, and read the destinations in scope.
+    """List the account, match the entries with its groups, and read the destinations in scope, or the part of them that
+    `reading` chooses.
 
-    `entries` are the entries in scope; `records` are all records. Raises `ApiError`.
+    `entries` are the entries in scope; `records` are all records. Raises `ApiError`, and ReconcilerError for a budget
+    that reads no destination.
     """
     observer = Observer(
         workspace.client,
         Poller(workspace.settings.clock, workspace.cancelled),
         workspace.listener,
         workspace.settings.parallelism,
+        has_budget=reading is not None,
     )
     scoped_records = {address: record for address, record in records.items() if address in scope}
     groups = [entry for entry in entries if entry.address.kind == GROUP]
     listing = _list_account(observer, groups, scoped_records)
     matching = match_groups(workspace.specs.groups, listing.groups, records, scope)
-    details = _read_destinations(observer, entries, listing, matching.group_ids, scoped_records)
+    recorded_ids = _list_recorded_ids(scoped_records, listing, matching.group_ids)
+    declared_ids = _list_declared_ids(entries, matching.group_ids)
+    ids = sorted(declared_ids | (recorded_ids - listing.destinations))
+    if reading is not None:
+        # A destination that neither a list nor a record knows was never applied, so it cannot have drifted.
+        known_ids = listing.destinations | recorded_ids
+        pins = count_pinned_kinds(entries, matching.group_ids)
+        costs = {id: 1 + pins.get(id, 0) for id in ids if id in known_ids}
+        sent = workspace.sender.limiter.count_run_requests()
+        ids = reading.choose(costs, costs.keys() - listing.destinations, sent)
+    details = observer.read_destinations(ids, recorded_ids)
+    _raise_forbidden(details.forbidden, declared_ids)
     # A snapshot without these lists shows no approval, which would not mean that there is none.
     reads_approvals = workspace.snapshot is None or workspace.snapshot.has_approvals
     pinned = _list_pinned(entries, matching.group_ids, details) if reads_approvals else ()
-    approvals = observer.read_approvals(pinned)
+    approvals, errors = observer.read_approvals(pinned)
+    if reading is not None:
+        details = _note_reads(reading, details, errors, frozenset(matching.group_ids.values()))
     return AccountView(account, listing, details, matching.group_ids, matching.problems, approvals)
 
 
@@ -83,34 +103,46 @@ def _list_account(
     known_ids = {*declared_ids, *(record.id for record in scoped_records.values())}
     listing = observer.list_account({id for id in known_ids if id is not None})
     _raise_forbidden(listing.forbidden, declared_ids)
-    if not list_pending_creates(groups, listing.groups, scoped_records):
+    if observer.has_budget or not list_pending_creates(groups, listing.groups, scoped_records):
         return listing
     return observer.list_until(listing, lambda live: not list_pending_creates(groups, live, scoped_records))
 
 
-def _read_destinations(
-    observer: Observer,
-    entries: Iterable[Desired],
-    listing: AccountListing,
-    group_ids: Mapping[str, str],
-    scoped_records: Mapping[Address, Record],
+def _note_reads(
+    reading: PartialReading,
+    details: ReadResult,
+    approval_errors: Mapping[str, ApiError],
+    managed: frozenset[str],
 ) -> ReadResult:
-    """Read the destinations of all entries, and the destinations that a record knows and their list leaves out."""
+    """Note which destinations were read, with the approvals of their servers. Returns the reads with the destinations
+    that were left out or failed."""
+    errors = {**details.forbidden, **details.failed, **approval_errors}
+    complete = build_read_result(details.found, errors)
+    left = (reading.costs.keys() - reading.chosen) | details.unread | complete.unread
+    reading.read = frozenset(reading.chosen) - left - complete.failed.keys()
+    reading.managed = managed
+    return replace(complete, unread=frozenset(left))
+
+
+def _list_recorded_ids(
+    scoped_records: Mapping[Address, Record], listing: AccountListing, group_ids: Mapping[str, str]
+) -> set[str]:
+    """List the ids of destinations that a record knows, and whose groups exist."""
     recorded_ids = {
         record.id or group_ids.get(address.key, "")
         for address, record in scoped_records.items()
         if address.kind == DESTINATION and (record.id or is_create_outcome_unknown(record))
     }
-    recorded_ids &= listing.groups.keys()
-    declared_ids = {
+    return recorded_ids & listing.groups.keys()
+
+
+def _list_declared_ids(entries: Iterable[Desired], group_ids: Mapping[str, str]) -> set[str]:
+    """List the ids of the groups of all destinations that are declared and whose groups exist."""
+    return {
         id
         for entry in entries
         if entry.address.kind == DESTINATION and (id := group_ids.get(entry.address.key))
     }
-    ids_to_read = declared_ids | (recorded_ids - listing.destinations)
-    reads = observer.read_destinations(sorted(ids_to_read), recorded_ids)
-    _raise_forbidden(reads.forbidden, declared_ids)
-    return reads
 
 
 def _list_pinned(

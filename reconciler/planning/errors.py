@@ -29,6 +29,7 @@ from reconciler.model.plan import Action, Change, UnsettledRequest
 from reconciler.model.value import format_path
 
 if TYPE_CHECKING:
+    from reconciler.model.resource import Desired
     from reconciler.planning.planner import PlannedOperation
 
 INVALID_CONFIG = "Invalid 'config' object"
@@ -43,6 +44,19 @@ def explain_read(error: ApiError) -> Diagnostic:
         _describe_wrong_address(error) if isinstance(error, NotFound) else _describe_error(error)
     )
     return Diagnostic(code, message, notes=_format_request(error), help=help_text)
+
+
+def explain_failed_read(error: ApiError, desired: Desired) -> Diagnostic:
+    """Explain a failed read of one destination, beside which the other destinations were read."""
+    found = explain_read(error)
+    return Diagnostic(
+        "not-read",
+        f"{desired.address} could not be read: {found.message}",
+        span=desired.span,
+        address=desired.address,
+        notes=found.notes,
+        help=f"{found.help}; the next run reads it among the first",
+    )
 
 
 def explain_operation(error: ApiError, operation: PlannedOperation) -> Diagnostic:

@@ -35,6 +35,9 @@ read and not applied. A blocker may *omit* an entry that cannot be planned: the 
     Secrets that Fivetran repeats are redacted after that (`redaction`), so that the digest covers the shown plan.
 15. Effects (`effects`). Give the digest.
 
+A run with a budget of requests reads a part of the destinations in step 6 (`partial_reads`), plans only these, and
+reads no connections: it applies nothing, so deletions are left out, and replacements are not described.
+
 A saved plan is made by the same steps; `saved_plans` compares its effects with the reviewed ones by `staleness`.
 """
 
@@ -43,7 +46,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from reconciler.api.errors import ApiError
+from reconciler.api.errors import ApiError, BudgetSpent
 from reconciler.model.address import DESTINATION, GROUP, Address, get_entry_sort_key
 from reconciler.model.diagnostic import (
     Diagnostic,
@@ -68,7 +71,7 @@ from reconciler.planning.deletions import (
     build_deletion_planner,
 )
 from reconciler.planning.effects import Effect, build_effects, compute_digest
-from reconciler.planning.errors import explain_read
+from reconciler.planning.errors import explain_failed_read, explain_read
 from reconciler.planning.fact_warnings import warn_broken_undeclared, warn_of_facts
 from reconciler.planning.facts import list_moved_addresses
 from reconciler.planning.ignored import ignore_plan_warnings
@@ -93,6 +96,11 @@ from reconciler.planning.object_names import (
     resolve_object_names,
 )
 from reconciler.planning.orphans import find_orphans
+from reconciler.planning.partial_reads import (
+    PartialReading,
+    estimate_smallest_budget,
+    explain_small_budget,
+)
 from reconciler.planning.plan_warnings import warn_creation_doubts, warn_unfinished, warn_without_state
 from reconciler.planning.planner import PlannedOperation, Planner
 from reconciler.planning.policies import add_policy_results, evaluate_plan_policies
@@ -161,7 +169,8 @@ class _PlanInput:
 
     Records out of scope count as well: their objects belong to other entries. `is_new` is false for a plan that is
     made again, `is_recheck` is true for the convergence check after an apply. `unresolved` entries name an object
-    of the account that does not exist, and are not planned.
+    of the account that does not exist, or could not be read, and are not planned. `reading` is the reading of a run
+    with a budget.
     """
 
     scope: Scope
@@ -170,6 +179,7 @@ class _PlanInput:
     is_new: bool
     is_recheck: bool
     unresolved: frozenset[Address] = frozenset()
+    reading: PartialReading | None = None
 
     @property
     def digest_scope(self) -> tuple[str, ...]:
@@ -185,6 +195,7 @@ def make_plan(
     *,
     scope: frozenset[Address] | None = None,
     just_sent: Mapping[Address, Collection[FieldPath]] = _NOTHING_SENT,
+    reading: PartialReading | None = None,
 ) -> PlanResult:
     """Make the plan of a workspace by the steps above.
 
@@ -195,12 +206,13 @@ def make_plan(
 
     `scope` replaces the scope of the options. `only` does too, for the convergence check of these addresses after an
     apply, which checks no policies and no limits. `just_sent` are the fields that this apply has sent: another live
-    value of such a field was not kept by Fivetran, and is no difference.
+    value of such a field was not kept by Fivetran, and is no difference. With a `reading` the plan is about the
+    destinations that this reading chooses, and takes note of the destinations that were read.
 
     Raises `ReconcilerError` if a step refuses or the account cannot be read.
     """
     with workspace.specs.mask_errors():
-        result = _compute_plan(workspace, only, scope, just_sent)
+        result = _compute_plan(workspace, only, scope, just_sent, reading)
     return replace(result, plan=_mask_excerpts(result.plan, workspace.specs))
 
 
@@ -209,20 +221,23 @@ def _compute_plan(
     only: Collection[Address] | None,
     scope: frozenset[Address] | None,
     just_sent: Mapping[Address, Collection[FieldPath]],
+    reading: PartialReading | None,
 ) -> PlanResult:
     clock, sender = workspace.settings.clock, workspace.sender
     started, requests_before = clock.monotonic(), sender.requests_sent
     if workspace.settings.asserts_secrets:
         require_fingerprint_key(workspace.state.build_fingerprinter())
-    inputs = _select_inputs(workspace, only, scope)  # 1
+    inputs = replace(_select_inputs(workspace, only, scope), reading=reading)  # 1
     records = inputs.records
     try:
         account = check_account(workspace)  # 2
         names_of_objects = _resolve_object_names(workspace, inputs.entries)  # 3
         workspace, inputs = _with_resolved_names(workspace, inputs, names_of_objects)
         view = view_account(  # 4, 5, 6
-            workspace, account, inputs.entries, records, inputs.scope.addresses
+            workspace, account, inputs.entries, records, inputs.scope.addresses, reading=reading
         )
+        coverage = reading.describe(view, inputs.entries) if reading is not None else None
+        inputs, failed_reads = _leave_out_unread(inputs, view)
         missing = _resolve_missing(workspace, inputs, view)  # 7
         deletion_planner = _build_deletion_planner(workspace, view, records)
         deletion_plan = _plan_deletions(workspace, deletion_planner, inputs, view)  # 8
@@ -232,14 +247,15 @@ def _compute_plan(
         )  # 9
         operations = note_protection(operations, records, planner.is_protected)
         operations = _hold_unsettled_creates(workspace, inputs, operations)  # 10
-        operations = describe_replaced_objects(operations, deletion_planner.describe_replaced)  # 11
+        if reading is None:
+            operations = describe_replaced_objects(operations, deletion_planner.describe_replaced)  # 11
         names = resolve_names(operations, _collect_name_facts(workspace, view, deletion_plan))  # 12
         operations = announce_writes(names.operations)
         deletions = note_statuses(announce_deletions(deletion_plan.deletions), view)
         deletion_plan = replace(deletion_plan, deletions=deletions)
         unmanaged = _find_unmanaged(workspace, inputs, view, deletion_plan)  # 13
     except ApiError as error:
-        raise ReconcilerError([explain_read(error)]) from error
+        raise ReconcilerError([_explain_read(error, inputs)]) from error
     plan = replace(
         _build_plan(
             workspace,
@@ -252,6 +268,7 @@ def _compute_plan(
         ),
         blockers=(
             *names_of_objects.problems,
+            *failed_reads,
             *missing.findings,
             *sort_diagnostics((*view.problems, *deletion_plan.problems, *refusals)),
             *deletion_plan.blockers,
@@ -262,6 +279,7 @@ def _compute_plan(
         unplanned=_list_unplanned(inputs, operations, deletion_plan),
         requests=sender.requests_sent - requests_before,
         seconds=clock.monotonic() - started,
+        coverage=coverage,
     )
     plan = ignore_plan_warnings(workspace.specs, plan, operations)
     if not inputs.is_recheck:
@@ -354,6 +372,32 @@ def _with_resolved_names(
     )
 
 
+def _leave_out_unread(inputs: _PlanInput, view: AccountView) -> tuple[_PlanInput, list[Diagnostic]]:
+    """Leave out the destinations that a run with a budget has not read: they are neither missing nor planned. Returns a
+    finding for each destination whose read failed."""
+    unread, failed = view.details.unread, view.details.failed
+    if not (unread or failed):
+        return inputs, []
+    entries: list[Desired] = []
+    findings: list[Diagnostic] = []
+    for entry in inputs.entries:
+        id = view.group_ids.get(entry.address.key, "") if entry.address.kind == DESTINATION else ""
+        if id in failed:
+            findings.append(explain_failed_read(failed[id], entry))
+        elif id not in unread:
+            entries.append(entry)
+    unresolved = inputs.unresolved | {finding.address for finding in findings if finding.address is not None}
+    return replace(inputs, entries=tuple(entries), unresolved=unresolved), findings
+
+
+def _explain_read(error: ApiError, inputs: _PlanInput) -> Diagnostic:
+    """Explain a failed read, or a budget that was spent before the first destination was read."""
+    if isinstance(error, BudgetSpent) and inputs.reading is not None:
+        budget = inputs.reading.budget
+        return explain_small_budget(budget, estimate_smallest_budget(inputs.entries, budget))
+    return explain_read(error)
+
+
 def _list_unplanned(
     inputs: _PlanInput, operations: Collection[Address], deletion_plan: DeletionPlan
 ) -> tuple[Address, ...]:
@@ -400,9 +444,10 @@ def _plan_deletions(
 ) -> DeletionPlan:
     """Plan the removals in scope, and find the orphans in scope, which are problems too."""
     specs, scope = workspace.specs, inputs.scope
+    removed = specs.removed if inputs.reading is None else ()
     # A removal of a pair is in scope as a whole or not at all: its two objects are deleted together.
     deletion_plan = planner.plan_deletions(
-        entry for entry in specs.removed if Address(DESTINATION, entry.key) in scope.addresses
+        entry for entry in removed if Address(DESTINATION, entry.key) in scope.addresses
     )
     candidates = {
         address: record
@@ -463,10 +508,10 @@ def _plan_operations(
                 operation = assert_values_of(operation, planner)
             operations[address] = operation
     expiry = check_expiry(operations.values(), workspace.settings.clock.now().date())
-    findings = [
-        note_connections(finding, workspace.client.list_group_connections, view.group_ids)
-        for finding in (*planner.diagnostics, *planner.warnings, *expiry)
-    ]
+    findings = [*planner.diagnostics, *planner.warnings, *expiry]
+    if inputs.reading is None:
+        read_connections = workspace.client.list_group_connections
+        findings = [note_connections(finding, read_connections, view.group_ids) for finding in findings]
     if workspace.settings.strict:
         findings = [to_strict(finding) for finding in findings]
     refusals = select_errors(findings)

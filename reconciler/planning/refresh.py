@@ -12,7 +12,16 @@ from dataclasses import dataclass, field, replace
 
 from reconciler.api import responses
 from reconciler.api.client import Client
-from reconciler.api.errors import Forbidden
+from reconciler.api.errors import (
+    ApiError,
+    BudgetSpent,
+    Forbidden,
+    InvalidResponseError,
+    RateLimited,
+    RejectedError,
+    ServerError,
+    Unauthorized,
+)
 from reconciler.kinds.approvals import list_approved
 from reconciler.kinds.group import build_observed_group
 from reconciler.kinds.registry import KINDS
@@ -40,10 +49,16 @@ class AccountListing:
 
 @dataclass(frozen=True, slots=True)
 class ReadResult:
-    """Answers to GET by id: existing objects, and answers 403. An id in neither mapping is deleted or hidden."""
+    """Answers to GET by id: existing objects, and answers 403. An id in no field is deleted or hidden.
+
+    Only a run with a budget has the other fields: `failed` are other errors that are about one object, `unread` are the
+    ids for which the budget did not last.
+    """
 
     found: Mapping[str, Observed]
     forbidden: Mapping[str, Forbidden]
+    failed: Mapping[str, ApiError] = field(default_factory=dict)
+    unread: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +88,18 @@ class AccountView:
 
 @dataclass(frozen=True, slots=True)
 class Observer:
-    """Reader of one account, with `readers` concurrent calls. Raises `ApiError`."""
+    """Reader of one account, with `readers` concurrent calls. Raises `ApiError`.
+
+    A `has_budget` reader repeats no read of an object that seems to be gone: a run that creates nothing may be wrong
+    about that. Its reads by id also go on after an error that is about one object, and end without an error once the
+    budget is spent or Fivetran takes no more requests.
+    """
 
     client: Client
     poller: Poller
     listener: Listener
     readers: int = 1
+    has_budget: bool = False
 
     def list_account(self, expected: Collection[str] = ()) -> AccountListing:
         """Read both lists, and by id the groups that they leave out.
@@ -92,7 +113,8 @@ class Observer:
         unlisted = {*destinations, *expected} - groups.keys()
         if not unlisted:
             return AccountListing(groups, destinations, summaries=summaries)
-        groups = {**groups, **self._list_groups()}
+        if not self.has_budget:
+            groups = {**groups, **self._list_groups()}
         reads = self._read_by_id(GROUP, unlisted - groups.keys(), expected, MAX_POLLS - 2)
         return AccountListing({**groups, **reads.found}, destinations, reads.forbidden, summaries)
 
@@ -118,17 +140,31 @@ class Observer:
 
     def read_approvals(
         self, wanted: Iterable[tuple[str, ServerKind]]
-    ) -> dict[str, dict[ServerKind, tuple[ApprovedServer, ...]]]:
-        """Read one list of approvals for each id of a destination and kind of server."""
+    ) -> tuple[dict[str, dict[ServerKind, tuple[ApprovedServer, ...]]], dict[str, ApiError]]:
+        """Read one list of approvals for each id of a destination and kind of server. Returns the approvals, and the
+        errors that do not stop this reader, by id."""
         pairs = list(wanted)
 
-        def read_list(pair: tuple[str, ServerKind]) -> tuple[ApprovedServer, ...]:
-            return list_approved(self.client, *pair)
+        def read_list(pair: tuple[str, ServerKind]) -> tuple[ApprovedServer, ...] | ApiError:
+            try:
+                return list_approved(self.client, *pair)
+            except ApiError as error:
+                if self._may_go_on(error):
+                    return error
+                raise
 
         approvals: dict[str, dict[ServerKind, tuple[ApprovedServer, ...]]] = {}
-        for (id, kind), approved in map_parallel(read_list, pairs, self.readers):
-            approvals.setdefault(id, {})[kind] = approved
-        return approvals
+        errors: dict[str, ApiError] = {}
+        for (id, kind), answer in map_parallel(read_list, pairs, self.readers):
+            if isinstance(answer, ApiError):
+                errors[id] = answer
+            else:
+                approvals.setdefault(id, {})[kind] = answer
+        return approvals, errors
+
+    def _may_go_on(self, error: ApiError) -> bool:
+        """Return whether the other reads go on after a failed read."""
+        return self.has_budget and (_ends_reading(error) or _is_about_one_object(error))
 
     def _list_groups(self) -> dict[str, Observed]:
         return {group.id: build_observed_group(group) for group in self.client.list_groups()}
@@ -143,8 +179,9 @@ class Observer:
         reports_progress: bool = False,
     ) -> ReadResult:
         id_list = list(ids)
+        max_polls = 1 if self.has_budget else max_polls
 
-        def read_object(id: str) -> Observed | Forbidden | None:
+        def read_object(id: str) -> Observed | ApiError | None:
             observe = KINDS[kind].observe
             try:
                 return self.poller.poll_until(
@@ -152,17 +189,44 @@ class Observer:
                 )
             except Forbidden as error:  # is about this object only, so the other reads go on
                 return error
+            except ApiError as error:
+                if kind == DESTINATION and self._may_go_on(error):
+                    return error
+                raise
 
         found: dict[str, Observed] = {}
-        forbidden: dict[str, Forbidden] = {}
+        errors: dict[str, ApiError] = {}
         for done, (id, answer) in enumerate(map_parallel(read_object, id_list, self.readers), start=1):
-            if isinstance(answer, Forbidden):
-                forbidden[id] = answer
+            if isinstance(answer, ApiError):
+                errors[id] = answer
             elif answer is not None:
                 found[id] = answer
             if reports_progress:
                 self.listener(ReadingAccount(done, len(id_list)))
-        return ReadResult(found, forbidden)
+        return build_read_result(found, errors)
+
+
+def build_read_result(found: Mapping[str, Observed], errors: Mapping[str, ApiError]) -> ReadResult:
+    """Build the result of reads by id. Only objects without an error count as found."""
+    return ReadResult(
+        {id: observed for id, observed in found.items() if id not in errors},
+        {id: error for id, error in errors.items() if isinstance(error, Forbidden)},
+        {id: error for id, error in errors.items() if _is_about_one_object(error)},
+        frozenset(id for id, error in errors.items() if _ends_reading(error)),
+    )
+
+
+def _ends_reading(error: ApiError) -> bool:
+    """Return whether no other read can follow in this run, or for a long time."""
+    return isinstance(error, BudgetSpent | RateLimited)
+
+
+def _is_about_one_object(error: ApiError) -> bool:
+    """Return whether a failed read is about its object, as far as an answer can tell: others may be read all the
+    same."""
+    if isinstance(error, Forbidden | Unauthorized | RateLimited):
+        return False
+    return isinstance(error, RejectedError | ServerError | InvalidResponseError)
 
 
 def get_destination_id(destination: responses.DestinationSummary) -> str:

@@ -22,6 +22,7 @@ from reconciler.report.plan_json import (
 )
 from reconciler.report.plan_summary import format_unplanned
 from reconciler.report.plan_text import render_heading
+from reconciler.report.read_coverage import render_coverage, serialize_plan_coverage
 from reconciler.report.style import BAD, QUIET, STRONG, WARN, format_count, join_lines
 from reconciler.report.unmanaged_objects import (
     choose_status_style,
@@ -86,18 +87,22 @@ def select_unlisted_warnings(plan: Plan) -> list[Diagnostic]:
 
 
 def list_statuses(plan: Plan) -> dict[str, str]:
-    """List the status of each existing destination of a plan, by address."""
-    return {
+    """List the status of each existing destination of a plan, by address. A destination that a run with a budget has
+    not read has the status that the list of destinations shows."""
+    statuses = {
         str(change.address): change.facts.setup_status for change in plan.changes if change.facts.setup_status
     }
+    return statuses if plan.coverage is None else dict(sorted({**plan.coverage.statuses, **statuses}.items()))
 
 
 def _render_summary(plan: Plan) -> Text:
     missing = sum(change.is_missing for change in plan.drifted)
     headline = f"Drift: {len(plan.drifted) - missing} changed, {missing} gone"
     headline += f", {len(plan.gone_or_hidden)} gone or hidden." if plan.gone_or_hidden else "."
-    headline = headline if plan.drifted or plan.omissions else "No drift."
+    if not (plan.drifted or plan.omissions):
+        headline = "No drift in what was read." if plan.unread else "No drift."
     parts = [Text(headline, STRONG)]
+    parts += render_coverage(plan.coverage) if plan.coverage is not None else []
     if plan.unplanned:
         parts.append(Text(format_unplanned(plan), BAD))
     hidden = len(plan.effective) - len(plan.drifted)
@@ -118,6 +123,7 @@ def serialize_drift(plan: Plan) -> dict[str, Any]:
         "account": {"id": plan.account_id, "name": plan.account_name},
         **serialize_snapshot_origin(plan.snapshot),
         "narrowed_to": serialize_scope(plan.narrowing),
+        **serialize_plan_coverage(plan),
         "changes": [serialize_change(change) for change in plan.drifted],
         "other_changes": len(plan.effective) - len(plan.drifted),
         "undecided": [str(change.address) for change in plan.possibly_drifted],

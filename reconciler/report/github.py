@@ -107,7 +107,8 @@ def build_plan_outputs(plan: Plan) -> dict[str, str]:
 
 
 def build_drift_outputs(plan: Plan) -> dict[str, str]:
-    """Build the outputs of a run that looks for changes made outside the specs, and applies nothing."""
+    """Build the outputs of a run that looks for changes made outside the specs, and applies nothing. Drift is not known
+    to be absent from destinations that a run with a budget has not read."""
     return {
         **build_failure_outputs(refused=False),
         "has-changes": _format_known_bool(plan, bool(plan.drifted)),
@@ -126,7 +127,7 @@ def render_outputs(outputs: Mapping[str, str]) -> str:
 
 
 def _format_known_bool(plan: Plan, value: bool) -> str:
-    return "" if plan.omissions and not value else _format_bool(value)
+    return "" if (plan.omissions or plan.unread) and not value else _format_bool(value)
 
 
 def _format_bool(value: bool) -> str:

@@ -109,7 +109,8 @@ def format_coverage(plan: Plan) -> str:
     """Format the number of declared entries, the scope of the plan, and the number of objects that were read."""
     groups = [change for change in plan.changes if change.address.kind == GROUP]
     destinations = [change for change in plan.changes if change.address.kind == DESTINATION]
-    objects = _format_object_counts(_count_declared(groups), _count_declared(destinations))
+    declared_destinations = _count_declared(destinations) + len(plan.unread)
+    objects = _format_object_counts(_count_declared(groups), declared_destinations)
     declared = f"{objects} in {format_count(plan.files, 'file')}"
     if plan.narrowing is not None:
         declared = format_scope(plan.narrowing)

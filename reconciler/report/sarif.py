@@ -17,6 +17,7 @@ from reconciler.model.sanitize import to_one_line
 from reconciler.report.diagnostics import identify_finding
 from reconciler.report.explanation import extract_first_sentence
 from reconciler.report.json_document import dump_document
+from reconciler.report.read_coverage import render_coverage
 from reconciler.report.renderer import (
     DocumentRenderer,
     DriftReport,
@@ -41,12 +42,13 @@ def build_sarif_log(
     *,
     default_file: str,
     exit_code: int,
+    notes: Iterable[str] = (),
 ) -> dict[str, Any]:
     """Build a log with one run, errors first, at most 5,000 results.
 
     `to_repo_path` turns the path of a span into a path from the root of the repository. A finding without a place
     stands at the top of the file `default_file`, since readers refuse results without a place. Each of `policy_results`
-    gets a rule of its own, so that readers can distinguish policies.
+    gets a rule of its own, so that readers can distinguish policies. `notes` are remarks about the whole run.
     """
     ordered = sorted(
         sort_diagnostics(diagnostics), key=lambda diagnostic: _SEVERITIES.index(diagnostic.severity)
@@ -65,7 +67,7 @@ def build_sarif_log(
     run = {
         "tool": {"driver": _build_driver(rules[id] for id in ids)},
         "columnKind": "unicodeCodePoints",
-        "invocations": [_build_invocation(exit_code, omitted=len(ordered) - len(kept))],
+        "invocations": [_build_invocation(exit_code, notes, omitted=len(ordered) - len(kept))],
         "results": [
             _build_result(finding, indices, to_repo_path, default_file, seen) for finding in findings
         ],
@@ -117,11 +119,14 @@ def _build_rule(finding: _SarifFinding) -> dict[str, Any]:
     }
 
 
-def _build_invocation(exit_code: int, omitted: int) -> dict[str, Any]:
+def _build_invocation(exit_code: int, notes: Iterable[str], omitted: int) -> dict[str, Any]:
     invocation: dict[str, Any] = {"executionSuccessful": exit_code == 0, "exitCode": exit_code}
-    if omitted:
-        message = {"text": f"{omitted:,} more findings are left out"}
-        invocation["toolExecutionNotifications"] = [{"level": "warning", "message": message}]
+    notifications = [("note", note) for note in notes]
+    notifications += [("warning", f"{omitted:,} more findings are left out")] if omitted else []
+    if notifications:
+        invocation["toolExecutionNotifications"] = [
+            {"level": level, "message": {"text": text}} for level, text in notifications
+        ]
     return invocation
 
 
@@ -205,8 +210,11 @@ class SarifRenderer(DocumentRenderer):
         return self.failure(report.exit, (*plan.warnings, *plan.blockers), plan.judgements)
 
     def drift(self, report: DriftReport) -> Parts:
-        """Render warnings of a plan, and findings about the entries that it omits."""
-        return self.failure(report.exit, (*report.plan.warnings, *report.plan.omissions))
+        """Render warnings of a plan, and findings about the entries that it omits; as a note, how much was read."""
+        coverage = report.plan.coverage
+        notes = [line.plain for line in render_coverage(coverage)] if coverage is not None else []
+        findings = (*report.plan.warnings, *report.plan.omissions)
+        return self._render_log(report.exit, findings, notes=notes)
 
     def validation(self, report: ValidationReport) -> Parts:
         """Render all findings."""
@@ -219,11 +227,21 @@ class SarifRenderer(DocumentRenderer):
         policy_results: Collection[PolicyResult] = (),
     ) -> Parts:
         """Render the log of these findings. The exit code distinguishes a failure from a run with findings."""
+        return self._render_log(exit_code, diagnostics, policy_results)
+
+    def _render_log(
+        self,
+        exit_code: ExitStatus,
+        diagnostics: Collection[Diagnostic],
+        policy_results: Collection[PolicyResult] = (),
+        notes: Iterable[str] = (),
+    ) -> Parts:
         log = build_sarif_log(
             diagnostics,
             self.run.to_repo_path,
             policy_results,
             default_file=self.run.project_file,
             exit_code=int(exit_code),
+            notes=notes,
         )
         yield make_verbatim(dump_document(log))

@@ -15,6 +15,7 @@ from reconciler.state.backups import BackupFolders
 from reconciler.state.codec import DamagedStateError, decode_state, encode_state
 from reconciler.state.journal import JournalEntry, JournalWriter, replay
 from reconciler.state.lock import LocalLock
+from reconciler.state.read_times import SUFFIX, LocalTimesFile
 from reconciler.state.store import StateWriter, Store
 
 
@@ -23,8 +24,8 @@ class LockLostError(OSError):
 
 
 class StateFile(Store):
-    """State in the snapshot `path`. The journal, the lock and the key of the fingerprints stand beside it, with
-    `.journal`, `.lock` and `.key` behind its name."""
+    """State in the snapshot `path`. The journal, the lock, the key of the fingerprints and the times of reads stand
+    beside it, with `.journal`, `.lock`, `.key` and `.reads` behind its name."""
 
     _restore_advice = "restore it from a backup, or delete it and its `.journal` and plan again"
     lock: LocalLock
@@ -57,6 +58,10 @@ class StateFile(Store):
             self._journal.unlink(missing_ok=True)
         except OSError as error:
             raise ReconcilerError([self.explain_unavailable("written", error)]) from error
+
+    def build_times_file(self) -> LocalTimesFile:
+        """Build the file beside the state that keeps the times of reads."""
+        return LocalTimesFile(_place_beside(self._path, SUFFIX), f"{self.display_name}{SUFFIX}")
 
     def renew_and_flush(self) -> bool:
         """Check whether the run may go on: not if its lock was broken. Nothing is due, since every entry is durable."""

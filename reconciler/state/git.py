@@ -26,7 +26,7 @@ from reconciler.state.scratch_repository import ScratchRepository
 _MAX_ATTEMPTS = 12
 _RETRY_PAUSE = 0.2
 _FETCHED_REF = "refs/seen"
-_STATE_FILE_NAME = re.compile(r"([^/]+\.)?state\.json(\.lock)?|README(\.md)?")
+_STATE_FILE_NAME = re.compile(r"([^/]+\.)?state\.json(\.lock|\.reads)?|README(\.md)?")
 
 
 class GitBackend:

@@ -27,6 +27,7 @@ from reconciler.state.git import GitBackend
 from reconciler.state.journal import JournalEntry
 from reconciler.state.lease import RemoteLock
 from reconciler.state.lease_lock import LOCK_LOST_ADVICE, LeaseLock
+from reconciler.state.read_times import SUFFIX, RemoteTimesFile
 from reconciler.state.store import StateWriter, Store
 
 _RETRY_PAUSE = 2.0
@@ -47,7 +48,8 @@ def build_remote_store(
 
 
 class RemoteState(Store):
-    """State in the file `name` of a backend. Its lock is the file of that name with `.lock` behind it.
+    """State in the file `name` of a backend. Its lock is the file of that name with `.lock` behind it, and the times of
+    reads are the file with `.reads` behind it.
 
     No key of fingerprints is ever stored there: every reader of the state could guess secrets with it.
     """
@@ -90,6 +92,12 @@ class RemoteState(Store):
             self.lock.held.write({self._name: encode_state(state)}, _summarize(state))
         except BackendError as error:
             raise ReconcilerError([self.explain_unavailable("written", error)]) from error
+
+    def build_times_file(self) -> RemoteTimesFile:
+        """Build the file beside the state that keeps the times of reads."""
+        is_named = self.display_name.endswith(self._name)  # a branch may hold the states of several projects
+        shown = self.display_name if is_named else f"{self.display_name}/{self._name}"
+        return RemoteTimesFile(self._backend, f"{self._name}{SUFFIX}", f"{shown}{SUFFIX}")
 
     def renew_and_flush(self) -> bool:
         """Write staged entries that are due, renew the lock in time, and check that it is still held. Returns whether

@@ -18,6 +18,7 @@ from reconciler.state.backups import BackupFolders
 from reconciler.state.codec import DamagedStateError, NewerStateError
 from reconciler.state.journal import JournalEntry, apply_entries
 from reconciler.state.lock import LockStatus
+from reconciler.state.read_times import TimesFile
 from reconciler.state.relocation import explain_relocation
 from reconciler.state.sent_times import bound_sent_times
 
@@ -149,6 +150,10 @@ class Store(ABC):
     def replace(self, state: State) -> None:
         """Replace the whole state by `state`, with its serial. The lock must be held, and the state must have been read
         under it. Raises ReconcilerError; the stored state is then the former state or `state`."""
+
+    @abstractmethod
+    def build_times_file(self) -> TimesFile:
+        """Build the file beside the state that keeps the times of reads. Needs no lock, and reads nothing."""
 
     @abstractmethod
     def renew_and_flush(self) -> bool:

@@ -22,6 +22,7 @@ from reconciler.model.event import (
 )
 from reconciler.model.json_parts import (
     serialize_connection,
+    serialize_coverage,
     serialize_held_until,
     serialize_live_object,
     serialize_trust_changes,
@@ -89,6 +90,7 @@ def serialize_plan_event(
         "asserted": [_serialize_asserted(value) for value in asserted],
         "policies": [_serialize_policy_result(policy_result) for policy_result in plan.judgements],
         "reason": to_one_line(reason) if reason else None,
+        **({} if plan.coverage is None else {"coverage": serialize_coverage(plan.coverage)}),
     }
 
 

@@ -19,6 +19,7 @@ from reconciler.runtime import own_folder
 from reconciler.secrets.fingerprint import KEY_BYTES, Fingerprinter
 from reconciler.spec.project import Project
 from reconciler.state.journal import JournalEntry
+from reconciler.state.read_times import TimesFile
 from reconciler.state.store import StateWriter, Store
 from reconciler.workspace.clear_values import (
     FieldsByAddress,
@@ -147,6 +148,10 @@ class ProjectState:
         """Completed removals by key, as far as the specs still had their entries at the last write."""
         state = self._session.state if self._session is not None else self._state
         return state.removals if state is not None else {}
+
+    def build_times_file(self) -> TimesFile:
+        """Build the file beside the state that keeps the times of reads."""
+        return self._store.build_times_file()
 
     def check_account(self, account_id: str, source: AccountSource = CREDENTIALS) -> None:
         """Raise ReconcilerError if this is the state of another account than the account of the source."""

@@ -28,7 +28,8 @@ class Settings(RunEnvironment):
     folder for files that cannot be written in their place. `redactor` knows the secrets of this run. `given` are the
     values of variables that the operator gives for this run. `is_project_named` is false if the project file was
     searched for. `against` is a snapshot, which takes the place of the account. With `lists_connections` the
-    connections of groups without an entry are listed too.
+    connections of groups without an entry are listed too. `max_requests` is the number of requests that the run may
+    send to Fivetran, None for any number.
     """
 
     project: Path
@@ -54,3 +55,4 @@ class Settings(RunEnvironment):
     is_project_named: bool = True
     against: Path | None = None
     lists_connections: bool = False
+    max_requests: int | None = None

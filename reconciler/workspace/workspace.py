@@ -195,7 +195,14 @@ def _build_sender(
     transport: Transport, settings: Settings, specs: Specs, events: EventQueue, cancelled: threading.Event
 ) -> RetryingSender:
     budget = specs.project.content.budget
-    return RetryingSender(transport, settings.clock, cancelled=cancelled, listener=events.put, budget=budget)
+    return RetryingSender(
+        transport,
+        settings.clock,
+        cancelled=cancelled,
+        listener=events.put,
+        budget=budget,
+        max_requests=settings.max_requests,
+    )
 
 
 @contextmanager
