@@ -88,6 +88,12 @@ class Limiter:
         with self._lock:
             self._paused_until = max(self._paused_until, self._clock.monotonic() + seconds)
 
+    @property
+    def is_spent(self) -> bool:
+        """Whether the run may send no more requests."""
+        with self._lock:
+            return self._granted >= self._max_requests
+
     def count_run_requests(self) -> int:
         """Count the requests of this run that got a turn."""
         with self._lock:

@@ -70,7 +70,7 @@ class RetryingSender:
 
         Raises the `ApiError` of the last attempt; it is ambiguous if any attempt was. Raises `Cancelled` if the run
         ended before the first attempt, `RateLimited` if Fivetran has asked for a pause that is too long to sit out, and
-        `BudgetSpent` if the run may send no more requests, also for a call that would need another attempt.
+        `BudgetSpent` if the run may send no more requests.
         """
         budget = self._transport.get_budget(request)
         retry_state = RetryState(request, self._retry_policy, self._clock, budget)
@@ -79,7 +79,7 @@ class RetryingSender:
                 return self._attempt(retry_state)
             except ApiError as error:
                 seconds = retry_state.compute_wait(error)
-                if seconds is None:
+                if seconds is None or self.limiter.is_spent:
                     raise
                 self._announce_retry(error, retry_state.attempts + 1, seconds)
             self._clock.wait(self._cancelled, seconds)
@@ -111,9 +111,6 @@ class RetryingSender:
         if result is AcquireResult.GRANTED:
             return
         retry_state.stop()
-        if result is AcquireResult.SPENT:
-            request = retry_state.request
-            raise BudgetSpent(Exchange(request.method, request.path, message="the run may send no more"))
         if retry_state.last_error is not None:
             raise retry_state.last_error
         raise self._build_unsent_error(retry_state.request, result)
@@ -122,6 +119,8 @@ class RetryingSender:
         exchange = Exchange(request.method, request.path)
         if result is AcquireResult.CANCELLED:
             return Cancelled(replace(exchange, message="the run is ending"))
+        if result is AcquireResult.SPENT:
+            return BudgetSpent(replace(exchange, message="the run has sent all requests that it may send"))
         seconds = self.limiter.pause_remaining
         message = f"it asked for a pause, which lasts {seconds:.0f} s more"
         return RateLimited(replace(exchange, message=message, retry_after=seconds))

@@ -79,11 +79,10 @@ def view_account(
     ids = sorted(declared_ids | (recorded_ids - listing.destinations))
     if reading is not None:
         # A destination that neither a list nor a record knows was never applied, so it cannot have drifted.
-        known_ids = listing.destinations | recorded_ids
+        known_ids = [id for id in ids if id in listing.destinations or id in recorded_ids]
         pins = count_pinned_kinds(entries, matching.group_ids)
-        costs = {id: 1 + pins.get(id, 0) for id in ids if id in known_ids}
         sent = workspace.sender.limiter.count_run_requests()
-        ids = reading.choose(costs, costs.keys() - listing.destinations, sent)
+        ids = reading.choose({id: 1 + pins.get(id, 0) for id in known_ids}, listing.destinations, sent)
     details = observer.read_destinations(ids, recorded_ids)
     _raise_forbidden(details.forbidden, declared_ids)
     # A snapshot without these lists shows no approval, which would not mean that there is none.

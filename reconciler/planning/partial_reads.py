@@ -40,14 +40,14 @@ class PartialReading:
     read: frozenset[str] = frozenset()
     managed: frozenset[str] = frozenset()
 
-    def choose(self, costs: Mapping[str, int], unlisted: Collection[str], sent: int) -> list[str]:
-        """Choose the destinations to read, by id, in their order: those that no list shows, which every run looks up,
-        then those that were never read, then the least recently read.
+    def choose(self, costs: Mapping[str, int], listed: Collection[str], sent: int) -> list[str]:
+        """Choose the destinations to read, by id, in their order: those that the list does not show, which every run
+        looks up, then those that were never read, then the least recently read.
 
-        `costs` are the requests for each, `sent` the requests of the run so far. Raises ReconcilerError if not even the
-        first of the listed destinations can be read.
+        `costs` are the requests for each, `listed` the ids of the list, `sent` the requests of the run so far. Raises
+        ReconcilerError if some destination could never be read.
         """
-        looked_up = sorted(id for id in costs if id in unlisted)
+        looked_up = sorted(id for id in costs if id not in listed)
         waiting = sorted(costs.keys() - {*looked_up}, key=lambda id: (self.last_reads.get(id, _NEVER), id))
         self.costs = costs
         self.fixed = sent + sum(costs[id] for id in looked_up)
@@ -67,9 +67,9 @@ class PartialReading:
             taken.append(id)
         return taken
 
-    def count_runs_per_round(self, unlisted: Collection[str]) -> int:
+    def count_runs_per_round(self, listed: Collection[str]) -> int:
         """Count the runs of this budget that read every destination once."""
-        runs, waiting = 1, [id for id in self.costs if id not in unlisted]
+        runs, waiting = 1, [id for id in self.costs if id in listed]
         while (taken := len(self._fill(waiting))) < len(waiting):
             runs, waiting = runs + 1, waiting[taken:]
         return runs
@@ -87,7 +87,7 @@ class PartialReading:
             budget=self.budget,
             read=len(by_id.keys() & self.read),
             of=len(by_id.keys() & self.costs.keys()),
-            runs_per_round=self.count_runs_per_round(self.costs.keys() - view.listing.destinations),
+            runs_per_round=self.count_runs_per_round(view.listing.destinations),
             unread=tuple(sorted(unread.values(), key=get_entry_sort_key)),
             never_read=len(unread) - len(times),
             oldest_seconds=max(0.0, (self.now - min(times)).total_seconds()) if times else None,

@@ -203,6 +203,9 @@ class Observer:
                 found[id] = answer
             if reports_progress:
                 self.listener(ReadingAccount(done, len(id_list)))
+        limited = [error for error in errors.values() if isinstance(error, RateLimited)]
+        if limited and len(limited) == len(id_list):  # nothing was read, which must not look like a result
+            raise limited[0]
         return build_read_result(found, errors)
 
 

@@ -46,6 +46,23 @@ def test_the_request_budget_is_a_rolling_hour() -> None:
     assert admitted == [0, 10, 20, HOUR, HOUR + 10, HOUR + 20, 2 * HOUR]
 
 
+def test_a_run_with_a_maximum_sends_no_more_and_waits_for_nothing() -> None:
+    clock = FakeClock()
+    limiter = Limiter(clock, cancelled=threading.Event(), budget=Budget(100, 2, 3), max_requests=3)
+    results = [limiter.acquire(is_test=is_test) for is_test in (False, True, False)]
+    assert results == [AcquireResult.GRANTED] * 3
+    assert limiter.count_run_requests() == 3
+    limiter.pause(30)
+    assert limiter.acquire(is_test=False) is AcquireResult.SPENT
+    assert (limiter.count_run_requests(), clock.seconds) == (3, 0)
+
+
+def test_a_maximum_holds_for_all_threads_together() -> None:
+    limiter = Limiter(FakeClock(), cancelled=threading.Event(), max_requests=50)
+    run_in_threads(lambda: [limiter.acquire(is_test=False) for _ in range(20)] and None)
+    assert limiter.count_run_requests() == 50
+
+
 def test_setup_tests_have_a_budget_per_minute_and_per_hour() -> None:
     clock = FakeClock()
     limiter, _ = make_limiter(clock, Budget(100, 2, 3))

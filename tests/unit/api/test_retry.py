@@ -7,6 +7,7 @@ import pytest
 from reconciler.api.errors import (
     ApiError,
     BadRequest,
+    BudgetSpent,
     Cancelled,
     Conflict,
     Exchange,
@@ -75,6 +76,7 @@ ERRORS: dict[str, ApiError] = {
     "409": Conflict(make_exchange(409)),
     "cannot be sent": InvalidRequestError(_NONE),
     "the run is ending": Cancelled(_NONE),
+    "no request is left": BudgetSpent(_NONE),
 }
 
 # "+" until the deadline, "5" and "3" up to this number of attempts, "." never.
@@ -100,6 +102,7 @@ read timeout                 5    5     5      5       .     .          5       
 409                          .    .     .      .       .     .          .              .
 cannot be sent               .    .     .      .       .     .          .              .
 the run is ending            .    .     .      .       .     .          .              .
+no request is left           .    .     .      .       .     .          .              .
 """
 MARKS = {
     "+": RetryDecision.UNTIL_DEADLINE,

@@ -26,6 +26,7 @@ from reconciler.api.client import Client
 from reconciler.api.errors import (
     ApiError,
     BadRequest,
+    BudgetSpent,
     Cancelled,
     InvalidRequestError,
     InvalidResponseError,
@@ -97,6 +98,7 @@ class SenderHarness:
         on_wait: Callable[[float], None] = lambda seconds: None,
         budget: Budget = PAID_ACCOUNT,
         retry_policy: RetryPolicy = DEFAULT,
+        max_requests: int | None = None,
     ) -> None:
         self.server = ScriptedApp(*steps)
         self.clock = FakeClock(on_wait=on_wait)
@@ -116,6 +118,7 @@ class SenderHarness:
             listener=self.events.append,
             budget=budget,
             retry_policy=retry_policy,
+            max_requests=max_requests,
         )
 
     def send_and_fail(self, request: Request) -> ApiError:
@@ -504,6 +507,23 @@ def test_a_cancelled_call_is_not_sent(request_: Request) -> None:
     assert explain_read(error).code == "withdrawn"
     assert (error.method, error.path, error.is_ambiguous) == (request_.method, request_.path, False)
     assert harness.server.methods == []
+
+
+def test_a_run_that_may_send_no_more_sends_no_more() -> None:
+    harness = SenderHarness(OK, max_requests=2)
+    harness.sender.send(GET)
+    harness.sender.send(GET)
+    error = harness.send_and_fail(GET)
+    assert type(error) is BudgetSpent
+    assert (error.path, error.is_ambiguous) == (GET.path, False)
+    assert (harness.server.methods, harness.clock.waits) == (["GET"] * 2, [])
+
+
+def test_retries_count_and_the_last_error_stays_without_a_wait() -> None:
+    harness = SenderHarness(respond(503), max_requests=3)
+    assert type(harness.send_and_fail(GET)) is ServerError
+    assert (harness.server.methods, len(harness.clock.waits)) == (["GET"] * 3, 2)
+    assert type(harness.send_and_fail(GET)) is BudgetSpent
 
 
 def test_a_call_that_waits_for_the_budget_is_cancelled() -> None:
