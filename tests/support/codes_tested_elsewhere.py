@@ -23,6 +23,9 @@ CODES_TESTED_ELSEWHERE = {
     ),
     "broken-secret-store": "tests/unit/secrets/test_plugin.py::test_a_package_adds_a_scheme",
     "budget-short": "tests/cli/test_budget.py::test_a_plan_beyond_the_quota_warns_with_numbers",
+    "budget-too-small": (
+        "tests/cli/test_drift_budget.py::test_a_budget_below_the_lists_is_an_error_with_the_smallest_number"
+    ),
     "bug": "tests/cli/test_session.py::test_every_end_with_json_is_one_document",
     "cannot-override": "tests/cli/test_policies.py::test_only_soft_policies_can_be_overridden",
     "cannot-recreate": "tests/cli/test_recreate.py::test_an_entry_that_cannot_be_recreated_is_an_error",
@@ -86,6 +89,9 @@ CODES_TESTED_ELSEWHERE = {
     ),
     "not-in-account": "tests/cli/test_validate_online.py::test_a_link_under_its_name_gets_its_id_as_help",
     "not-kept": "tests/cli/test_unkept_fields.py::test_a_field_that_is_not_kept_is_named_and_no_drift",
+    "not-read": (
+        "tests/cli/test_drift_budget.py::test_a_failing_read_is_an_error_and_stays_first_without_stopping_others"
+    ),
     "not-ready": (
         "tests/cli/test_validate_online.py::test_a_spec_that_does_not_fit_the_account_is_a_located_finding"
     ),
@@ -143,6 +149,10 @@ CODES_TESTED_ELSEWHERE = {
     "protected": "tests/cli/test_removal.py::test_a_protected_entry_is_not_deleted",
     "protection-lost": "tests/cli/test_plan_facts.py::test_gained_and_lost_protection_are_shown_once",
     "rate-limited": "tests/cli/test_api_errors.py::test_plan_reports_an_api_error_with_its_code",
+    "reads-damaged": "tests/cli/test_drift_budget.py::test_damaged_times_are_a_warning_and_replaced",
+    "reads-newer": (
+        "tests/cli/test_drift_budget.py::test_times_of_a_newer_version_are_refused_before_any_request"
+    ),
     "redirected": "tests/cli/test_api_errors.py::test_a_failed_deletion_reports_its_cause",
     "removal-done": "tests/cli/test_removal.py::test_a_removal_deletes_the_destination_then_its_group",
     "removal-needs-name": "tests/cli/test_removal_identity.py::test_an_unrecorded_object_needs_id_and_name",

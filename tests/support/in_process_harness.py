@@ -298,7 +298,12 @@ class InProcessProject:
         ) as transport:
             cancelled, relay = threading.Event(), EventQueue(ignore_event)
             sender = RetryingSender(
-                transport, self.clock, cancelled=cancelled, listener=relay.put, budget=self.budget
+                transport,
+                self.clock,
+                cancelled=cancelled,
+                listener=relay.put,
+                budget=self.budget,
+                max_requests=settings.max_requests,
             )
             yield Workspace(
                 settings=settings,
