@@ -13,7 +13,7 @@ from reconciler.model.record import Record
 from reconciler.model.resource import Desired
 from reconciler.model.trust import ServerKind
 from reconciler.planning.match import is_create_outcome_unknown, list_pending_creates, match_groups
-from reconciler.planning.partial_reads import PartialReading, count_pinned_kinds
+from reconciler.planning.partial_reads import PartialReading, compute_read_costs
 from reconciler.planning.refresh import AccountListing, AccountView, Observer, ReadResult, build_read_result
 from reconciler.runtime.polling import Poller
 from reconciler.spec.project import Project
@@ -80,9 +80,8 @@ def view_account(
     if reading is not None:
         # A destination that neither a list nor a record knows was never applied, so it cannot have drifted.
         known_ids = [id for id in ids if id in listing.destinations or id in recorded_ids]
-        pins = count_pinned_kinds(entries, matching.group_ids)
-        sent = workspace.sender.limiter.count_run_requests()
-        ids = reading.choose({id: 1 + pins.get(id, 0) for id in known_ids}, listing.destinations, sent)
+        costs = compute_read_costs(known_ids, entries, matching.group_ids)
+        ids = reading.choose(costs, listing.destinations, workspace.sender.limiter.count_run_requests())
     details = observer.read_destinations(ids, recorded_ids)
     _raise_forbidden(details.forbidden, declared_ids)
     # A snapshot without these lists shows no approval, which would not mean that there is none.

@@ -103,13 +103,17 @@ def _list_statuses(view: AccountView, unread: Mapping[str, Address]) -> dict[str
     return {address: status for address, status in statuses.items() if status}
 
 
-def count_pinned_kinds(entries: Iterable[Desired], group_ids: Mapping[str, str]) -> dict[str, int]:
-    """Count the kinds of servers that each destination pins, by id: the list of approvals of each is one request."""
-    return {
-        group_ids[entry.address.key]: sum(bool(entry.trust.list_pins(kind)) for kind in ServerKind)
+def compute_read_costs(
+    ids: Iterable[str], entries: Iterable[Desired], group_ids: Mapping[str, str]
+) -> dict[str, int]:
+    """Compute the number of requests for each of these destinations: one, and one for each kind of server that its
+    entry pins, whose approvals are a list of their own."""
+    pinned = {
+        group_ids.get(entry.address.key): sum(bool(entry.trust.list_pins(kind)) for kind in ServerKind)
         for entry in entries
-        if entry.trust.pins and entry.address.key in group_ids
+        if entry.trust.pins
     }
+    return {id: 1 + pinned.get(id, 0) for id in ids}
 
 
 def estimate_smallest_budget(entries: Collection[Desired], budget: int) -> int:

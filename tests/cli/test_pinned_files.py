@@ -368,3 +368,36 @@ def test_an_import_beside_pins_keeps_them(applied: PinnedProject) -> None:
     assert result.exit == 0, result.stdout + result.stderr
     assert before in applied.read_specs()
     assert "No changes." in applied.run("plan").stdout
+
+
+# Drift with a budget
+
+
+def test_a_budget_covers_the_approvals_of_each_destination_that_it_reads(applied: PinnedProject) -> None:
+    assert "use `--budget 6` or more" in applied.fail("drift", "--budget", "5")
+    lists = {"orders": 1, "sales": 2, "stock": 1, "taxes": 1}
+    read = []
+    for _ in lists:
+        before = len(applied.server.calls)
+        coverage = applied.run("drift", "--budget", "6", "--format", "json").document["coverage"]
+        calls = applied.server.calls[before:]
+        [key] = {*lists} - {address.partition(".")[2] for address in coverage["unread"]}
+        path = f"GET /v1/destinations/{applied.find_id(key)}"
+        assert len(calls) == 3 + 1 + lists[key]
+        assert sorted(call.removeprefix(path) for call in calls if call.startswith(path)) == sorted(
+            ["", "/certificates", "/fingerprints"][: 1 + lists[key]]
+        )
+        assert (coverage["read"], coverage["runs_per_round"]) == (1, 4)
+        read.append(key)
+        applied.project.advance_time()
+    assert sorted(read) == sorted(lists)
+
+
+def test_a_destination_whose_approvals_cannot_be_read_counts_as_not_read(applied: PinnedProject) -> None:
+    id = applied.find_id("taxes")
+    applied.add_faults(f"GET /v1/destinations/{id}/certificates #1..5 status 503")
+    errors = applied.fail("drift", "--budget", "40")
+    assert "error[not-read]: destination.taxes could not be read" in errors
+    before = len(applied.server.calls)
+    assert applied.run("drift", "--budget", "5", "--target", "taxes").exit == 0
+    assert f"GET /v1/destinations/{id}/certificates" in applied.server.calls[before:]
