@@ -13,8 +13,9 @@ from dataclasses import replace
 from reconciler.kinds.destination import SERVICE
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.plan import AssertedValue, Change
-from reconciler.model.record import HIDDEN_LITERAL, is_fingerprint, mark_asserted
-from reconciler.model.value import FieldPath, Secret
+from reconciler.model.record import HIDDEN_LITERAL, NO_FINGERPRINT, Record, is_fingerprint, mark_asserted
+from reconciler.model.resource import Desired
+from reconciler.model.value import FieldPath, Reference, Secret, find_references
 from reconciler.planning.fields import is_resolved_locally
 from reconciler.planning.planner import PlannedOperation, Planner
 from reconciler.secrets.fingerprint import Fingerprinter
@@ -58,6 +59,18 @@ def assert_values_of(operation: PlannedOperation, planner: Planner) -> PlannedOp
         record_update=replace(update, fingerprints={**update.fingerprints, **fingerprints}),
         asserted=tuple(_describe(operation, path) for path in fingerprints),
     )
+
+
+def list_asserted_references(desired: Desired, record: Record | None) -> Iterator[Reference]:
+    """List the references whose values `assert_values_of` needs, so that they can be read ahead."""
+    stored = record.fingerprints if record is not None else {}
+    for path, value in desired.fields.items():
+        if (
+            is_resolved_locally(desired, path)
+            and not is_fingerprint(stored.get(path, NO_FINGERPRINT))
+            and path not in desired.ignore_changes
+        ):
+            yield from find_references(value)
 
 
 def _find_assertable(operation: PlannedOperation) -> Iterator[FieldPath]:

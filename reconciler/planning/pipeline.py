@@ -62,7 +62,11 @@ from reconciler.model.removal import CompletedRemoval
 from reconciler.model.resource import Desired, Observed
 from reconciler.model.value import FieldPath
 from reconciler.planning.account import check_account, view_account
-from reconciler.planning.assertions import assert_values_of, require_fingerprint_key
+from reconciler.planning.assertions import (
+    assert_values_of,
+    list_asserted_references,
+    require_fingerprint_key,
+)
 from reconciler.planning.connections import list_connections
 from reconciler.planning.deletions import (
     DeletionPlan,
@@ -497,16 +501,14 @@ def _plan_operations(
     Returns the operations, the refusals of omitted entries, and warnings about declared values. Raises
     `ReconcilerError` for wrong values, with all refusals.
     """
-    live = {GROUP: view.listing.groups, DESTINATION: view.details.found}
+    triples = list(_pair_with_live(inputs, view, unplanned))
+    _prefetch_references(workspace, planner, triples)
     operations = {}
-    for desired in inputs.entries:
-        address = desired.address
-        if address not in unplanned:
-            observed = live[address.kind].get(view.group_ids.get(address.key, ""))
-            operation = planner.plan_resource(desired, observed, inputs.records.get(address))
-            if workspace.settings.asserts_secrets:
-                operation = assert_values_of(operation, planner)
-            operations[address] = operation
+    for desired, observed, record in triples:
+        operation = planner.plan_resource(desired, observed, record)
+        if workspace.settings.asserts_secrets:
+            operation = assert_values_of(operation, planner)
+        operations[desired.address] = operation
     expiry = check_expiry(operations.values(), workspace.settings.clock.now().date())
     findings = [*planner.diagnostics, *planner.warnings, *expiry]
     if inputs.reading is None:
@@ -523,6 +525,35 @@ def _plan_operations(
         refusals,
         [finding for finding in findings if finding.severity is not Severity.ERROR],
     )
+
+
+def _pair_with_live(
+    inputs: _PlanInput, view: AccountView, unplanned: Collection[Address]
+) -> Iterator[tuple[Desired, Observed | None, Record | None]]:
+    """Pair every entry in scope that is not `unplanned` with its live object and its record."""
+    live = {GROUP: view.listing.groups, DESTINATION: view.details.found}
+    for desired in inputs.entries:
+        address = desired.address
+        if address not in unplanned:
+            observed = live[address.kind].get(view.group_ids.get(address.key, ""))
+            yield desired, observed, inputs.records.get(address)
+
+
+def _prefetch_references(
+    workspace: Workspace,
+    planner: Planner,
+    triples: Iterable[tuple[Desired, Observed | None, Record | None]],
+) -> None:
+    """Read the references of all entries at the same time, before one entry after the other is planned."""
+    references = [
+        reference
+        for desired, observed, record in triples
+        for reference in (
+            *planner.list_references(desired, observed, record),
+            *(list_asserted_references(desired, record) if workspace.settings.asserts_secrets else ()),
+        )
+    ]
+    workspace.registry.prefetch(references, workspace.settings.parallelism)
 
 
 def _collect_name_facts(workspace: Workspace, view: AccountView, deletion_plan: DeletionPlan) -> NameFacts:

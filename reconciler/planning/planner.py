@@ -11,7 +11,7 @@ A reference is resolved only if its value decides about the change or is sent, s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -55,6 +55,7 @@ from reconciler.model.value import (
     Reference,
     Secret,
     Structure,
+    find_references,
     format_path,
     is_external_secret,
     is_secret,
@@ -171,6 +172,22 @@ class Planner:
         if observed is None:
             return _add_identity(self._plan_create(kind, desired, record), record)
         return _add_identity(self._plan_update(kind, desired, observed, record), record)
+
+    def list_references(
+        self, desired: Desired, observed: Observed | None, record: Record | None
+    ) -> Iterator[Reference]:
+        """List the references whose values `plan_resource` certainly needs, so that they can be read ahead.
+
+        A difference may need more: the secrets that depend on a changed field, and all secrets of a replacement.
+        """
+        fields = desired.fields
+        if observed is None:
+            paths = [*fields]
+        else:
+            paths = [path for path, value in fields.items() if not is_secret(value)]
+            paths += self._secrets.list_certain(desired, record)
+        for path in paths:
+            yield from find_references(fields[path])
 
     def resolve_secret(self, desired: Desired, path: FieldPath, service: Any) -> Secret | None:
         """Resolve the secret of a declared field, as a plan does. A secret that cannot be read is None, and a refusal

@@ -69,6 +69,14 @@ class SecretPlanner:
         others = self.resolver.resolve_fields(kind, desired, dict.fromkeys([*dependents, *resent]), service)
         return SentSecrets(others | rotated, frozenset(rotated), frozenset(resent))
 
+    def list_certain(self, desired: Desired, record: Record | None) -> list[FieldPath]:
+        """List the secrets that `resolve_sent` resolves whatever the comparison finds."""
+        return [
+            *self._list_comparable(desired, record.fingerprints if record else {}),
+            *self._find_newly_declared(desired, record),
+            *(path for path in desired.fields if (desired.address, path) in self.resend),
+        ]
+
     def fingerprint_secrets(
         self, desired: Desired, values: Fields, record: Record | None
     ) -> dict[FieldPath, str]:
@@ -109,19 +117,22 @@ class SecretPlanner:
         fingerprinter = self.fingerprinter
         if fingerprinter is None:
             return {}
-        paths = [
-            path
-            for path in stored
-            if self.can_compare(path, stored)
-            and is_secret(desired.fields.get(path))
-            and path not in desired.ignore_changes
-        ]
+        paths = self._list_comparable(desired, stored)
         secrets = self.resolver.resolve_fields(kind, desired, paths, service)
         return {
             path: secret
             for path, secret in secrets.items()
             if secret is not None and not fingerprinter.matches(stored[path], secret)
         }
+
+    def _list_comparable(self, desired: Desired, stored: Mapping[FieldPath, str]) -> list[FieldPath]:
+        return [
+            path
+            for path in stored
+            if self.can_compare(path, stored)
+            and is_secret(desired.fields.get(path))
+            and path not in desired.ignore_changes
+        ]
 
     def _find_newly_declared(self, desired: Desired, record: Record | None) -> list[FieldPath]:
         """Find the declared secrets that no apply has sent for certain.

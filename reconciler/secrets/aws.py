@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import threading
 from functools import partial
 from typing import Any
 
 from reconciler.model.extras import Extra, describe_installation
 from reconciler.model.value import Reference
-from reconciler.runtime.workers import WorkerPool
-from reconciler.secrets.base import SecretUnavailable, StoreContext, decode_text
+from reconciler.secrets.base import SecretUnavailable, StoreContext, StoreTimeout, decode_text
+from reconciler.secrets.bounded_call import call_within
 
 _NAME = re.compile(r"[A-Za-z0-9/_+=.@-]{1,512}")
 _ARN = re.compile(r"arn:aws[a-z-]*:secretsmanager:(?P<region>[a-z0-9-]+):\d{12}:secret:" + _NAME.pattern)
@@ -32,8 +33,11 @@ _MESSAGES_BY_EXCEPTION = {
     "PartialCredentialsError": "the AWS credentials are incomplete",
     "ProfileNotFound": "there is no AWS profile of the name in `AWS_PROFILE`",
     "EndpointConnectionError": "AWS cannot be reached",
+}
+_TIMEOUTS = {
     "ConnectTimeoutError": "AWS cannot be reached",
     "ReadTimeoutError": "AWS did not answer in time",
+    "TimeoutError": "AWS did not answer in time",
 }
 
 
@@ -58,6 +62,7 @@ class SecretsManager:
         self._environ = context.environ
         self._timeout = context.timeout
         self._clients: dict[str | None, Any] = {}
+        self._lock = threading.Lock()  # a client serves any number of threads, but must be made by one
 
     def read(self, reference: Reference) -> str:
         """Read the text of a secret. A binary secret must be UTF-8 text. Raises SecretUnavailable."""
@@ -73,15 +78,15 @@ class SecretsManager:
         if len({bool(self._environ.get(name)) for name in keys}) > 1:
             raise SecretUnavailable(reference, f"only one of `{keys[0]}` and `{keys[1]}` is set")
         try:
-            response = self._request(region, reference)
+            response = call_within(self._timeout, partial(self._request, region, reference))
         except ClientError as error:
             code = str(error.response.get("Error", {}).get("Code", "unknown"))
             message = _MESSAGES_BY_CODE.get(code, "AWS refuses to give it out")
             raise SecretUnavailable(reference, message.format(region=region)) from None
-        except SecretUnavailable:
-            raise
         except Exception as error:  # the library lets exceptions of its parsers escape
             name = type(error).__name__
+            if name in _TIMEOUTS:
+                raise StoreTimeout(reference, _TIMEOUTS[name]) from None
             message = _MESSAGES_BY_EXCEPTION.get(name, f"AWS cannot be asked ({name})")
             raise SecretUnavailable(reference, message) from None
         if isinstance(text := response.get("SecretString"), str):
@@ -89,19 +94,6 @@ class SecretsManager:
         if isinstance(content := response.get("SecretBinary"), bytes):
             return decode_text(content, reference)
         raise SecretUnavailable(reference, "the answer of AWS holds no secret")
-
-    def _request(self, region: str, reference: Reference) -> Any:
-        """Request a secret, within the time of one look-up. The library bounds each read of a socket only, so that a
-        server that sends a byte now and then would hold the run: a thread of its own is abandoned instead."""
-        client = self._get_client(region)
-        with WorkerPool[None](1) as pool:
-            pool.start(None, partial(client.get_secret_value, SecretId=reference.locator))
-            result = pool.next_result(self._timeout)
-        if result is None:
-            raise SecretUnavailable(reference, _MESSAGES_BY_EXCEPTION["ReadTimeoutError"])
-        if result.error is not None:
-            raise result.error
-        return result.result
 
     def _resolve_region(self, reference: Reference) -> str:
         """Resolve the region: the region of an ARN wins over the region of the environment."""
@@ -114,28 +106,35 @@ class SecretsManager:
             )
         return region
 
-    def _get_client(self, region: str) -> Any:
-        if region not in self._clients:
-            import boto3
-            from botocore.config import Config
+    def _request(self, region: str, reference: Reference) -> Any:
+        return self._get_client(region).get_secret_value(SecretId=reference.locator)
 
-            environ = self._environ
-            session = boto3.Session(
-                aws_access_key_id=environ.get("AWS_ACCESS_KEY_ID") or None,
-                aws_secret_access_key=environ.get("AWS_SECRET_ACCESS_KEY") or None,
-                aws_session_token=environ.get("AWS_SESSION_TOKEN") or None,
-                profile_name=environ.get("AWS_PROFILE") or None,
-                region_name=region,
-            )
-            self._clients[region] = session.client(
-                "secretsmanager",
-                endpoint_url=environ.get("AWS_ENDPOINT_URL_SECRETS_MANAGER")
-                or environ.get("AWS_ENDPOINT_URL")
-                or None,
-                config=Config(
-                    connect_timeout=self._timeout,
-                    read_timeout=self._timeout,
-                    retries={"mode": "standard", "total_max_attempts": 2},
-                ),
-            )
-        return self._clients[region]
+    def _get_client(self, region: str) -> Any:
+        with self._lock:
+            if region not in self._clients:
+                self._clients[region] = self._make_client(region)
+            return self._clients[region]
+
+    def _make_client(self, region: str) -> Any:
+        import boto3
+        from botocore.config import Config
+
+        environ = self._environ
+        session = boto3.Session(
+            aws_access_key_id=environ.get("AWS_ACCESS_KEY_ID") or None,
+            aws_secret_access_key=environ.get("AWS_SECRET_ACCESS_KEY") or None,
+            aws_session_token=environ.get("AWS_SESSION_TOKEN") or None,
+            profile_name=environ.get("AWS_PROFILE") or None,
+            region_name=region,
+        )
+        return session.client(
+            "secretsmanager",
+            endpoint_url=environ.get("AWS_ENDPOINT_URL_SECRETS_MANAGER")
+            or environ.get("AWS_ENDPOINT_URL")
+            or None,
+            config=Config(
+                connect_timeout=self._timeout,
+                read_timeout=self._timeout,
+                retries={"mode": "standard", "total_max_attempts": 2},
+            ),
+        )

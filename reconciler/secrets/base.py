@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 from reconciler.model.clock import Clock
 from reconciler.model.redaction import Redactor
 from reconciler.model.value import OWN_VARIABLES, Reference, Secret, UnresolvedSecret
+from reconciler.runtime.workers import map_parallel
+
+_Key = TypeVar("_Key", bound=Hashable)
 
 _PLACEHOLDER = re.compile(r"\s*\$\{[^}]*\}\s*|\s*\$\([^)]*\)\s*|\s*\$[A-Za-z_][A-Za-z0-9_]*\s*")
 _MASK = re.compile(r"\*+")
+_MAX_TIMEOUTS = 2
+"""Look-ups without an answer after which a store is asked no more: each other look-up would wait as long."""
 
 
 class SecretUnavailable(Exception):  # noqa: N818 - a problem of the environment, not a bug
@@ -25,6 +33,10 @@ class SecretUnavailable(Exception):  # noqa: N818 - a problem of the environment
         super().__init__(f"{reference}: {reason}")
         self.reference = reference
         self.reason = reason
+
+
+class StoreTimeout(SecretUnavailable):
+    """The store of a reference has used up the time of a look-up without an answer."""
 
 
 class Resolver(Protocol):
@@ -63,10 +75,34 @@ class ValueShape(StrEnum):
     BOOLEAN = "true or false"
 
 
-class Registry:
-    """Registry of resolvers by scheme. It reads each reference at most once in a run.
+class _LookUps(Generic[_Key]):
+    """Results of look-ups by key. Each key is looked up once, also if several threads ask at the same moment: the
+    others wait for the result of the first.
 
-    Failures are cached too, so that a run gets the same result for a reference everywhere.
+    Failures are kept too, so that a run gets the same result everywhere.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._results: dict[_Key, Future[str | SecretUnavailable]] = {}
+
+    def get(self, key: _Key, look_up: Callable[[], str | SecretUnavailable]) -> str | SecretUnavailable:
+        """Return the result of a key."""
+        with self._lock:
+            is_first = key not in self._results
+            result = self._results.setdefault(key, Future())
+        if is_first:
+            try:
+                result.set_result(look_up())
+            except BaseException as error:  # a thread that waits must end as well
+                result.set_exception(error)
+        return result.result()
+
+
+class Registry:
+    """Registry of resolvers by scheme. It reads each reference at most once in a run, from any number of threads.
+
+    A store that has used up the whole time of several look-ups is asked no more in this run.
     """
 
     def __init__(
@@ -86,7 +122,24 @@ class Registry:
         self._skip_secrets = skip_secrets
         self._redactor = redactor
         self._added: set[tuple[tuple[str, str, str], bool]] = set()
-        self._cache: dict[tuple[str, str, str], str | SecretUnavailable] = {}
+        self._look_ups = _LookUps[tuple[str, str, str]]()
+        self._timeouts: dict[str, list[str]] = {}
+
+    def prefetch(self, references: Iterable[Reference], workers: int) -> None:
+        """Read the documents of references that `resolve` will be asked for, `workers` at the same time.
+
+        Only stores that keep whole documents are read ahead: environment and files are at hand, and stores of other
+        packages may not be made for several threads. A reference without a value is an error of `resolve`, so that
+        errors have the order of the callers.
+        """
+        documents = {
+            (reference.scheme, reference.locator): reference
+            for reference in references
+            if isinstance(self._resolvers.get(reference.scheme), CachedDocuments)
+            and not (self._skip_secrets and reference.confidential)
+        }
+        for _ in map_parallel(self._get_text, documents.values(), workers):
+            pass
 
     def resolve(self, reference: Reference, shape: ValueShape = ValueShape.TEXT) -> Any:
         """Resolve a reference to a value of the given shape, as a Secret if it is confidential.
@@ -96,32 +149,41 @@ class Registry:
         """
         if self._skip_secrets and reference.confidential:
             return UnresolvedSecret()
-        key = (reference.scheme, reference.locator, reference.part)
-        if key not in self._cache:
-            self._cache[key] = self._look_up(reference)
-        cached = self._cache[key]
-        if isinstance(cached, SecretUnavailable):
-            raise SecretUnavailable(reference, cached.reason)
-        if reference.confidential and _MASK.fullmatch(cached):
+        text = self._get_text(reference)
+        if isinstance(text, SecretUnavailable):
+            raise SecretUnavailable(reference, text.reason)
+        if reference.confidential and _MASK.fullmatch(text):
             raise SecretUnavailable(
                 reference, "the value is the row of stars that Fivetran shows instead of one"
             )
-        value = _convert_to_shape(shape, cached, reference)
-        self._add_to_redactor(key, reference, value)
+        value = _convert_to_shape(shape, text, reference)
+        self._add_to_redactor(reference, text, value)
         return Secret(value) if reference.confidential else value
 
-    def _add_to_redactor(self, key: tuple[str, str, str], reference: Reference, value: Any) -> None:
+    def _get_text(self, reference: Reference) -> str | SecretUnavailable:
+        return self._look_ups.get(_get_key(reference), partial(self._look_up, reference))
+
+    def _add_to_redactor(self, reference: Reference, text: str, value: Any) -> None:
         """Add the value of a reference to the known secrets, or to the public texts, once."""
-        if self._redactor is None or (key, reference.confidential) in self._added:
+        key = (_get_key(reference), reference.confidential)
+        if self._redactor is None or key in self._added:
             return
-        self._added.add((key, reference.confidential))
-        text = self._cache[key]
+        self._added.add(key)
         if reference.confidential:
             self._redactor.add((text, value))
         else:
-            self._redactor.add_public(lambda: (str(text),))
+            self._redactor.add_public(lambda: (text,))
 
     def _look_up(self, reference: Reference) -> str | SecretUnavailable:
+        timeouts = self._timeouts.setdefault(reference.scheme, [])
+        if len(timeouts) >= _MAX_TIMEOUTS:
+            return SecretUnavailable(reference, timeouts[-1])
+        text = self._ask_store(reference)
+        if isinstance(text, StoreTimeout):
+            timeouts.append(text.reason)
+        return text
+
+    def _ask_store(self, reference: Reference) -> str | SecretUnavailable:
         resolver = self._resolvers.get(reference.scheme, self._fallback)
         if resolver is None:
             return SecretUnavailable(reference, "no store of this name is known")
@@ -136,25 +198,34 @@ class Registry:
         return value
 
 
+def _get_key(reference: Reference) -> tuple[str, str, str]:
+    return reference.scheme, reference.locator, reference.part
+
+
 class CachedDocuments:
-    """Store that reads each document once and as a whole, for all references to its members."""
+    """Store that reads each document once and as a whole, for all references to its members, from any number of
+    threads."""
 
     def __init__(self, read: Callable[[Reference], str]) -> None:
-        """Create a store. `read` returns the whole text behind a locator, or raises SecretUnavailable."""
+        """Create a store. `read` returns the whole text behind a locator, or raises SecretUnavailable. It is called by
+        several threads."""
         self._read = read
-        self._cache: dict[str, str | SecretUnavailable] = {}
+        self._look_ups = _LookUps[str]()
 
     def resolve(self, reference: Reference) -> str:
         """Resolve a reference to a text, or to one member of a JSON object. Raises SecretUnavailable."""
-        if reference.locator not in self._cache:
-            try:
-                self._cache[reference.locator] = self._read(reference)
-            except SecretUnavailable as unavailable:
-                self._cache[reference.locator] = unavailable
-        cached = self._cache[reference.locator]
-        if isinstance(cached, SecretUnavailable):
-            raise SecretUnavailable(reference, cached.reason)
-        return select_member(cached, reference)
+        text = self._look_ups.get(reference.locator, partial(self._look_up, reference))
+        if isinstance(text, StoreTimeout) and text.reference is reference:
+            raise text  # others that wait for the same document count no further timeout
+        if isinstance(text, SecretUnavailable):
+            raise SecretUnavailable(reference, text.reason)
+        return select_member(text, reference)
+
+    def _look_up(self, reference: Reference) -> str | SecretUnavailable:
+        try:
+            return self._read(reference)
+        except SecretUnavailable as unavailable:
+            return unavailable
 
 
 _TEXT_FORMS = {

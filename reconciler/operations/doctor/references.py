@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from reconciler.kinds.destination import SERVICE
 from reconciler.model.checkup import AreaChecks, CheckupArea, CheckupItem
-from reconciler.model.clock import Clock
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.resource import Desired
 from reconciler.model.value import EXTERNAL_SCHEME, FieldPath, ObjectName, Reference, find_references
@@ -22,9 +21,6 @@ from reconciler.workspace.workspace import Access, build_registry
 
 _CHECKS = AreaChecks(CheckupArea.SECRETS)
 _NAME = "references"
-_MAX_TIMEOUTS = 2
-_COMMANDS = "command"
-"""Scheme of references to programs, each of which fails or succeeds by itself."""
 _HELP = "provide the value at its source, or correct the reference"
 
 
@@ -42,12 +38,9 @@ class _ReferenceReader:
     """Reader of the references of one field after the other, as a plan reads them."""
 
     registry: Registry
-    clock: Clock
-    timeout: float
     planner: Planner = field(init=False)
     failed: list[FailedReference] = field(default_factory=list)
     _reasons: list[tuple[Reference, str]] = field(default_factory=list)
-    _timed_out: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
 
     def __post_init__(self) -> None:
         self.planner = Planner(self._resolve, None)
@@ -76,29 +69,23 @@ class _ReferenceReader:
             self.failed.append(FailedReference(reference, error.reason, finding))
 
     def _resolve(self, reference: Reference, shape: ValueShape) -> Any:
-        started = self.clock.monotonic()
         try:
-            self._refuse_silent_store(reference)
             return self.registry.resolve(reference, shape)
         except SecretUnavailable as error:
             self._reasons.append((reference, error.reason))
-            if self.clock.monotonic() - started >= self.timeout:
-                self._timed_out[reference.scheme].append(error.reason)
             raise
-
-    def _refuse_silent_store(self, reference: Reference) -> None:
-        """Raise SecretUnavailable for a store that has used up the whole time of several look-ups: each of the others
-        would wait as long."""
-        reasons = self._timed_out[reference.scheme]
-        if len(reasons) >= _MAX_TIMEOUTS and reference.scheme != _COMMANDS:
-            raise SecretUnavailable(reference, reasons[-1])
 
 
 def find_unreadable(settings: Settings, specs: Specs) -> tuple[FailedReference, ...]:
     """Find the references that cannot be read. Raises ReconcilerError if a store cannot be opened."""
     registry = build_registry(settings, specs, Access.READ)
-    reader = _ReferenceReader(registry, settings.clock, specs.project.content.secrets.timeout)
-    for desired, path in _list_fields(specs):
+    reader = _ReferenceReader(registry)
+    fields = list(_list_fields(specs))
+    registry.prefetch(
+        (reference for desired, path in fields for reference in find_references(desired.fields[path])),
+        settings.parallelism,
+    )
+    for desired, path in fields:
         reader.read_field(desired, path)
     if specs.fingerprint_key is not None:
         reader.read_key(specs, specs.fingerprint_key)
