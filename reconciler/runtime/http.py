@@ -326,6 +326,10 @@ class NoAnswer(Exception):  # noqa: N818 - the usual end of a call, not a bug
         self.reason = reason
 
 
+class AnswerTimeout(NoAnswer):
+    """A call that has used up its time without an answer."""
+
+
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
     """A status with the bytes of its body."""
@@ -346,17 +350,19 @@ class Proxy:
     password: str = field(default="", repr=False)
 
 
-def get(
+def send(
+    method: str,
     url: str,
     headers: Mapping[str, str],
     *,
+    body: bytes | None = None,
     clock: Clock,
     timeout: float,
     max_bytes: int,
     tls: ssl.SSLContext | None = None,
     proxy: Proxy | None = None,
 ) -> HttpResponse:
-    """Send one GET on a connection of its own. Returns the answer for any status. Redirects are not followed, and
+    """Send one request on a connection of its own. Returns the answer for any status. Redirects are not followed, and
     nothing is repeated.
 
     `tls` holds the trusted certificates. Raises NoAnswer, also if headers and body together take longer than `timeout`
@@ -373,8 +379,9 @@ def get(
     try:
         with name_library_failures(), use_deadline(deadline), _open_manager(tls, proxy) as manager:
             response = manager.urlopen(
-                "GET",
+                method,
                 url,
+                body=body,
                 headers={"User-Agent": SKIP_HEADER, **headers},
                 retries=_build_no_retries(),
                 redirect=False,
@@ -382,17 +389,17 @@ def get(
                 enforce_content_length=False,  # the caller validates a body that breaks off
             )
             with closing(response):
-                body = response.read(max_bytes + 1, decode_content=False)
+                content = response.read(max_bytes + 1, decode_content=False)
     except LIBRARY_ERRORS as error:
         cause = root_cause(error)
     else:
-        if len(body) <= max_bytes:
-            return HttpResponse(response.status, body)
+        if len(content) <= max_bytes:
+            return HttpResponse(response.status, content)
         cause = BodyTooLarge()
     # Raised outside of the handler: as its context, an error of the library would carry the request along.
     match cause:
         case TimeoutError():
-            raise NoAnswer(f"there was no answer within {timeout:g} s")
+            raise AnswerTimeout(f"there was no answer within {timeout:g} s")
         case ssl.SSLCertVerificationError():
             raise NoAnswer("its TLS certificate cannot be verified")
         case BodyTooLarge():

@@ -1,4 +1,4 @@
-"""Read from the Vault server that the environment names."""
+"""Send requests to the Vault server that the environment names."""
 
 from __future__ import annotations
 
@@ -45,18 +45,27 @@ def parse_server(address: str, environ: Mapping[str, str], *, ca_bundle: str | N
     return Server(base, _resolve_proxy(base, environ), bundle)
 
 
-def get(
-    server: Server, path: str, headers: Mapping[str, str], *, clock: Clock, timeout: float
+def send(
+    server: Server,
+    method: str,
+    path: str,
+    headers: Mapping[str, str],
+    *,
+    body: bytes | None = None,
+    clock: Clock,
+    timeout: float,
 ) -> HttpResponse:
-    """Send one GET of `path` below the base address. Returns the answer for any status.
+    """Send one request to `path` below the base address. Returns the answer for any status.
 
     Raises NoAnswer, also if headers and body together take longer than `timeout` seconds, or the body is larger than
     1 MiB.
     """
     base = server.base
-    return http.get(
+    return http.send(
+        method,
         f"{base.scheme}://{base.netloc}{base.path.rstrip('/')}{path}",
         headers,
+        body=body,
         clock=clock,
         timeout=timeout,
         max_bytes=MAX_BYTES,

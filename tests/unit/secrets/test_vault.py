@@ -1,4 +1,5 @@
-"""Test HashiCorp Vault, KV version 2, against servers that behave like Vault, and against broken servers."""
+"""Test reading from HashiCorp Vault: addresses, TLS, refusals, and broken servers. `test_vault_engines` has mounts and
+logins."""
 
 from __future__ import annotations
 
@@ -81,7 +82,8 @@ def test_a_path_is_accepted_with_and_without_data(
             VAULT_ADDR=format_url(running) + "/", VAULT_TOKEN=" the-token\n", VAULT_NAMESPACE="eu/data"
         )
         assert read(context, locator) == "canary"
-    [seen] = running.requests
+    mount, seen = running.requests
+    assert mount.target.startswith("/v1/sys/internal/ui/mounts/")
     assert (seen.method, seen.target) == ("GET", target)
     assert seen.headers["x-vault-token"] == "the-token"
     assert seen.headers["x-vault-namespace"] == "eu/data"
@@ -94,7 +96,7 @@ def test_a_vault_entry_is_read_once_for_all_its_keys(make_context: MakeContext) 
         )
         values = [store.resolve(Reference("vault", "kv/db", key)) for key in ("user", "password", "port")]
     assert values == ["loader", "canary", "5432"]
-    assert len(running.requests) == 1
+    assert len(running.requests) == 2  # the mount, and the entry
     assert "x-vault-namespace" not in running.requests[0].headers
 
 
@@ -127,7 +129,7 @@ def test_a_missing_key_is_reported(key: str, words: str, make_context: MakeConte
         ("503 Service Unavailable", b'{"errors":["Vault is sealed"]}', "is sealed"),
         ("500 Oops", b'{"errors":["canary"]}', "answers with status 500"),
         ("204 No Content", b"", "answers with status 204"),
-        ("200 OK", b'{"data":{"password":"canary"}}', "not an entry of a KV engine of version 2"),
+        ("200 OK", b'{"data":["canary"]}', "not an entry of a KV engine of version 2"),
         ("200 OK", b"canary", "not an entry"),
         ("200 OK", b"[" * 50_000, "not an entry"),
         ("200 OK", b"x" * (MAX_BYTES + 1), "larger than 1024 KiB"),
@@ -258,7 +260,7 @@ def test_tls_through_a_proxy_shows_the_token_to_vault_only(
     tls, certificate = make_server_context(HOST, tmp_path)
     with serve_script(respond(), tls=tls, tunnel=True) as running:
         assert read(make_context(**proxy_settings(running, **{variable: str(certificate)}))) == "canary"
-    connect, request = running.requests
+    connect, request = running.requests[-2:]
     assert (connect.method, connect.target) == ("CONNECT", f"{HOST}:443")
     assert connect.headers["proxy-authorization"] == "Basic bWU6aXRAcHJveHk="
     assert "x-vault-token" not in connect.headers
