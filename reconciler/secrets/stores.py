@@ -9,18 +9,19 @@ from typing import TypeAlias
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.redaction import Redactor
 from reconciler.model.value import EXTERNAL_SCHEME, Reference
-from reconciler.secrets import aws, command, env, file, plugin, vault
+from reconciler.secrets import aws, command, env, file, onepassword, plugin, vault
 from reconciler.secrets.aws import SecretsManager
 from reconciler.secrets.base import CachedDocuments, Registry, Resolver, StoreContext
 from reconciler.secrets.command import Commands
 from reconciler.secrets.env import Environment
 from reconciler.secrets.file import Files
+from reconciler.secrets.onepassword import OnePassword
 from reconciler.secrets.vault import Vault
 
 ReferenceValidator: TypeAlias = Callable[[Reference], tuple[str, str] | None]
 """Validates the text of a reference. Returns problem and advice; None if valid."""
 
-BUILT_IN_SCHEMES = ("aws", "command", "env", EXTERNAL_SCHEME, "file", "vault")
+BUILT_IN_SCHEMES = ("aws", "command", "env", EXTERNAL_SCHEME, "file", "op", "vault")
 
 
 def build_validators(commands: Collection[str]) -> dict[str, ReferenceValidator]:
@@ -37,6 +38,7 @@ def build_validators(commands: Collection[str]) -> dict[str, ReferenceValidator]
         "env": env.validate_reference,
         EXTERNAL_SCHEME: _validate_external,
         "file": file.validate_reference,
+        "op": onepassword.validate_reference,
         "vault": vault.validate_reference,
     }
 
@@ -59,6 +61,7 @@ def open_registry(
         "command": CachedDocuments(Commands(commands, context).read),
         "env": Environment(context.environ),
         "file": Files(context.directory),
+        "op": CachedDocuments(OnePassword(context).read),
         "vault": CachedDocuments(Vault(context).read),
     }
     plugins = plugin.entry_points_by_name() if schemes else {}

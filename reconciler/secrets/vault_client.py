@@ -93,7 +93,7 @@ class VaultClient:
             response = self._send_once(method, path, headers, time, body)
             if pause is None or response.status not in _TO_REPEAT or time.get_remaining() <= pause:
                 return response
-            self._context.clock.sleep(pause)
+            self._context.clock.wait(threading.Event(), pause)
         raise AssertionError("the last attempt returns")
 
     def _send_once(

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import select
+import signal
 import sys
+import threading
 from urllib.parse import quote
 
 import pytest
-from cli_harness import EmulatedFivetran, Project
-from scripted_server import build_response, serve_script
+from background_process import BackgroundProcess
+from cli_harness import EmulatedFivetran, Project, build_credentials
+from scripted_server import ReceivedRequest, ServerConnection, build_response, serve_script
+from vault_stub import Engine, VaultStub, build_settings, serve_vault
 
 CANARY = 'canary "of" the/tests+42'
 
@@ -103,6 +109,74 @@ def test_secrets_of_a_command_and_a_vault_are_sent_and_not_shown(
     printed = "".join(each.stdout + each.stderr for each in results)
     assert [form for form in list_encodings(CANARY) if form in printed] == []
     assert "command:show#password" in printed
+
+
+def test_a_plan_reads_its_secrets_at_the_same_time(project: Project, server: EmulatedFivetran) -> None:
+    write_secret_rules(project, server, "  timeout: 30\n")
+    project.write_groups(
+        "".join(
+            build_pair(**PLAIN, password=f'{{secret: "vault:kv/{number}#password"}}').replace(
+                "  orders:", f"  orders{number}:"
+            )
+            for number in range(4)
+        )
+    )
+    entries = {str(number): {"password": f"{CANARY} {number}"} for number in range(4)}
+    vault, together = VaultStub({"kv/": Engine(2, entries)}), threading.Barrier(4)
+
+    def answer(wire: ServerConnection, request: ReceivedRequest) -> None:
+        if request.target.startswith("/v1/kv/"):
+            together.wait(20)  # each answer waits for the other requests
+        vault.answer(wire, request)
+
+    with serve_script(answer) as running:
+        environ = build_settings(running)
+        assert project.run_against(server, "plan", "--secrets", "skip", environ=environ).exit == 0
+        assert vault.requests == []
+        result = project.run_against(server, "apply", "--auto-approve", environ=environ)
+    assert result.exit == 0, result.stderr
+    sent = [body["config"]["password"] for body in server.list_bodies("POST", "/v1/destinations")]
+    assert sorted(sent) == [f"{CANARY} {number}" for number in range(4)]
+    assert len(vault.requests) == 1 + 4
+
+
+def test_errors_of_secrets_have_the_order_of_the_specs(project: Project, server: EmulatedFivetran) -> None:
+    write_secret_rules(project, server, "  timeout: 30\n")
+    fields = {name: f'{{secret: "vault:kv/{name}#value"}}' for name in ("user", "host", "password", "port")}
+    project.write_groups(build_pair(**fields))
+    with serve_vault(VaultStub({"kv/": Engine(2, {})})) as running:
+        outputs = [
+            project.run_against(server, "plan", *options, environ=build_settings(running)).stderr
+            for options in ((), ("--parallelism", "1"))
+        ]
+    assert outputs[0] == outputs[1]
+    places = [outputs[0].index(f"`config.{name}`") for name in fields]
+    assert places == sorted(places)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_run_leaves_no_command_running(
+    number: signal.Signals, project: Project, server: EmulatedFivetran
+) -> None:
+    program = project.write(
+        "specs/wait.py",
+        "import time; file = open('../alive', 'w'); file.write('x'); file.flush(); time.sleep(600)\n",
+    )
+    write_secret_rules(
+        project, server, f"  commands: {{show: {json.dumps([sys.executable, str(program)])}}}\n"
+    )
+    project.write_groups(build_pair(**PLAIN, password='{secret: "command:show"}'))
+    os.mkfifo(project.folder / "alive")
+    environ = build_credentials(server.url)
+    with (
+        BackgroundProcess("plan", directory=project.folder, **environ) as process,
+        (project.folder / "alive").open("rb") as fifo,
+    ):
+        assert fifo.read(1) == b"x"
+        process.signal(number)
+        assert process.wait_for_exit().code == 130
+        assert select.select([fifo], [], [], 20)[0], "the command still runs"
+        assert fifo.read() == b""
 
 
 @pytest.mark.parametrize("command", [["plan"], ["apply", "--auto-approve"]])

@@ -17,7 +17,8 @@ from reconciler.secrets.base import (
     StoreContext,
     strip_own_variables,
 )
-from reconciler.secrets.command import MAX_BYTES, Commands, validate_reference
+from reconciler.secrets.command import Commands, validate_reference
+from reconciler.secrets.program import MAX_BYTES
 
 MakeContext = Callable[..., StoreContext]
 

@@ -35,6 +35,7 @@ def test_every_built_in_scheme_has_a_rule() -> None:
         (Reference("esm", "key", confidential=False), False),
         (Reference("vault", "kv/db", "password"), True),
         (Reference("aws", "prod/db"), True),
+        (Reference("op", "//prod/db/password"), True),
     ],
 )
 def test_a_reference_is_validated_without_a_store(reference: Reference, is_fine: bool) -> None:
@@ -50,9 +51,9 @@ def test_each_scheme_has_its_store(make_context: MakeContext, tmp_path: Path) ->
     )
     for scheme, locator in (("env", "X"), ("file", "key"), ("command", "it")):
         assert str(registry.resolve(Reference(scheme, locator, confidential=False))).startswith("of ")
-    for scheme in ("vault", "aws"):
-        with pytest.raises(SecretUnavailable, match="set"):
-            registry.resolve(Reference(scheme, "a/b", "c"))
+    for scheme, locator in (("vault", "a/b"), ("aws", "a/b"), ("op", "a/b/c")):
+        with pytest.raises(SecretUnavailable, match=r"must be set|no AWS region|is not installed"):
+            registry.resolve(Reference(scheme, locator, "c"))
 
 
 def test_an_external_secrets_manager_is_never_read(make_context: MakeContext) -> None:
