@@ -9,6 +9,8 @@ class Extra(StrEnum):
     """Extra of `pyproject.toml` that messages of the program name."""
 
     AWS = "aws"
+    AZURE = "azure"
+    GCP = "gcp"
     OBJECT_STORE = "object-store"
     SANDBOX = "sandbox"
 

@@ -9,19 +9,21 @@ from typing import TypeAlias
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.redaction import Redactor
 from reconciler.model.value import EXTERNAL_SCHEME, Reference
-from reconciler.secrets import aws, command, env, file, onepassword, plugin, vault
+from reconciler.secrets import aws, azure, command, env, file, gcp, onepassword, plugin, vault
 from reconciler.secrets.aws import SecretsManager
+from reconciler.secrets.azure import KeyVault
 from reconciler.secrets.base import CachedDocuments, Registry, Resolver, StoreContext
 from reconciler.secrets.command import Commands
 from reconciler.secrets.env import Environment
 from reconciler.secrets.file import Files
+from reconciler.secrets.gcp import GoogleSecretManager
 from reconciler.secrets.onepassword import OnePassword
 from reconciler.secrets.vault import Vault
 
 ReferenceValidator: TypeAlias = Callable[[Reference], tuple[str, str] | None]
 """Validates the text of a reference. Returns problem and advice; None if valid."""
 
-BUILT_IN_SCHEMES = ("aws", "command", "env", EXTERNAL_SCHEME, "file", "op", "vault")
+BUILT_IN_SCHEMES = ("aws", "azure", "command", "env", EXTERNAL_SCHEME, "file", "gcp", "op", "vault")
 
 
 def build_validators(commands: Collection[str]) -> dict[str, ReferenceValidator]:
@@ -34,10 +36,12 @@ def build_validators(commands: Collection[str]) -> dict[str, ReferenceValidator]
     )
     return plugin_validators | {
         "aws": aws.validate_reference,
+        "azure": azure.validate_reference,
         "command": partial(command.validate_reference, names=commands),
         "env": env.validate_reference,
         EXTERNAL_SCHEME: _validate_external,
         "file": file.validate_reference,
+        "gcp": gcp.validate_reference,
         "op": onepassword.validate_reference,
         "vault": vault.validate_reference,
     }
@@ -58,9 +62,11 @@ def open_registry(
     """
     stores: dict[str, Resolver] = {
         "aws": CachedDocuments(SecretsManager(context).read),
+        "azure": CachedDocuments(KeyVault(context).read),
         "command": CachedDocuments(Commands(commands, context).read),
         "env": Environment(context.environ),
         "file": Files(context.directory),
+        "gcp": CachedDocuments(GoogleSecretManager(context).read),
         "op": CachedDocuments(OnePassword(context).read),
         "vault": CachedDocuments(Vault(context).read),
     }

@@ -10,9 +10,10 @@ from reconciler.model.redaction import Redactor
 
 _CREDENTIAL_NAME = re.compile(
     r"(?:.*_)?(?:\w*TOKEN|\w*PASSWORD|PASSWD|PASSPHRASE|SECRET|API_?KEY|API_?SECRET|ACCESS_KEY|PRIVATE_KEY|SECRET_KEY"
-    r"|CREDENTIALS?|AWS_ACCESS_KEY_ID)",
+    r"|SECRET_ID|CREDENTIALS?|AWS_ACCESS_KEY_ID)|IDENTITY_HEADER|OP_SESSION_\w+",
     re.IGNORECASE,
 )
+_PUBLIC_NAMES = {"AZURE_TOKEN_CREDENTIALS"}  # names kinds of credentials
 _PROXY_NAME = re.compile(r"\w+_PROXY", re.IGNORECASE)
 _PROXY_CREDENTIALS = re.compile(r"//([^/@\s]+)@")
 _PLACE_NAME = re.compile(r".*CREDENTIALS?", re.IGNORECASE)
@@ -20,7 +21,8 @@ _PLACE = re.compile(r"\S*/\S*")
 
 
 def add_environment_secrets(redactor: Redactor, environ: Mapping[str, str]) -> None:
-    """Add the credentials of an environment to a redactor: of Fivetran, Vault, AWS, GitHub, GitLab and proxies.
+    """Add the credentials of an environment to a redactor: of Fivetran, the stores of secrets, GitHub, GitLab and
+    proxies.
 
     A variable counts by its name. `GOOGLE_APPLICATION_CREDENTIALS` and the like hold the path of a file, which is no
     secret.
@@ -28,7 +30,7 @@ def add_environment_secrets(redactor: Redactor, environ: Mapping[str, str]) -> N
     for name, value in environ.items():
         text = value.strip()
         is_place = _PLACE_NAME.fullmatch(name) and _PLACE.fullmatch(text)
-        if _CREDENTIAL_NAME.fullmatch(name) and not is_place:
+        if _CREDENTIAL_NAME.fullmatch(name) and not is_place and name not in _PUBLIC_NAMES:
             redactor.add(text, is_credential=name.startswith("FIVETRAN_"))
         elif _PROXY_NAME.fullmatch(name):
             for part in _list_proxy_secrets(text):

@@ -16,7 +16,13 @@ from reconciler.workspace.settings import Settings
 
 _CHECKS = AreaChecks(CheckupArea.PROGRAM)
 _LIBRARIES = ("click", "pydantic", "requests", "rich", "ruamel.yaml", "urllib3")
-_EXTRAS = {Extra.AWS: "boto3", Extra.OBJECT_STORE: "obstore", Extra.SANDBOX: "werkzeug"}
+_EXTRAS = {
+    Extra.AWS: "boto3",
+    Extra.AZURE: "azure-keyvault-secrets",
+    Extra.GCP: "google-cloud-secret-manager",
+    Extra.OBJECT_STORE: "obstore",
+    Extra.SANDBOX: "werkzeug",
+}
 _MIN_GIT = (2, 31)
 _GIT_TIMEOUT = 10.0
 _GIT_ADVICE = "install git, version 2.31 or later"

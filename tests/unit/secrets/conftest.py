@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
+from cloud_hosts import set_cloud_environment
 
 from reconciler.runtime.clock import SystemClock
 from reconciler.secrets.base import StoreContext
@@ -21,3 +23,9 @@ def make_context(tmp_path: Path) -> MakeContext:
         return StoreContext(tmp_path, environ, SystemClock(), timeout)
 
     return make
+
+
+@pytest.fixture
+def cloud_environ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Set the variables of this process that libraries of clouds read, and no others of theirs."""
+    return partial(set_cloud_environment, monkeypatch, tmp_path)

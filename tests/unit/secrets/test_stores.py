@@ -35,6 +35,8 @@ def test_every_built_in_scheme_has_a_rule() -> None:
         (Reference("esm", "key", confidential=False), False),
         (Reference("vault", "kv/db", "password"), True),
         (Reference("aws", "prod/db"), True),
+        (Reference("azure", "prod-vault/db"), True),
+        (Reference("gcp", "acme-prod/db"), True),
         (Reference("op", "//prod/db/password"), True),
     ],
 )
