@@ -26,10 +26,11 @@ from reconciler.model.record import (
     withdraw_assertion,
 )
 from reconciler.model.resource import Desired
-from reconciler.model.value import FieldPath, Secret
+from reconciler.model.value import FieldPath, Secret, find_references
 from reconciler.operations.state import build_cleaner, explain_no_state, write_entries
 from reconciler.planning.fields import is_resolved_locally
 from reconciler.planning.planner import Planner
+from reconciler.secrets.base import Registry
 from reconciler.secrets.fingerprint import Fingerprinter
 from reconciler.state.store import Store
 from reconciler.workspace.clear_values import warn_state_cleaned
@@ -91,6 +92,7 @@ def prepare_rekey(settings: Settings, *, dry_run: bool) -> Iterator[PendingRekey
 def _prepare(settings: Settings, specs: Specs, store: Store, rekeyer: _Rekeyer) -> PendingRekey:
     cleaned = build_cleaner(specs.project, settings, store).clean(_require_state(store))
     stored = cleaned.state.records
+    rekeyer.read_ahead(stored, settings.parallelism)
     records = {
         address: rekeyer.rekey(address, stored[address]) for address in sorted(stored, key=get_entry_sort_key)
     }
@@ -127,6 +129,7 @@ def _build_rekeyer(settings: Settings, specs: Specs, store: Store) -> _Rekeyer:
     moved = {desired.moved_from: desired for desired in specs.destinations if desired.moved_from is not None}
     return _Rekeyer(
         Fingerprinter.from_secret(key),
+        registry,
         Planner(registry.resolve, None),
         {**moved, **declared},
         former,
@@ -149,10 +152,27 @@ class _Rekeyer:
     """Rekeyer of one record after the other; collects the results. `former` are former keys."""
 
     fingerprinter: Fingerprinter
+    registry: Registry
     planner: Planner
     declared: Mapping[Address, Desired]
     former: list[Fingerprinter]
     fields: RekeyedFields
+
+    def read_ahead(self, records: Mapping[Address, Record], workers: int) -> None:
+        """Read the secrets of all records, `workers` at the same time, before one record after the other is rekeyed."""
+        places = (
+            (self.declared[address], path)
+            for address, record in records.items()
+            for path, stored in record.fingerprints.items()
+            if address in self.declared and is_fingerprint(stored) and not self.fingerprinter.is_own(stored)
+        )
+        references = (
+            reference
+            for desired, path in places
+            if path in desired.fields and is_resolved_locally(desired, path)
+            for reference in find_references(desired.fields[path])
+        )
+        self.registry.prefetch(references, workers)
 
     def rekey(self, address: Address, record: Record) -> Record:
         """Rekey all fingerprints of a record."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
 from applied_project import AppliedProject, get_error_code
 from cli_harness import CommandResult, EmulatedFivetran, Project
 from filelock import FileLock
+from scripted_server import ReceivedRequest, ServerConnection, serve_script
 from state_places import GIT, open_places
+from vault_stub import Engine, VaultStub, build_settings
 
 pytestmark = pytest.mark.sampled(every=6, tests=2)
 
@@ -67,6 +70,24 @@ def test_secrets_are_compared_with_the_new_key(keyed: KeyProject) -> None:
     assert "config.secret_key" not in unchanged.stdout
     rotated = keyed.run("plan", "--detailed-exitcode", ORDERS="second-secret-of-orders")
     assert rotated.exit == 2
+
+
+def test_secrets_are_read_at_the_same_time(project: Project, server: EmulatedFivetran) -> None:
+    vault = VaultStub({"kv/": Engine(2, {name: {"value": secret} for name, secret in SECRETS.items()})})
+    is_together, together = threading.Event(), threading.Barrier(2)
+
+    def answer(wire: ServerConnection, request: ReceivedRequest) -> None:
+        if is_together.is_set() and request.target.startswith("/v1/kv/"):
+            together.wait(20)  # each answer waits for the other request
+        vault.answer(wire, request)
+
+    with serve_script(answer) as running:
+        keyed = KeyProject(project, server, {**build_settings(running), **KEYS})
+        pairs = (ORDERS + SALES).replace("env:ORDERS", "vault:kv/ORDERS#value")
+        keyed.apply_once(pairs.replace("env:SALES", "vault:kv/SALES#value"), OLD)
+        keyed.write_settings(NEW)
+        is_together.set()
+        assert keyed.rekey_to_document()["renewed"] == 2
 
 
 def test_a_second_rekey_changes_nothing(keyed: KeyProject) -> None:

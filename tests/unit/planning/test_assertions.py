@@ -15,7 +15,7 @@ from reconciler.model.record import HIDDEN_LITERAL, NO_FINGERPRINT, Intent, Reco
 from reconciler.model.resource import Desired, Observed
 from reconciler.model.source import Span
 from reconciler.model.value import FieldPath, Reference, Secret, Structure
-from reconciler.planning.assertions import assert_values_of, require_fingerprint_key
+from reconciler.planning.assertions import assert_values_of, list_asserted_references, require_fingerprint_key
 from reconciler.planning.planner import PlannedOperation, Planner
 from reconciler.secrets.base import SecretUnavailable, ValueShape
 from reconciler.secrets.fingerprint import Fingerprinter
@@ -226,8 +226,11 @@ def test_an_assertion_reads_each_secret_once_and_no_compared_secret_again() -> N
     store = SecretReads()
     planner = Planner(store.resolve, MINE)
     observed = Observed(DESTINATION, "good_id", "good_id", LIVE, "connected")
+    compared = planner.list_references(desired, observed, record)
+    ahead = [*compared, *list_asserted_references(desired, record)]
     assert_values_of(planner.plan_resource(desired, observed, record), planner)
     assert sorted(store.reads) == ["B", "PASSWORD"]
+    assert sorted(reference.locator for reference in ahead) == ["B", "PASSWORD"]
 
 
 def test_an_assertion_needs_a_key_of_fingerprints() -> None:

@@ -285,6 +285,49 @@ def test_a_secret_is_read_only_if_it_is_compared_or_sent(
     assert store.reads == reads
 
 
+VISIBLE = replace(ORDERS, fields={**DECLARED, DATABASE: Reference("env", "B", confidential=False)})
+
+
+@pytest.mark.parametrize(
+    ("desired", "live", "record", "options", "reads"),
+    [
+        pytest.param(VISIBLE, None, None, {}, {"ORDERS_PASSWORD", "B"}, id="of a creation"),
+        pytest.param(VISIBLE, LIVE, None, {}, {"B"}, id="of an adoption"),
+        pytest.param(VISIBLE, LIVE, KNOWN, {}, {"ORDERS_PASSWORD", "B"}, id="compared"),
+        pytest.param(VISIBLE, LIVE, KNOWN, {"compares_secrets": False}, {"B"}, id="with --secrets skip"),
+        pytest.param(VISIBLE, LIVE, KNOWN, {"fingerprinter": None}, {"B"}, id="without a key"),
+        pytest.param(
+            replace(VISIBLE, ignore_changes=frozenset({PASSWORD})), LIVE, KNOWN, {}, {"B"}, id="ignored"
+        ),
+        pytest.param(
+            ORDERS,
+            LIVE,
+            replace(KNOWN, fingerprints={PASSWORD: HIDDEN_LITERAL}),
+            {},
+            {"ORDERS_PASSWORD"},
+            id="in place of a literal",
+        ),
+        pytest.param(
+            ORDERS, LIVE, None, {"resend": {(ADDRESS, PASSWORD)}}, {"ORDERS_PASSWORD"}, id="sent again"
+        ),
+    ],
+)
+def test_the_references_of_a_change_are_known_ahead(
+    desired: Desired,
+    live: Mapping[FieldPath, Any] | None,
+    record: Record | None,
+    options: dict[str, Any],
+    reads: set[str],
+) -> None:
+    store = RecordingStore({"ORDERS_PASSWORD": "first", "B": "ORDERS"})
+    planner = Planner(store.resolve, **{"fingerprinter": MINE, **options})
+    observed = None if live is None else observe(live)
+    ahead = {reference.locator for reference in planner.list_references(desired, observed, record)}
+    assert store.reads == []
+    planner.plan_resource(desired, observed, record)
+    assert ahead == reads == set(store.reads)
+
+
 def test_an_unavailable_secret_is_refused() -> None:
     planner = Planner(RecordingStore({}).resolve, MINE)
     planner.plan_resource(ORDERS, observe(LIVE), KNOWN)
