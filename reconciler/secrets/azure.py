@@ -81,8 +81,8 @@ def validate_reference(reference: Reference) -> tuple[str, str] | None:
 class KeyVault:
     """Client of Azure Key Vault for any number of threads, which log in once.
 
-    The library finds the credentials: `AZURE_CLIENT_ID` with its secret, certificate or federated token, a managed
-    identity, or the session of `az login`.
+    The library finds the credentials in the environment of this process: `AZURE_CLIENT_ID` with its secret, certificate
+    or federated token, a managed identity, or the session of `az login`.
     """
 
     def __init__(self, context: StoreContext) -> None:

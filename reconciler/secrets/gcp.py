@@ -84,7 +84,8 @@ def validate_reference(reference: Reference) -> tuple[str, str] | None:
 class GoogleSecretManager:
     """Client of Google Secret Manager for any number of threads, which log in once.
 
-    The library finds the credentials: `GOOGLE_APPLICATION_CREDENTIALS`, those of `gcloud`, or those of the machine.
+    The library finds the credentials in the environment of this process: `GOOGLE_APPLICATION_CREDENTIALS`, those of
+    `gcloud`, or those of the machine.
     """
 
     def __init__(self, context: StoreContext) -> None:

@@ -71,7 +71,7 @@ class VaultClient:
         if not token and login is None:
             missing.append("VAULT_TOKEN")
         if missing:
-            hint = "" if token or login else "; the guide `secrets` names other logins than by a token"
+            hint = "" if token or login else "; `reconciler help secrets` names other logins than by a token"
             names = " and ".join(f"`{variable}`" for variable in missing)
             raise LoginFailed(f"{names} must be set{hint}")
         if login is not None:

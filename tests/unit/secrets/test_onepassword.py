@@ -105,6 +105,7 @@ def test_wrong_credentials_are_reported(
         ("error initializing client: authorization timeout", "not signed in"),
         ("More than one item matches", "refer to it by its ID"),
         ("dial tcp: lookup my.1password.com: no such host", "cannot be reached"),
+        ('could not show the item "forbidden network"', "ended with exit code 1"),
         ("something new in version 3", "ended with exit code 1; its error output is not shown"),
     ],
 )

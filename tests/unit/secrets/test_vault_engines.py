@@ -192,7 +192,7 @@ def test_a_refused_login_is_reported_and_not_repeated(
 @pytest.mark.parametrize(
     ("environ", "words"),
     [
-        ({}, "`VAULT_TOKEN` must be set; the guide `secrets` names other logins"),
+        ({}, "`VAULT_TOKEN` must be set; `reconciler help secrets` names other logins"),
         ({"VAULT_ROLE_ID": "the-role"}, "only one of `VAULT_ROLE_ID` and `VAULT_SECRET_ID` is set"),
         ({"VAULT_SECRET_ID": APPROLE["VAULT_SECRET_ID"]}, "only one of `VAULT_ROLE_ID`"),
         ({"VAULT_K8S_ROLE": "r", "VAULT_K8S_TOKEN_FILE": "absent"}, "`absent` cannot be read: no such file"),
