@@ -18,7 +18,7 @@ from reconciler.secrets.bounded_call import call_within
 _PROJECT = r"(?P<project>[a-z0-9][a-z0-9.:-]{0,100})"
 _NAME = r"(?P<name>[A-Za-z0-9_-]{1,255})"
 _VERSION = r"(?P<version>[A-Za-z0-9][A-Za-z0-9_-]{0,62})"
-_SHORT = re.compile(f"{_PROJECT}/{_NAME}(?:/{_VERSION})?")
+_SHORT = re.compile(f"(?!projects/){_PROJECT}/{_NAME}(?:/{_VERSION})?")
 _FULL = re.compile(
     f"projects/{_PROJECT}(?:/locations/(?P<location>[a-z0-9-]+))?/secrets/{_NAME}(?:/versions/{_VERSION})?"
 )

@@ -211,6 +211,8 @@ def test_a_missing_library_is_reported_with_the_install_command(
         ("projects/acme/secrets/database/versions/3", True),
         ("projects/1/locations/europe-west3/secrets/database/versions/latest", True),
         ("database", False),
+        ("projects/acme", False),
+        ("projects/acme/secrets", False),
         ("acme/data base", False),
         ("acme/database/3/4", False),
         ("projects/acme/secrets/", False),
