@@ -31,7 +31,8 @@ _INDENT = " " * 4
 class ChangeRow:
     """Change on one line: `~ destination.lake  config.bucket  "a" -> "b"`, with its place at the end.
 
-    `mark` is one word about the origin of the change, `value` may be a sentence of the program without a `name`.
+    `mark` is one word about the origin of the change, `value` may be a sentence of the program without a `name`. `risk`
+    has the consequences for syncs; empty if there are none to tell.
     """
 
     change: Change
@@ -39,17 +40,13 @@ class ChangeRow:
     name: str
     value: str
     mark: str = ""
+    risk: str = ""
     notes: tuple[Text, ...] = ()
 
     @property
     def subject(self) -> str:
         """Return the address."""
         return str(self.change.address)
-
-    @property
-    def risk(self) -> str:
-        """Return the consequences for syncs; empty if there are none to tell."""
-        return format_risk(self.change)
 
     @property
     def place(self) -> str:
@@ -75,7 +72,7 @@ def format_place(change: Change) -> str:
 def build_row(change: Change, notes: Iterable[Text] = ()) -> ChangeRow | None:
     """Build the row of an update of one field, or of outstanding tests; None for any other change."""
     if change.action is Action.VERIFY:
-        return ChangeRow(change, change.action, "", UNTESTED, notes=tuple(notes))
+        return ChangeRow(change, change.action, "", UNTESTED, risk=format_risk(change), notes=tuple(notes))
     if not is_one_field(change):
         return None
     [field] = change.fields
@@ -85,6 +82,7 @@ def build_row(change: Change, notes: Iterable[Text] = ()) -> ChangeRow | None:
         format_name(field),
         render_plain_change(field, change.secrets),
         _MARKS[field.origin],
+        format_risk(change),
         tuple(notes),
     )
 
