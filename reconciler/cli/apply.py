@@ -14,6 +14,8 @@ import click
 
 from reconciler.cli.durations import make_duration_parser
 from reconciler.cli.exit import ExitCode, get_apply_exit_code, get_exit_code
+from reconciler.cli.help_pages import Command
+from reconciler.cli.option_groups import OptionGroup, option
 from reconciler.cli.options import (
     format_option,
     full_option,
@@ -39,10 +41,10 @@ from reconciler.cli.prompt import can_prompt, confirm
 from reconciler.cli.usage import MisuseError
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.given_variables import GivenVariables
+from reconciler.model.limit_names import LIMIT_NAMES
 from reconciler.model.plan import Action, Plan
 from reconciler.model.suggestions import did_you_mean
 from reconciler.report.formats import Document, list_formats
-from reconciler.spec.project import Limits
 from reconciler.workspace.settings import Settings
 
 if TYPE_CHECKING:
@@ -62,9 +64,10 @@ def _parse_allowances(
     allowed: dict[str, float] = {}
     for text in values:
         name, _, number = text.partition("=")
-        if name not in _LIMITS:
+        if name not in LIMIT_NAMES:
             advice = (
-                did_you_mean(name, _LIMITS) or f"limits are {', '.join(f'`{limit}`' for limit in _LIMITS)}"
+                did_you_mean(name, LIMIT_NAMES)
+                or f"limits are {', '.join(f'`{limit}`' for limit in LIMIT_NAMES)}"
             )
             raise MisuseError(f"there is no limit `{name}`", advice)
         try:
@@ -72,9 +75,6 @@ def _parse_allowances(
         except ValueError:
             raise MisuseError(f"`{text}` has no number", f"write for example `--allow {name}=3`") from None
     return allowed
-
-
-_LIMITS = tuple(Limits.model_fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,24 +91,27 @@ class Approval:
     wait: timedelta | None = None
 
 
-@click.command("apply")
+@click.command("apply", cls=Command)
 @click.argument("plan", required=False, metavar="[PLAN]", type=click.Path(path_type=Path))
 @format_option(*list_formats(Document.APPLY))
-@click.option(
+@option(
+    OptionGroup.SAFETY,
     "--allow",
     metavar="LIMIT=N",
     multiple=True,
     callback=_parse_allowances,
-    help="Raise a limit of the project for this run: deletes, replacements, revokes, changed_fraction. Needs --reason.",
+    help=f"Raise a limit of the project for this run: {', '.join(LIMIT_NAMES)}. Needs --reason.",
 )
-@click.option(
+@option(
+    OptionGroup.SAFETY,
     "--override",
     "overridden",
     metavar="POLICY",
     multiple=True,
     help="Apply even if this soft policy of the project refuses the plan. Needs --reason. Repeatable.",
 )
-@click.option(
+@option(
+    OptionGroup.SAFETY,
     "--resend-create",
     "resent_creates",
     metavar="ADDRESS",
@@ -116,28 +119,37 @@ class Approval:
     help="Create this entry now even if an earlier request for it may still take effect: an address or a key, `*` for"
     " any text. Look at Fivetran first. Needs --reason. Repeatable.",
 )
-@click.option(
+@option(
+    OptionGroup.SECRETS,
     "--secrets-as-they-are",
     "asserts_secrets",
     is_flag=True,
     help="Record the declared secrets that have no fingerprint as what Fivetran has, without sending them, so that a"
     " later change of a secret is noticed. Needs --reason.",
 )
-@click.option(
+@option(
+    OptionGroup.SAFETY,
     "--reason",
     metavar="TEXT",
     help="Reason to raise a limit, override a policy, send a create again or record secrets as they are.",
 )
-@click.option(
+@option(
+    OptionGroup.SAVED_PLAN,
     "--expect",
     metavar="DIGEST",
     callback=check_digest,
     help="Apply without asking, but only a plan with this digest.",
 )
 @signature_option
-@click.option("--require-signature", is_flag=True, help="Refuse a saved plan without a signature of the key.")
-@click.option("--auto-approve", is_flag=True, help="Do not ask. Required without a terminal.")
-@click.option(
+@option(
+    OptionGroup.SAVED_PLAN,
+    "--require-signature",
+    is_flag=True,
+    help="Refuse a saved plan without a signature of the key.",
+)
+@option(OptionGroup.SAFETY, "--auto-approve", is_flag=True, help="Do not ask. Required without a terminal.")
+@option(
+    OptionGroup.SAFETY,
     "--wait",
     metavar="TIME",
     callback=make_duration_parser("`90s`, `20m` or `1h`"),
@@ -152,7 +164,9 @@ class Approval:
 @settings_option
 @run_options
 @full_option
-@click.option("--fail-fast", is_flag=True, help="Start no further change after the first failure.")
+@option(
+    OptionGroup.SAFETY, "--fail-fast", is_flag=True, help="Start no further change after the first failure."
+)
 def command(
     *,
     settings: Settings,

@@ -9,6 +9,7 @@ import click
 
 from reconciler.cli.completion_items import complete_from, list_service_names
 from reconciler.cli.exit import ExitCode
+from reconciler.cli.help_pages import CommandGroup
 from reconciler.cli.options import format_option
 from reconciler.cli.output import print_text
 from reconciler.cli.usage import MisuseError
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from reconciler.catalogue.model import Service
 
 
-@click.group("catalogue")
+@click.group("catalogue", cls=CommandGroup)
 def command() -> None:
     """Look up destination services and their fields. Needs no project and no network."""
 

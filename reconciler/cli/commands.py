@@ -9,6 +9,8 @@ from types import MappingProxyType
 import click
 from click.shell_completion import CompletionItem
 
+from reconciler.cli.help_pages import CommandGroup
+
 SUMMARIES: Mapping[str, str] = MappingProxyType(
     {
         "init": "Begin a project: check the credentials, write a project file.",
@@ -39,7 +41,7 @@ _MODULES: Mapping[str, str] = MappingProxyType({"import": "import_command"})
 """Modules of commands whose names are keywords of Python."""
 
 
-class LazyGroup(click.Group):
+class LazyGroup(CommandGroup):
     """A group that imports a command on its first use, so that `--help` stays instant."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -68,7 +70,8 @@ class LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Resolve a command. Raises MisuseError with a pointer for a word of another tool, else the nearest name."""
-        if args and args[0] not in SUMMARIES and not args[0].startswith("-"):
+        is_known = not args or args[0] in SUMMARIES or args[0].startswith("-")
+        if not (is_known or ctx.resilient_parsing):  # a shell that asks for completions wants no error
             from reconciler.cli.pointers import COMMANDS
             from reconciler.cli.usage import MisuseError
             from reconciler.model.suggestions import did_you_mean

@@ -6,6 +6,7 @@ import click
 from click.shell_completion import BashComplete, FishComplete, ShellComplete, ZshComplete
 
 from reconciler.cli.exit import ExitCode
+from reconciler.cli.help_pages import Command
 from reconciler.cli.output import print_text
 
 _PROGRAM = "reconciler"
@@ -13,7 +14,7 @@ _VARIABLE = "_RECONCILER_COMPLETE"
 _SHELLS: dict[str, type[ShellComplete]] = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}
 
 
-@click.command("completion")
+@click.command("completion", cls=Command)
 @click.argument("shell", type=click.Choice(list(_SHELLS)))
 @click.pass_context
 def command(context: click.Context, shell: str) -> ExitCode:

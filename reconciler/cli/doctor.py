@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.cli.exit import ExitCode
+from reconciler.cli.help_pages import Command
+from reconciler.cli.option_groups import OptionGroup, option
 from reconciler.cli.options import format_option, secrets_mode_option, shared_options, variables_option
 from reconciler.cli.output import OutputOptions
 from reconciler.workspace.settings import Settings
@@ -16,9 +18,10 @@ if TYPE_CHECKING:
     from reconciler.cli.context import CommandContext
 
 
-@click.command("doctor")
+@click.command("doctor", cls=Command)
 @format_option("text", "json")
-@click.option(
+@option(
+    OptionGroup.STATE,
     "--write-check",
     is_flag=True,
     help="Also check the writes of a state in git or in a bucket, with an object of its own that is deleted again.",

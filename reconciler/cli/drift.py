@@ -11,6 +11,8 @@ import click
 
 from reconciler.cli.drift_accept import AcceptOptions, accept_drift, accept_options, check_acceptance
 from reconciler.cli.exit import ExitCode, get_exit_code
+from reconciler.cli.help_pages import Command
+from reconciler.cli.option_groups import OptionGroup, option
 from reconciler.cli.options import (
     connections_option,
     format_option,
@@ -33,9 +35,10 @@ if TYPE_CHECKING:
     from reconciler.report.drift import UnmanagedGroups
 
 
-@click.command("drift")
+@click.command("drift", cls=Command)
+@accept_options
 @format_option(*list_formats(Document.DRIFT))
-@click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 if anything drifted.")
+@option(OptionGroup.OUTPUT, "--detailed-exitcode", is_flag=True, help="Exit with 2 if anything drifted.")
 @projects_options
 @variables_option
 @connections_option
@@ -43,8 +46,8 @@ if TYPE_CHECKING:
 @scope_options
 @run_options
 @full_option
-@accept_options
-@click.option(
+@option(
+    OptionGroup.SCOPE,
     "--budget",
     type=click.IntRange(min=1),
     metavar="N",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from reconciler.cli.exit import ExitCode
+from reconciler.cli.option_groups import OptionGroup, option
 from reconciler.cli.output import OutputOptions
 from reconciler.cli.prompt import can_prompt, confirm
 from reconciler.cli.usage import MisuseError
@@ -45,8 +46,8 @@ def accept_options(command: Callable[..., Any]) -> Callable[..., Any]:
         help="Write what was changed outside into the specs, and show the differences before. ADDRESS: only these"
         " entries, an address or a key, `*` for any text.",
     )
-    @click.option("-y", "--yes", "is_approved", is_flag=True, help="With --accept: do not ask.")
-    @click.option("--dry-run", "is_dry_run", is_flag=True, help="With --accept: write nothing.")
+    @option(OptionGroup.SAFETY, "-y", "--yes", "is_approved", is_flag=True, help="With --accept: do not ask.")
+    @option(OptionGroup.SAFETY, "--dry-run", "is_dry_run", is_flag=True, help="With --accept: write nothing.")
     @functools.wraps(command)
     def with_acceptance(
         *, accepts: bool, addresses: tuple[str, ...], is_approved: bool, is_dry_run: bool, **options: Any

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from reconciler.cli.exit import ExitCode
+from reconciler.cli.help_pages import Command
 from reconciler.cli.interrupt import TerminatedError
+from reconciler.cli.option_groups import OptionGroup, option
 from reconciler.cli.output import OutputOptions
 from reconciler.cli.usage import MisuseError
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
@@ -33,57 +35,77 @@ _DEFAULT_PORT = 8228
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
 
-@click.command("emulate")
+@click.command("emulate", cls=Command)
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
     help=f"Port to listen on; 0: any free port.  [default: {_DEFAULT_PORT}; any free port for a COMMAND]",
 )
-@click.option(
+@option(
+    OptionGroup.ACCOUNT,
     "--db",
     "database",
     type=_FILE,
     metavar="FILE",
     help="Keep the account in FILE. Without it the account is lost at the end.",
 )
-@click.option("--apikey", metavar="TEXT", help="Accept only this key. Without it any key is accepted.")
-@click.option("--apisecret", metavar="TEXT", help="Secret of that key.")
-@click.option(
-    "--seed", "seed_file", type=_FILE, metavar="FILE", help="Begin with the account that this YAML describes."
+@option(
+    OptionGroup.ACCOUNT,
+    "--apikey",
+    metavar="TEXT",
+    help="Accept only this key. Without it any key is accepted.",
 )
-@click.option(
+@option(OptionGroup.ACCOUNT, "--apisecret", metavar="TEXT", help="Secret of that key.")
+@option(
+    OptionGroup.ACCOUNT,
+    "--seed",
+    "seed_file",
+    type=_FILE,
+    metavar="FILE",
+    help="Begin with the account that this YAML describes.",
+)
+@option(
+    OptionGroup.FAULTS,
     "--behaviour",
     "switches",
     multiple=True,
     metavar="NAME=VALUE",
     help="Set a switch; see --switches. Repeatable.",
 )
-@click.option(
-    "--behaviour-file", type=_FILE, metavar="FILE", help="Switches as YAML, one `NAME: VALUE` a line."
+@option(
+    OptionGroup.FAULTS,
+    "--behaviour-file",
+    type=_FILE,
+    metavar="FILE",
+    help="Switches as YAML, one `NAME: VALUE` a line.",
 )
-@click.option(
+@option(
+    OptionGroup.FAULTS,
     "--fault",
     "faults",
     multiple=True,
     metavar="TEXT",
     help='Inject a fault: "POST /v1/destinations #2 after-effect reset". See --faults. Repeatable.',
 )
-@click.option("--fault-file", type=_FILE, metavar="FILE", help="Faults, one a line.")
-@click.option(
+@option(OptionGroup.FAULTS, "--fault-file", type=_FILE, metavar="FILE", help="Faults, one a line.")
+@option(
+    OptionGroup.ACCOUNT,
     "--quota",
     default="off",
     show_default=True,
     metavar="PROFILE",
     help="Rate limits: off, paid or trial; `paid,group=100` also limits the groups created in an hour.",
 )
-@click.option(
+@option(
+    OptionGroup.FAULTS,
     "--latency",
     "latencies",
     multiple=True,
     metavar="TEXT",
     help='Delay answers: "80ms", "50ms..200ms", "p50=120ms p99=2s", or "POST /v1/destinations 2s". Repeatable.',
 )
-@click.option(
+@option(
+    OptionGroup.SERVERS,
     "--certificate",
     "certificates",
     multiple=True,
@@ -91,7 +113,8 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     help="Present an untrusted certificate (generated, or the chain in FILE) behind the destination of GROUP; `*`: of"
     " any group; `GROUP=rotated`: another certificate than last time. Repeatable.",
 )
-@click.option(
+@option(
+    OptionGroup.SERVERS,
     "--host-key",
     "host_keys",
     multiple=True,
@@ -99,21 +122,24 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     help="Present an untrusted key of the SSH host, likewise. Only destinations behind an SSH tunnel see it."
     " Repeatable.",
 )
-@click.option(
+@option(
+    OptionGroup.SERVERS,
     "--setup-test",
     "setup_tests",
     multiple=True,
     metavar="TEXT",
     help='Script a setup test of every run: "sales: Permission Test FAILED no rights". Repeatable.',
 )
-@click.option(
+@option(
+    OptionGroup.SERVERS,
     "--setup-test-seconds",
     "durations",
     multiple=True,
     metavar="GROUP=SECONDS",
     help="Let every run of setup tests of the destination of GROUP take SECONDS. Repeatable.",
 )
-@click.option(
+@option(
+    OptionGroup.SERVERS,
     "--offline-agent",
     "offline_agents",
     multiple=True,
@@ -121,7 +147,8 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     help="Let a hybrid or proxy agent of the account go offline. Repeatable.",
 )
 @click.option("--list", "listing", is_flag=True, help="List the content of the account, and serve nothing.")
-@click.option(
+@option(
+    OptionGroup.OUTPUT,
     "--format",
     "form",
     type=click.Choice(("text", "json")),
@@ -129,20 +156,24 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     show_default=True,
     help="Format of --list. `json` can be used as a --seed.",
 )
-@click.option("--show-secrets", is_flag=True, help="Show secrets in a --list.")
+@option(OptionGroup.OUTPUT, "--show-secrets", is_flag=True, help="Show secrets in a --list.")
 @click.option(
     "--switches", "list_switches", is_flag=True, help="List every switch with its values and meaning."
 )
 @click.option("--faults", "list_faults", is_flag=True, help="Describe the language of faults.")
-@click.option("-q", "--quiet", is_flag=True, help="Print no line per request.")
-@click.option("-v", "--verbose", is_flag=True, help="Print a line per request for a COMMAND too, on stderr.")
+@option(OptionGroup.OUTPUT, "-q", "--quiet", is_flag=True, help="Print no line per request.")
+@option(
+    OptionGroup.OUTPUT,
+    "-v",
+    "--verbose",
+    is_flag=True,
+    help="Print a line per request for a COMMAND too, on stderr.",
+)
 @click.argument("words", metavar="[-- COMMAND...]", nargs=-1, type=click.UNPROCESSED)
 def command(words: tuple[str, ...], **options: Any) -> int:
     """Serve an emulated Fivetran account on this machine, for trials and tests.
 
-    With a COMMAND after `--`, serves that command only, and ends with its exit code:
-
-      reconciler emulate --seed account.yaml -- reconciler plan
+    With a COMMAND after `--`, serves that command only, and ends with its exit code.
 
     Without a COMMAND, prints the settings that point reconciler (or any other client) to it, and serves until Ctrl-C.
     Each request is printed as a line on stderr. Its effects are listed at /_emulator/history beside the API, where

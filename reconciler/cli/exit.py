@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import IntEnum
+from types import MappingProxyType
 
 from reconciler.model.diagnostic import Diagnostic, select_errors
 from reconciler.model.outcome import ApplyResult, Status
@@ -33,6 +34,29 @@ class ExitCode(IntEnum):
     def reason(self) -> str:
         """The name in JSON documents, for example `awaiting-approval`."""
         return self.name.lower().replace("_", "-")
+
+    @property
+    def meaning(self) -> str:
+        """The meaning, for help pages and guides."""
+        return _MEANINGS[self]
+
+
+_MEANINGS: Mapping[ExitCode, str] = MappingProxyType(
+    {
+        ExitCode.OK: "Success, also if there is nothing to do.",
+        ExitCode.FAILED: 'Failed: specs, credentials, API, or "no" at the prompt.',
+        ExitCode.CHANGES: "Only with `--detailed-exitcode`: there are changes, or drift.",
+        ExitCode.REFUSED: "Refused by a policy, a limit or protection.",
+        ExitCode.PLAN_REFUSED: "The reviewed plan is no longer valid.",
+        ExitCode.LOCKED: "Another run holds the lock.",
+        ExitCode.INCOMPLETE: "The apply is incomplete, also if a creation has to wait.",
+        ExitCode.AWAITING_APPROVAL: "A certificate or a host key has no approval: pin it with `trust pin`, and apply"
+        " again.",
+        ExitCode.USAGE: "Wrong usage of the command line.",
+        ExitCode.BUG: "A bug of this program. Please report it with the printed lines.",
+        ExitCode.INTERRUPTED: "Interrupted before any change was sent.",
+    }
+)
 
 
 def get_exit_code(diagnostics: Iterable[Diagnostic]) -> ExitCode:

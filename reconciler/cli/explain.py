@@ -10,6 +10,7 @@ import click
 
 from reconciler.cli.completion_items import complete_from
 from reconciler.cli.exit import ExitCode
+from reconciler.cli.help_pages import Command
 from reconciler.cli.output import print_text
 from reconciler.cli.usage import MisuseError
 from reconciler.model.codes import load_codes, load_explanations
@@ -18,7 +19,7 @@ from reconciler.model.suggestions import did_you_mean
 _HEADLINE = re.compile(r"^(?:error|warning)\[(.*)\].*$")
 
 
-@click.command("explain")
+@click.command("explain", cls=Command)
 @click.argument("code", required=False, shell_complete=complete_from(load_codes))
 def command(code: str | None) -> ExitCode:
     """Explain a diagnostic CODE: its meaning, its reason and the remedy.

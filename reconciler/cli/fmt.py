@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.cli.exit import ExitCode
+from reconciler.cli.help_pages import Command
+from reconciler.cli.option_groups import OptionGroup, option
 from reconciler.cli.options import offline_options
 from reconciler.cli.output import OutputOptions
 from reconciler.workspace.settings import Settings
@@ -17,11 +19,11 @@ if TYPE_CHECKING:
     from reconciler.cli.context import CommandContext
 
 
-@click.command("fmt")
+@click.command("fmt", cls=Command)
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PATH]...")
 @click.option("--check", is_flag=True, help="Change nothing; exit with 1 if something would change.")
-@click.option("-v", "--verbose", is_flag=True, help="Show what changes, as a diff.")
 @offline_options
+@option(OptionGroup.OUTPUT, "-v", "--verbose", is_flag=True, help="Show what changes, as a diff.")
 def command(
     settings: Settings, output: OutputOptions, paths: tuple[Path, ...], check: bool, verbose: bool
 ) -> ExitCode:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.cli.exit import ExitCode, get_exit_code
+from reconciler.cli.help_pages import Command
 from reconciler.cli.options import (
     format_option,
     scope_options,
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from reconciler.model.graph import GraphNode
 
 
-@click.command("graph")
+@click.command("graph", cls=Command)
 @format_option("mermaid", "json")
 @click.option("--offline", is_flag=True, help="Draw the declared entries without reading the account.")
 @shared_options

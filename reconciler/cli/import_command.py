@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.cli.exit import ExitCode
+from reconciler.cli.help_pages import Command
+from reconciler.cli.option_groups import OptionGroup, option
 from reconciler.cli.options import (
     format_option,
     run_options,
@@ -31,7 +33,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 _YAML_SUFFIXES = (".yaml", ".yml")
 
 
-@click.command("import")
+@click.command("import", cls=Command)
 @click.argument("selectors", nargs=-1, metavar="[SELECTOR]...")
 @click.option(
     "--layout",
@@ -78,7 +80,12 @@ _YAML_SUFFIXES = (".yaml", ".yml")
     metavar="FILE",
     help="Import the groups of this Terraform state, under its names. `-` reads standard input.",
 )
-@click.option("--dry-run", is_flag=True, help="Show the differences of all files, and write nothing.")
+@option(
+    OptionGroup.SAFETY,
+    "--dry-run",
+    is_flag=True,
+    help="Show the differences of all files, and write nothing.",
+)
 @format_option("text", "json")
 @shared_options
 @variables_option

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.cli.exit import ExitCode
+from reconciler.cli.help_pages import Command
+from reconciler.cli.option_groups import OptionGroup, option
 from reconciler.cli.options import no_color_option, sandbox_option
 from reconciler.cli.output import OutputOptions
 from reconciler.cli.prompt import can_prompt, confirm
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from reconciler.operations.initialisation import AccountFacts
 
 
-@click.command("init")
+@click.command("init", cls=Command)
 @click.argument(
     "folder",
     metavar="[DIR]",
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
     type=click.Choice(list_ci_systems()),
     help="Also write the pipeline of this system. DIR is the root of a repository then.",
 )
-@click.option("-y", "--yes", is_flag=True, help="Do not ask. Required without a terminal.")
+@option(OptionGroup.SAFETY, "-y", "--yes", is_flag=True, help="Do not ask. Required without a terminal.")
 @sandbox_option
 @no_color_option
 def command(folder: Path, ci: str | None, yes: bool, sandbox: bool, no_color: bool) -> ExitCode:

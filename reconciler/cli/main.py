@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -12,7 +13,8 @@ from reconciler import __version__
 from reconciler.cli.commands import SUMMARIES, LazyGroup
 from reconciler.cli.exit import ExitCode
 from reconciler.cli.interrupt import install_sigterm_handler
-from reconciler.cli.output import print_text, replace_closed_streams, report_lost_output
+from reconciler.cli.output import choose_colour, print_text, replace_closed_streams, report_lost_output
+from reconciler.report.colour import Colour
 from reconciler.report.stream import SafeStream
 
 
@@ -24,12 +26,14 @@ from reconciler.report.stream import SafeStream
 def reconciler(context: click.Context) -> None:
     """Manage the groups and destinations of a Fivetran account by YAML files.
 
-    Credentials come from FIVETRAN_APIKEY and FIVETRAN_APISECRET. Start without any account:
-
-      reconciler plan --sandbox
+    Credentials come from FIVETRAN_APIKEY and FIVETRAN_APISECRET.
     """
     if context.invoked_subcommand is None:
         context.exit(print_text(context.get_help()))
+
+
+_COLOUR_OF_PAGES = {Colour.AUTO: None, Colour.ALWAYS: True, Colour.NEVER: False}
+"""Use of colours as click names it."""
 
 
 def main() -> NoReturn:
@@ -41,8 +45,11 @@ def main() -> NoReturn:
 
 def run(arguments: Sequence[str]) -> int:
     """Run a command line. Returns its exit code. All output for the user has been printed by then."""
+    colour = choose_colour(os.environ, no_color="--no-color" in arguments)
     try:
-        outcome = reconciler.main(list(arguments), prog_name="reconciler", standalone_mode=False)
+        outcome = reconciler.main(
+            list(arguments), prog_name="reconciler", standalone_mode=False, color=_COLOUR_OF_PAGES[colour]
+        )
     except click.ClickException as error:
         from reconciler.cli.usage import render_usage_error
 

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from reconciler.cli.completion_items import complete_variable
+from reconciler.cli.option_groups import OptionGroup, option
 from reconciler.cli.output import OutputOptions
 from reconciler.cli.usage import MisuseError
 from reconciler.model.given_variables import NAME_ADVICE, GivenVariables, is_variable_name
@@ -67,7 +68,8 @@ def _take_one(context: click.Context, parameter: click.Parameter, projects: tupl
 
 
 def _define_project(callback: Callable[..., Any], help_suffix: str = "") -> Decorator:
-    return click.option(
+    return option(
+        OptionGroup.PROJECT,
         "--project",
         type=_ProjectPath(path_type=Path),
         multiple=True,
@@ -82,11 +84,17 @@ def _define_project(callback: Callable[..., Any], help_suffix: str = "") -> Deco
 
 _PROJECT: Decorator = _define_project(_take_one)
 _PROJECTS: Decorator = _define_project(_drop_repeated, " Repeatable: one result for each, and a table.")
-_SANDBOX: Decorator = click.option(
-    "--sandbox", is_flag=True, help="Use an embedded Fivetran instead of a real account."
+_SANDBOX: Decorator = option(
+    OptionGroup.CONNECTION,
+    "--sandbox",
+    is_flag=True,
+    help="Use an embedded Fivetran instead of a real account.",
 )
-_NO_COLOR: Decorator = click.option(
-    "--no-color", is_flag=True, help="Print no colours. Also set by NO_COLOR in the environment."
+_NO_COLOR: Decorator = option(
+    OptionGroup.OUTPUT,
+    "--no-color",
+    is_flag=True,
+    help="Print no colours. Also set by NO_COLOR in the environment.",
 )
 
 
@@ -100,10 +108,11 @@ def sandbox_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return _SANDBOX(command)
 
 
-_QUIET: Decorator = click.option(
-    "-q", "--quiet", is_flag=True, help="Print results and diagnostics only, no progress."
+_QUIET: Decorator = option(
+    OptionGroup.OUTPUT, "-q", "--quiet", is_flag=True, help="Print results and diagnostics only, no progress."
 )
-_VERBOSE: Decorator = click.option(
+_VERBOSE: Decorator = option(
+    OptionGroup.OUTPUT,
     "-v",
     "--verbose",
     is_flag=True,
@@ -136,7 +145,8 @@ def shared_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return with_shared
 
 
-_ALL_PROJECTS: Decorator = click.option(
+_ALL_PROJECTS: Decorator = option(
+    OptionGroup.PROJECT,
     "--all",
     "is_all",
     is_flag=True,
@@ -222,7 +232,7 @@ def state_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def strict_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command `--strict`, as part of `settings`. Stands below the options that make the settings."""
 
-    @click.option("--strict", is_flag=True, help="Treat unknown services and fields as errors.")
+    @option(OptionGroup.SAFETY, "--strict", is_flag=True, help="Treat unknown services and fields as errors.")
     @functools.wraps(command)
     def with_strict(*, settings: Settings, strict: bool, **options: Any) -> Any:
         return command(settings=replace(settings, strict=strict), **options)
@@ -233,7 +243,8 @@ def strict_option(command: Callable[..., Any]) -> Callable[..., Any]:
 def connections_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command `--connections`, as part of `settings`. Stands below the options that make the settings."""
 
-    @click.option(
+    @option(
+        OptionGroup.OUTPUT,
         "--connections",
         is_flag=True,
         help="Also list the connections of groups and destinations without an entry: one more request per group.",
@@ -266,7 +277,8 @@ def _parse_variables(
 def variables_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command `--var`, as part of `settings`. Stands below the options that make the settings."""
 
-    @click.option(
+    @option(
+        OptionGroup.PROJECT,
         "--var",
         "given",
         metavar="NAME=VALUE",
@@ -282,7 +294,8 @@ def variables_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return with_variables
 
 
-_SECRETS: Decorator = click.option(
+_SECRETS: Decorator = option(
+    OptionGroup.SECRETS,
     "--secrets",
     type=click.Choice(["resolve", "skip"]),
     default="resolve",
@@ -306,7 +319,8 @@ def secrets_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command `--secrets` and `--resend-secret`, as part of `settings`. Stands below the shared options."""
 
     @_SECRETS
-    @click.option(
+    @option(
+        OptionGroup.SECRETS,
         "--resend-secret",
         "resend",
         metavar="GLOB",
@@ -325,7 +339,8 @@ def secrets_option(command: Callable[..., Any]) -> Callable[..., Any]:
 def recreate_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command `--recreate`, as part of `settings`. Stands below the shared options."""
 
-    @click.option(
+    @option(
+        OptionGroup.SAFETY,
         "--recreate",
         metavar="ADDRESS",
         multiple=True,
@@ -343,14 +358,18 @@ def scope_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command `--target`, `--exclude` and `--changed-since`, as part of `settings`. Stands below the shared
     options."""
 
-    @click.option(
+    @option(
+        OptionGroup.SCOPE,
         "--target",
         metavar="ADDRESS",
         multiple=True,
         help="Only this entry: an address or a key, `*` for any text. A destination includes its group. Repeatable.",
     )
-    @click.option("--exclude", metavar="ADDRESS", multiple=True, help="Not this entry. Repeatable.")
-    @click.option(
+    @option(
+        OptionGroup.SCOPE, "--exclude", metavar="ADDRESS", multiple=True, help="Not this entry. Repeatable."
+    )
+    @option(
+        OptionGroup.SCOPE,
         "--changed-since",
         metavar="REV",
         help="Only entries whose resolved specs differ from the merge base with this git revision, and unfinished"
@@ -374,7 +393,8 @@ def scope_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def settings_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command `--settings-from`, as part of `settings`. Stands below the options that make the settings."""
 
-    @click.option(
+    @option(
+        OptionGroup.SAFETY,
         "--settings-from",
         metavar="REV",
         help="Read everything but the specs (limits, policies, protected keys, state, account, settle, sources of"
@@ -387,7 +407,8 @@ def settings_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return with_revision
 
 
-_PARALLELISM: Decorator = click.option(
+_PARALLELISM: Decorator = option(
+    OptionGroup.CONNECTION,
     "--parallelism",
     type=click.IntRange(1, 64),
     metavar="N",
@@ -413,7 +434,8 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
     shared options."""
 
     @_PARALLELISM
-    @click.option(
+    @option(
+        OptionGroup.OUTPUT,
         "--events",
         type=click.Path(path_type=Path),
         metavar="FILE",
@@ -435,7 +457,13 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def full_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command `--full`, as part of `output`. Stands below the options that make it."""
 
-    @click.option("--full", "is_full", is_flag=True, help="Show each change by itself, also equal changes.")
+    @option(
+        OptionGroup.OUTPUT,
+        "--full",
+        "is_full",
+        is_flag=True,
+        help="Show each change by itself, also equal changes.",
+    )
     @functools.wraps(command)
     def with_full(*, output: OutputOptions, is_full: bool, **options: Any) -> Any:
         return command(output=replace(output, is_full=is_full), **options)
@@ -457,11 +485,13 @@ def verbose_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def format_option(*formats: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Give a command `--format` with these choices, as `form`. The first choice is the default."""
-    return click.option(
+    return option(
+        OptionGroup.OUTPUT,
         "--format",
         "form",
         type=click.Choice(formats),
         default=formats[0],
         show_default=True,
-        help="Format of the results. `json` is one document on stdout, also if the run fails.",
+        metavar="FORMAT",  # a line has no room for all choices
+        help=f"Format of the results: {', '.join(formats)}. `json` is one document on stdout, also if the run fails.",
     )

@@ -8,15 +8,13 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO, cast
+from typing import TextIO, cast
 
 from reconciler.cli.exit import ExitCode
 from reconciler.model.diagnostic import Diagnostic
+from reconciler.report.colour import Colour
 from reconciler.report.formats import Verbosity
 from reconciler.report.stream import ClosedStream, SafeStream
-
-if TYPE_CHECKING:
-    from reconciler.report.style import Colour
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +35,12 @@ class OutputOptions:
 
 
 def choose_colour(environ: Mapping[str, str], *, no_color: bool) -> Colour:
-    """Choose whether colours are used on a terminal."""
-    from reconciler.report.style import Colour
-
-    is_plain = no_color or bool(environ.get("NO_COLOR")) or environ.get("TERM") == "dumb"
+    """Choose the use of colours. Of the variables, the one that forbids colours wins."""
+    if no_color or environ.get("NO_COLOR"):
+        return Colour.NEVER
+    if any(environ.get(name, "") not in {"", "0"} for name in ("FORCE_COLOR", "CLICOLOR_FORCE")):
+        return Colour.ALWAYS
+    is_plain = environ.get("TERM") == "dumb" or environ.get("CLICOLOR") == "0"
     return Colour.NEVER if is_plain else Colour.AUTO
 
 
@@ -65,7 +65,7 @@ def report_lost_output(problem: OSError | None) -> ExitCode:
     if diagnostic is None:
         return ExitCode.OK
     from reconciler.report.diagnostics import render_short
-    from reconciler.report.style import Colour, make_console
+    from reconciler.report.style import make_console
 
     make_console(sys.stderr, Colour.NEVER).print(render_short(diagnostic))
     return ExitCode.FAILED

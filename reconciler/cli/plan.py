@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.cli.exit import ExitCode, get_exit_code
+from reconciler.cli.help_pages import Command
+from reconciler.cli.option_groups import OptionGroup, option
 from reconciler.cli.options import (
     connections_option,
     format_option,
@@ -51,18 +53,29 @@ class SaveOptions:
     key: str | None
 
 
-@click.command("plan")
+@click.command("plan", cls=Command)
 @format_option(*list_formats(Document.PLAN))
-@click.option(
+@option(
+    OptionGroup.OUTPUT,
     "--detailed-exitcode",
     is_flag=True,
     help="Exit with 2 if apply would change something; with --drift-only, if anything drifted.",
 )
-@click.option("--drift-only", is_flag=True, help="Show only changes and deletions made outside the specs.")
-@click.option(
-    "--out", type=click.Path(path_type=Path), metavar="FILE", help="Save the plan for `apply FILE`."
+@option(
+    OptionGroup.OUTPUT,
+    "--drift-only",
+    is_flag=True,
+    help="Show only changes and deletions made outside the specs.",
 )
-@click.option(
+@option(
+    OptionGroup.SAVED_PLAN,
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Save the plan for `apply FILE`.",
+)
+@option(
+    OptionGroup.SAVED_PLAN,
     "--expires",
     "valid_for",
     default="7d",
@@ -72,7 +85,8 @@ class SaveOptions:
     help="How long a saved plan is valid: minutes, hours or days, as in 90m, 12h, 7d.",
 )
 @signature_option
-@click.option(
+@option(
+    OptionGroup.CONNECTION,
     "--against",
     type=click.Path(path_type=Path),
     metavar="SNAPSHOT",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.cli.durations import make_duration_parser
+from reconciler.cli.option_groups import OptionGroup, option
 from reconciler.cli.options import PROJECT_VARIABLE
 from reconciler.cli.usage import MisuseError
 from reconciler.model.codes import load_codes
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
-signature_option = click.option(
+signature_option = option(
+    OptionGroup.SAVED_PLAN,
     "--signature-key",
     metavar="REF",
     help="Key that signs the plan, 16 characters or more: env:NAME or file:PATH.",

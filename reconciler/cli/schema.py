@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.cli.exit import ExitCode
+from reconciler.cli.help_pages import Command
 from reconciler.cli.options import offline_options
 from reconciler.cli.output import OutputOptions
 from reconciler.cli.usage import MisuseError
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 _BESIDE_PROJECT = ""
 
 
-@click.command("schema")
+@click.command("schema", cls=Command)
 @click.argument("kind", type=click.Choice(["spec", "project"]), default="spec")
 @click.option(
     "--write",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.cli.exit import ExitCode
+from reconciler.cli.help_pages import Command
 from reconciler.cli.options import format_option, full_option, offline_options, verbose_option
 from reconciler.cli.output import OutputOptions
 from reconciler.cli.plan_file import (
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from reconciler.cli.context import CommandContext
 
 
-@click.command("show")
+@click.command("show", cls=Command)
 @click.argument("plan", metavar="PLAN", type=click.Path(path_type=Path))
 @format_option(*list_formats(Document.PLAN))
 @signature_option

@@ -10,6 +10,8 @@ import click
 
 from reconciler.cli.completion_items import complete_from
 from reconciler.cli.exit import ExitCode, get_exit_code
+from reconciler.cli.help_pages import Command
+from reconciler.cli.option_groups import OptionGroup, option
 from reconciler.cli.options import format_option, parallelism_option, shared_options
 from reconciler.cli.output import OutputOptions
 from reconciler.cli.usage import MisuseError
@@ -32,7 +34,7 @@ def _parse_extra_lists(
     return frozenset(map(ExtraList, names))
 
 
-@click.command("snapshot")
+@click.command("snapshot", cls=Command)
 @click.option(
     "--out",
     "file",
@@ -51,7 +53,7 @@ def _parse_extra_lists(
     help="Also read `connections` (one more request per group) and `trust`, the approved certificates and fingerprints"
     " (two more per destination). Separated by commas.",
 )
-@click.option("--force", is_flag=True, help="Replace FILE if it exists.")
+@option(OptionGroup.SAFETY, "--force", is_flag=True, help="Replace FILE if it exists.")
 @format_option("text", "json")
 @shared_options
 @parallelism_option

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from reconciler.cli.exit import ExitCode
+from reconciler.cli.help_pages import CommandGroup
+from reconciler.cli.option_groups import OptionGroup, option
 from reconciler.cli.options import format_option, offline_options, state_options
 from reconciler.cli.output import OutputOptions
 from reconciler.cli.prompt import can_prompt, confirm
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from reconciler.cli.context import CommandContext
 
 
-@click.group("state")
+@click.group("state", cls=CommandGroup)
 def command() -> None:
     """Show and correct the recorded state.
 
@@ -112,7 +114,7 @@ def _move(context: CommandContext, source: str, target: str) -> ExitCode:
 @command.command("forget")
 @click.argument("addresses", metavar="ADDR...", nargs=-1, required=True)
 @format_option("text", "json")
-@click.option("--auto-approve", is_flag=True, help="Do not ask. Required without a terminal.")
+@option(OptionGroup.SAFETY, "--auto-approve", is_flag=True, help="Do not ask. Required without a terminal.")
 @state_options
 def forget_records(
     settings: Settings, output: OutputOptions, form: str, addresses: tuple[str, ...], auto_approve: bool
@@ -156,7 +158,8 @@ def _forget(context: CommandContext, texts: tuple[str, ...], must_ask: bool) -> 
     help="New place, as `state:` in the project file names it: a path relative to that file, `git:REMOTE/BRANCH`, or an"
     " object such as `s3://bucket/key`.",
 )
-@click.option(
+@option(
+    OptionGroup.STATE,
     "--without-source",
     is_flag=True,
     help="Complete a move that was stopped, although its old place is lost for good.",
@@ -192,9 +195,12 @@ def _migrate(context: CommandContext, place: str, without_source: bool) -> ExitC
 
 
 @command.command("rekey")
-@click.option("--dry-run", is_flag=True, help="Show the result, and write nothing.")
-@click.option(
-    "--auto-approve", is_flag=True, help="Do not ask. Required without a terminal if fingerprints are lost."
+@option(OptionGroup.SAFETY, "--dry-run", is_flag=True, help="Show the result, and write nothing.")
+@option(
+    OptionGroup.SAFETY,
+    "--auto-approve",
+    is_flag=True,
+    help="Do not ask. Required without a terminal if fingerprints are lost.",
 )
 @format_option("text", "json")
 @offline_options
@@ -237,7 +243,7 @@ def _rekey(context: CommandContext, dry_run: bool, must_ask: bool) -> ExitCode:
 
 @command.command("unlock")
 @format_option("text", "json")
-@click.option("--auto-approve", is_flag=True, help="Do not ask. Required without a terminal.")
+@option(OptionGroup.SAFETY, "--auto-approve", is_flag=True, help="Do not ask. Required without a terminal.")
 @state_options
 def unlock(settings: Settings, output: OutputOptions, form: str, auto_approve: bool) -> ExitCode:
     """Break the lock of a dead run, after asking.

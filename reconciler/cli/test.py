@@ -13,6 +13,8 @@ import click
 
 from reconciler.cli.durations import make_duration_parser
 from reconciler.cli.exit import ExitCode, get_apply_exit_code
+from reconciler.cli.help_pages import Command
+from reconciler.cli.option_groups import OptionGroup, option
 from reconciler.cli.options import (
     format_option,
     run_options,
@@ -38,7 +40,7 @@ class SetupTestOptions:
     records: bool
 
 
-@click.command("test")
+@click.command("test", cls=Command)
 @click.argument("addresses", nargs=-1, metavar="[ADDRESS]...")
 @format_option(*list_formats(Document.TEST))
 @click.option(
@@ -53,7 +55,12 @@ class SetupTestOptions:
     callback=make_duration_parser("`90s`, `20m` or `2h`"),
     help="Start no test after this time, as in 90s, 20m, 2h. Tests under way are waited for.",
 )
-@click.option("--no-record", is_flag=True, help="Do not lock or write the state: results are only shown.")
+@option(
+    OptionGroup.STATE,
+    "--no-record",
+    is_flag=True,
+    help="Do not lock or write the state: results are only shown.",
+)
 @shared_options
 @variables_option
 @strict_option

@@ -12,6 +12,8 @@ import click
 
 from reconciler.cli.durations import make_duration_parser
 from reconciler.cli.exit import ExitCode, get_exit_code
+from reconciler.cli.help_pages import CommandGroup
+from reconciler.cli.option_groups import OptionGroup, option
 from reconciler.cli.options import (
     format_option,
     parallelism_option,
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from reconciler.operations.pinning import PinCandidates
 
 
-@click.group("trust")
+@click.group("trust", cls=CommandGroup)
 def command() -> None:
     """List and pin the certificates and SSH host keys that Fivetran trusts.
 
@@ -44,7 +46,9 @@ def command() -> None:
 @command.command("pin")
 @click.argument("address", metavar="ADDR")
 @click.argument("typed", metavar="[HASH]", required=False)
-@click.option("--dry-run", is_flag=True, help="Show the difference of the file, and write nothing.")
+@option(
+    OptionGroup.SAFETY, "--dry-run", is_flag=True, help="Show the difference of the file, and write nothing."
+)
 @format_option("text", "json")
 @state_options
 @variables_option
@@ -62,10 +66,6 @@ def pin_server(
     ADDR is an address or a key. HASH names one of several servers: its hash in any notation, or the first six
     characters of one. Without it, a question at the terminal decides. Sends nothing to Fivetran: the servers are those
     that the last apply or `reconciler test` met.
-
-    \b
-    reconciler trust pin destination.sales
-    reconciler trust pin sales SHA256:a1B2c3
     """
     from reconciler.cli.context import run_command
     from reconciler.operations.pinning import MIN_PREFIX, strip_algorithm
@@ -178,10 +178,6 @@ def list_servers(
     ADDR is an address or a key, `*` for any text; without it, all destinations of the specs are listed. Two requests
     for each destination. Fivetran lists an approved certificate with its name alone, so its issuer and its expiry are
     known if a PEM file or a setup test has shown the certificate.
-
-    \b
-    reconciler trust list
-    reconciler trust list 'sales*' --expiring 30d
     """
     from reconciler.cli.context import run_command
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.cli.exit import ExitCode, get_exit_code
+from reconciler.cli.help_pages import Command
+from reconciler.cli.option_groups import OptionGroup, option
 from reconciler.cli.options import (
     format_option,
     offline_options,
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from reconciler.operations.validate import ValidationResult
 
 
-@click.command("validate")
+@click.command("validate", cls=Command)
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PATH]...")
 @format_option(*list_formats(Document.VALIDATION))
 @click.option(
@@ -36,7 +38,8 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Also check the references, and that entries, links and agents fit the account. Sends GET requests only.",
 )
-@click.option(
+@option(
+    OptionGroup.OUTPUT,
     "--statistics",
     "counts_codes",
     is_flag=True,

@@ -52,7 +52,8 @@ def print_guide(console: Screen, text: str) -> None:
             width=min(console.width, _WIDEST),
         )
         if links:
-            console.print(f"\nSee also: reconciler help {' | '.join(links)}")
+            see_also = Text(f"\nSee also: reconciler help {' | '.join(links)}")
+            console.print(wrap_text(see_also, console.width))
 
 
 def render_guide_list(summaries: Mapping[str, str], width: int | None = None) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from enum import StrEnum
 from typing import IO, TextIO, TypeAlias, cast
 
 from rich.cells import cell_len
@@ -15,6 +14,7 @@ from rich.text import Text
 from reconciler.model.diagnostic import Severity
 from reconciler.model.outcome import Status
 from reconciler.model.plan import Action
+from reconciler.report.colour import Colour
 from reconciler.report.stream import SafeStream
 
 _WORD = re.compile(r"\S+")
@@ -76,16 +76,9 @@ StyledText: TypeAlias = Text
 """Text of rich with its colours."""
 
 
-class Colour(StrEnum):
-    """Use of colours on a terminal."""
-
-    AUTO = "auto"
-    NEVER = "never"
-
-
 QUIET = "dim"
 STRONG = "bold"
-LINK = "blue"
+LINK = "bright_blue"  # readable on a dark and on a light background; plain blue is too dark on many terminals
 GOOD = "green"
 WARN = "yellow"
 BAD = "red"
@@ -142,15 +135,15 @@ class _WordWrapHook(RenderHook):
 def make_console(stream: TextIO, colour: Colour = Colour.AUTO, redact: Callable[[str], str] = str) -> Console:
     """Make a console on `stream` that interprets no markup and never raises.
 
-    Colours and folded lines appear only on a terminal; colours only if `colour` allows them. `redact` changes every
-    text right before it is written.
+    Lines are folded on a terminal only; `colour` decides about colours. `redact` changes every text right before it is
+    written.
     """
     safe = SafeStream(stream, redact)
     terminal = safe.isatty()
     console = Console(
         file=cast("IO[str]", safe),
         force_terminal=terminal,
-        color_system="standard" if terminal and colour is Colour.AUTO else None,
+        color_system="standard" if colour is Colour.ALWAYS or (terminal and colour is Colour.AUTO) else None,
         no_color=colour is Colour.NEVER,
         markup=False,
         highlight=False,

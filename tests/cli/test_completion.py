@@ -12,6 +12,8 @@ from cli_harness import ROOT, Project
 from reconciler.catalogue.names import load_service_names
 from reconciler.cli.commands import SUMMARIES
 from reconciler.model.codes import load_explanations
+from reconciler.model.limit_names import LIMIT_NAMES
+from reconciler.spec.project import Limits
 
 HEAVY = {"requests", "rich", "deepdiff", "pydantic", "ruamel", "werkzeug"}
 COMPLETION_PROGRAM = """\
@@ -93,3 +95,7 @@ def test_bash_loads_the_completion_script(project: Project) -> None:
 
 def test_an_unsupported_shell_is_wrong_usage(project: Project) -> None:
     assert project.run("completion", "powershell").exit == 64
+
+
+def test_the_command_line_knows_the_limits_of_the_project_file() -> None:
+    assert tuple(Limits.model_fields) == LIMIT_NAMES

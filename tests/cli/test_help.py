@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -59,7 +60,9 @@ def test_help_of_a_command_name_shows_its_help_page(project: Project, name: str)
 
 
 def test_a_terminal_gets_the_rendered_guide(tmp_path: Path) -> None:
-    with TerminalProcess("help", "exit-codes", directory=tmp_path, COLUMNS="60", **REPOSITORY) as terminal:
+    with TerminalProcess(
+        "help", "exit-codes", "--no-pager", directory=tmp_path, COLUMNS="60", **REPOSITORY
+    ) as terminal:
         assert terminal.wait_for_exit() == 0
     lines = terminal.text.splitlines()
     assert "# Exit codes" not in lines
@@ -76,11 +79,83 @@ def test_a_terminal_gets_no_colours_if_switched_off(
     arguments: list[str], environ: dict[str, str], tmp_path: Path
 ) -> None:
     with TerminalProcess(
-        "help", "drift", *arguments, directory=tmp_path, **REPOSITORY, **environ
+        "help", "drift", "--no-pager", *arguments, directory=tmp_path, **REPOSITORY, **environ
     ) as terminal:
         assert terminal.wait_for_exit() == 0
     assert "Drift" in terminal.output
     assert "\x1b" not in terminal.output
+
+
+@pytest.fixture
+def pager(tmp_path: Path) -> Path:
+    """Write a pager that keeps its text and its settings in files beside it."""
+    file = tmp_path / "pager"
+    file.write_text(f'#!/bin/sh\ncat > {tmp_path}/text\necho "$LESS" > {tmp_path}/less\n')
+    file.chmod(0o755)
+    return file
+
+
+@pytest.mark.parametrize("topic", ["drift", "show"])
+def test_a_terminal_gets_a_guide_in_the_pager(tmp_path: Path, pager: Path, topic: str) -> None:
+    with TerminalProcess(
+        "help", topic, directory=tmp_path, PAGER=str(pager), LESS="", **REPOSITORY
+    ) as terminal:
+        assert terminal.wait_for_exit() == 0
+    assert terminal.text.strip() == ""
+    assert (tmp_path / "text").read_text().startswith({"drift": "Drift", "show": "Usage: "}[topic])
+
+
+def test_less_gets_the_settings_of_git_unless_the_user_has_others(tmp_path: Path, pager: Path) -> None:
+    for environ, expected in (({}, "-FRX"), ({"LESS": "-S"}, "-S")):
+        with TerminalProcess(
+            "help", "drift", directory=tmp_path, PAGER=str(pager), **REPOSITORY, **environ
+        ) as terminal:
+            assert terminal.wait_for_exit() == 0
+        assert (tmp_path / "less").read_text().strip() == expected
+
+
+@pytest.mark.parametrize(
+    ("arguments", "command", "environ"),
+    [
+        (["--no-pager"], "{}", {}),
+        ([], "cat", {}),
+        ([], "", {}),
+        ([], "/nowhere/pager", {}),
+        ([], "an 'open quote", {}),
+        ([], "{}", {"TERM": "dumb"}),
+    ],
+)
+def test_a_terminal_gets_a_guide_without_a_pager(
+    tmp_path: Path, pager: Path, arguments: list[str], command: str, environ: dict[str, str]
+) -> None:
+    with TerminalProcess(
+        "help", "drift", *arguments, directory=tmp_path, PAGER=command.format(pager), **REPOSITORY, **environ
+    ) as terminal:
+        assert terminal.wait_for_exit() == 0
+    assert terminal.text.startswith("Drift")
+    assert "No drift." in terminal.text
+    assert not (tmp_path / "text").exists()
+
+
+def test_a_pipe_gets_a_guide_without_the_pager(tmp_path: Path, pager: Path) -> None:
+    assert "No drift." in run("help", "drift", directory=tmp_path, PAGER=str(pager), **REPOSITORY).out
+    assert not (tmp_path / "text").exists()
+
+
+@pytest.mark.parametrize("command", ["head -1", "true"])
+def test_a_pager_that_ends_early_is_no_failure(tmp_path: Path, command: str) -> None:
+    with TerminalProcess("help", "specs", directory=tmp_path, PAGER=command, **REPOSITORY) as terminal:
+        assert terminal.wait_for_exit() == 0
+    assert len(terminal.text.splitlines()) <= 1
+
+
+@pytest.mark.skipif(shutil.which("less") is None, reason="less is not installed")
+def test_less_shows_styled_headings_and_can_be_left(tmp_path: Path) -> None:
+    with TerminalProcess("help", "specs", directory=tmp_path, columns=80, **REPOSITORY) as terminal:
+        terminal.wait_for(":")
+        terminal.type("q")
+        assert terminal.wait_for_exit() == 0
+    assert "\x1b[1;4mSpec" in terminal.output or "\x1b[1m\x1b[4mSpec" in terminal.output
 
 
 def test_a_closed_pipe_is_no_failure(tmp_path: Path) -> None:

@@ -162,6 +162,8 @@ def test_the_guide_to_exit_codes_is_complete() -> None:
     assert [(int(code), reason) for code, reason, _ in rows] == [
         (int(code), code.reason) for code in ExitCode
     ]
+    for code, (_, _, meaning) in zip(ExitCode, rows, strict=True):
+        assert meaning.startswith(code.meaning), f"the help pages say of {code}: {code.meaning}"
 
 
 def test_the_guide_to_the_emulator_has_every_switch_with_its_evidence() -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from documented_exits import check_exit_code
 from fake_clock import HastyClock
 from secret_leak_detector import get_detector, track_product_run
 
@@ -172,6 +173,7 @@ class Project:
         captured = self._capfd.readouterr()
         for name, text in (("stdout", captured.out), ("stderr", captured.err)):
             get_detector().add_artefact(f"{name} of `{' '.join(arguments)}`", text)
+        check_exit_code(arguments, code)
         return CommandResult(code, captured.out, captured.err)
 
     def run_against(

@@ -14,6 +14,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from documented_exits import check_exit_code
 from secret_leak_detector import get_detector
 
 COMMAND = [sys.executable, "-m", "reconciler"]
@@ -60,6 +61,8 @@ def run(
     )
     for name, text in (("stdout", finished.out), ("stderr", finished.err)):
         get_detector().add_artefact(f"{name} of `{' '.join(arguments)}`", text)
+    if finished.code >= 0:  # else a signal has killed it
+        check_exit_code(arguments, finished.code)
     return finished
 
 

@@ -8,8 +8,9 @@ import re
 import pytest
 
 from reconciler.operations.guides import list_guide_topics, read_guide
+from reconciler.report.colour import Colour
 from reconciler.report.guide_text import print_guide, render_guide_list
-from reconciler.report.style import Colour, make_console
+from reconciler.report.style import make_console
 
 ESCAPE = "\x1b"
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")

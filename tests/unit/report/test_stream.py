@@ -11,8 +11,9 @@ import pytest
 from report_values import FakeTerminal
 from rich.text import Text
 
+from reconciler.report.colour import Colour
 from reconciler.report.stream import SafeStream
-from reconciler.report.style import Colour, get_stream_failure, make_console, write_plain
+from reconciler.report.style import get_stream_failure, make_console, write_plain
 
 
 class FullDisk(io.StringIO):
