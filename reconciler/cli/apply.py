@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from reconciler.cli.completion_items import complete_address, complete_limit, complete_policy
 from reconciler.cli.durations import make_duration_parser
 from reconciler.cli.exit import ExitCode, get_apply_exit_code, get_exit_code
 from reconciler.cli.help_pages import Command
@@ -99,6 +100,7 @@ class Approval:
     "--allow",
     metavar="LIMIT=N",
     multiple=True,
+    shell_complete=complete_limit,
     callback=_parse_allowances,
     help=f"Raise a limit of the project for this run: {', '.join(LIMIT_NAMES)}. Needs --reason.",
 )
@@ -108,6 +110,7 @@ class Approval:
     "overridden",
     metavar="POLICY",
     multiple=True,
+    shell_complete=complete_policy,
     help="Apply even if this soft policy of the project refuses the plan. Needs --reason. Repeatable.",
 )
 @option(
@@ -116,6 +119,7 @@ class Approval:
     "resent_creates",
     metavar="ADDRESS",
     multiple=True,
+    shell_complete=complete_address,
     help="Create this entry now even if an earlier request for it may still take effect: an address or a key, `*` for"
     " any text. Look at Fivetran first. Needs --reason. Repeatable.",
 )

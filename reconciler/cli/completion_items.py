@@ -1,36 +1,96 @@
-"""Complete arguments in shells."""
+"""Complete arguments in shells: quickly, and without a word about specs that have errors."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 import click
+from click.shell_completion import CompletionItem
 
-Completer = Callable[[click.Context, click.Parameter, str], list[str]]
+from reconciler.model.limit_names import LIMIT_NAMES
+
+if TYPE_CHECKING:
+    from reconciler.spec.outline import Outline
+
+Completer: TypeAlias = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
 
 def complete_from(words: Callable[[], Iterable[str]]) -> Completer:
     """Complete to the words that begin with the typed text. `words` is called when a shell asks for completions."""
+    return _complete(lambda context: dict.fromkeys(words(), ""))
 
-    def complete(context: click.Context, parameter: click.Parameter, typed: str) -> list[str]:
-        return [word for word in words() if word.startswith(typed)]
+
+def complete_list(words: Callable[[], Iterable[str]]) -> Completer:
+    """Complete the last word of a list with commas to the words that the list does not have yet."""
+
+    def complete(context: click.Context, parameter: click.Parameter, typed: str) -> list[CompletionItem]:
+        before, comma, last = typed.rpartition(",")
+        taken = before.split(",")
+        return [
+            CompletionItem(f"{before}{comma}{word}")
+            for word in words()
+            if word.startswith(last) and word not in taken
+        ]
 
     return complete
 
 
-def complete_variable(context: click.Context, parameter: click.Parameter, typed: str) -> list[str]:
-    """Complete to `NAME=` for each variable that the project file defines. A file with errors offers none."""
-    from reconciler.model.diagnostic import ReconcilerError
-    from reconciler.spec.project import read_project
+def _complete(list_words: Callable[[click.Context], Mapping[str, str]]) -> Completer:
+    """Complete to the words that begin with the typed text. `list_words` returns them with their descriptions."""
 
-    chosen = context.params["project"]  # of a command that takes several projects: a tuple
-    path = chosen[-1] if isinstance(chosen, tuple) else chosen
-    try:
-        project = read_project(Path(path), Path.cwd())
-    except ReconcilerError:
-        return []
-    return [f"{name}=" for name in project.content.vars if name.startswith(typed)]
+    def complete(context: click.Context, parameter: click.Parameter, typed: str) -> list[CompletionItem]:
+        return [
+            CompletionItem(word, help=text or None)
+            for word, text in list_words(context).items()
+            if word.startswith(typed)
+        ]
+
+    return complete
+
+
+def _list_addresses(context: click.Context) -> dict[str, str]:
+    """List the keys of all entries, then their addresses, each with its file."""
+    entries = [each for outline in _read_outlines(context) for each in outline.entries.items()]
+    return {
+        **{key: entry.file for key, entry in entries},
+        **{f"group.{key}": entry.file for key, entry in entries},
+        **{f"destination.{key}": entry.file for key, entry in entries if entry.has_destination},
+    }
+
+
+def _list_policies(context: click.Context) -> dict[str, str]:
+    outlines = _read_outlines(context, reads_specs=False)
+    return {name: "" for outline in outlines for name in outline.policies}
+
+
+def _list_variables(context: click.Context) -> dict[str, str]:
+    outlines = _read_outlines(context, reads_specs=False)
+    return {f"{name}=": "" for outline in outlines for name in outline.variables}
+
+
+complete_address = _complete(_list_addresses)
+"""Complete to a key or an address of the specs."""
+complete_policy = _complete(_list_policies)
+"""Complete to a policy that an operator may override."""
+complete_variable = _complete(_list_variables)
+"""Complete to `NAME=` for each variable that the project defines."""
+complete_limit = _complete(lambda context: {f"{name}=": "" for name in LIMIT_NAMES})
+"""Complete to `LIMIT=` for each limit."""
+
+
+def _read_outlines(context: click.Context, *, reads_specs: bool = True) -> Iterator[Outline]:
+    """Read the projects of the command line: those that it names, all, or the one that a command would find."""
+    from reconciler.spec.outline import read_outline
+    from reconciler.workspace.project_search import find_all_projects
+
+    folder = Path.cwd()
+    chosen = context.params.get("project") or ()
+    projects = (chosen,) if isinstance(chosen, Path) else chosen
+    if context.params.get("is_all"):
+        projects = find_all_projects(folder)
+    return (read_outline(project, folder, reads_specs=reads_specs) for project in projects)
 
 
 def list_service_names() -> Iterable[str]:

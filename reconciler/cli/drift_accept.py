@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from reconciler.cli.completion_items import complete_address
 from reconciler.cli.exit import ExitCode
 from reconciler.cli.option_groups import OptionGroup, option
 from reconciler.cli.output import OutputOptions
@@ -38,7 +39,7 @@ class AcceptOptions:
 def accept_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command `--accept` with its addresses, `--yes` and `--dry-run`, as `acceptance`."""
 
-    @click.argument("addresses", nargs=-1, metavar="[ADDRESS]...")
+    @click.argument("addresses", nargs=-1, metavar="[ADDRESS]...", shell_complete=complete_address)
     @click.option(
         "--accept",
         "accepts",

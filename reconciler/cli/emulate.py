@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from reconciler.cli.completion_items import complete_from
 from reconciler.cli.exit import ExitCode
 from reconciler.cli.help_pages import Command
 from reconciler.cli.interrupt import TerminatedError
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 _HOST = "127.0.0.1"
 _DEFAULT_PORT = 8228
+_QUOTAS = ("off", "paid", "trial")
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
 
@@ -94,6 +96,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     default="off",
     show_default=True,
     metavar="PROFILE",
+    shell_complete=complete_from(lambda: _QUOTAS),
     help="Rate limits: off, paid or trial; `paid,group=100` also limits the groups created in an hour.",
 )
 @option(

@@ -11,6 +11,7 @@ import click
 
 from reconciler import __version__
 from reconciler.cli.commands import SUMMARIES, LazyGroup
+from reconciler.cli.completion_shells import VARIABLE, register_shells
 from reconciler.cli.exit import ExitCode
 from reconciler.cli.interrupt import install_sigterm_handler
 from reconciler.cli.output import choose_colour, print_text, replace_closed_streams, report_lost_output
@@ -45,6 +46,8 @@ def main() -> NoReturn:
 
 def run(arguments: Sequence[str]) -> int:
     """Run a command line. Returns its exit code. All output for the user has been printed by then."""
+    if VARIABLE in os.environ:
+        register_shells()
     colour = choose_colour(os.environ, no_color="--no-color" in arguments)
     try:
         outcome = reconciler.main(

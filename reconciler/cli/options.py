@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from reconciler.cli.completion_items import complete_variable
+from reconciler.cli.completion_items import complete_address, complete_variable
 from reconciler.cli.option_groups import OptionGroup, option
 from reconciler.cli.output import OutputOptions
 from reconciler.cli.usage import MisuseError
@@ -325,6 +325,7 @@ def secrets_option(command: Callable[..., Any]) -> Callable[..., Any]:
         "resend",
         metavar="GLOB",
         multiple=True,
+        shell_complete=complete_address,
         help="Send these secrets even if they are unchanged or cannot be compared: a key, an address, or ADDRESS:FIELD."
         " Repeatable. `apply --secrets-as-they-are` records them as what Fivetran has instead.",
     )
@@ -344,6 +345,7 @@ def recreate_option(command: Callable[..., Any]) -> Callable[..., Any]:
         "--recreate",
         metavar="ADDRESS",
         multiple=True,
+        shell_complete=complete_address,
         help="Create this entry again if it is gone from Fivetran or hidden from these credentials: an address or a"
         " key, `*` for any text. A group includes its destination. Repeatable.",
     )
@@ -363,10 +365,16 @@ def scope_options(command: Callable[..., Any]) -> Callable[..., Any]:
         "--target",
         metavar="ADDRESS",
         multiple=True,
+        shell_complete=complete_address,
         help="Only this entry: an address or a key, `*` for any text. A destination includes its group. Repeatable.",
     )
     @option(
-        OptionGroup.SCOPE, "--exclude", metavar="ADDRESS", multiple=True, help="Not this entry. Repeatable."
+        OptionGroup.SCOPE,
+        "--exclude",
+        metavar="ADDRESS",
+        multiple=True,
+        shell_complete=complete_address,
+        help="Not this entry. Repeatable.",
     )
     @option(
         OptionGroup.SCOPE,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli.completion_items import complete_from
+from reconciler.cli.completion_items import complete_list
 from reconciler.cli.exit import ExitCode, get_exit_code
 from reconciler.cli.help_pages import Command
 from reconciler.cli.option_groups import OptionGroup, option
@@ -49,7 +49,7 @@ def _parse_extra_lists(
     metavar="LISTS",
     multiple=True,
     callback=_parse_extra_lists,
-    shell_complete=complete_from(lambda: [*ExtraList, ",".join(ExtraList)]),
+    shell_complete=complete_list(lambda: ExtraList),
     help="Also read `connections` (one more request per group) and `trust`, the approved certificates and fingerprints"
     " (two more per destination). Separated by commas.",
 )

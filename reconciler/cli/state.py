@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from reconciler.cli.completion_items import complete_address
 from reconciler.cli.exit import ExitCode
 from reconciler.cli.help_pages import CommandGroup
 from reconciler.cli.option_groups import OptionGroup, option
@@ -62,7 +63,7 @@ def _list(context: CommandContext, is_tfvars: bool) -> ExitCode:
 
 
 @command.command("show")
-@click.argument("address", metavar="ADDR")
+@click.argument("address", metavar="ADDR", shell_complete=complete_address)
 @format_option("text", "json")
 @state_options
 def show_record(settings: Settings, output: OutputOptions, form: str, address: str) -> ExitCode:
@@ -87,7 +88,7 @@ def _show(context: CommandContext, text: str) -> ExitCode:
 
 
 @command.command("move")
-@click.argument("source", metavar="FROM")
+@click.argument("source", metavar="FROM", shell_complete=complete_address)
 @click.argument("target", metavar="TO")
 @format_option("text", "json")
 @state_options
@@ -112,7 +113,7 @@ def _move(context: CommandContext, source: str, target: str) -> ExitCode:
 
 
 @command.command("forget")
-@click.argument("addresses", metavar="ADDR...", nargs=-1, required=True)
+@click.argument("addresses", metavar="ADDR...", nargs=-1, required=True, shell_complete=complete_address)
 @format_option("text", "json")
 @option(OptionGroup.SAFETY, "--auto-approve", is_flag=True, help="Do not ask. Required without a terminal.")
 @state_options

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from reconciler.cli.completion_items import complete_address
 from reconciler.cli.durations import make_duration_parser
 from reconciler.cli.exit import ExitCode, get_apply_exit_code
 from reconciler.cli.help_pages import Command
@@ -41,7 +42,7 @@ class SetupTestOptions:
 
 
 @click.command("test", cls=Command)
-@click.argument("addresses", nargs=-1, metavar="[ADDRESS]...")
+@click.argument("addresses", nargs=-1, metavar="[ADDRESS]...", shell_complete=complete_address)
 @format_option(*list_formats(Document.TEST))
 @click.option(
     "--budget",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from reconciler.cli.completion_items import complete_address
 from reconciler.cli.durations import make_duration_parser
 from reconciler.cli.exit import ExitCode, get_exit_code
 from reconciler.cli.help_pages import CommandGroup
@@ -44,7 +45,7 @@ def command() -> None:
 
 
 @command.command("pin")
-@click.argument("address", metavar="ADDR")
+@click.argument("address", metavar="ADDR", shell_complete=complete_address)
 @click.argument("typed", metavar="[HASH]", required=False)
 @option(
     OptionGroup.SAFETY, "--dry-run", is_flag=True, help="Show the difference of the file, and write nothing."
@@ -154,7 +155,7 @@ def _ask_for_server(
 
 
 @command.command("list")
-@click.argument("addresses", nargs=-1, metavar="[ADDR]...")
+@click.argument("addresses", nargs=-1, metavar="[ADDR]...", shell_complete=complete_address)
 @click.option(
     "--expiring",
     metavar="TIME",

@@ -228,7 +228,7 @@ def test_completion_offers_the_variables_of_the_project_file(
     context = click.Context(click.Command("plan"))
     context.params = {"project": Path("specs/reconciler.yaml")}
     parameter = click.Option(["--var"])
-    assert complete_variable(context, parameter, "S") == ["STAGE="]
-    assert complete_variable(context, parameter, "") == ["STAGE=", "PLACE="]
+    assert [item.value for item in complete_variable(context, parameter, "S")] == ["STAGE="]
+    assert [item.value for item in complete_variable(context, parameter, "")] == ["PLACE=", "STAGE="]
     context.params = {"project": Path("missing.yaml")}
     assert complete_variable(context, parameter, "") == []
