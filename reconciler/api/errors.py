@@ -7,6 +7,7 @@
     ├── Unreachable             no response; `.sent` says whether the request left
     │   ├── Timeout             … because a deadline passed
     │   └── ServerUnverified    … because the name is unknown, or the server is not trusted
+    │       └── CertificateUntrusted    … because of its certificate
     ├── RejectedError           a response other than 2xx
     │   ├── Redirected          3xx; never followed
     │   ├── BadRequest          400
@@ -176,6 +177,10 @@ class Timeout(Unreachable):
 
 class ServerUnverified(Unreachable):
     """The host name cannot be resolved, or the certificate is not trusted. A repeat seldom helps."""
+
+
+class CertificateUntrusted(ServerUnverified):
+    """No known authority has signed the certificate of the server, or it is for another host or another time."""
 
 
 class RejectedError(ApiError):

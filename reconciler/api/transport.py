@@ -30,6 +30,7 @@ from reconciler.api.errors import (
     MAX_NAME_LENGTH,
     READ_METHODS,
     ApiError,
+    CertificateUntrusted,
     Exchange,
     InvalidRequestError,
     InvalidResponseError,
@@ -395,5 +396,6 @@ def _build_unreachable_error(error: Exception, deadline: CallDeadline, exchange:
 
 _ERRORS_BY_CAUSE: tuple[tuple[type[Unreachable], tuple[type[Exception], ...]], ...] = (
     (Timeout, (TimeoutError,)),
-    (ServerUnverified, (socket.gaierror, ssl.SSLCertVerificationError)),
+    (CertificateUntrusted, (ssl.SSLCertVerificationError,)),
+    (ServerUnverified, (socket.gaierror,)),
 )

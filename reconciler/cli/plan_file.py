@@ -69,6 +69,8 @@ def read_plan(context: CommandContext, path: Path, sign: Sign | None = None) -> 
             content = file.read(MAX_BYTES + 1)
         if len(content) > MAX_BYTES:
             raise AlteredError("it is too large for a plan")
+        if _is_other_text(content):
+            raise _make_error("plan-unreadable", path, "cannot be read: it is not in JSON, as plans are")
         return decode_plan(content, sign)
     except OSError as error:
         raise _make_error("plan-unreadable", path, f"cannot be read: {error.strerror or error}") from error
@@ -97,6 +99,15 @@ def format_apply_command(
     words += [word for name, value in options.items() if value is not None for word in (name, value)]
     words += ["--sandbox"] if settings.sandbox else []
     return shlex.join(words)
+
+
+def _is_other_text(content: bytes) -> bool:
+    """Return whether a file is the text of something else, such as a spec, and so no plan that was altered."""
+    try:
+        text = content.decode("utf-8").lstrip()
+    except UnicodeDecodeError:
+        return False
+    return bool(text) and not text.startswith("{")
 
 
 def find_plan_project(settings: Settings, path: Path, saved: SavedPlan) -> Path | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -42,6 +42,12 @@ from reconciler.spec.reference import AllowedSources, is_reference, parse_refere
 
 EXTRA_CONFIG = "extra_config"
 _OPTIONS = (TRUST, "setup_tests", "lifecycle")
+_OTHER_NAMES = {
+    "trust_certificates": "write `trust: {certificates: any}`, or a list of the pinned certificates",
+    "trust_fingerprints": "write `trust: {fingerprints: any}`, or a list of the pinned fingerprints",
+    "run_setup_tests": "write `setup_tests: {run: true}`, or `false`",
+}
+"""Advice for settings by their names in the API and in Terraform."""
 _INVALID_REFERENCE = Reference("", "")
 """Placeholder of an invalid reference whose error is reported elsewhere."""
 
@@ -62,7 +68,8 @@ class _LifecycleBlock(_StrictOptions):
     )
     ignore_changes: tuple[str, ...] = Field(
         (),
-        description="Fields, such as `config.bucket`, that are set on creation and not changed afterwards.",
+        description="Fields, such as `config.bucket`, that are set on creation and not changed afterwards. `config`"
+        " stands for all its fields.",
     )
     with_platform_connection: StrictBool = Field(
         False,
@@ -216,7 +223,7 @@ def build_desired_destination(
         moved_from=Address(DESTINATION, spec.was) if spec.was else None,
         protected=options.lifecycle.protected,
         allow_replace=options.lifecycle.allow_replace,
-        ignore_changes=frozenset(tuple(name.split(".", 1)) for name in options.lifecycle.ignore_changes),
+        ignore_changes=frozenset(_expand_config(options.lifecycle.ignore_changes, collected.fields)),
         key_spans=collected.key_spans,
         with_platform_connection=options.lifecycle.with_platform_connection,
     )
@@ -228,9 +235,19 @@ def _find_service(fields: Fields) -> Service | None:
     return load_service(name) if isinstance(name, str) else None
 
 
+def _expand_config(names: Iterable[str], fields: Fields) -> Iterator[FieldPath]:
+    """Expand the names of ignored fields. `config` stands for all its declared fields."""
+    for name in names:
+        if name == CONFIG:
+            yield from (path for path in fields if path[0] == CONFIG)
+        else:
+            yield tuple(name.split(".", 1))
+
+
 def _check_ignore_changes(desired: Desired, block: MappingNode) -> Iterator[Diagnostic]:
     """Check that `ignore_changes` names declared fields: a misspelled name would silently ignore nothing."""
     declared = {format_path(path) for path in desired.fields}
+    declared |= {CONFIG for path in desired.fields if path[0] == CONFIG}
     names = find_node(block, ("lifecycle", "ignore_changes"))
     for item in names.items if isinstance(names, Sequence) else ():
         if isinstance(item, Scalar) and isinstance(item.value, str) and item.value not in declared:
@@ -239,7 +256,8 @@ def _check_ignore_changes(desired: Desired, block: MappingNode) -> Iterator[Diag
                 f"`ignore_changes` names `{item.value}`, which this destination does not declare",
                 span=item.span,
                 address=desired.address,
-                help=did_you_mean(item.value, declared) or "name a declared field, such as `config.bucket`",
+                help=did_you_mean(item.value, declared)
+                or "name a declared field, such as `config.bucket`, or `config` for all its fields",
             )
 
 
@@ -381,7 +399,7 @@ def _diagnose_unknown_key(
     key: str, span: Span, known_keys: tuple[str, ...], service: Node | None
 ) -> Diagnostic:
     service_facts = load_service(str(service.value)) if isinstance(service, Scalar) else None
-    suggestion = find_nearest(key, known_keys)
+    advice = _OTHER_NAMES.get(key) or did_you_mean(key, known_keys)
     settings = ", ".join(f"`{name}`" for name in known_keys)
     if service_facts and key in service_facts.fields:
         return Diagnostic(
@@ -395,8 +413,8 @@ def _diagnose_unknown_key(
         "unknown-key",
         f"a destination has no setting `{key}`",
         span=span,
-        notes=() if suggestion else (f"its settings are {settings}",),
-        help=f"did you mean `{suggestion}`?" if suggestion else "fields of the service stand below `config:`",
+        notes=() if advice else (f"its settings are {settings}",),
+        help=advice or "fields of the service stand below `config:`",
         secret=True,  # the value of an unknown key may be a secret
     )
 

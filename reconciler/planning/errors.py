@@ -9,6 +9,7 @@ from reconciler.api.errors import (
     ApiError,
     BadRequest,
     Cancelled,
+    CertificateUntrusted,
     Conflict,
     Forbidden,
     InvalidRequestError,
@@ -174,6 +175,15 @@ def _describe_unreachable(error: ApiError) -> tuple[str, str, str]:
     )
 
 
+def _describe_untrusted(error: ApiError) -> tuple[str, str, str]:
+    return (
+        "unreachable",
+        f"the server cannot be trusted: {error.message}",
+        "if your network inspects TLS, name the file of its authority in `REQUESTS_CA_BUNDLE`;"
+        " `reconciler doctor` shows which authorities are used",
+    )
+
+
 def _describe_rate_limited(error: ApiError) -> tuple[str, str, str]:
     wait = f"in {error.retry_after:.0f} s" if error.retry_after is not None else "later"
     return "rate-limited", f"Fivetran takes no more requests for now: {error.message}", f"try again {wait}"
@@ -223,6 +233,7 @@ _BY_TYPE: tuple[tuple[type[ApiError], Callable[[ApiError], tuple[str, str, str]]
             "try again later",
         ),
     ),
+    (CertificateUntrusted, _describe_untrusted),
     (Unreachable, _describe_unreachable),
     (
         InvalidResponseError,

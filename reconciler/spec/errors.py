@@ -52,13 +52,19 @@ _KEY_EXAMPLES = {
     "warnings": 'write for example `warnings: {ignore: [{code: legacy-service, because: "stays until 2027"}]}`',
     "trust": "write for example `trust: {certificates: [{pem: certs/ca.pem}]}`, or `fingerprints` likewise",
     "setup_tests": "write for example `setup_tests: {on_failure: warn}`",
+    "was": "write the one key that the entry had before, for example `was: old_key`",
+    "ignore_changes": "list the fields, for example `[config.bucket]`, or `[config]` for all its fields",
+    "removed": "write a list, for example `removed: [{group: old_key, id: its_id}]`",
     "vars": "write one value per name below `vars:`, for example `ENVIRONMENT: dev`",
 }
 """Advice for keys with structured values."""
+_NOT_FROM_TEXT = {"ignore", "ignore_changes", "policies", "removed"}
+"""Lists that a single text cannot be an entry of, or must not be taken for."""
 _MAX_WORD_LENGTH = 32
 _OTHER_PLACES = {"vars": "define variables in the project file, or in a file under `overrides`"}
 """Advice for keys of other files."""
 _ENTRY_EXAMPLES = {
+    "removed": "write a mapping for each entry, for example `- {group: old_key, id: its_id}`",
     "policies": "write a rule with its settings, for example `- allowed-regions: [AWS_US_EAST_1]`",
     "ignore": 'write a code with its reason, for example `- {code: legacy-service, because: "stays until 2027"}`',
 }
@@ -183,7 +189,12 @@ def _explain_wrong_shape(expected: str, root: MappingNode, location: Location) -
     if expected == "text" and isinstance(node, Scalar):
         owner = "the value of the variable" if isinstance(node, FilledScalar) else "the value"
         advice = f"put {owner} in quotes" if node.value is not None else "write a value, or remove the key"
-    elif expected == "a list" and isinstance(node, Scalar) and isinstance(node.value, str):
+    elif (
+        expected == "a list"
+        and name not in _NOT_FROM_TEXT
+        and isinstance(node, Scalar)
+        and isinstance(node.value, str)
+    ):
         is_command = "commands" in location
         items = ", ".join(node.value.split()) if is_command else f'"{node.value}"'
         advice = (

@@ -84,6 +84,7 @@ def list_nodes(node: Any) -> Any:
 
 
 Key: TypeAlias = Annotated[str, AfterValidator(_check_key)]
+FormerKey: TypeAlias = Annotated[str, AfterValidator(lambda text: text and _check_key(text))]
 Name: TypeAlias = Annotated[str, AfterValidator(_check_name), Field(json_schema_extra={"minLength": 1})]
 """Name of a group. Blanks around it are right for an entry with an `id` only, which another file may give."""
 Identifier: TypeAlias = Annotated[
@@ -109,7 +110,7 @@ class GroupEntry(StrictModel):
 
     id: Identifier = Field("", description="Id of the live group, which then may have any name.")
     name: Name = Field("", description="Name at Fivetran. Default: the key. A change renames in place.")
-    was: Key | Literal[""] = Field("", description="The key that this entry had before.")
+    was: FormerKey = Field("", description="The key that this entry had before.")
     destination: OptionalMapping = Field(None, description="The group's one destination.")
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,6 +16,9 @@ from reconciler.spec.timeouts import TimeoutRules
 from reconciler.workspace.sandbox import open_sandbox
 from reconciler.workspace.settings import Settings
 from reconciler.workspace.snapshot import OpenSnapshot, open_snapshot
+
+_CREDENTIALS = ("FIVETRAN_APIKEY", "FIVETRAN_APISECRET")
+_BLANK = re.compile(r"\s")
 
 
 @contextmanager
@@ -51,8 +55,8 @@ def open_transport(
 
 
 def read_credentials(environ: Mapping[str, str]) -> Credentials:
-    """Read the credentials of the environment. Raises ReconcilerError if a variable is missing."""
-    missing = [name for name in ("FIVETRAN_APIKEY", "FIVETRAN_APISECRET") if not environ.get(name)]
+    """Read the credentials of the environment. Raises ReconcilerError if a variable is missing or has a blank."""
+    missing = [name for name in _CREDENTIALS if not environ.get(name)]
     if missing:
         raise ReconcilerError(
             [
@@ -64,4 +68,16 @@ def read_credentials(environ: Mapping[str, str]) -> Credentials:
                 )
             ]
         )
+    unusable = [name for name in _CREDENTIALS if _BLANK.search(environ[name])]
+    if unusable:
+        raise ReconcilerError([_explain_blanks(unusable)])
     return Secret(environ["FIVETRAN_APIKEY"]), Secret(environ["FIVETRAN_APISECRET"])
+
+
+def _explain_blanks(names: Sequence[str]) -> Diagnostic:
+    return Diagnostic(
+        "blank-in-credentials",
+        f"{' and '.join(f'`{name}`' for name in names)} {'has' if len(names) == 1 else 'have'} a blank or a line end,"
+        " which no credential of Fivetran has",
+        help="set it again without blanks; a secret store or a file often adds a line end",
+    )

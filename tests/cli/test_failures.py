@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import socket
+from pathlib import Path
 
 import pytest
 from cli_harness import EmulatedFivetran, Project, build_credentials, serve_fivetran
+from scripted_server import serve_script
+from self_signed_cert import make_server_context
 
 from reconciler.emulator.switches import Behaviour
 
@@ -51,6 +54,40 @@ def test_missing_credentials_are_an_error(orders: Project) -> None:
     result = orders.run("plan")
     assert (result.exit, get_error_code(result.stderr)) == (1, "missing-credentials")
     assert "--sandbox" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("environ", "names"),
+    [
+        ({"FIVETRAN_APIKEY": "key-of-the-tests\n"}, "`FIVETRAN_APIKEY` has"),
+        ({"FIVETRAN_APISECRET": " secret-of-the-tests"}, "`FIVETRAN_APISECRET` has"),
+        (
+            {"FIVETRAN_APIKEY": "key\rof", "FIVETRAN_APISECRET": "\t"},
+            "`FIVETRAN_APIKEY` and `FIVETRAN_APISECRET` have",
+        ),
+    ],
+)
+def test_a_blank_in_a_credential_is_an_error_of_its_own(
+    orders: Project, server: EmulatedFivetran, environ: dict[str, str], names: str
+) -> None:
+    result = orders.run("plan", environ={**build_credentials(server.url), **environ})
+    assert (result.exit, get_error_code(result.stderr)) == (1, "blank-in-credentials")
+    assert f"{names} a blank or a line end" in result.stderr
+    assert server.calls == []
+
+
+def test_an_untrusted_certificate_points_to_the_authorities(orders: Project, tmp_path: Path) -> None:
+    context, _ = make_server_context("api.example.test", tmp_path)
+    with serve_script(lambda wire, request: None, tls=context, tunnel=True) as proxy:
+        environ = {
+            **build_credentials("https://api.example.test/v1"),
+            "HTTPS_PROXY": f"http://127.0.0.1:{proxy.port}",
+        }
+        result = orders.run("plan", environ=environ)
+    assert (result.exit, get_error_code(result.stderr)) == (1, "unreachable")
+    assert "the server cannot be trusted: " in result.stderr
+    assert "REQUESTS_CA_BUNDLE" in result.stderr
+    assert "check the network" not in result.stderr
 
 
 def test_an_unreachable_address_is_an_error(orders: Project) -> None:

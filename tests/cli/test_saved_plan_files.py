@@ -283,6 +283,18 @@ def test_a_plan_is_signed_and_checked_with_a_key_from_the_environment_or_a_file(
     (saved_project.folder / "key").unlink()  # the leak detector would find it
 
 
+@pytest.mark.parametrize("command", [["show"], ["apply"]])
+def test_a_spec_file_in_place_of_a_plan_was_not_altered(
+    saved_project: SavedPlanProject, command: list[str]
+) -> None:
+    result = saved_project.run(*command, "specs/groups/main.yaml")
+    assert result.exit == 1
+    assert (
+        "error[plan-unreadable]: the plan `specs/groups/main.yaml` cannot be read: it is not in JSON"
+        in result.stderr
+    )
+
+
 @pytest.mark.parametrize(
     ("reference", "says"),
     [

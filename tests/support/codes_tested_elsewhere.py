@@ -17,6 +17,9 @@ CODES_TESTED_ELSEWHERE = {
     ),
     "bad-place": "tests/cli/test_state_migrate.py::test_a_text_that_is_no_place_is_refused",
     "bad-proxy": "tests/unit/runtime/test_endpoint.py::test_a_proxy_that_cannot_be_used_is_refused",
+    "blank-in-credentials": (
+        "tests/cli/test_failures.py::test_a_blank_in_a_credential_is_an_error_of_its_own"
+    ),
     "both-changed": "tests/cli/test_branch_behind.py::test_an_entry_changed_on_both_sides_is_a_located_error",
     "branch-behind": (
         "tests/cli/test_branch_behind.py::test_changes_of_the_base_alone_are_reported_and_not_planned"
