@@ -11,7 +11,7 @@ from reconciler.cli.completion_items import complete_from, list_service_names
 from reconciler.cli.exit import ExitCode
 from reconciler.cli.help_pages import CommandGroup
 from reconciler.cli.options import format_option
-from reconciler.cli.output import print_text
+from reconciler.cli.output import get_terminal_columns, print_text
 from reconciler.cli.usage import MisuseError
 from reconciler.model.suggestions import did_you_mean
 
@@ -35,7 +35,7 @@ def list_services(form: str) -> ExitCode:
     return print_text(
         _render_document(serialize_services(all_services))
         if form == "json"
-        else render_service_list(all_services)
+        else render_service_list(all_services, get_terminal_columns())
     )
 
 
@@ -53,7 +53,11 @@ def show_service(service: str, form: str, example: bool) -> ExitCode:
     found = _find_service(service)
     if example:
         return print_text(render_example(found).rstrip("\n"))
-    return print_text(_render_document(serialize_service(found)) if form == "json" else render_service(found))
+    return print_text(
+        _render_document(serialize_service(found))
+        if form == "json"
+        else render_service(found, get_terminal_columns())
+    )
 
 
 def _find_service(name: str) -> Service:

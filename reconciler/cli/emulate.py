@@ -19,7 +19,7 @@ from reconciler.cli.exit import ExitCode
 from reconciler.cli.help_pages import Command
 from reconciler.cli.interrupt import TerminatedError
 from reconciler.cli.option_groups import OptionGroup, option
-from reconciler.cli.output import OutputOptions
+from reconciler.cli.output import OutputOptions, get_terminal_columns, print_text
 from reconciler.cli.usage import MisuseError
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.redaction import Redactor
@@ -285,26 +285,25 @@ def _parse_switch(text: str) -> tuple[str, str]:
 
 
 def _list_switches() -> ExitCode:
-    from reconciler.cli.output import print_text
     from reconciler.emulator.switches import list_switches
     from reconciler.report.account_text import render_switches
 
-    return print_text(
-        render_switches(
-            (switch.name, switch.values, switch.default, switch.meaning, str(switch.evidence))
-            for switch in list_switches()
-        )
+    switches = (
+        (switch.name, switch.values, switch.default, switch.meaning, str(switch.evidence))
+        for switch in list_switches()
     )
+    return print_text(render_switches(switches, get_terminal_columns()))
 
 
 def _list_faults() -> ExitCode:
-    from reconciler.cli.output import print_text
     from reconciler.emulator.fault_kinds import EFFECT_AFTER_MEANING, FAULT_SPECS, PHASE_MEANINGS
     from reconciler.emulator.fault_text import FAULT_SYNTAX
     from reconciler.report.account_text import render_faults
+    from reconciler.report.style import fold_lines
 
     kinds = ((_format_usage(kind), spec.meaning, spec.phases) for kind, spec in FAULT_SPECS.items())
-    return print_text(render_faults(FAULT_SYNTAX, PHASE_MEANINGS.items(), kinds, EFFECT_AFTER_MEANING))
+    text = render_faults(FAULT_SYNTAX, PHASE_MEANINGS.items(), kinds, EFFECT_AFTER_MEANING)
+    return print_text(fold_lines(text, get_terminal_columns()))
 
 
 def _format_usage(kind: Any) -> str:
@@ -318,7 +317,7 @@ def _list(context: CommandContext, emulation: EmulationOptions, show_secrets: bo
     from reconciler.operations.emulation import open_emulation
     from reconciler.report.account_text import render_account
     from reconciler.report.json_document import dump_document
-    from reconciler.report.style import write_plain
+    from reconciler.report.style import fold_lines, get_terminal_width, write_plain
 
     database = emulation.database
     if database is not None and emulation.seed_file is None and not database.exists():
@@ -328,9 +327,9 @@ def _list(context: CommandContext, emulation: EmulationOptions, show_secrets: bo
         account = app.dump(show_secrets=show_secrets)
     finally:
         app.close()
-    write_plain(
-        context.out, dump_document(account) if context.renderer.is_document else render_account(account)
-    )
+    is_document = context.renderer.is_document
+    listing = fold_lines(render_account(account), get_terminal_width(context.out))
+    write_plain(context.out, dump_document(account) if is_document else listing)
     return ExitCode.OK
 
 

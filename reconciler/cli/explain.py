@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-import shutil
-import sys
 
 import click
 
 from reconciler.cli.completion_items import complete_from
 from reconciler.cli.exit import ExitCode
 from reconciler.cli.help_pages import Command
-from reconciler.cli.output import print_text
+from reconciler.cli.output import get_terminal_columns, print_text
 from reconciler.cli.usage import MisuseError
 from reconciler.model.codes import load_codes, load_explanations
 from reconciler.model.suggestions import did_you_mean
@@ -28,7 +26,7 @@ def command(code: str | None) -> ExitCode:
     """
     from reconciler.report.explanation import render_code_list, render_explanation
 
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    width = get_terminal_columns()
     if code is None:
         return print_text(render_code_list(load_explanations(), width))
     code = _HEADLINE.sub(r"\1", code.strip())

@@ -18,14 +18,13 @@ from reconciler.cli.options import (
 )
 from reconciler.cli.output import OutputOptions
 from reconciler.cli.usage import MisuseError
-from reconciler.model.diagnostic import select_errors
+from reconciler.model.diagnostic import Diagnostic, Severity, select_errors
 from reconciler.workspace.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from reconciler.cli.context import CommandContext
-    from reconciler.model.diagnostic import Diagnostic
     from reconciler.model.graph import GraphNode
 
 
@@ -51,16 +50,26 @@ def command(settings: Settings, output: OutputOptions, form: str, offline: bool)
 
 
 def _draw(context: CommandContext, offline: bool) -> ExitCode:
-    from reconciler.report.graph import render_mermaid, serialize_graph
+    from reconciler.report.graph import fits_mermaid, render_mermaid, serialize_graph
     from reconciler.report.style import write_plain
 
     nodes, findings = _load_declared_graph(context) if offline else _load_planned_graph(context)
     code = get_exit_code(findings) if select_errors(findings) else ExitCode.OK
-    context.show(context.renderer.warnings(findings))
+    chart = "" if context.renderer.is_document else render_mermaid(nodes)
+    too_large = () if fits_mermaid(chart) else (_TOO_LARGE,)
+    context.show(context.renderer.warnings((*findings, *too_large)))
     if not context.renderer.is_document:
-        write_plain(context.out, render_mermaid(nodes))
+        write_plain(context.out, chart)
     context.print_document(code, serialize_graph(nodes, findings))
     return code
+
+
+_TOO_LARGE = Diagnostic(
+    "graph-too-large",
+    "the flowchart is larger than Mermaid draws by default",
+    severity=Severity.WARNING,
+    help="draw a part with `--target`, or raise `maxTextSize` and `maxEdges` of Mermaid",
+)
 
 
 def _load_declared_graph(context: CommandContext) -> tuple[Sequence[GraphNode], Sequence[Diagnostic]]:

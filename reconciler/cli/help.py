@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
 import sys
 
 import click
@@ -15,7 +14,7 @@ from reconciler.cli.exit import ExitCode
 from reconciler.cli.help_pages import Command
 from reconciler.cli.option_groups import OptionGroup, option
 from reconciler.cli.options import no_color_option
-from reconciler.cli.output import choose_colour, print_text
+from reconciler.cli.output import choose_colour, get_terminal_columns, print_text
 from reconciler.cli.pager import show_text
 from reconciler.cli.usage import MisuseError
 from reconciler.model.suggestions import did_you_mean
@@ -57,8 +56,7 @@ def command(context: click.Context, topic: str | None, no_pager: bool, no_color:
 def _list_topics() -> ExitCode:
     from reconciler.report.guide_text import render_guide_list
 
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    return print_text(render_guide_list(read_guide_summaries(), width))
+    return print_text(render_guide_list(read_guide_summaries(), get_terminal_columns()))
 
 
 def _render(guide: str, no_color: bool) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -42,6 +43,11 @@ def choose_colour(environ: Mapping[str, str], *, no_color: bool) -> Colour:
         return Colour.ALWAYS
     is_plain = environ.get("TERM") == "dumb" or environ.get("CLICOLOR") == "0"
     return Colour.NEVER if is_plain else Colour.AUTO
+
+
+def get_terminal_columns() -> int | None:
+    """Return the cells of a line if the results go to a terminal; None for a pipe or a file, which gets whole lines."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def print_text(text: str) -> ExitCode:

@@ -8,7 +8,7 @@ from itertools import chain
 from typing import Any, TypeAlias
 
 from reconciler.model.sanitize import escape
-from reconciler.report.style import format_count
+from reconciler.report.style import fold_lines, format_count
 
 _WIDTH = 96
 _INDENT = "    "
@@ -52,16 +52,21 @@ SwitchFacts: TypeAlias = tuple[str, Sequence[str], str, str, str]
 """Name, values, default, meaning and evidence of a switch."""
 
 
-def render_switches(switches: Iterable[SwitchFacts]) -> str:
-    """Render each switch with its values (the default first), its meaning, and the evidence for the default."""
-    return "\n\n".join(_render_switch(*switch) for switch in switches)
+def render_switches(switches: Iterable[SwitchFacts], width: int | None = None) -> str:
+    """Render each switch with its values (the default first), its meaning, and the evidence for the default; folded to
+    `width` cells."""
+    fold_at = min(width or _WIDTH, _WIDTH)
+    return "\n\n".join(fold_lines(_render_switch(switch, fold_at), width) for switch in switches)
 
 
-def _render_switch(name: str, values: Sequence[str], default: str, meaning: str, evidence: str) -> str:
+def _render_switch(switch: SwitchFacts, fold_at: int) -> str:
+    name, values, default, meaning, evidence = switch
     choices = " | ".join([f"{default} (default)", *_list_others(values, default)])
     paragraphs = (meaning, f"Evidence: {evidence}.")
     lines = [
-        textwrap.wrap(text, _WIDTH, initial_indent=_INDENT, subsequent_indent=_INDENT, break_on_hyphens=False)
+        textwrap.wrap(
+            text, fold_at, initial_indent=_INDENT, subsequent_indent=_INDENT, break_on_hyphens=False
+        )
         for text in paragraphs
     ]
     return "\n".join([f"{name}: {choices}", *chain.from_iterable(lines)])

@@ -10,6 +10,8 @@ from typing import Any
 from reconciler.catalogue.model import Condition, Field, FieldType, Need, Service, ServiceStage
 from reconciler.catalogue.risks import find_risk
 from reconciler.model.risk import FieldRisk
+from reconciler.report.explanation import render_two_columns
+from reconciler.report.style import fold_lines
 
 _WIDTH = 100
 _INDENT = " " * 6
@@ -23,47 +25,53 @@ TYPE_NAMES: Mapping[FieldType, str] = {
 }
 
 
-def render_service_list(services: Iterable[Service]) -> str:
-    """Render each service on a line: name, title, and the replacement of a service that is not current."""
+def render_service_list(services: Iterable[Service], width: int | None = None) -> str:
+    """Render each service on a line: name, title, and the replacement of a service that is not current. If the lines
+    are wider than a terminal of `width` cells, the texts beside the names are folded."""
     services = list(services)
     name_width = max(len(service.name) for service in services)
     title_width = max(len(service.title) for service in services)
-    rows = (
-        f"{service.name:<{name_width}}  {service.title:<{title_width}}  {_format_stage(service)}"
+    rows = [
+        f"{service.name:<{name_width}}  {service.title:<{title_width}}  {_format_stage(service)}".rstrip()
         for service in services
-    )
-    return "\n".join(row.rstrip() for row in rows)
+    ]
+    if width is None or max(map(len, rows)) <= width:
+        return "\n".join(rows)
+    texts = {
+        service.name: f"{service.title} ({stage})" if (stage := _format_stage(service)) else service.title
+        for service in services
+    }
+    return fold_lines(render_two_columns(texts, width), width)  # a narrow terminal has no room for columns
 
 
-def render_service(service: Service) -> str:
-    """Render a service with all its config fields, in the catalogue's order."""
+def render_service(service: Service, width: int | None = None) -> str:
+    """Render a service with all its config fields, in the catalogue's order, folded to `width` cells."""
+    fold_at = min(width or _WIDTH, _WIDTH)
     parts = [f"{service.name}: {service.title}"]
     parts += [f"{_format_stage(service)}"] if service.stage is not ServiceStage.CURRENT else []
-    parts += (
-        [textwrap.fill(service.description, _WIDTH, break_on_hyphens=False)] if service.description else []
-    )
-    parts += _render_creation(service)
+    parts += [_fill(service.description, fold_at)] if service.description else []
+    parts += _render_creation(service, fold_at)
     parts.append("")
     if service.free_form:
         parts.append("Its config takes any fields; the catalogue describes none of them.")
     else:
         parts.append("Fields of its config:")
         for field in service.fields.values():
-            parts += ["", *_render_field(field)]
+            parts += ["", *_render_field(field, fold_at)]
     parts += ["", f"`reconciler catalogue show {service.name} --example` prints a spec to start from."]
-    return "\n".join(parts)
+    return fold_lines("\n".join(parts), width)
 
 
-def _render_creation(service: Service) -> list[str]:
+def _render_creation(service: Service, fold_at: int) -> list[str]:
     """Render what a new destination needs, each need with its evidence."""
     if not (service.creation or service.creation_doubt):
         return []
     lines = ["", "A new destination needs:"]
     for need in service.creation:
         text = f"  - {_format_need(need)} [{need.grade}: {need.source}]"
-        lines.append(_fill(text, subsequent_indent="    "))
+        lines.append(_fill(text, fold_at, hanging="    "))
     if service.creation_doubt:
-        lines.append(_fill(f"  - not known for certain: {service.creation_doubt}", subsequent_indent="    "))
+        lines.append(_fill(f"  - not known for certain: {service.creation_doubt}", fold_at, hanging="    "))
     return [*lines, "An existing destination may declare any part of its config."]
 
 
@@ -79,11 +87,13 @@ def _format_need(need: Need) -> str:
     return words
 
 
-def _fill(text: str, subsequent_indent: str) -> str:
+def _fill(text: str, fold_at: int, hanging: str = "", first: str = "") -> str:
+    """Fold a text, with indents of its first and its following lines."""
     return textwrap.fill(
         text,
-        _WIDTH,
-        subsequent_indent=subsequent_indent,
+        fold_at,
+        initial_indent=first,
+        subsequent_indent=hanging,
         break_on_hyphens=False,
         break_long_words=False,
     )
@@ -95,7 +105,7 @@ def _format_stage(service: Service) -> str:
     return f"{service.stage}; use {service.successor}" if service.successor else str(service.stage)
 
 
-def _render_field(field: Field) -> Iterator[str]:
+def _render_field(field: Field, fold_at: int) -> Iterator[str]:
     yield f"  {field.name}  ({', '.join(_list_attributes(field))})"
     paragraphs = [field.description] if field.description else []
     paragraphs += [f"One of: {', '.join(field.enum)}."] if field.enum else []
@@ -109,14 +119,7 @@ def _render_field(field: Field) -> Iterator[str]:
     paragraphs += [f"An old name of `{field.deprecated_for}`."] if field.deprecated_for else []
     paragraphs += [f"Example: {_format_value(field.example)}"] if field.example is not None else []
     for paragraph in paragraphs:
-        yield textwrap.fill(
-            paragraph,
-            _WIDTH,
-            initial_indent=_INDENT,
-            subsequent_indent=_INDENT,
-            break_on_hyphens=False,
-            break_long_words=False,
-        )
+        yield _fill(paragraph, fold_at, hanging=_INDENT, first=_INDENT)
 
 
 def _format_forced_value(field: Field) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from reconciler.kinds.destination import BROKEN_STATUS, UNTESTED_STATUS, select_unhealthy_status
@@ -13,6 +13,7 @@ from reconciler.model.plan import Action
 from reconciler.model.sanitize import escape
 from reconciler.report.diagnostics import serialize_diagnostics
 
+_ARROW = " --> "
 _SAFE_CHARACTERS = frozenset(" _-./,")
 _COLOURS = {
     Action.CREATE: "fill:#d8f5d8,stroke:#2e8b2e,color:#000",
@@ -33,14 +34,58 @@ _BORDERS = {
 }
 
 
+MAX_CHARACTERS, MAX_EDGES = 50_000, 500
+"""Size of a text and number of arrows that Mermaid draws by default, on GitHub and GitLab too."""
+
+
 def render_mermaid(nodes: Sequence[GraphNode]) -> str:
     """Render a flowchart: a box for each address, arrows from dependencies to dependents, a class for each action, and
     a mark for each destination that is not connected.
 
-    Labels are escaped, so that no character of the data can end its label.
+    Labels are escaped, so that no character of the data can end its label. A chart that Mermaid would not draw gets
+    short ids of its boxes. If that is not enough, it leaves out unchanged entries, and says so; it may be too large
+    even then.
     """
-    lines = [*_render_nodes(nodes), *_render_edges(nodes), *_render_classes(nodes), *_render_marks(nodes)]
+    # Keys have letters, digits and `_` only; the kind before the key avoids words of Mermaid's syntax.
+    chart = _render_chart(nodes, {node.address: f"{node.address.kind}_{node.address.key}" for node in nodes})
+    if fits_mermaid(chart):
+        return chart
+    short_ids = {node.address: f"n{number}" for number, node in enumerate(nodes)}
+    chart = _render_chart(nodes, short_ids)
+    changed = _select_changed(nodes)
+    if fits_mermaid(chart) or not changed:
+        return chart
+    return f"{_render_chart(changed, short_ids)}\n{_render_rest(len(nodes) - len(changed))}"
+
+
+def fits_mermaid(chart: str) -> bool:
+    """Return whether Mermaid draws a flowchart by default."""
+    return len(chart) <= MAX_CHARACTERS and chart.count(_ARROW) <= MAX_EDGES
+
+
+def _render_chart(nodes: Sequence[GraphNode], ids: Mapping[Address, str]) -> str:
+    lines = [
+        *_render_nodes(nodes, ids),
+        *_render_edges(nodes, ids),
+        *_render_classes(nodes),
+        *_render_marks(nodes, ids),
+    ]
     return "\n".join(["flowchart LR", *lines])
+
+
+def _select_changed(nodes: Sequence[GraphNode]) -> list[GraphNode]:
+    """Select the changed and the unhealthy entries, and what they depend on."""
+    changed = [
+        node
+        for node in nodes
+        if node.action not in {None, Action.NO_OP} or select_unhealthy_status(node.setup_status)
+    ]
+    needed = {node.address for node in changed}.union(*(node.depends_on for node in changed))
+    return [node for node in nodes if node.address in needed]
+
+
+def _render_rest(count: int) -> str:
+    return f'  rest["{count:,} unchanged entries are left out"]'
 
 
 def serialize_graph(nodes: Sequence[GraphNode], warnings: Iterable[Diagnostic]) -> dict[str, Any]:
@@ -60,19 +105,21 @@ def serialize_graph(nodes: Sequence[GraphNode], warnings: Iterable[Diagnostic]) 
     }
 
 
-def _render_nodes(nodes: Sequence[GraphNode]) -> Iterator[str]:
+def _render_nodes(nodes: Sequence[GraphNode], ids: Mapping[Address, str]) -> Iterator[str]:
     for node in nodes:
         mark = select_unhealthy_status(node.setup_status)
         label = "<br/>".join(_escape_label(text) for text in (str(node.address), node.title, mark) if text)
-        yield f'  {_format_node_id(node.address)}["{label}"]' + (
+        yield f'  {ids[node.address]}["{label}"]' + (
             f":::{_format_class(node.action)}" if node.action else ""
         )
 
 
-def _render_edges(nodes: Sequence[GraphNode]) -> Iterator[str]:
+def _render_edges(nodes: Sequence[GraphNode], ids: Mapping[Address, str]) -> Iterator[str]:
+    drawn = {node.address for node in nodes}
     for node in nodes:
         for parent in node.depends_on:
-            yield f"  {_format_node_id(parent)} --> {_format_node_id(node.address)}"
+            if parent in drawn:
+                yield f"  {ids[parent]}{_ARROW}{ids[node.address]}"
 
 
 def _render_classes(nodes: Sequence[GraphNode]) -> Iterator[str]:
@@ -82,19 +129,13 @@ def _render_classes(nodes: Sequence[GraphNode]) -> Iterator[str]:
             yield f"  classDef {_format_class(action)} {colours}"
 
 
-def _render_marks(nodes: Sequence[GraphNode]) -> Iterator[str]:
+def _render_marks(nodes: Sequence[GraphNode], ids: Mapping[Address, str]) -> Iterator[str]:
     """Give each destination that is not connected a second class, whose border shows its status."""
     for status, border in _BORDERS.items():
-        marked = [_format_node_id(node.address) for node in nodes if node.setup_status == status]
+        marked = [ids[node.address] for node in nodes if node.setup_status == status]
         if marked:
             yield f"  classDef {status} {border}"
             yield f"  class {','.join(marked)} {status}"
-
-
-def _format_node_id(address: Address) -> str:
-    """Format the id of a node. Keys have letters, digits and `_` only; the kind before the key avoids words of
-    Mermaid's syntax."""
-    return f"{address.kind}_{address.key}"
 
 
 def _format_class(action: Action) -> str:

@@ -33,6 +33,11 @@ def wrap_text(text: Text, width: int) -> Text:
     )
 
 
+def fold_lines(text: str, width: int | None) -> str:
+    """Fold the lines of a plain text as `wrap_text` does, if they have a `width`."""
+    return text if width is None else wrap_text(Text(text), width).plain
+
+
 def fold_words(line: str, width: int) -> list[str]:
     """Fold a line into lines of at most `width` cells without an indent, as far as its words allow."""
     starts = [0, *_find_breaks(line, width, 0)]

@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
-from cli_harness import EmulatedFivetran, Project
+from cli_harness import ROOT, EmulatedFivetran, Project
+from command_line import TerminalProcess, run
 
 from reconciler.catalogue.load import load_service, load_service_names
+
+ACCOUNT = """\
+version: 1
+account: {id: fjord_zephyr, name: Acme}
+groups:
+  - id: decent_dropsy
+    name: The group of the marketing team in Europe
+    destination: {service: managed_data_lake, region: GCP_EUROPE_WEST3, time_zone_offset: "0", setup_status: connected}
+    connections:
+      - {id: con_one, service: google_ads, schema: google_ads_of_the_north}
+      - {id: con_two, service: google_ads, schema: google_ads_of_the_south}
+"""
 
 
 def test_list_names_every_service_and_successors_of_deprecated_services(project: Project) -> None:
@@ -124,3 +138,33 @@ def test_every_example_applies_and_then_plans_no_changes(project: Project, serve
     assert applied.exit == 0, applied.stdout + applied.stderr
     assert len(server.list_ids("destinations")) == 42
     assert project.run_against(server, "plan", "--detailed-exitcode", environ=environ).exit == 0
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80, 120])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["catalogue", "list"],
+        ["catalogue", "show", "databricks"],
+        ["emulate", "--seed", "account.yaml", "--list"],
+        ["emulate", "--switches"],
+        ["emulate", "--faults"],
+    ],
+)
+def test_no_line_of_a_listing_is_wider_than_the_terminal(
+    tmp_path: Path, words: list[str], columns: int
+) -> None:
+    (tmp_path / "account.yaml").write_text(ACCOUNT)
+    with TerminalProcess(*words, directory=tmp_path, columns=columns, PYTHONPATH=str(ROOT)) as terminal:
+        assert terminal.wait_for_exit() == 0
+    longest_word = max(map(len, terminal.text.split()))
+    assert max(map(len, terminal.text.splitlines())) <= max(columns, longest_word + 6)
+    if columns >= 80:
+        assert max(map(len, terminal.text.splitlines())) <= columns
+    whole = run(*words, directory=tmp_path, PYTHONPATH=str(ROOT)).out
+    assert sorted(re.findall(r"[\w-]+", terminal.text)) == sorted(re.findall(r"[\w-]+", whole))
+
+
+def test_a_pipe_gets_a_service_on_a_line(project: Project) -> None:
+    lines = project.run("catalogue", "list").stdout.splitlines()
+    assert len(lines) == len(list(load_service_names()))

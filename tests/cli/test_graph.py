@@ -106,3 +106,13 @@ def test_graph_reports_invalid_specs_and_renders_nothing(project: Project) -> No
     assert result.exit == 1
     assert result.stdout == ""
     assert "did you mean `destination`?" in result.stderr
+
+
+def test_a_chart_that_mermaid_cannot_draw_is_a_warning(project: Project) -> None:
+    project.write_groups("".join(PAIR.format(key=f"team_{number:03}") for number in range(501)))
+    result = project.run("graph", "--offline")
+    assert result.exit == 0
+    assert result.stderr.startswith("warning[graph-too-large]: ")
+    assert result.stdout.count(" --> ") == 501
+    part = project.run("graph", "--offline", "--format", "json")
+    assert "graph-too-large" not in part.stdout + part.stderr, "a document for programs"

@@ -51,6 +51,7 @@ CODES_TESTED_ELSEWHERE = {
     "forbidden": "tests/cli/test_api_errors.py::test_plan_reports_an_api_error_with_its_code",
     "gone-or-hidden": "tests/cli/test_recreate.py::test_a_missing_object_is_an_error_that_names_the_key",
     "has-connections": "tests/cli/test_removal.py::test_connections_of_users_block_a_removal",
+    "graph-too-large": "tests/cli/test_graph.py::test_a_chart_that_mermaid_cannot_draw_is_a_warning",
     "held": "tests/cli/test_removal.py::test_deletions_are_held_after_a_failed_change",
     "interrupted": "tests/cli/test_session.py::test_every_end_with_json_is_one_document",
     "invalid-address": "tests/cli/test_state.py::test_an_invalid_address_is_refused_as_target",

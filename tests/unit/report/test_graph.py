@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
 from reconciler.model.address import Address
 from reconciler.model.graph import GraphNode
 from reconciler.model.plan import Action
-from reconciler.report.graph import render_mermaid, serialize_graph
+from reconciler.report.graph import fits_mermaid, render_mermaid, serialize_graph
 
 GROUP, DESTINATION = Address("group", "orders"), Address("destination", "orders")
 PAIR = (
@@ -97,3 +98,44 @@ def test_a_graph_is_serialized_as_nodes() -> None:
         "action": "create",
         "depends_on": ["group.orders"],
     }
+
+
+def make_pairs(count: int, action: Action, first: int = 0) -> list[GraphNode]:
+    """Make groups with names of a usual length and their destinations."""
+    nodes: list[GraphNode] = []
+    for number in range(first, first + count):
+        key = f"marketing_team_{number:04}"
+        group = Address("group", key)
+        nodes += [
+            GraphNode(group, f"Marketing team {number}", (), action),
+            GraphNode(Address("destination", key), "managed_data_lake", (group,), action),
+        ]
+    return nodes
+
+
+@pytest.mark.parametrize("action", [Action.NO_OP, Action.CREATE])
+def test_three_hundred_pairs_stay_below_the_limits_of_mermaid(action: Action) -> None:
+    chart = render_mermaid(make_pairs(300, action))
+    assert fits_mermaid(chart)
+    assert all(f"destination.marketing_team_{number:04}<br/>" in chart for number in range(300))
+    assert chart.count(" --> ") == 300
+
+
+def test_short_ids_keep_classes_marks_and_arrows() -> None:
+    broken = GraphNode(DESTINATION, "big_query", (), Action.UPDATE, "broken")
+    nodes = [*make_pairs(300, Action.CREATE), broken]
+    lines = render_mermaid(nodes).splitlines()
+    assert '  n600["destination.orders<br/>big_query<br/>broken"]:::update' in lines
+    assert "  class n600 broken" in lines
+    assert "  n0 --> n1" in lines
+
+
+def test_a_chart_beyond_the_limits_leaves_out_unchanged_entries() -> None:
+    unchanged = make_pairs(2000, Action.NO_OP)
+    unhealthy = replace(unchanged[1], setup_status="broken")
+    changed = make_pairs(3, Action.UPDATE, first=5000)
+    chart = render_mermaid([unchanged[0], unhealthy, *unchanged[2:], *changed])
+    assert fits_mermaid(chart)
+    assert chart.count(" --> ") == 4, "three changed pairs, and the broken destination in its group"
+    assert chart.endswith('  rest["3,998 unchanged entries are left out"]')
+    assert not fits_mermaid(render_mermaid(make_pairs(2000, Action.CREATE)))
