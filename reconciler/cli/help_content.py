@@ -78,7 +78,6 @@ _EXAMPLES: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "reconciler drift": "Show changes made outside the specs",
             "reconciler drift --detailed-exitcode --quiet": "Check once a night whether anything drifted",
             "reconciler drift --budget 450": "Read a part of a large account every hour",
-            "reconciler drift --accept --dry-run": "Show how the specs would take the drift in",
             "reconciler drift --accept sales": "Write the drift of one entry into its spec",
         },
         "snapshot": {
