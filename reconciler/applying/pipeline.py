@@ -3,10 +3,11 @@
 1. Open the state for writing, and collect the records of everything that needs no call (`_open_state`). Assertions of
    the operator need none either: they stand in the first record of each address that this run writes.
 2. Write these records and the intent of each change, before the first call (`records.build_intents`).
-3. Execute the plan (`executor`), which records each result.
-4. Take back the intents of changes without an effect, and end approved plans that are in effect (`_settle_state`).
-5. Close the state (`close_state`).
-6. Make a new plan of the touched entries: it should be empty (`convergence`). Record the fields that Fivetran did not
+3. Refuse the run if another state has one of its objects by now (`ownership`).
+4. Execute the plan (`executor`), which records each result.
+5. Take back the intents of changes without an effect, and end approved plans that are in effect (`_settle_state`).
+6. Close the state (`close_state`).
+7. Make a new plan of the touched entries: it should be empty (`convergence`). Record the fields that Fivetran did not
    keep, so that no later plan takes them for drift, and the status of each destination (`_record_answers`).
 """
 
@@ -19,6 +20,7 @@ from functools import partial
 from reconciler.applying.circuit_breaker import CircuitBreaker
 from reconciler.applying.convergence import ConvergenceResult, check_convergence
 from reconciler.applying.executor import PlanExecutor
+from reconciler.applying.ownership import refuse_raced
 from reconciler.applying.record_writer import RecordWriter, SaveEntry
 from reconciler.applying.records import (
     build_adopted_records,
@@ -55,15 +57,16 @@ def apply_plan(
     A failed change never raises, and never stops changes that do not depend on it. `approved` is the plan as it was
     approved by its digest; it stays in the state until all of it is in effect. After `workspace.cancelled` is set no
     call starts, and calls in flight get a short time to end. Raises `ReconcilerError` only before the first call, if
-    the state cannot be written.
+    the state cannot be written, or another state has an object of the plan by now.
     """
     clock, sender = workspace.settings.clock, workspace.sender
     started, requests_before, retries_before = clock.monotonic(), sender.requests_sent, sender.retry_count
-    planned = record_assertions(planned)
+    unasserted, planned = planned, record_assertions(planned)
     opening = _open_state(workspace, planned, approved, _collect_exemptions(workspace, planned))
     intents = build_intents(planned, workspace.now())
     # In one write: the place of a state may limit the rate of writes.
     workspace.state.persist([*opening.items(), *select_writable_intents(intents, planned.records).items()])
+    refuse_raced(workspace, unasserted)
     executor = build_executor(workspace, planned, intents, partial(save_entry, workspace), CircuitBreaker())
     outcomes = executor.run(planned.operations, planned.deletions)
     _settle_state(workspace, planned, outcomes, approved)
@@ -89,7 +92,7 @@ def adopt_only(workspace: Workspace, planned: PlanResult) -> None:
     """Record existing objects as declared, for a plan without effective changes, and the assertions of the operator.
     Sends nothing.
 
-    Raises `ReconcilerError` if the state cannot be written.
+    Raises `ReconcilerError` if the state cannot be written, or another state has an object by now.
     """
     if _is_recorded(workspace, planned):
         return
@@ -98,6 +101,7 @@ def adopt_only(workspace: Workspace, planned: PlanResult) -> None:
     opening = _open_state(workspace, planned, exemptions=exemptions)
     if opening:
         workspace.state.persist(opening.items())
+        refuse_raced(workspace, planned)
     problems = close_state(workspace)
     if problems:
         raise ReconcilerError(problems)
@@ -160,7 +164,7 @@ def _collect_exemptions(workspace: Workspace, planned: PlanResult) -> Iterator[E
         yield Exemption(by, at, what, settings.reason, plan.digest)
 
 
-# 3. Executing the plan
+# 4. Executing the plan
 
 
 def build_executor(
@@ -204,7 +208,7 @@ def _find_unsettled_create(
     )
 
 
-# 4. and 5. Settling and closing the state
+# 5. and 6. Settling and closing the state
 
 
 def _settle_state(
@@ -241,7 +245,7 @@ def close_state(workspace: Workspace) -> list[Diagnostic]:
     return []
 
 
-# 6. Recording answers
+# 7. Recording answers
 
 
 def _record_answers(workspace: Workspace, checked: ConvergenceResult) -> list[Diagnostic]:

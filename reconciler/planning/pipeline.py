@@ -23,17 +23,20 @@ read and not applied. A blocker may *omit* an entry that cannot be planned: the 
  9. Operations (`planner`, `diff`, `fields`, `secret_planning`, `trust`, `assertions`). Resolves references. Gives one
     operation per entry. Refuses a wrong value behind a reference, and a creation that lacks a field. Omits a
     replacement without permission, an entry whose secret is unavailable, and an entry with a false or expired pin.
-10. Waits (`settling`). Gives each create the earlier request that it has to wait for. Refuses `--resend-create` for a
+10. Owners (`owners`). Reads the states of other projects at the place of the state. Omits an entry whose objects
+    another state has, unless nothing of it would be changed. Blocks by a state that cannot be read, if the project
+    demands to read all.
+11. Waits (`settling`). Gives each create the earlier request that it has to wait for. Refuses `--resend-create` for a
     create that does not wait.
-11. Replacements (`replacements`). Reads the connections of replaced destinations. Blocks by protection and connections.
-12. Names (`names`). Lets a group wait for the rename that frees its name. Blocks by a name that another group has.
+12. Replacements (`replacements`). Reads the connections of replaced destinations. Blocks by protection and connections.
+13. Names (`names`). Lets a group wait for the rename that frees its name. Blocks by a name that another group has.
     All mutating requests of the apply are known now; `requests` announces them.
-13. Plan (`managed`, `connections`, `plan_warnings`, `limits`, `ignored`). Gives the changes in order, the objects
+14. Plan (`managed`, `connections`, `plan_warnings`, `limits`, `ignored`). Gives the changes in order, the objects
     without an entry, on request with the connections of their groups, and the warnings without those that the project
     ignores.
-14. Policies and limits (`policies`, `limits`). Block. Refuse the override of a policy that cannot be overridden.
+15. Policies and limits (`policies`, `limits`). Block. Refuse the override of a policy that cannot be overridden.
     Secrets that Fivetran repeats are redacted after that (`redaction`), so that the digest covers the shown plan.
-15. Effects (`effects`). Give the digest.
+16. Effects (`effects`). Give the digest.
 
 A run with a budget of requests reads a part of the destinations in step 6 (`partial_reads`), plans only these, and
 reads no connections: it applies nothing, so deletions are left out, and replacements are not described.
@@ -100,6 +103,7 @@ from reconciler.planning.object_names import (
     resolve_object_names,
 )
 from reconciler.planning.orphans import find_orphans
+from reconciler.planning.owners import OwnedParts, OwnFacts, build_owners, leave_to_owners
 from reconciler.planning.partial_reads import (
     PartialReading,
     estimate_smallest_budget,
@@ -129,6 +133,7 @@ from reconciler.planning.targets import (
 )
 from reconciler.planning.trust_findings import check_expiry, warn_waiting
 from reconciler.runtime.polling import Poller
+from reconciler.spec.project import Ownership
 from reconciler.workspace.settings_from import note_settings_source
 from reconciler.workspace.specs import Specs, to_strict
 from reconciler.workspace.workspace import Workspace
@@ -206,7 +211,8 @@ def make_plan(
     Costs one account call, two lists, one read per destination of an existing group, one list per kind of server that
     such a destination pins, and one list of connections per planned deletion or replacement. An object that a record, a
     removal or one list knows and another list leaves out costs more reads: it is polled by its id before it counts as
-    missing. Nothing out of scope is read by id.
+    missing. Nothing out of scope is read by id. The states of other projects cost one list of their place, and are read
+    if they are new.
 
     `scope` replaces the scope of the options. `only` does too, for the convergence check of these addresses after an
     apply, which checks no policies and no limits. `just_sent` are the fields that this apply has sent: another live
@@ -250,14 +256,16 @@ def _compute_plan(
             workspace, planner, inputs, view, missing.unplanned
         )  # 9
         operations = note_protection(operations, records, planner.is_protected)
-        operations = _hold_unsettled_creates(workspace, inputs, operations)  # 10
+        owned = _leave_to_owners(workspace, inputs, view, operations, deletion_plan)  # 10
+        deletion_plan = owned.deletions
+        operations = _hold_unsettled_creates(workspace, inputs, owned.operations)  # 11
         if reading is None:
-            operations = describe_replaced_objects(operations, deletion_planner.describe_replaced)  # 11
-        names = resolve_names(operations, _collect_name_facts(workspace, view, deletion_plan))  # 12
+            operations = describe_replaced_objects(operations, deletion_planner.describe_replaced)  # 12
+        names = resolve_names(operations, _collect_name_facts(workspace, view, deletion_plan))  # 13
         operations = announce_writes(names.operations)
         deletions = note_statuses(announce_deletions(deletion_plan.deletions), view)
         deletion_plan = replace(deletion_plan, deletions=deletions)
-        unmanaged = _find_unmanaged(workspace, inputs, view, deletion_plan)  # 13
+        unmanaged = _find_unmanaged(workspace, inputs, view, deletion_plan)  # 14
     except ApiError as error:
         raise ReconcilerError([_explain_read(error, inputs)]) from error
     plan = replace(
@@ -268,13 +276,13 @@ def _compute_plan(
             operations,
             deletion_plan,
             unmanaged=unmanaged,
-            value_warnings=[*names_of_objects.warnings, *value_warnings],
+            value_warnings=[*names_of_objects.warnings, *value_warnings, *owned.warnings],
         ),
         blockers=(
             *names_of_objects.problems,
             *failed_reads,
             *missing.findings,
-            *sort_diagnostics((*view.problems, *deletion_plan.problems, *refusals)),
+            *sort_diagnostics((*view.problems, *deletion_plan.problems, *refusals, *owned.refusals)),
             *deletion_plan.blockers,
             *find_replacement_blockers(operations, deletion_planner.is_protected),
             *names.problems,
@@ -287,8 +295,8 @@ def _compute_plan(
     )
     plan = ignore_plan_warnings(workspace.specs, plan, operations)
     if not inputs.is_recheck:
-        plan = _judge_plan(workspace, plan, operations, view)  # 14
-    return _build_result(  # 15
+        plan = _judge_plan(workspace, plan, operations, view)  # 15
+    return _build_result(  # 16
         workspace,
         inputs,
         redact_plan(plan, workspace.settings.redactor),
@@ -569,6 +577,30 @@ def _collect_name_facts(workspace: Workspace, view: AccountView, deletion_plan: 
         if deletion.change.action is Action.DELETE and deletion.change.address.kind == GROUP
     }
     return NameFacts(view.listing.groups, owners, removed)
+
+
+def _leave_to_owners(
+    workspace: Workspace,
+    inputs: _PlanInput,
+    view: AccountView,
+    operations: dict[Address, PlannedOperation],
+    deletion_plan: DeletionPlan,
+) -> OwnedParts:
+    """Leave out what the states of other projects have. Each sandbox has an account of its own, so no other state has
+    anything of it. The convergence check of an apply is about what its plan has checked."""
+    if inputs.is_recheck or workspace.settings.sandbox:
+        return OwnedParts(operations, deletion_plan)
+    project = workspace.specs.project
+    return leave_to_owners(
+        build_owners(workspace.state.read_neighbours(view.account.account_id)),
+        OwnedParts(operations, deletion_plan),
+        OwnFacts(
+            view.listing.groups,
+            inputs.records,
+            project.shown,
+            is_strict=project.content.ownership is Ownership.STRICT,
+        ),
+    )
 
 
 def _hold_unsettled_creates(

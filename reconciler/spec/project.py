@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
@@ -123,6 +124,13 @@ class Limits(StrictModel):
     )
 
 
+class Ownership(StrEnum):
+    """Treatment of a state of another project that cannot be read, so that it is unknown what it has."""
+
+    WARN = "warn"
+    STRICT = "strict"
+
+
 class WarningRules(StrictModel):
     """Settings of warnings."""
 
@@ -153,6 +161,10 @@ class ProjectFile(StrictModel):
         json_schema_extra={"default": ""},
         description="Location of the state: a file, relative to this file; `git:REMOTE/BRANCH`; or an object,"
         " as `s3://bucket/key`.",
+    )
+    ownership: Ownership = Field(
+        Ownership.WARN,
+        description="`strict`: a state of another project, at the same place, that cannot be read is an error.",
     )
     fingerprint_key: OptionalMapping = Field(
         None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -67,6 +67,14 @@ class Backend(Protocol):
     def peek(self, name: str) -> bytes | None:
         """Read a file without taking its version for later writes. The content may be that of the last request. Raises
         BackendError."""
+
+    def list_beside(self, name: str) -> dict[str, str]:
+        """List the other files in the folder of a file that are not empty, each with a version tag. The list is at
+        least as new as the last read or write here. Raises BackendError."""
+
+    def read_beside(self, names: Collection[str]) -> dict[str, bytes | BackendError]:
+        """Read files without taking their versions for later writes, each with its content or the error. A missing
+        file is left out."""
 
     def write(self, changes: Mapping[str, bytes | None], message: str) -> None:
         """Replace files that were read before, or remove them (None), in this order or all at once. A backend with a

@@ -15,6 +15,7 @@ from reconciler.state.backups import BackupFolders
 from reconciler.state.codec import DamagedStateError, decode_state, encode_state
 from reconciler.state.journal import JournalEntry, JournalWriter, replay
 from reconciler.state.lock import LocalLock
+from reconciler.state.neighbours import FolderFiles, NeighbourReader
 from reconciler.state.read_times import SUFFIX, LocalTimesFile
 from reconciler.state.store import StateWriter, Store
 
@@ -38,6 +39,7 @@ class StateFile(Store):
             display_name,
             LocalLock(_place_beside(path, ".lock"), display_name),
             BackupFolders(path.name, folders),
+            NeighbourReader(FolderFiles(path, display_name)),
             _LocalKeyFile(_place_beside(path, ".key"), self),
         )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from reconciler.model.state_location import GitBranch
 from reconciler.runtime.deadline import ShutdownDeadline
@@ -54,6 +54,21 @@ class GitBackend:
     def peek(self, name: str) -> bytes | None:
         """Return the content of a file as of the last request. Raises BackendError."""
         return self._read_blob(self._files.get(name))
+
+    def list_beside(self, name: str) -> dict[str, str]:
+        """List the other files as of the last request: a push that is accepted builds on all earlier pushes, so a list
+        after it has what they have written. Sends nothing."""
+        return {other: blob for other, blob in self._files.items() if other != name}
+
+    def read_beside(self, names: Collection[str]) -> dict[str, bytes | BackendError]:
+        """Read files as of the last request, by one command."""
+        files = self._files
+        blobs = {name: files[name] for name in names if name in files}
+        try:
+            contents = self._read_blobs(list(blobs.values()))
+        except BackendError as error:
+            return dict.fromkeys(blobs, error)
+        return dict(zip(blobs, contents, strict=True))
 
     def write(self, changes: Mapping[str, bytes | None], message: str) -> None:
         """Replace files in one commit. Raises BackendError, and ConflictError if a file is not as it was last seen."""
@@ -150,6 +165,22 @@ class GitBackend:
 
     def _read_blob(self, blob: str | None) -> bytes | None:
         return None if blob is None else self._git.check_output("cat-file", "blob", blob)
+
+    def _read_blobs(self, blobs: list[str]) -> list[bytes]:
+        """Read blobs by one command. Raises BackendError."""
+        output = self._git.check_output(
+            "cat-file", "--batch", stdin="".join(f"{blob}\n" for blob in blobs).encode()
+        )
+        contents, start = [], 0
+        for blob in blobs:
+            header, _, _ = output[start:].partition(b"\n")
+            size = header.split()[-1]
+            if not size.isdigit():
+                raise BackendError(f"the object {blob} of its branch is missing")
+            start += len(header) + 1
+            contents.append(output[start : start + int(size)])
+            start += int(size) + 1
+        return contents
 
     def _write_blob(self, content: bytes | None) -> str | None:
         if content is None:

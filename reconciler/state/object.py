@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,6 +17,7 @@ from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.extras import Extra, describe_installation
 from reconciler.model.state_location import ObjectKey
 from reconciler.runtime.deadline import ShutdownDeadline
+from reconciler.runtime.workers import map_parallel
 from reconciler.state.backend import (
     BackendContext,
     BackendError,
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 _TIMEOUT = 30.0
 """Seconds for one attempt of a call."""
+_READERS = 8
+"""Concurrent reads of objects beside the state."""
 _NO_RETRIES = {"max_retries": 0, "retry_timeout": timedelta(seconds=_TIMEOUT)}
 """The library would repeat a refused write within a fraction of a second, which counts against a rate limit."""
 
@@ -85,6 +88,33 @@ class ObjectBackend:
     def peek(self, name: str) -> bytes | None:
         """Read an object as it is now. Raises BackendError."""
         return self._fetch(name)[0] or None
+
+    def list_beside(self, name: str) -> dict[str, str]:
+        """List the other objects up to the last `/` of a key as they are now. Raises BackendError."""
+        from obstore import list_with_delimiter
+        from obstore.exceptions import BaseError
+
+        folder = name.rpartition("/")[0]
+        try:
+            found = self._call(lambda: list_with_delimiter(self._bucket, folder or None), self._deadline)
+        except (BaseError, OSError) as error:
+            raise self._to_backend_error(error) from None
+        return {
+            item["path"]: f"{item['e_tag']} {item['version']} {item['last_modified']}"
+            for item in found["objects"]
+            if item["size"] and item["path"] != name
+        }
+
+    def read_beside(self, names: Collection[str]) -> dict[str, bytes | BackendError]:
+        """Read objects as they are now."""
+
+        def read(name: str) -> bytes | BackendError:
+            try:
+                return self._fetch(name)[0]
+            except BackendError as error:
+                return error
+
+        return {name: content for name, content in map_parallel(read, names, _READERS) if content != b""}
 
     def write(self, changes: Mapping[str, bytes | None], message: str) -> None:
         """Replace objects one after the other. Raises BackendError, and ConflictError if an object has another version

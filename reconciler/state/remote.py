@@ -27,6 +27,7 @@ from reconciler.state.git import GitBackend
 from reconciler.state.journal import JournalEntry
 from reconciler.state.lease import RemoteLock
 from reconciler.state.lease_lock import LOCK_LOST_ADVICE, LeaseLock
+from reconciler.state.neighbours import BackendFiles, NeighbourReader
 from reconciler.state.read_times import SUFFIX, RemoteTimesFile
 from reconciler.state.store import StateWriter, Store
 
@@ -75,6 +76,7 @@ class RemoteState(Store):
             display_name,
             LeaseLock(backend, f"{name}.lock", display_name, context),
             BackupFolders(Path(name).name, folders, creates_folders=True),
+            NeighbourReader(BackendFiles(backend, name, display_name)),
         )
 
     def open(self, state: State) -> RemoteStateWriter:

@@ -18,6 +18,7 @@ from reconciler.state.backups import BackupFolders
 from reconciler.state.codec import DamagedStateError, NewerStateError
 from reconciler.state.journal import JournalEntry, apply_entries
 from reconciler.state.lock import LockStatus
+from reconciler.state.neighbours import NeighbourReader
 from reconciler.state.read_times import TimesFile
 from reconciler.state.relocation import explain_relocation
 from reconciler.state.sent_times import bound_sent_times
@@ -106,17 +107,24 @@ class Store(ABC):
     """Store of a state with its lock. The state is written only while the lock is held.
 
     `display_name` is the location in messages, without credentials. `key_file` is None if no key may stand beside the
-    state. `stop_reason` is the reason why the run may not go on, once `renew_and_flush` has returned False.
+    state. `neighbours` reads the states of other projects at the same place. `stop_reason` is the reason why the run
+    may not go on, once `renew_and_flush` has returned False.
     """
 
     _restore_advice: ClassVar[str]
 
     def __init__(
-        self, display_name: str, lock: Lock, backups: BackupFolders, key_file: KeyFile | None = None
+        self,
+        display_name: str,
+        lock: Lock,
+        backups: BackupFolders,
+        neighbours: NeighbourReader,
+        key_file: KeyFile | None = None,
     ) -> None:
         self.display_name = display_name
         self.lock = lock
         self.backups = backups
+        self.neighbours = neighbours
         self.key_file = key_file
         self.stop_reason: Diagnostic | None = None
 

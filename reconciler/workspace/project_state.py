@@ -19,6 +19,7 @@ from reconciler.runtime import own_folder
 from reconciler.secrets.fingerprint import KEY_BYTES, Fingerprinter
 from reconciler.spec.project import Project
 from reconciler.state.journal import JournalEntry
+from reconciler.state.neighbours import NeighbourStates
 from reconciler.state.read_times import TimesFile
 from reconciler.state.store import StateWriter, Store
 from reconciler.workspace.clear_values import (
@@ -128,6 +129,16 @@ class ProjectState:
     def exists(self) -> bool:
         """Whether an earlier run wrote a state."""
         return self._state is not None
+
+    @property
+    def lineage(self) -> str | None:
+        """The lineage of the state; None if there is no state yet."""
+        state = self._session.state if self._session is not None else self._state
+        return state.lineage if state is not None else None
+
+    def read_neighbours(self, account_id: str) -> NeighbourStates:
+        """Read the states of other projects at the same place that are of this account."""
+        return self._store.neighbours.read(account_id, self.lineage)
 
     @property
     def clear_values_warning(self) -> Diagnostic | None:
