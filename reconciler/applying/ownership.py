@@ -26,7 +26,6 @@ from reconciler.planning.owners import (
     find_claimed,
 )
 from reconciler.planning.pipeline import PlanResult
-from reconciler.spec.project import Ownership
 from reconciler.workspace.workspace import Workspace
 
 _RACE = "a run with that state took it while this run was planning; nothing was sent"
@@ -38,12 +37,12 @@ def refuse_raced(workspace: Workspace, planned: PlanResult) -> None:
     too, or a warning."""
     if workspace.settings.sandbox:
         return
-    owners = build_owners(workspace.state.read_neighbours(planned.plan.account_id))
+    owners = build_owners(workspace.state.read_neighbours(planned.plan.account_id, again=True))
     project = workspace.specs.project
     own = OwnFacts(planned.live_groups, planned.records, project.shown)
     parts = OwnedParts(dict(planned.operations), DeletionPlan(planned.deletions))
     raced = [each for each in find_claimed(owners, parts, own) if each.change.action is not Action.NO_OP]
-    is_strict = project.content.ownership is Ownership.STRICT
+    is_strict = project.content.requires_all_states
     unreadable = [explain_unreadable(each, is_strict=is_strict) for each in owners.unreadable]
     refusals = [*_explain_raced(raced, project.shown), *select_errors(unreadable)]
     if refusals:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -88,16 +89,58 @@ def _show(context: CommandContext, text: str) -> ExitCode:
 
 
 @command.command("move")
-@click.argument("source", metavar="FROM", shell_complete=complete_address)
-@click.argument("target", metavar="TO")
+@click.argument("words", metavar="FROM TO | ADDR...", nargs=-1, required=True, shell_complete=complete_address)
+@click.option(
+    "--to",
+    "receiver",
+    type=click.Path(path_type=Path),
+    metavar="PROJECT",
+    help="Hand ADDR over to the state of this project file, and drop it from the state of this project.",
+)
 @format_option("text", "json")
 @state_options
-def move_records(settings: Settings, output: OutputOptions, form: str, source: str, target: str) -> ExitCode:
+def move_records(
+    settings: Settings, output: OutputOptions, form: str, words: tuple[str, ...], receiver: Path | None
+) -> ExitCode:
     """Move a record to another key. A group and its destination move together.
 
     The specs have to use the new key as well. `was:` in a spec does the same with the next apply.
+
+    With --to, the records of each ADDR move to the state of another project of the same account, with fingerprints,
+    pins and protection. If the move is stopped, the same command completes it. Afterwards the specs of that project
+    have to declare the entries, and the specs of this project no longer.
     """
+    if receiver is not None:
+        if settings.sandbox:
+            raise MisuseError(
+                "each sandbox has an account of its own, so nothing moves between two",
+                "leave `--sandbox` out",
+            )
+        return _run_command(settings, output, form, partial(_hand_over, receiver=receiver, texts=words))
+    if len(words) != 2:
+        raise MisuseError(
+            f"`state move` takes FROM and TO, and this is {len(words)}",
+            "write `reconciler state move old_key new_key`; `--to PROJECT` hands entries over to another project",
+        )
+    source, target = words
     return _run_command(settings, output, form, partial(_move, source=source, target=target))
+
+
+def _hand_over(context: CommandContext, receiver: Path, texts: tuple[str, ...]) -> ExitCode:
+    from reconciler.operations.hand_over import hand_over
+    from reconciler.report.state_changes import render_hand_over, serialize_hand_over
+
+    try:
+        result = hand_over(context.settings, receiver, texts)
+    except KeyboardInterrupt:
+        context.show(context.renderer.failure(ExitCode.INTERRUPTED, [_INTERRUPTED_HAND_OVER]))
+        return ExitCode.INTERRUPTED
+    context.print_result(render_hand_over(result))
+    context.show(context.renderer.warnings(result.warnings))
+    context.print_document(
+        ExitCode.OK, {**serialize_hand_over(result), **_serialize_warnings(result.warnings)}
+    )
+    return ExitCode.OK
 
 
 def _move(context: CommandContext, source: str, target: str) -> ExitCode:
@@ -296,6 +339,12 @@ _INTERRUPTED_MIGRATION = Diagnostic(
     "interrupted",
     "the move of the state was interrupted",
     notes=("no record is lost, and at most one place accepts runs",),
+    help="run the same command again, which completes the move",
+)
+_INTERRUPTED_HAND_OVER = Diagnostic(
+    "interrupted",
+    "the move to the other project was interrupted",
+    notes=("no record is lost; both states may have it, and then neither project can change it",),
     help="run the same command again, which completes the move",
 )
 _NO_TERMINAL = Diagnostic(

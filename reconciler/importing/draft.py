@@ -33,8 +33,10 @@ from reconciler.importing.selection import Selection, select_groups
 from reconciler.importing.setup_tests import accept_unhealthy
 from reconciler.importing.terraform_bindings import TerraformBindings, bind_addresses
 from reconciler.importing.terraform_options import declare_options
-from reconciler.model.diagnostic import Diagnostic, ReconcilerError
+from reconciler.model.diagnostic import Diagnostic, ReconcilerError, select_errors
+from reconciler.model.event import WarningIssued
 from reconciler.model.sanitize import escape
+from reconciler.planning.owners import Claim, Owners, build_owners, explain_unreadable
 from reconciler.spec.files import resolve_path
 from reconciler.spec.project import Project
 from reconciler.spec.unsaved import NOT_PLANNED_YET, UnsavedFiles
@@ -90,10 +92,11 @@ def draft_entries(workspace: Workspace, options: ImportOptions) -> Draft:
     loaded = read_loaded_texts(specs, workspace.settings.directory)
     is_fresh = not has_spec_files(specs.project)
     content = list_account(workspace)
+    owners = _read_owners(workspace, content)
     patterns: tuple[str, ...] = ()
     broken: dict[Path, tuple[Diagnostic, ...]] = {}
     while True:
-        draft = _draft_once(workspace, specs, content, options)
+        draft = _draft_once(workspace, specs, content, owners, options)
         unlisted = sorted(_find_unlisted_files(draft, options) - broken.keys())
         if not unlisted:
             return replace(draft, loaded=loaded, patterns=patterns, broken=broken, is_fresh=is_fresh)
@@ -106,9 +109,26 @@ def draft_entries(workspace: Workspace, options: ImportOptions) -> Draft:
                 broken[file] = error.diagnostics
 
 
-def _draft_once(workspace: Workspace, specs: Specs, content: AccountContent, options: ImportOptions) -> Draft:
+def _read_owners(workspace: Workspace, content: AccountContent) -> Owners:
+    """Read what the states of other projects have. Raises ReconcilerError for a state that cannot be read, if the
+    project demands to read all."""
+    if workspace.settings.sandbox:
+        return Owners()
+    owners = build_owners(workspace.state.read_neighbours(content.account.account_id))
+    is_strict = workspace.specs.project.content.requires_all_states
+    findings = [explain_unreadable(each, is_strict=is_strict) for each in owners.unreadable]
+    if select_errors(findings):
+        raise ReconcilerError(findings)
+    for warning in findings:
+        workspace.listener(WarningIssued(warning))
+    return owners
+
+
+def _draft_once(
+    workspace: Workspace, specs: Specs, content: AccountContent, owners: Owners, options: ImportOptions
+) -> Draft:
     groups, records = content.listing.groups, workspace.state.records
-    claims = find_claims(specs, groups, records)
+    claims = find_claims(specs, groups, records, owners)
     selection = _select(content, options, claims)
     left_out = _list_claimed(content, claims, selection)
     claimed = {each.group.id for each in left_out}
@@ -183,7 +203,8 @@ def list_shared_names(content: AccountContent) -> frozenset[str]:
 
 
 def _list_claimed(content: AccountContent, claims: Claims, selection: Selection) -> list[LeftOutGroup]:
-    """List the selected groups that a removal, or an entry with an ambiguous name, may be about."""
+    """List the selected groups that a removal, or an entry with an ambiguous name, may be about, and those of other
+    projects."""
     groups = content.listing.groups
     left_out = []
     for id in selection.ids:
@@ -192,6 +213,8 @@ def _list_claimed(content: AccountContent, claims: Claims, selection: Selection)
             left_out.append(_explain_removed(label, claims.removed[id]))
         elif id in claims.ambiguous:
             left_out.append(_explain_ambiguous(label, claims.ambiguous[id]))
+        elif id in claims.owned:
+            left_out.append(_explain_owned(label, claims.owned[id]))
     return left_out
 
 
@@ -284,6 +307,15 @@ def _explain_ambiguous(label: GroupLabel, key: str) -> LeftOutGroup:
         label,
         f"the entry `{key}` may be about it, or about another group of this name",
         f"write the `id:` of its group into the entry `{key}`",
+    )
+
+
+def _explain_owned(label: GroupLabel, claim: Claim) -> LeftOutGroup:
+    return LeftOutGroup(
+        label,
+        f"the state {claim.place} has it as {claim.address}",
+        "leave it to that project, or let it hand the group over: `reconciler state move --to PROJECT"
+        f" {claim.address.key}`",
     )
 
 

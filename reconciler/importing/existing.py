@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from reconciler.importing.layout import find_missing_file, has_named_files, has_spec_files
@@ -13,6 +13,7 @@ from reconciler.model.record_transitions import apply_moves
 from reconciler.model.removal import Extent
 from reconciler.model.resource import Observed
 from reconciler.planning.match import match_groups
+from reconciler.planning.owners import Claim, Owners, find_group_owner
 from reconciler.spec.load import LoadedProject
 from reconciler.spec.nodes import MappingNode
 from reconciler.spec.project import read_project
@@ -26,13 +27,15 @@ class Claims:
     """Live groups that the specs or the state are about, by id.
 
     `declared` has the key of the entry, `removed` the key below `removed:`. `ambiguous` has the key of an entry whose
-    name several groups have. `recorded` has the key of a record without an entry.
+    name several groups have. `recorded` has the key of a record without an entry. `owned` has the claim of the state of
+    another project.
     """
 
     declared: Mapping[str, str] = field(default_factory=dict)
     removed: Mapping[str, str] = field(default_factory=dict)
     ambiguous: Mapping[str, str] = field(default_factory=dict)
     recorded: Mapping[str, str] = field(default_factory=dict)
+    owned: Mapping[str, Claim] = field(default_factory=dict)
 
 
 def load_existing_specs(settings: Settings, unsaved: UnsavedFiles = NO_UNSAVED_FILES) -> Specs:
@@ -51,9 +54,10 @@ def load_existing_specs(settings: Settings, unsaved: UnsavedFiles = NO_UNSAVED_F
 
 
 def find_claims(
-    specs: Specs, groups: Mapping[str, Observed], all_records: Mapping[Address, Record]
+    specs: Specs, groups: Mapping[str, Observed], all_records: Mapping[Address, Record], owners: Owners
 ) -> Claims:
-    """Find the live groups that entries, removals and records are about, as a plan matches them."""
+    """Find the live groups that entries, removals and records are about, as a plan matches them, and those of other
+    projects. What the own state has as well is no group of another project: a plan says that two states have it."""
     records = apply_moves(all_records, (*specs.groups, *specs.destinations))
     addresses = [entry.address for entry in specs.groups]
     declared = {
@@ -76,7 +80,19 @@ def find_claims(
             and record.id in groups
             and record.id not in declared
         },
+        _find_owned(groups, owners, {*declared, *(record.id for record in records.values())}),
     )
+
+
+def _find_owned(
+    groups: Mapping[str, Observed], owners: Owners, own_ids: Collection[str | None]
+) -> dict[str, Claim]:
+    """Find the live groups that the state of another project has, or may have created."""
+    return {
+        id: claim
+        for id, group in groups.items()
+        if id not in own_ids and (claim := find_group_owner(owners, group)) is not None
+    }
 
 
 def list_used_keys(specs: Specs, records: Mapping[Address, Record]) -> frozenset[str]:

@@ -2,7 +2,8 @@
 
 1. Specs (`existing`). Loads the specs that the project has. Refuses specs with errors: they may declare any group.
 2. Account (`live_account`). Reads the account and both lists.
-3. Selection (`existing`, `selection`). Gives the selected groups that no entry is about.
+3. Selection (`existing`, `selection`). Reads the states of other projects at the place of the state. Gives the selected
+   groups that no entry is about, and that no other project has.
 4. Groups (`live_account`, `object_names`). Reads each destination by id, one list for each kind of link, agent or
    secrets manager that they refer to, and connections on request.
 5. Entries (`draft`, `keys`, `entries`). Gives each group a key, and its entry.
@@ -31,7 +32,7 @@ from reconciler.importing.layout import get_profile
 from reconciler.importing.model import ImportedEntry
 from reconciler.importing.options import ImportOptions
 from reconciler.importing.proving import ProvenImport, Prover
-from reconciler.importing.results import DeclaredGroup, GroupLabel, ImportResult, LeftOutGroup
+from reconciler.importing.results import DeclaredGroup, GroupLabel, ImportResult, LeftOutGroup, OwnedGroup
 from reconciler.importing.terraform_release import build_release
 from reconciler.importing.terraform_state import TerraformState
 from reconciler.importing.writing import WriteResult, write_files
@@ -120,8 +121,9 @@ def _build_result(
     imported = {entry.live.id for entry in part.entries}
     unwritten = [entry for entry in proven.entries if entry.live.id not in imported]
     left_out = (*draft.left_out, *proven.left_out, *map(_explain_unwritten, unwritten))
-    managed = {*imported, *draft.claims.declared, *draft.claims.removed}
-    others = groups.keys() - managed - {each.group.id for each in left_out}
+    managed = {*imported, *draft.claims.declared, *draft.claims.removed, *draft.claims.owned}
+    left_out_ids = {each.group.id for each in left_out}
+    others = groups.keys() - managed - left_out_ids
     problems = {**proven.problems, **part.unwritable}
     keys = {**draft.claims.declared, **{entry.live.id: entry.key for entry in part.entries}}
     return ImportResult(
@@ -132,6 +134,13 @@ def _build_result(
         left_out=tuple(sorted(left_out, key=lambda each: (each.group.name, each.group.id))),
         declared=tuple(
             _describe_declared(draft, id) for id in draft.selection.declared if id not in imported
+        ),
+        owned=tuple(
+            OwnedGroup(GroupLabel(id, groups[id].name), claim.place, claim.address)
+            for id, claim in sorted(
+                draft.claims.owned.items(), key=lambda item: (groups[item[0]].name, item[0])
+            )
+            if id not in left_out_ids
         ),
         unmanaged=tuple(
             GroupLabel(group.id, group.name)

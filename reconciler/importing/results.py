@@ -10,6 +10,7 @@ from reconciler.api.responses import Account
 from reconciler.importing.file_plan import PlannedFile
 from reconciler.importing.model import ImportedEntry
 from reconciler.importing.terraform_release import TerraformRelease
+from reconciler.model.address import Address
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.sanitize import escape, quote
 
@@ -36,6 +37,15 @@ class DeclaredGroup:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnedGroup:
+    """Group that the state of another project has. `place` names the state in words, `address` is the entry there."""
+
+    group: GroupLabel
+    place: str
+    address: Address
+
+
+@dataclass(frozen=True, slots=True)
 class LeftOutGroup:
     """Group that an import leaves out, with the reason and the next step. `cause` is the error of a whole file."""
 
@@ -50,7 +60,8 @@ class ImportResult:
     """Result of an import.
 
     `is_narrowed` says that selectors chose the groups. `files` are the written files, or with `is_dry_run` the planned
-    ones. `declared` are selected groups that had an entry before; `unmanaged` are all other groups without an entry.
+    ones. `declared` are selected groups that had an entry before; `owned` are groups of other projects that no selector
+    names; `unmanaged` are all other groups without an entry.
     `problems` are errors about no single group. `release` are the steps that make Terraform release the groups.
     `hidden_lines` are lines of files, by displayed path, with values that must not be shown.
     """
@@ -63,6 +74,7 @@ class ImportResult:
     files: tuple[PlannedFile, ...] = ()
     left_out: tuple[LeftOutGroup, ...] = ()
     declared: tuple[DeclaredGroup, ...] = ()
+    owned: tuple[OwnedGroup, ...] = ()
     unmanaged: tuple[GroupLabel, ...] = ()
     problems: tuple[Diagnostic, ...] = ()
     hidden_lines: Mapping[str, frozenset[int]] = field(default_factory=dict)

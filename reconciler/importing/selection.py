@@ -28,7 +28,8 @@ def select_groups(
     claims: Claims,
     account: Mapping[str, Observed] | None = None,
 ) -> Selection:
-    """Select groups by name, id or glob; without a selector every group without an entry and without a removal.
+    """Select groups by name, id or glob; without a selector every group without an entry and without a removal that
+    no other project has.
 
     `account` are all groups of the account if `groups` are only those of a Terraform state.
     """
@@ -38,7 +39,7 @@ def select_groups(
         for selector, found in matches.items()
         if not found
     )
-    unclaimed = groups.keys() - claims.removed.keys()
+    unclaimed = groups.keys() - claims.removed.keys() - claims.owned.keys()
     named = {id for found in matches.values() for id in found} if selectors else unclaimed
     ordered = sorted(named, key=lambda id: (groups[id].name.casefold(), id))
     return Selection(

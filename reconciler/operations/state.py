@@ -194,7 +194,7 @@ def _match_addresses(records: Records, text: str) -> list[Address]:
         address for address in sorted(records, key=get_entry_sort_key) if text in (str(address), address.key)
     ]
     if not found:
-        raise ReconcilerError([_explain_unknown_address(records, text)])
+        raise ReconcilerError([explain_unknown_address(records, text)])
     return found
 
 
@@ -261,7 +261,8 @@ def _write(store: Store, view: StateView, entries: Iterable[JournalEntry]) -> tu
     return (warn_state_cleaned(view.place, view.clear_fields),) if view.clear_fields else ()
 
 
-def _explain_unknown_address(records: Records, text: str) -> Diagnostic:
+def explain_unknown_address(records: Records, text: str) -> Diagnostic:
+    """Explain a text that names no record."""
     known = [*map(str, records), *dict.fromkeys(address.key for address in records)]
     return Diagnostic(
         "unknown-address",

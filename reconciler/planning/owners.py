@@ -155,6 +155,14 @@ def find_claimed(owners: Owners, parts: OwnedParts, own: OwnFacts) -> Iterator[C
             yield ClaimedChange(change, claim, change.id, own.has(change.address, change.id))
 
 
+def find_group_owner(owners: Owners, group: Observed) -> Claim | None:
+    """Find the state that has a live group, or may have created it."""
+    named = (
+        claim for claim in owners.by_name.get(group.name, ()) if claim.may_have_created(group.name, group.id)
+    )
+    return owners.by_id.get(group.id) or next(named, None)
+
+
 def _find_by_name(
     owners: Owners, declared_name: str, id: str | None, live_groups: Mapping[str, Observed]
 ) -> Claim | None:

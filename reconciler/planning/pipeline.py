@@ -133,7 +133,6 @@ from reconciler.planning.targets import (
 )
 from reconciler.planning.trust_findings import check_expiry, warn_waiting
 from reconciler.runtime.polling import Poller
-from reconciler.spec.project import Ownership
 from reconciler.workspace.settings_from import note_settings_source
 from reconciler.workspace.specs import Specs, to_strict
 from reconciler.workspace.workspace import Workspace
@@ -598,7 +597,7 @@ def _leave_to_owners(
             view.listing.groups,
             inputs.records,
             project.shown,
-            is_strict=project.content.ownership is Ownership.STRICT,
+            is_strict=project.content.requires_all_states,
         ),
     )
 

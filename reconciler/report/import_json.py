@@ -7,7 +7,7 @@ from typing import Any
 
 from reconciler.importing.file_plan import PlannedFile
 from reconciler.importing.model import ImportedEntry
-from reconciler.importing.results import DeclaredGroup, GroupLabel, ImportResult
+from reconciler.importing.results import DeclaredGroup, GroupLabel, ImportResult, OwnedGroup
 from reconciler.model.value import format_path
 from reconciler.report.diagnostics import serialize_diagnostics
 from reconciler.report.file_diff import mask_whole_lines, render_file_diff
@@ -27,6 +27,7 @@ def serialize_import(result: ImportResult) -> dict[str, Any]:
             for left_out in result.left_out
         ],
         "declared": [_serialize_declared(declared) for declared in result.declared],
+        "owned_elsewhere": [_serialize_owned(owned) for owned in result.owned],
         "unmanaged": [{"id": label.id, "name": label.name} for label in result.unmanaged],
         "references": [str(reference) for reference in result.references],
         "files": [
@@ -61,6 +62,11 @@ def _serialize_declared(declared: DeclaredGroup) -> Mapping[str, Any]:
         "place": declared.place,
         "undeclared_service": declared.undeclared_service,
     }
+
+
+def _serialize_owned(owned: OwnedGroup) -> Mapping[str, Any]:
+    state = owned.place.replace("`", "")
+    return {"id": owned.group.id, "name": owned.group.name, "state": state, "address": str(owned.address)}
 
 
 def _serialize_file(file: PlannedFile, result: ImportResult) -> Mapping[str, Any]:

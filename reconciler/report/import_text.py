@@ -8,7 +8,7 @@ from rich.text import Text
 
 from reconciler.importing.entry_comments import describe_reason
 from reconciler.importing.model import ImportedEntry
-from reconciler.importing.results import DeclaredGroup, GroupLabel, ImportResult
+from reconciler.importing.results import DeclaredGroup, GroupLabel, ImportResult, OwnedGroup
 from reconciler.model.sanitize import escape, to_one_line
 from reconciler.model.value import format_path
 from reconciler.report.file_diff import mask_whole_lines, render_file_diff
@@ -38,6 +38,8 @@ def render_import(result: ImportResult, run_options: str, verbosity: Verbosity) 
         yield Printed(_render_declared(declared, None if is_verbose else _MAX_DECLARED))
     if is_quiet:
         return
+    if result.owned and not result.is_narrowed:
+        yield Printed(_render_owned(result.owned, None if is_verbose else _MAX_DECLARED))
     if result.unmanaged:
         yield Printed(_render_unmanaged(result, is_verbose=is_verbose))
     if result.is_dry_run:
@@ -67,7 +69,10 @@ def _render_heading(result: ImportResult, *, has_list: bool) -> Text:
     verb = "Would import" if result.is_dry_run else "Imported"
     left_out = f"{format_count(len(result.left_out), 'group')} left out" if result.left_out else ""
     if not result.imported and result.is_complete:
-        headline = f"Nothing to import: each {'selected ' if result.is_narrowed else ''}group has an entry."
+        owned = ", or is of another project" if result.owned and not result.is_narrowed else ""
+        headline = (
+            f"Nothing to import: each {'selected ' if result.is_narrowed else ''}group has an entry{owned}."
+        )
     elif not result.imported:
         headline = f"Nothing imported{f'; {left_out}' if left_out else ''}."
     else:
@@ -132,6 +137,21 @@ def _render_declared(declared: Sequence[DeclaredGroup], most: int | None) -> Tex
             )
     if most is not None and len(declared) > most:
         lines.append(Text(f"  and {len(declared) - most:,} more; `--verbose` lists all", QUIET))
+    return join_lines(lines)
+
+
+def _render_owned(owned: Sequence[OwnedGroup], most: int | None) -> Text:
+    """Render the groups of other projects, with the states that have them."""
+    lines = [Text(f"\nOf other projects: {format_count(len(owned), 'group')}", STRONG)]
+    lines += [
+        Text(
+            f"  {escape(each.group.id)} {format_value(each.group.name)} is {each.address} of {each.place}",
+            QUIET,
+        )
+        for each in owned[:most]
+    ]
+    if most is not None and len(owned) > most:
+        lines.append(Text(f"  and {len(owned) - most:,} more; `--verbose` lists all", QUIET))
     return join_lines(lines)
 
 

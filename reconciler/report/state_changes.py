@@ -9,7 +9,7 @@ from rich.text import Text
 
 from reconciler.model.address import GROUP, Address
 from reconciler.model.hcl import quote_hcl
-from reconciler.model.record import State
+from reconciler.model.record import Record, State
 from reconciler.model.sanitize import escape
 from reconciler.model.value import FieldPath, format_path
 from reconciler.report.style import QUIET, STRONG, WARN, format_count, join_lines
@@ -34,6 +34,23 @@ class MigrationView(Protocol):
     def is_named(self) -> bool: ...
     @property
     def was_complete(self) -> bool: ...
+
+
+class HandOverView(Protocol):
+    """Completed hand-over of entries; see `reconciler.operations.hand_over`."""
+
+    @property
+    def giving_place(self) -> str: ...
+    @property
+    def receiving_place(self) -> str: ...
+    @property
+    def giving_project(self) -> str: ...
+    @property
+    def receiving_project(self) -> str: ...
+    @property
+    def records(self) -> Mapping[Address, Record]: ...
+    @property
+    def present(self) -> Sequence[Address]: ...
 
 
 class RekeyView(Protocol):
@@ -66,6 +83,46 @@ def render_migration(migration: MigrationView) -> Text:
         parts.append(Text(f"Write into {escape(migration.named_at)}, on every branch in use:"))
         parts.append(Text(f"  {escape(migration.state_line)}"))
     return join_lines(parts)
+
+
+def render_hand_over(view: HandOverView) -> Text:
+    """Render the records that were handed over, those that were there already, and the next step."""
+    giving, receiving = escape(view.giving_place), escape(view.receiving_place)
+    count = format_count(len(view.records), "record")
+    parts = [
+        Text(f"Handed {count} over from {giving} to {receiving}:", STRONG)
+        if view.records
+        else Text(f"All of this is in {receiving} already:", STRONG)
+    ]
+    width = max(len(str(address)) for address in (*view.records, *view.present))
+    parts += [
+        Text(f"  {address!s:<{width}}  {escape(record.id or '')}".rstrip())
+        for address, record in view.records.items()
+    ]
+    there = " (was there already)" if view.records else ""
+    parts += [Text(f"  {address}{there}") for address in view.present]
+    parts.append(
+        Text(
+            f"Nothing was changed at Fivetran. Declare this in {escape(view.receiving_project)}, and no longer in"
+            f" {escape(view.giving_project)}.",
+            QUIET,
+        )
+    )
+    return join_lines(parts)
+
+
+def serialize_hand_over(view: HandOverView) -> dict[str, Any]:
+    """Serialize a hand-over."""
+    return {
+        "handed_over": {
+            "from": view.giving_place,
+            "to": view.receiving_place,
+            "records": [
+                {"address": str(address), "id": record.id} for address, record in view.records.items()
+            ],
+            "present": [str(address) for address in view.present],
+        }
+    }
 
 
 def serialize_migration(migration: MigrationView) -> dict[str, Any]:

@@ -7,9 +7,8 @@ import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator
 from pydantic_core import PydanticCustomError
@@ -124,13 +123,6 @@ class Limits(StrictModel):
     )
 
 
-class Ownership(StrEnum):
-    """Treatment of a state of another project that cannot be read, so that it is unknown what it has."""
-
-    WARN = "warn"
-    STRICT = "strict"
-
-
 class WarningRules(StrictModel):
     """Settings of warnings."""
 
@@ -162,8 +154,8 @@ class ProjectFile(StrictModel):
         description="Location of the state: a file, relative to this file; `git:REMOTE/BRANCH`; or an object,"
         " as `s3://bucket/key`.",
     )
-    ownership: Ownership = Field(
-        Ownership.WARN,
+    ownership: Literal["warn", "strict"] = Field(
+        "warn",
         description="`strict`: a state of another project, at the same place, that cannot be read is an error.",
     )
     fingerprint_key: OptionalMapping = Field(
@@ -195,6 +187,11 @@ class ProjectFile(StrictModel):
         json_schema_extra={"pattern": r"^\s*(~=|===?|!=|<=?|>=?)"},
         description="Releases of this program that may read the project, for example `>=0.3,<1`.",
     )
+
+    @property
+    def requires_all_states(self) -> bool:
+        """Whether a state of another project that cannot be read is an error."""
+        return self.ownership == "strict"
 
 
 PROJECT_LEVELS: dict[str, Levels] = {

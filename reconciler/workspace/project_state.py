@@ -106,6 +106,7 @@ class ProjectState:
         self._key_source = key
         self._key = store.key_file.read() if key is KEY_WITH_STATE and store.key_file is not None else None
         self._session: StateWriter | None = None
+        self._neighbours: NeighbourStates | None = None
         self._cleaner = replace(
             StateCleaner.for_destinations(destinations), fingerprinter=self.build_fingerprinter()
         )
@@ -136,9 +137,12 @@ class ProjectState:
         state = self._session.state if self._session is not None else self._state
         return state.lineage if state is not None else None
 
-    def read_neighbours(self, account_id: str) -> NeighbourStates:
-        """Read the states of other projects at the same place that are of this account."""
-        return self._store.neighbours.read(account_id, self.lineage)
+    def read_neighbours(self, account_id: str, *, again: bool = False) -> NeighbourStates:
+        """Read the states of other projects at the same place that are of this account: once in a run, and `again` on
+        demand."""
+        if self._neighbours is None or again:
+            self._neighbours = self._store.neighbours.read(account_id, self.lineage)
+        return self._neighbours
 
     @property
     def clear_values_warning(self) -> Diagnostic | None:
