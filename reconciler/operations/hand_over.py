@@ -125,8 +125,12 @@ def _plan(giving: _Side, receiving: _Side, texts: Iterable[str]) -> _HandOverPla
     present = target.records if target is not None else _NO_RECORDS
     keys, problems = _select_keys(source.records, present, texts)
     records = _select_records(source.records, keys)
-    for address, record in records.items():
-        problems += _find_conflicts(receiving, present, address, record)
+    conflicts = {
+        address.key: conflict
+        for address, record in reversed(records.items())
+        for conflict in _find_conflicts(receiving, present, address, record)
+    }
+    problems += reversed(conflicts.values())
     if problems:
         raise ReconcilerError(problems)
     merged = {address: _merge(record, present.get(address)) for address, record in records.items()}

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Protocol
 
+import pytest
 from applied_project import PAIR
-from cli_harness import CommandResult, EmulatedFivetran, Project
+from cli_harness import CommandResult, EmulatedFivetran, Project, build_credentials
+from fake_clock import HastyClock
 from git_repo import run_git
 from remote_backends import BRANCH, BareRepository, S3Bucket, open_bucket
 
+from reconciler.model.lock_info import LockInfo
 from reconciler.model.record import State
+from reconciler.spec.project import read_project
 from reconciler.state.codec import decode_state
 from reconciler.state.journal import replay
+from reconciler.workspace.settings import Settings
+from reconciler.workspace.store import build_store
 
 A, B = "a", "b"
 FOLDER, GIT, BUCKET = "folder", "git", "bucket"
@@ -61,6 +68,7 @@ class FolderPlace:
     def put(self, name: str, content: bytes) -> None:
         file = self.get_file(name)
         file.parent.mkdir(exist_ok=True)
+        file.with_name(f"{file.name}.journal").unlink(missing_ok=True)
         file.write_bytes(content)
 
     def get_file(self, name: str) -> Path:
@@ -132,6 +140,15 @@ def open_place(kind: str, folder: Path, server_folder: Path) -> Iterator[SharedP
             yield BucketPlace(bucket)
 
 
+@contextmanager
+def set_environ(environ: Mapping[str, str]) -> Iterator[None]:
+    """Set variables of this process, which the library of object stores reads itself."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environ.items():
+            patch.setenv(name, value)
+        yield
+
+
 class OwnedProjects:
     """Projects `a` and `b`, with their files `specs/a.yaml` and `specs/b.yaml`."""
 
@@ -173,6 +190,28 @@ class OwnedProjects:
 
     def hand_over(self, name: str, receiver: str, *words: str) -> CommandResult:
         return self.run(name, "state", "move", "--to", f"specs/{receiver}.yaml", *words)
+
+    def build_settings(self, name: str) -> Settings:
+        """Build the settings of a run in this process."""
+        environ = {"PATH": os.environ["PATH"], "HOME": str(self.project.folder)}
+        return Settings(
+            project=Path(f"specs/{name}.yaml"),
+            directory=self.project.folder,
+            environ={**environ, **build_credentials(self.server.url), **self.place.environ},
+            clock=HastyClock(),
+            entropy=os.urandom,
+            holder=LockInfo(os.getpid(), "runner", f"owner of {name}", "", "test"),
+            allowed={"changed_fraction": 1.0, "deletes": 9.0},
+        )
+
+    @contextmanager
+    def hold_lock(self, name: str) -> Iterator[None]:
+        """Hold the lock of a state, as another run does."""
+        settings = self.build_settings(name)
+        with set_environ(self.place.environ):
+            store = build_store(read_project(settings.project, settings.directory), settings)
+            with store.lock.hold(settings.holder):
+                yield
 
     def read_state(self, name: str) -> State | None:
         """Read the state of a project, with the journal beside a local one."""
