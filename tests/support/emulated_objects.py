@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import ClassVar
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
+from xml.sax.saxutils import escape
 
 AZURE_ACCOUNT = "acmestates"
 AZURE_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
@@ -69,7 +70,8 @@ class ObjectServer:
 
     `write_interval` is the time between two writes of an object in seconds, by the clock `now`; `counts_refused` says
     whether a write counts that its condition refused. Without `obeys_conditions` all writes are taken. `refusals` are
-    the answers to the next requests. `attempts` are all writes so far. While it is `silent`, no request is answered.
+    the answers to the next requests. `attempts` are all writes and `lists` the number of lists so far. While it is
+    `silent`, no request is answered.
     """
 
     scheme: ClassVar[str]
@@ -82,6 +84,7 @@ class ObjectServer:
         self.obeys_conditions = True
         self.refusals: list[Refusal] = []
         self.attempts: list[WriteAttempt] = []
+        self.lists = 0
         self.silent = threading.Event()
         self.url = ""
         self._objects: dict[str, StoredObject] = {}
@@ -126,7 +129,7 @@ class ObjectServer:
                 answer = self._change(method, name, headers, body)
                 self.attempts.append(WriteAttempt(name, answer.status, self.now()))
                 return answer
-            return self._get(method, name)
+            return self._get(method, name) if name else self._list(dict(parse_qsl(urlsplit(target).query)))
 
     def _take_refusal(self, method: str, name: str) -> Refusal | None:
         for refusal in self.refusals:
@@ -147,6 +150,25 @@ class ObjectServer:
             return self._answer_error(method, *self._missing_object)
         headers = {**self._tags(found), "last-modified": formatdate(usegmt=True)}
         return ObjectResponse(200, headers, found.content)
+
+    def _list(self, query: Mapping[str, str]) -> ObjectResponse:
+        """Answer the list of the objects below a prefix, without those behind a further delimiter."""
+        self.lists += 1
+        prefix, delimiter = query.get("prefix", ""), query.get("delimiter", "\0")
+        listed = {
+            name: stored
+            for name, stored in sorted(self._objects.items())
+            if name.startswith(prefix) and delimiter not in name.removeprefix(prefix)
+        }
+        return ObjectResponse(200, {"content-type": "application/xml"}, self._format_list(listed).encode())
+
+    def _format_list(self, listed: Mapping[str, StoredObject]) -> str:
+        rows = "".join(
+            f"<Contents><Key>{name}</Key><LastModified>2026-11-26T10:00:00.000Z</LastModified>"
+            f"<ETag>{escape(self._tags(stored)['etag'])}</ETag><Size>{len(stored.content)}</Size></Contents>"
+            for name, stored in listed.items()
+        )
+        return f"<ListBucketResult><IsTruncated>false</IsTruncated>{rows}</ListBucketResult>"
 
     def _change(self, method: str, name: str, headers: Mapping[str, str], body: bytes) -> ObjectResponse:
         now = self.now()
@@ -259,6 +281,15 @@ class AzureStorage(ObjectServer):
 
     def _format_detail(self, detail: str) -> str:
         return f"<AuthenticationErrorDetail>{detail}</AuthenticationErrorDetail>" if detail else ""
+
+    def _format_list(self, listed: Mapping[str, StoredObject]) -> str:
+        rows = "".join(
+            f"<Blob><Name>{name}</Name><Properties><Last-Modified>{formatdate(usegmt=True)}</Last-Modified>"
+            f"<Etag>{escape(self._tags(stored)['etag'])}</Etag><Content-Length>{len(stored.content)}</Content-Length>"
+            "<Content-Type>application/json</Content-Type></Properties></Blob>"
+            for name, stored in listed.items()
+        )
+        return f"<EnumerationResults><Blobs>{rows}</Blobs><NextMarker /></EnumerationResults>"
 
     def handle(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> ObjectResponse:
         if method == "POST" and "comp=batch" in target:
