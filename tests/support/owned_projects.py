@@ -191,13 +191,13 @@ class OwnedProjects:
     def hand_over(self, name: str, receiver: str, *words: str) -> CommandResult:
         return self.run(name, "state", "move", "--to", f"specs/{receiver}.yaml", *words)
 
-    def build_settings(self, name: str) -> Settings:
-        """Build the settings of a run in this process."""
+    def build_settings(self, name: str, url: str = "") -> Settings:
+        """Build the settings of a run in this process, which reaches the account at `url`."""
         environ = {"PATH": os.environ["PATH"], "HOME": str(self.project.folder)}
         return Settings(
             project=Path(f"specs/{name}.yaml"),
             directory=self.project.folder,
-            environ={**environ, **build_credentials(self.server.url), **self.place.environ},
+            environ={**environ, **build_credentials(url or self.server.url), **self.place.environ},
             clock=HastyClock(),
             entropy=os.urandom,
             holder=LockInfo(os.getpid(), "runner", f"owner of {name}", "", "test"),
