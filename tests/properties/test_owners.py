@@ -34,6 +34,13 @@ from reconciler.planning.pipeline import make_plan
 from reconciler.workspace.workspace import Access, open_workspace, with_lock_renewal
 
 NAMES = ("lake", "orders", "pay", "sales")
+PAIR = """\
+  {key}:
+    destination:
+      service: big_query
+      region: GCP_US_EAST4
+      config: {{project_id: acme, data_set_location: US}}
+"""
 OTHER = {A: B, B: A}
 REFUSED = "owned-elsewhere"
 STEPS = 6
@@ -95,6 +102,9 @@ class RandomPair:
     def __init__(self, projects: OwnedProjects, gateways: dict[str, Gateway], chance: random.Random) -> None:
         self.projects, self.gateways, self.chance = projects, gateways, chance
         self.declared: dict[str, dict[str, str]] = {A: {}, B: {}}
+        self.bare = set(
+            chance.sample(NAMES, 2)
+        )  # groups without a destination, which are adopted without a request
         self.races = self.told = 0
         for name in chance.sample(NAMES, chance.randint(0, 2)):
             projects.server.post("/groups", {"name": name})
@@ -208,8 +218,9 @@ class RandomPair:
     def write_specs(self, name: str) -> None:
         """Write the declared pairs. What the state has beside them is removed, or only forgotten."""
         entries = "".join(
-            f"  {key}:\n    destination:\n      service: big_query\n      region: GCP_US_EAST4\n"
-            f"      time_zone_offset: '{zone}'\n      config: {{project_id: acme, data_set_location: US}}\n"
+            f"  {key}: {{}}\n"
+            if key in self.bare
+            else f"{PAIR.format(key=key)}      time_zone_offset: '{zone}'\n"
             for key, zone in self.declared[name].items()
         )
         state = self.projects.read_state(name)
