@@ -80,6 +80,9 @@ CODES_TESTED_ELSEWHERE = {
         "tests/cli/test_state_rekey.py::test_a_project_without_a_fingerprint_key_has_nothing_to_rekey"
     ),
     "no-merge-base": "tests/cli/test_branch_behind.py::test_unrelated_histories_have_no_merge_base",
+    "neighbour-unreadable": (
+        "tests/cli/test_ownership.py::test_an_unreadable_state_is_an_error_if_the_project_is_strict"
+    ),
     "no-state": "tests/cli/test_state.py::test_a_missing_state_is_reported_and_not_created",
     "no-terminal": "tests/cli/test_terminal.py::test_an_invisible_plan_is_refused_without_a_prompt",
     "not-connected": (
@@ -131,6 +134,9 @@ CODES_TESTED_ELSEWHERE = {
     "plan-incomplete": "tests/cli/test_saved_plans.py::test_a_stale_plan_is_refused",
     "plan-not-saved": (
         "tests/cli/test_saved_plan_files.py::test_an_unwritable_plan_file_is_reported_and_leaves_no_file"
+    ),
+    "owned-elsewhere": (
+        "tests/cli/test_ownership.py::test_a_plan_that_would_adopt_what_another_state_has_names_it"
     ),
     "plan-other-account": "tests/cli/test_saved_plans.py::test_a_stale_plan_is_refused",
     "plan-other-project": (
