@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from cli_harness import EmulatedFivetran, Project
+from background_process import BackgroundProcess
+from blocking_server import serve_blocking
+from cli_harness import EmulatedFivetran, Project, build_credentials
 from owned_projects import FOLDER, PLACES, A, B, OwnedProjects, open_place, set_environ
 
 from reconciler.applying.pipeline import adopt_only, apply_plan
@@ -43,6 +46,17 @@ def projects(
 
 
 CREATE_ORDERS = Intent(Action.CREATE, "orders", begun=Instant(datetime(2026, 11, 26, 10, tzinfo=UTC)))
+
+LAKE = """\
+  lake:
+    destination:
+      service: managed_data_lake
+      region: AWS_US_EAST_1
+      time_zone_offset: "0"
+      lifecycle: {allow_replace: true}
+      config: {storage_provider: AWS, bucket: BUCKET, prefix_path: fivetran, region: us-east-1,
+        fivetran_role_arn: "arn:aws:iam::123456789012:role/lake"}
+"""
 
 in_a_folder = pytest.mark.parametrize("place_kind", [FOLDER])
 
@@ -162,3 +176,28 @@ def test_a_state_that_cannot_be_read_by_now_is_told(projects: OwnedProjects, is_
 
 def assert_ok(projects: OwnedProjects, name: str) -> None:
     projects.must(name, "apply", "--auto-approve")
+
+
+@in_a_folder
+def test_a_command_that_lost_a_race_names_the_other_state(projects: OwnedProjects) -> None:
+    """The command waits for the connections of a destination to be replaced, which it reads after the other states."""
+    projects.declare(A, groups=LAKE.replace("BUCKET", "first"))
+    projects.must(A, "apply", "--auto-approve")
+    projects.declare(A, "orders", groups=LAKE.replace("BUCKET", "second"))
+    before = len(projects.server.writes)
+    arguments = ("apply", "--auto-approve", "--format", "json", "--project", "specs/a.yaml")
+    with (
+        serve_blocking(projects.server, lambda method, path: path.endswith("/connections")) as (gate, url),
+        BackgroundProcess(*arguments, directory=projects.project.folder, **build_credentials(url)) as process,
+    ):
+        gate.await_arrivals(1)
+        projects.must_apply(B, "orders")
+        theirs = len(projects.server.writes)
+        gate.released.set()
+        result = process.wait_for_exit()
+    assert result.code == 3, result.out + result.err
+    [error] = json.loads(result.out)["diagnostics"]
+    assert (error["code"], error["address"]) == ("owned-elsewhere", "group.orders")
+    assert projects.place.describe_state(B) in error["message"]
+    assert theirs > before
+    assert projects.server.writes[theirs:] == []
