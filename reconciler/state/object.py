@@ -100,7 +100,7 @@ class ObjectBackend:
         except (BaseError, OSError) as error:
             raise self._to_backend_error(error) from None
         return {
-            item["path"]: f"{item['e_tag']} {item['version']} {item['last_modified']}"
+            item["path"]: f"{item['e_tag'] or item['last_modified']} {item['version']}"
             for item in found["objects"]
             if item["size"] and item["path"] != name
         }
