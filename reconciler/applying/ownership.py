@@ -7,11 +7,10 @@ sees the records of the other, takes its own records back, and sends nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 
-from reconciler.model.address import Address
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError, Severity, select_errors
 from reconciler.model.event import WarningIssued
 from reconciler.model.plan import Action
@@ -46,7 +45,7 @@ def refuse_raced(workspace: Workspace, planned: PlanResult) -> None:
     unreadable = [explain_unreadable(each, is_strict=is_strict) for each in owners.unreadable]
     refusals = [*_explain_raced(raced, project.shown), *select_errors(unreadable)]
     if refusals:
-        _withdraw(workspace, planned, {each.change.address for each in raced})
+        refusals += _withdraw(workspace, planned, {each.change.address.key for each in raced})
         raise ReconcilerError(workspace.specs.mask_excerpts(refusals))
     for warning in unreadable:
         if warning.severity is Severity.WARNING and warning not in planned.plan.warnings:
@@ -58,11 +57,19 @@ def _explain_raced(raced: Iterable[ClaimedChange], project: str) -> Iterator[Dia
         yield replace(finding, notes=(*finding.notes, _RACE))
 
 
-def _withdraw(workspace: Workspace, planned: PlanResult, raced: set[Address]) -> None:
-    """Take back the records of all changes with a call, since nothing is sent, and of the raced adoptions."""
-    withdrawn = raced | {change.address for change in planned.plan.effective}
-    # A record that stays would only be named by the next plans of both projects.
-    with suppress(OSError):
+def _withdraw(workspace: Workspace, planned: PlanResult, raced: Collection[str]) -> list[Diagnostic]:
+    """Take back the records of all changes with a call, since nothing is sent, and of the entries `raced`. Returns
+    diagnostics if that cannot be written: the next plans of both projects name the records that stay."""
+    effective = {change.address for change in planned.plan.effective}
+    withdrawn = [
+        change.address
+        for change in planned.plan.changes
+        if change.address in effective or (change.address.key in raced and change.action is Action.ADOPT)
+    ]
+    with suppress(OSError):  # `end` reports a state that cannot be written
         workspace.state.stage((address, planned.records.get(address)) for address in withdrawn)
-    with suppress(ReconcilerError):
+    try:
         workspace.state.end()
+    except ReconcilerError as error:
+        return list(error.diagnostics)
+    return []

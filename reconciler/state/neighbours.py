@@ -203,7 +203,10 @@ class BackendFiles:
 def _read_account(snapshot: bytes) -> str | None:
     """Read the account of a state without decoding it; None if the beginning does not name it."""
     match = _HEADER.match(snapshot)
-    return str(json.loads(match[1])) if match is not None else None
+    try:
+        return str(json.loads(match[1])) if match is not None else None
+    except ValueError:
+        return None
 
 
 def _looks_like_state(name: str, snapshot: bytes) -> bool:

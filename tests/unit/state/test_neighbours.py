@@ -106,6 +106,8 @@ def test_the_journal_of_a_running_or_killed_run_counts(folder: Path) -> None:
     [
         ("b.state.json", b"{", "it is damaged: it is not valid JSON"),
         ("b.state.json", b"", "it is damaged: it is not valid JSON"),
+        ("b.state.json", rb'{"account_id": "\x"}', "it is damaged: it is not valid JSON"),
+        ("b.state.json", b'{"account_id": "\xff"}', "it is damaged: it is not valid JSON"),
         ("b.state.json", NEWER, "it is newer than this program: its format is 99, this version knows 6"),
         ("prod.json", NEWER, "it is newer than this program: its format is 99, this version knows 6"),
         (
