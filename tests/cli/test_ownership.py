@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from applied_project import PAIR, get_error_code
 from cli_harness import EmulatedFivetran, Project
+from emulated_objects import S3Storage, serve_objects
 from owned_projects import FOLDER, PLACES, A, B, OwnedProjects, SharedPlace, open_place
 
 from reconciler.model.record import State
@@ -198,6 +199,22 @@ def test_a_plan_reads_other_states_without_a_request_to_fivetran(projects: Owned
     before = len(projects.server.calls)
     projects.must(A, "plan")
     assert sorted(projects.server.calls[before:]) == sorted(alone)
+
+
+def test_a_plan_lists_a_bucket_once_and_an_apply_twice(project: Project, server: EmulatedFivetran) -> None:
+    with serve_objects(S3Storage()) as objects:
+        project.write(
+            "specs/reconciler.yaml",
+            f"version: 1\naccount_id: {server.account_id}\nspecs: ['*/*.yaml']\nstate: s3://states/a/state.json\n",
+        )
+        project.write_groups(PAIR.format(key="orders"))
+        lists = []
+        for command in (("apply", "--auto-approve"), ("plan",), ("apply", "--auto-approve")):
+            before = objects.lists
+            result = project.run_against(server, *command, environ=objects.environ)
+            assert (result.exit, result.stderr.count("neighbour")) == (0, 0), result.stderr
+            lists.append(objects.lists - before)
+        assert lists == [2, 1, 1]  # the last apply has nothing to record
 
 
 # Import
