@@ -106,6 +106,7 @@ _EXAMPLES: Mapping[str, Mapping[str, str]] = MappingProxyType(
         "state move": {
             "reconciler state move sales sales_eu": "Move a group and its destination to another key",
             "reconciler state move sales sales_eu --format json": "Write the result for a program",
+            "reconciler state move --to ../emea/reconciler.yaml sales": "Hand a group over to another project",
         },
         "state forget": {
             "reconciler state forget sales": "Forget a group and its destination, after a question",

@@ -89,8 +89,11 @@ def _show(context: CommandContext, text: str) -> ExitCode:
 
 
 @command.command("move")
-@click.argument("words", metavar="FROM TO | ADDR...", nargs=-1, required=True, shell_complete=complete_address)
-@click.option(
+@click.argument(
+    "words", metavar="FROM TO | ADDR...", nargs=-1, required=True, shell_complete=complete_address
+)
+@option(
+    OptionGroup.STATE,
     "--to",
     "receiver",
     type=click.Path(path_type=Path),
