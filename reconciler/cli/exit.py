@@ -46,7 +46,8 @@ _MEANINGS: Mapping[ExitCode, str] = MappingProxyType(
         ExitCode.OK: "Success, also if there is nothing to do.",
         ExitCode.FAILED: 'Failed: specs, credentials, API, or "no" at the prompt.',
         ExitCode.CHANGES: "Only with `--detailed-exitcode`: there are changes, or drift.",
-        ExitCode.REFUSED: "Refused by a policy, a limit or protection.",
+        ExitCode.REFUSED: "Refused by a policy, a limit or protection, or because the state of another project has an"
+        " object.",
         ExitCode.PLAN_REFUSED: "The reviewed plan is no longer valid.",
         ExitCode.LOCKED: "Another run holds the lock.",
         ExitCode.INCOMPLETE: "The apply is incomplete, also if a creation has to wait.",

@@ -178,7 +178,7 @@ _EXIT_CODES: Mapping[str, Sequence[ExitCode]] = MappingProxyType(
     {
         "": tuple(ExitCode),
         "init": _USUAL,
-        "import": _USUAL,
+        "import": (*_USUAL, ExitCode.REFUSED),
         "validate": (*_USUAL, ExitCode.REFUSED),
         "doctor": _USUAL,
         "plan": (*_USUAL, ExitCode.CHANGES, ExitCode.REFUSED),
