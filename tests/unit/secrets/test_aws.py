@@ -140,7 +140,7 @@ def test_an_access_key_without_its_secret_is_reported(make_context: MakeContext)
 
 
 def test_an_unreachable_endpoint_is_reported(make_context: MakeContext) -> None:
-    context = make_context(timeout=1, AWS_REGION="eu-west-1", AWS_ENDPOINT_URL=NOWHERE, **CREDENTIALS)
+    context = make_context(timeout=30, AWS_REGION="eu-west-1", AWS_ENDPOINT_URL=NOWHERE, **CREDENTIALS)
     assert "cannot be reached" in read_and_fail(context, "plain")
 
 
