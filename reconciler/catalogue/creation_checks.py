@@ -6,14 +6,12 @@ An existing destination keeps every value that its spec leaves out, so it lacks 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from itertools import chain
 from typing import Any
 
 from reconciler.catalogue.declared_destination import DeclaredDestination
 from reconciler.catalogue.load import load_destination_facts
 from reconciler.catalogue.model import Condition, Field, FieldType, Need
-from reconciler.catalogue.normalize import CONFIG, normalize_value
+from reconciler.catalogue.normalize import CONFIG
 from reconciler.catalogue.problem import Problem
 from reconciler.model.diagnostic import Severity
 from reconciler.model.suggestions import find_nearest
@@ -39,7 +37,7 @@ def _check_needs(destination: DeclaredDestination, missing: set[FieldPath]) -> I
     """Check the needs of a new destination of this service."""
     if destination.service is None or not destination.is_new:
         return
-    for need in _merge_needs(destination.service.creation):
+    for need in destination.service.merged_needs:
         paths = [path for path in _find_unmet(destination, need) if path not in missing]
         if paths:
             yield _diagnose_missing(destination, need, paths)
@@ -49,22 +47,6 @@ def find_unmet_needs(destination: DeclaredDestination) -> list[FieldPath]:
     """Find the missing fields of all needs that hold for a new destination, for certain or not."""
     needs = destination.service.creation if destination.service else ()
     return list(dict.fromkeys(path for need in needs for path in _find_unmet(destination, need)))
-
-
-def _merge_needs(needs: Sequence[Need]) -> list[Need]:
-    """Merge the needs that always hold, so that they are one finding.
-
-    Pairs come last: a setting that requires a field explains more than the other half of a pair.
-    """
-    always = [need for need in needs if need.grade.is_certain and _has_no_terms(need)]
-    names = dict.fromkeys(chain.from_iterable(need.fields for need in always))
-    merged = [replace(always[0], fields=tuple(names))] if always else []
-    others = [need for need in needs if need not in always]
-    return [*merged, *sorted(others, key=lambda need: bool(need.when_set and not need.when))]
-
-
-def _has_no_terms(need: Need) -> bool:
-    return not (need.instead or need.when or need.when_set or need.when_unset)
 
 
 def _find_unmet(destination: DeclaredDestination, need: Need) -> list[FieldPath]:
@@ -129,8 +111,8 @@ def _diagnose_missing(destination: DeclaredDestination, need: Need, paths: list[
 
 def _check_required(destination: DeclaredDestination, missing: set[FieldPath]) -> Iterator[Problem]:
     """Check the fields that the API definition requires, always or because of another setting."""
-    for path, field in destination.iter_fields():
-        if not (field.required or field.required_when) or path in missing or _is_kept(destination, path):
+    for path, field in destination.iter_required():
+        if path in missing or _is_kept(destination, path):
             continue
         problem = _check_required_field(destination, path, field)
         if problem and not _is_misspelled(destination, path):
@@ -201,9 +183,7 @@ def _check_required_companions(
 ) -> Iterator[Problem]:
     """Check for the fields that go with the networking method."""
     facts = load_destination_facts()
-    method = normalize_value(
-        destination.find_field(NETWORKING_METHOD), destination.fields.get(NETWORKING_METHOD)
-    )
+    method = destination.values.get(NETWORKING_METHOD)
     companions = facts.companions.get(method, ()) if isinstance(method, str) else ()
     for path in (tuple(companion.split(".")) for companion in companions):
         field = destination.find_field(path)

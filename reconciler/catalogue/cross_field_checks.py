@@ -28,7 +28,7 @@ _UNDOCUMENTED = "Fivetran does not document whether it refuses or ignores this"
 def check_cross_fields(destination: DeclaredDestination) -> Iterator[Problem]:
     """Check the declared fields against each other, in the order of the catalogue."""
     yield from check_missing_fields(destination)
-    for path, field in destination.iter_fields():
+    for path, field in destination.declared:
         refusals = list(_check_allowed(destination, path, field))
         yield from refusals or _check_meaning(destination, path, field)
         yield from _check_forced(destination, path, field)
@@ -63,7 +63,7 @@ def _check_meaning(destination: DeclaredDestination, path: FieldPath, field: Fie
     if (
         field.meant_for is None
         or not destination.has_value(path)
-        or normalize_value(field, destination.fields[path]) is False
+        or destination.values[path] is False
         or destination.satisfies(field.meant_for) is not False
     ):
         return
@@ -82,8 +82,10 @@ def _check_meaning(destination: DeclaredDestination, path: FieldPath, field: Fie
 
 def _check_forced(destination: DeclaredDestination, path: FieldPath, field: Field) -> Iterator[Problem]:
     """Check for a value that Fivetran replaces by another value."""
-    value = normalize_value(field, destination.fields.get(path))
-    if field.forced_value is None or value is not (not field.forced_value):
+    if field.forced_value is None:
+        return
+    value = destination.values.get(path)
+    if value is not (not field.forced_value):
         return
     met = [each for each in field.forced_when if destination.satisfies(each)]
     if field.forced_when and not met:
@@ -139,7 +141,7 @@ def _check_mirror(destination: DeclaredDestination, path: FieldPath, field: Fiel
     if field.mirrors is None or path not in destination.fields:
         return
     method = _get_method(destination)
-    value = normalize_value(field, destination.fields[path])
+    value = destination.values.get(path)
     if method is None or value not in field.enum:
         return
     if field.mirrored_as.get(value, value) == method:
@@ -159,9 +161,7 @@ def _check_mirror(destination: DeclaredDestination, path: FieldPath, field: Fiel
 def _get_method(destination: DeclaredDestination) -> str | None:
     """Get the declared networking method in its present spelling; None if it is not declared or not a known one."""
     facts = load_destination_facts()
-    method = normalize_value(
-        destination.find_field(NETWORKING_METHOD), destination.fields.get(NETWORKING_METHOD)
-    )
+    method = destination.values.get(NETWORKING_METHOD)
     return method if method in facts.networking_methods else None
 
 
@@ -207,8 +207,8 @@ def _find_choice(destination: DeclaredDestination) -> tuple[FieldPath, str] | No
     """Find the field that declares how Fivetran reaches the destination, and the method in it."""
     if (method := _get_method(destination)) is not None:
         return NETWORKING_METHOD, method
-    for path, field in destination.iter_fields():
-        value = normalize_value(field, destination.fields.get(path)) if field.mirrors else None
+    for path, field in destination.declared:
+        value = destination.values.get(path) if field.mirrors else None
         if value is not None and value in field.enum:
             return path, field.mirrored_as.get(value, value)
     return None
@@ -244,7 +244,7 @@ def _check_mutually_exclusive(destination: DeclaredDestination) -> Iterator[Prob
     """Check for credentials of two methods without a choice between them: the API refuses both kinds at once."""
     undecided = [
         (path, field.only_when)
-        for path, field in destination.iter_fields()
+        for path, field in destination.declared
         if field.only_when and destination.has_value(path) and destination.satisfies(field.only_when) is None
     ]
     for (first_path, first_condition), (second_path, second_condition) in pairwise(undecided):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import Any
 
 from reconciler.catalogue.load import load_destination_facts
@@ -20,7 +21,7 @@ _METHODS: tuple[FieldPath, ...] = (("networking_method",), (CONFIG, "connection_
 _TUNNEL_HOST: FieldPath = (CONFIG, "tunnel_host")
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True)
 class DeclaredDestination:
     """Declaration of one destination. `service` is None if the catalogue does not know it. `spellings` are the numbers
     and truth values as the file spells them.
@@ -50,15 +51,45 @@ class DeclaredDestination:
         for name, field in self.service.fields.items() if self.service else ():
             yield (CONFIG, name), field
 
+    @cached_property
+    def declared(self) -> tuple[tuple[FieldPath, Field], ...]:
+        """The declared fields that the catalogue knows, in the order of the catalogue."""
+        top_level = {path[0] for path in self.fields if len(path) == 1}
+        config = {path[1] for path in self.fields if len(path) == 2 and path[0] == CONFIG}
+        known = self.service.fields if self.service else {}
+        return (
+            *(
+                ((name,), field)
+                for name, field in load_destination_facts().fields.items()
+                if name in top_level
+            ),
+            *(((CONFIG, name), field) for name, field in known.items() if name in config),
+        )
+
+    @cached_property
+    def values(self) -> Mapping[FieldPath, Any]:
+        """The normalized values of the declared fields that are set."""
+        normalized = (
+            (path, normalize_value(self.find_field(path), value)) for path, value in self.fields.items()
+        )
+        return {path: value for path, value in normalized if value is not None}
+
+    def iter_required(self) -> Iterator[tuple[FieldPath, Field]]:
+        """Iterate over the fields that the API definition requires, always or because of another setting."""
+        for field in load_destination_facts().required_fields:
+            yield (field.name,), field
+        for field in self.service.required_fields if self.service else ():
+            yield (CONFIG, field.name), field
+
     def has_value(self, path: FieldPath) -> bool:
         """Return whether a field is declared with a value, or with a reference to a value."""
-        return path in self.fields and normalize_value(self.find_field(path), self.fields[path]) is not None
+        return path in self.values
 
     @property
     def is_tunnelled(self) -> bool:
         """Return whether Fivetran is to go through an SSH tunnel: either field for the networking method says so, or
         the host of a tunnel is declared."""
-        methods = [normalize_value(self.find_field(path), self.fields.get(path)) for path in _METHODS]
+        methods = [self.values.get(path) for path in _METHODS]
         return "SshTunnel" in methods or self.has_value(_TUNNEL_HOST)
 
     def satisfies(self, condition: Condition) -> bool | None:
@@ -94,16 +125,18 @@ class DeclaredDestination:
     def _iter_settings(self, name: str) -> Iterator[tuple[FieldPath, Any]]:
         """Iterate over a field of `config` and the equivalent top-level field, as far as they are declared."""
         field = self.find_field((CONFIG, name))
-        for path in ((CONFIG, name), (field.mirrors,) if field and field.mirrors else None):
-            if path is not None and self.has_value(path):
-                yield path, normalize_value(field, self.fields[path])
+        path: FieldPath = (CONFIG, name)
+        if path in self.values:
+            yield path, self.values[path]
+        if field and field.mirrors and self.has_value(path := (field.mirrors,)):
+            yield path, normalize_value(field, self.fields[path])
 
     def list_services_methods(self) -> tuple[str, ...] | None:
         """List the networking methods that the service is known for; None if the catalogue does not know it or its
         fields."""
         if self.service is None or self.service.free_form:
             return None
-        mirror = next((field for field in self.service.fields.values() if field.mirrors), None)
+        mirror = self.service.networking_field
         if mirror is None:
             return WITHOUT_A_LIST
         return tuple(mirror.mirrored_as.get(member, member) for member in mirror.enum)

@@ -7,8 +7,10 @@ unknown key is an error, so that a mistyped key cannot silently lose a fact.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import cached_property
+from itertools import chain
 from typing import Annotated, Any, ClassVar, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict
@@ -153,8 +155,13 @@ class Need:
     when_set: tuple[str, ...] = ()
     when_unset: tuple[str, ...] = ()
 
+    @property
+    def always_holds(self) -> bool:
+        """Return whether the need has no terms."""
+        return not (self.instead or self.when or self.when_set or self.when_unset)
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True)
 class Service:
     """One destination service. `free_form`: its config takes any field, and the catalogue describes none.
 
@@ -180,6 +187,28 @@ class Service:
     creation_doubt: str = ""
     shows_certificate: bool = True
     needs_service_account: bool = False
+
+    @cached_property
+    def required_fields(self) -> tuple[Field, ...]:
+        """Fields that the API definition requires, always or because of another setting."""
+        return _select_required(self.fields)
+
+    @cached_property
+    def merged_needs(self) -> tuple[Need, ...]:
+        """Needs of a creation, of which those that always hold are merged, so that they are one finding.
+
+        Pairs come last: a setting that requires a field explains more than the other half of a pair.
+        """
+        always = [need for need in self.creation if need.grade.is_certain and need.always_holds]
+        names = dict.fromkeys(chain.from_iterable(need.fields for need in always))
+        merged = [replace(always[0], fields=tuple(names))] if always else []
+        others = [need for need in self.creation if need not in always]
+        return (*merged, *sorted(others, key=lambda need: bool(need.when_set and not need.when)))
+
+    @cached_property
+    def networking_field(self) -> Field | None:
+        """The field of `config` that chooses the networking method; None if there is none."""
+        return next((field for field in self.fields.values() if field.mirrors), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +237,7 @@ class Region:
     listed: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class DestinationFacts:
     """Facts about destinations of every service: the top-level fields and their closed lists.
 
@@ -224,3 +253,12 @@ class DestinationFacts:
     time_zone_offsets: tuple[str, ...]
     networking_methods: tuple[str, ...]
     companions: Mapping[str, tuple[str, ...]]
+
+    @cached_property
+    def required_fields(self) -> tuple[Field, ...]:
+        """Fields that the API definition requires, always or because of another setting."""
+        return _select_required(self.fields)
+
+
+def _select_required(fields: Mapping[str, Field]) -> tuple[Field, ...]:
+    return tuple(field for field in fields.values() if field.required or field.required_when)

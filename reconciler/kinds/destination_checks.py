@@ -109,10 +109,10 @@ def _find_creation_problems(desired: Desired) -> list[Problem]:
     """Find the problems that only a new destination has: those of combinations, since single fields are right or wrong
     in any case."""
     service = load_service(read_service(desired.fields) or "")
-    of_any, of_new = (
-        list(check_cross_fields(DeclaredDestination(service, desired.fields, is_new=is_new)))
-        for is_new in (False, True)
-    )
+    of_new = list(check_cross_fields(DeclaredDestination(service, desired.fields)))
+    if not of_new:
+        return []
+    of_any = list(check_cross_fields(DeclaredDestination(service, desired.fields, is_new=False)))
     return [problem for problem in of_new if problem not in of_any]
 
 

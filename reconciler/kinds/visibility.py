@@ -125,9 +125,13 @@ def find_hidden_spans(desired: Desired) -> Iterator[Span]:
     for path, span in desired.spans.items():
         leaf = _find_leaf(path)
         is_literal = leaf in desired.fields and not isinstance(desired.fields[leaf], Reference)
-        is_misspelled = leaf not in desired.unchecked and is_misspelled_field(service, leaf)
-        if is_literal and masking.hides(leaf) and not is_misspelled:
+        # The search for a similar name is the costly part, and only few literals are hidden at all.
+        if is_literal and masking.hides(leaf) and not _is_misspelled(desired, service, leaf):
             yield span
+
+
+def _is_misspelled(desired: Desired, service: object, leaf: FieldPath) -> bool:
+    return leaf not in desired.unchecked and is_misspelled_field(service, leaf)
 
 
 def is_misspelled_field(service: object, path: FieldPath) -> bool:
