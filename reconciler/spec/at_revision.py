@@ -28,6 +28,7 @@ from reconciler.spec.repository import (
     find_merge_base,
     open_repository,
 )
+from reconciler.spec.reused_parts import ReusedParts
 from reconciler.spec.unlisted_files import YAML_SUFFIXES
 
 _MAX_REPORTED = 3
@@ -39,8 +40,11 @@ def load_at_revision(
     revision: str,
     environ: Mapping[str, str],
     given: GivenVariables = NO_VARIABLES,
+    *,
+    parts: ReusedParts | None = None,
 ) -> LoadedProject:
-    """Load the project at a revision, with all files that it names. `given` are the values of `--var`.
+    """Load the project at a revision, with all files that it names. `given` are the values of `--var`, `parts` those of
+    the other revisions that this run loads.
 
     Raises ReconcilerError: `unknown-revision` if git cannot find the revision, `unusable-revision` if its specs cannot
     be read. The specs are not checked against the catalogue here.
@@ -49,7 +53,7 @@ def load_at_revision(
         try:
             project = read_project(checkout.project_file, checkout.shown_from, copy=checkout.copy)
             checkout.write_files_of(project)
-            loaded = load(checkout.project_file, checkout.shown_from, checkout.copy, given)
+            loaded = load(checkout.project_file, checkout.shown_from, checkout.copy, given, parts=parts)
         except UnusableRevisionError:
             raise
         except ReconcilerError as error:

@@ -20,9 +20,10 @@ from reconciler.spec.merge_files import GroupSpec, ParsedFile, ProjectMerger
 from reconciler.spec.nodes import MappingNode
 from reconciler.spec.project import Project, read_project, with_defaults
 from reconciler.spec.removal import RemovalEntry
+from reconciler.spec.reused_parts import ReusedParts, parse_file
 from reconciler.spec.schema import SPEC_LEVELS, Levels, OverrideFile, SpecFile, validate_partially
-from reconciler.spec.source import parse, read_text
-from reconciler.spec.spec_text import SpecTexts, parse_texts
+from reconciler.spec.source import read_text
+from reconciler.spec.spec_text import SpecTexts
 from reconciler.spec.unlisted_files import warn_unlisted_files
 from reconciler.spec.unsaved import NO_UNSAVED_FILES, NOT_PLANNED_YET, UnsavedFiles
 from reconciler.spec.variables import Definitions, define_variables, find_unused
@@ -83,17 +84,27 @@ def load(
     copy: RevisionCopy | None = None,
     given: GivenVariables = NO_VARIABLES,
     unsaved: UnsavedFiles = NO_UNSAVED_FILES,
+    *,
+    parts: ReusedParts | None = None,
 ) -> LoadedProject:
     """Read a project with its errors in `findings`, so that the readable part can be checked too.
 
     `copy` says that the files are a copy of an earlier revision; `given` are the values of `--var`; `unsaved` files
-    count as if they were written.
+    count as if they were written; `parts` are those of the other revisions that this run loads, and become those of
+    this one too.
 
     A group that is not `complete` lacks a part because of an error. Raises ReconcilerError only if the project file, or
     the list of its files, cannot be read.
     """
     with _pause_gc():
-        return _load(project_file, shown_from, copy, given if copy is None else given.make_lenient(), unsaved)
+        return _load(
+            project_file,
+            shown_from,
+            copy,
+            given if copy is None else given.make_lenient(),
+            unsaved,
+            parts=parts,
+        )
 
 
 def _load(
@@ -102,21 +113,23 @@ def _load(
     copy: RevisionCopy | None,
     given: GivenVariables,
     unsaved: UnsavedFiles,
+    *,
+    parts: ReusedParts | None,
 ) -> LoadedProject:
-    project = read_project(project_file, shown_from, copy=copy, unsaved=unsaved)
+    project = read_project(project_file, shown_from, copy=copy, unsaved=unsaved, parts=parts)
     files = find_files_by_kind(project, shown_from, may_be_fresh=copy is None or not copy.has_other_files)
     specs, overrides = files.specs, files.overrides
     findings: list[Diagnostic] = []
-    override_sources = _read_sources(overrides, unsaved, findings)
+    override_sources = _read_sources(overrides, unsaved, findings, parts)
     # A variable without a definition may be defined in the file that cannot be read.
     definitions = define_variables((project.root, *(file.texts.root for file in override_sources)), given)
     filler = TemplateFiller(
         definitions.variables, definitions.invalid, reports=not (findings or given.is_lenient)
     )
-    override_files = _validate_files(override_sources, OverrideFile, filler, findings)
+    override_files = _validate_files(override_sources, OverrideFile, filler, findings, parts)
     overrides_complete = not findings
-    spec_sources = _read_sources(specs, unsaved, findings)
-    spec_files = _validate_files(spec_sources, SpecFile, filler, findings)
+    spec_sources = _read_sources(specs, unsaved, findings, parts)
+    spec_files = _validate_files(spec_sources, SpecFile, filler, findings, parts)
     if defaults := project.content.defaults.destination:
         project = with_defaults(project, filler.fill(defaults, project.texts))
     source_files = (*override_sources, *spec_sources)
@@ -132,7 +145,10 @@ def _load(
         side_findings += warn_unlisted_files(project, [*specs, *overrides], shown_from)
 
     merger = ProjectMerger(
-        project.content.defaults.destination, complete=not findings, overrides_complete=overrides_complete
+        project.content.defaults.destination,
+        complete=not findings,
+        overrides_complete=overrides_complete,
+        parts=parts,
     )
     for parsed_file in spec_files:
         merger.add(parsed_file)
@@ -240,7 +256,7 @@ class _SourceFile:
 
 
 def _read_sources(
-    files: list[SpecPath], unsaved: UnsavedFiles, findings: list[Diagnostic]
+    files: list[SpecPath], unsaved: UnsavedFiles, findings: list[Diagnostic], parts: ReusedParts | None
 ) -> list[_SourceFile]:
     """Read the files, and return the readable files. Errors go to `findings`."""
     source_files = []
@@ -250,7 +266,8 @@ def _read_sources(
             if text == NOT_PLANNED_YET:
                 continue
             text = read_text(file.file, file.shown) if text is None else text
-            source_files.append(_SourceFile(file, parse_texts(parse(text, file.shown), text)))
+            texts = parse_file(text, file.shown) if parts is None else parts.parse(text, file.shown)
+            source_files.append(_SourceFile(file, texts))
         except ReconcilerError as error:
             findings += (_add_location(problem, file) for problem in error.diagnostics)
     return source_files
@@ -261,16 +278,22 @@ def _validate_files(
     model: type[SpecFile] | type[OverrideFile],
     filler: TemplateFiller,
     findings: list[Diagnostic],
+    parts: ReusedParts | None,
 ) -> list[ParsedFile]:
     """Fill the variables of files, and return the valid files. Errors go to `findings`."""
     parsed_files = []
     levels: Mapping[str, Levels] = SPEC_LEVELS
     for file in source_files:
         root = filler.fill(file.texts.root, file.texts)
-        content, problems = validate_partially(model, root, levels)
+        content = parts.contents.get(root) if parts is not None else None
+        problems: list[Diagnostic] = []
+        if content is None:
+            content, problems = validate_partially(model, root, levels)
         findings += problems
         if content is None:
             continue
+        if parts is not None and not problems:
+            parts.contents.add(content, root)
         if not problems and _is_empty(content):
             findings.append(_explain_empty_file(file.path, "profile" if model is SpecFile else "variable"))
         else:

@@ -11,9 +11,12 @@ from reconciler.model.suggestions import did_you_mean
 from reconciler.spec.merge import check_unset, merge
 from reconciler.spec.nodes import KeyValue, MappingNode, Scalar, find_key_span, find_span
 from reconciler.spec.removal import RemovalEntry, check_removals, parse_removals
+from reconciler.spec.reused_parts import ReusedParts
 from reconciler.spec.schema import GroupEntry, OverrideFile, SpecFile
 
 PROFILE = "profile"
+
+_NO_DEFAULTS = MappingNode({}, Span("", 1, 1, 1, 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +86,14 @@ class ProjectMerger:
     """Merger of the files of a project. `findings` collects errors and warnings."""
 
     def __init__(
-        self, defaults: MappingNode | None, *, complete: bool = True, overrides_complete: bool = True
+        self,
+        defaults: MappingNode | None,
+        *,
+        complete: bool = True,
+        overrides_complete: bool = True,
+        parts: ReusedParts | None = None,
     ) -> None:
-        """Start from the defaults of the project.
+        """Start from the defaults of the project. `parts` are those of other revisions of it.
 
         `complete` is false if a part of a spec file could not be read: missing groups and profiles may stand in that
         part, so they are no findings. `overrides_complete` is the same for override files.
@@ -100,12 +108,21 @@ class ProjectMerger:
         self._layers_by_key: dict[str, _GroupLayers] = {}
         self._removals: list[RemovalEntry] = []
         self._defaults = defaults
-        self._empty = MappingNode({}, defaults.span if defaults else Span("", 1, 1, 1, 1))
+        self._parts = parts
+        self._empty = _NO_DEFAULTS if defaults is None else self._make_empty(defaults)
         if defaults is not None:
             self._refuse_profile(defaults, "the defaults")
         self._bases[None] = self._empty
         if defaults is not None:
             self._add_base(None, defaults)
+
+    def _make_empty(self, defaults: MappingNode) -> MappingNode:
+        """Make the empty mapping at the place of the defaults, one for all revisions with the same defaults."""
+        known = self._parts.bases.get(defaults) if self._parts is not None else None
+        if known is not None:
+            return known
+        empty = MappingNode({}, defaults.span)
+        return empty if self._parts is None else self._parts.bases.add(empty, defaults)
 
     def add(self, document: ParsedFile) -> None:
         """Add a spec file."""
@@ -243,11 +260,15 @@ class ProjectMerger:
         merged = self._get_base(self._find_profile(layers))
         for layer in layers:
             merged = self._merge(merged, layer)
-        if PROFILE not in merged:
-            return merged
-        return MappingNode(
-            {key: entry for key, entry in merged.entries.items() if key != PROFILE}, merged.span
-        )
+        return self._drop_profile(merged) if PROFILE in merged else merged
+
+    def _drop_profile(self, merged: MappingNode) -> MappingNode:
+        known = self._parts.without_profile.get(merged) if self._parts is not None else None
+        if known is not None:
+            return known
+        entries = {key: entry for key, entry in merged.entries.items() if key != PROFILE}
+        dropped = MappingNode(entries, merged.span)
+        return dropped if self._parts is None else self._parts.without_profile.add(dropped, merged)
 
     def _find_profile(self, layers: list[MappingNode]) -> Scalar | None:
         """Find the last named profile; None if no layer names a profile, or the name is no text."""
@@ -292,8 +313,13 @@ class ProjectMerger:
         return name in self._bases and not self._invalid_bases & {name, None}
 
     def _merge(self, base: MappingNode, over: MappingNode) -> MappingNode:
-        self.findings += check_unset(base, over)
-        return merge(base, over)
+        known = self._parts.merged.get(base, over) if self._parts is not None else None
+        if known is not None:
+            return known
+        findings = check_unset(base, over)
+        self.findings += findings
+        merged = merge(base, over)
+        return merged if findings or self._parts is None else self._parts.merged.add(merged, base, over)
 
     def _refuse_profile(self, destination: MappingNode, owner: str) -> None:
         if PROFILE in destination:

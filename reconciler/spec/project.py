@@ -25,6 +25,7 @@ from reconciler.spec.excerpt_masking import Keys, mask_lines, may_hold_secret
 from reconciler.spec.files import RevisionCopy, SearchArea, build_search_area, display_path
 from reconciler.spec.nodes import MappingNode, Scalar
 from reconciler.spec.requires import ReleaseRange, check_release
+from reconciler.spec.reused_parts import ReusedParts, parse_file
 from reconciler.spec.schema import (
     Identifier,
     Levels,
@@ -36,8 +37,8 @@ from reconciler.spec.schema import (
     list_nodes,
     validate_model,
 )
-from reconciler.spec.source import parse, read_text
-from reconciler.spec.spec_text import SpecTexts, drop_covered, parse_texts
+from reconciler.spec.source import read_text
+from reconciler.spec.spec_text import SpecTexts, drop_covered
 from reconciler.spec.timeouts import TimeoutRules
 from reconciler.spec.unsaved import NO_UNSAVED_FILES, UnsavedFiles
 from reconciler.spec.variable_places import VARS
@@ -234,11 +235,13 @@ def read_project(
     shown: str = "",
     copy: RevisionCopy | None = None,
     unsaved: UnsavedFiles = NO_UNSAVED_FILES,
+    *,
+    parts: ReusedParts | None = None,
 ) -> Project:
     """Read the project file. Its spans have the path `shown` (default: the path as seen from `shown_from`).
 
-    `copy` says that the file is in a copy of an earlier revision. `unsaved` files count as if they were written. Raises
-    ReconcilerError, also if the file does not exist.
+    `copy` says that the file is in a copy of an earlier revision. `unsaved` files count as if they were written.
+    `parts` are those of other revisions. Raises ReconcilerError, also if the file does not exist.
     """
     path = project_file if project_file.is_absolute() else shown_from / project_file
     shown = shown or display_path(path, shown_from)
@@ -247,10 +250,9 @@ def read_project(
     refuse_folder(path, shown)
     text = unsaved.get(path)
     text = read_text(path, shown) if text is None else text
-    tree = parse(text, shown)
+    texts = parse_file(text, shown) if parts is None else parts.parse(text, shown)
     if copy is None:  # a commit of an earlier release may require that release
-        check_release(tree)
-    texts = parse_texts(tree, text)
+        check_release(texts.root)
     # A commit of an earlier release may have any text.
     findings = _hide_excerpts(texts.findings, text) if copy is None else []
     return Project(

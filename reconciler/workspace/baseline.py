@@ -25,7 +25,7 @@ from reconciler.workspace.changed_entries import (
     find_divergence,
 )
 from reconciler.workspace.settings import Settings
-from reconciler.workspace.specs import Specs, compile_specs
+from reconciler.workspace.specs import CompiledEntries, Specs, compile_specs
 
 _HASH_LENGTH = 12
 _MAX_LISTED = 5
@@ -65,15 +65,18 @@ def load_baseline(settings: Settings, specs: Specs) -> Baseline | None:
         return None
     found = read_merge_base(settings.project, settings.directory, revision, settings.environ)
     names = tuple(commit[:_HASH_LENGTH] for commit in found.commits)
-    tip = _load_specs_at(settings, revision)
+    tip = _load_specs_at(settings, revision, specs.compiled)
     bases = (
         # A branch that is not behind has the revision itself as its merge base.
-        tuple(_load_specs_at_merge_base(settings, name, revision) for name in names)
+        tuple(_load_specs_at_merge_base(settings, name, revision, specs.compiled) for name in names)
         if found.is_behind
         else (tip,)
     )
+    shared = _find_shared_keys((specs, tip, *bases))
     divergence = find_divergence(
-        [_read_versions(specs_side) for specs_side in bases], _read_versions(tip), _read_versions(specs)
+        [_read_versions(base, shared) for base in bases],
+        _read_versions(tip, shared),
+        _read_versions(specs, shared),
     )
     return Baseline(revision, tip, names, bases, found.is_behind, divergence)
 
@@ -134,20 +137,27 @@ def warn_if_behind(
     )
 
 
-def _load_specs_at(settings: Settings, revision: str) -> Specs:
+def _load_specs_at(settings: Settings, revision: str, known: CompiledEntries | None) -> Specs:
     loaded = load_at_revision(
-        settings.project, settings.directory, revision, settings.environ, settings.given
+        settings.project,
+        settings.directory,
+        revision,
+        settings.environ,
+        settings.given,
+        parts=known.parts if known is not None else None,
     )
     try:
         # A secret that is written in an old spec must not prevent the plan of the change that removes it.
-        return compile_specs(loaded, strict=False, tolerate_secrets=True)
+        return compile_specs(loaded, strict=False, tolerate_secrets=True, known=known)
     except ReconcilerError as error:
         raise build_invalid_specs_error(revision, error.diagnostics) from None
 
 
-def _load_specs_at_merge_base(settings: Settings, commit: str, revision: str) -> Specs:
+def _load_specs_at_merge_base(
+    settings: Settings, commit: str, revision: str, known: CompiledEntries | None
+) -> Specs:
     try:
-        return _load_specs_at(settings, commit)
+        return _load_specs_at(settings, commit, known)
     except ReconcilerError as error:
         note = f"{commit} is the merge base of this branch and `{revision}`"
         advice = f"merge `{revision}` into this branch, or rebase it, so that a newer commit takes its place"
@@ -157,8 +167,30 @@ def _load_specs_at_merge_base(settings: Settings, commit: str, revision: str) ->
         ) from None
 
 
-def _read_versions(specs: Specs) -> RevisionEntries:
-    return collect_versions((*specs.groups, *specs.destinations), specs.removed)
+def _find_shared_keys(sides: Collection[Specs]) -> frozenset[str]:
+    """Find the keys whose entries are the same objects on all sides, since they were compiled once for all sides."""
+    resources = [_index_resources(side) for side in sides]
+    first, *others = resources
+    removed = {removal.key for side in sides for removal in side.removed}
+    return frozenset(
+        key
+        for key, identities in first.items()
+        if key not in removed and all(other.get(key) == identities for other in others)
+    )
+
+
+def _index_resources(specs: Specs) -> dict[str, set[int]]:
+    """Index the identities of the resources of each entry by its key."""
+    identities: dict[str, set[int]] = {}
+    for entry in (*specs.groups, *specs.destinations):
+        identities.setdefault(entry.address.key, set()).add(id(entry))
+    return identities
+
+
+def _read_versions(specs: Specs, shared: Collection[str]) -> RevisionEntries:
+    """Read the versions of all entries but those that all sides share."""
+    declared = (entry for entry in (*specs.groups, *specs.destinations) if entry.address.key not in shared)
+    return collect_versions(declared, specs.removed)
 
 
 def _merge_entries(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.resource import Desired
@@ -12,17 +12,17 @@ from reconciler.model.value import FieldPath, Reference, find_references
 def find_exposed_secrets(destinations: Iterable[Desired], key: Reference | None) -> Iterator[Diagnostic]:
     """Find `{value: …}` references to secrets of other entries, and references to the fingerprint `key`."""
     references = list(_list_references(destinations))
-    secrets: dict[tuple[str, str], list[Reference]] = {}
+    secret_parts: dict[tuple[str, str], set[str]] = {}
     for _, _, reference in references:
         if reference.confidential:
-            secrets.setdefault((reference.scheme, reference.locator), []).append(reference)
+            secret_parts.setdefault((reference.scheme, reference.locator), set()).add(reference.part)
     for desired, path, reference in references:
         if key is not None and _is_key_reference(reference, key):
             yield _explain_key_reference(desired, path)
-        elif not reference.confidential:
-            alike = secrets.get((reference.scheme, reference.locator), ())
-            if any(_is_exposing(reference, secret) for secret in alike):
-                yield _explain_exposed(desired, path, reference)
+        elif not reference.confidential and _is_exposing(
+            reference, secret_parts.get((reference.scheme, reference.locator), ())
+        ):
+            yield _explain_exposed(desired, path, reference)
 
 
 def _list_references(destinations: Iterable[Desired]) -> Iterator[tuple[Desired, FieldPath, Reference]]:
@@ -39,12 +39,12 @@ def _is_key_reference(reference: Reference, key: Reference) -> bool:
     return same and (reference.part == key.part or not reference.part or not key.part)
 
 
-def _is_exposing(reference: Reference, secret: Reference) -> bool:
-    """Return whether a reference names a secret of the same place, or the document that contains it.
+def _is_exposing(reference: Reference, secret_parts: Collection[str]) -> bool:
+    """Return whether a reference names one of the secrets of its place, or the document that contains them.
 
     A part of a secret document may be shown, such as the project in a service account's key.
     """
-    return not reference.part or reference.part == secret.part
+    return bool(secret_parts) and (not reference.part or reference.part in secret_parts)
 
 
 def _explain_key_reference(desired: Desired, path: FieldPath) -> Diagnostic:

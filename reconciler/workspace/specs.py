@@ -9,7 +9,7 @@ from itertools import chain
 
 from reconciler.kinds.destination_checks import warn_incomplete
 from reconciler.kinds.destination_spec import build_desired_destination, check_shared_block
-from reconciler.kinds.destination_trust import parse_certificate_files
+from reconciler.kinds.destination_trust import Certificates, parse_certificate_files
 from reconciler.kinds.group import build_desired_group
 from reconciler.kinds.visibility import find_hidden_spans, line_is_public
 from reconciler.model.diagnostic import (
@@ -29,14 +29,16 @@ from reconciler.policy.entry import build_entry
 from reconciler.policy.ignored_warnings import IgnoreRule, ignore_warnings, parse_ignores
 from reconciler.policy.load import Policy, parse_policies
 from reconciler.secrets.stores import build_validators
-from reconciler.spec.allowed_sources import build_allowed_sources
+from reconciler.spec.allowed_sources import SecretRules, build_allowed_sources
+from reconciler.spec.certificate_files import CertificateFile
 from reconciler.spec.excerpt_masking import mask_lines
 from reconciler.spec.fill import note_variables
-from reconciler.spec.load import LoadedProject, load
+from reconciler.spec.load import GroupSpec, LoadedProject, load
 from reconciler.spec.nodes import MappingNode
 from reconciler.spec.project import Project
 from reconciler.spec.reference import AllowedSources, parse_reference
 from reconciler.spec.removal import RemovalEntry
+from reconciler.spec.reused_parts import ReusedParts
 from reconciler.spec.spec_text import covers, drop_covered
 from reconciler.spec.unsaved import NO_UNSAVED_FILES, UnsavedFiles
 from reconciler.spec.variables import Variable
@@ -48,6 +50,40 @@ _NOTHING_RESOLVED: Mapping[str, Fields] = {}
 
 
 @dataclass(frozen=True, slots=True)
+class CompiledEntry:
+    """Result of one entry: its two resources, the findings about its destination, and the hidden places in it."""
+
+    spec: GroupSpec
+    group: Desired
+    destination: Desired | None
+    findings: tuple[Diagnostic, ...]
+    hidden: frozenset[Span]
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledEntries:
+    """Entries of a revision by key, for another revision of the project: an entry with the same merged destination has
+    the same result, as long as the settings that it depends on are equal too. `parts` are those of all revisions."""
+
+    parts: ReusedParts
+    secrets: SecretRules
+    certificate_files: Mapping[str, CertificateFile]
+    entries: Mapping[str, CompiledEntry]
+
+    def has_settings_of(self, loaded: LoadedProject) -> bool:
+        """Return whether a revision has the settings that the results depend on."""
+        is_same = self.secrets == loaded.project.content.secrets
+        return is_same and self.certificate_files == loaded.certificate_files
+
+    def find(self, spec: GroupSpec) -> CompiledEntry | None:
+        """Find the result of an unchanged entry; None if the entry changed."""
+        known = self.entries.get(spec.key)
+        # Identity also keeps `1` and `true` apart, which are equal.
+        is_same = known is not None and known.spec.destination is spec.destination and known.spec == spec
+        return known if is_same else None
+
+
+@dataclass(frozen=True, slots=True)
 class Specs:
     """All entries of a project: groups and their destinations, sorted by key.
 
@@ -55,6 +91,7 @@ class Specs:
     `given_variables` are the values of `--var` by name, `filled` the variables of each text by its source position.
     `unmatched_globs` are findings about the globs of a fresh project, which are errors if the project has a state.
     `ignored` are the warnings that the project ignores by its `ignores`; other checks may find more of them.
+    `compiled` are the entries for the comparison with another revision, if the run makes one.
     """
 
     project: Project
@@ -72,6 +109,7 @@ class Specs:
     unmatched_globs: tuple[Diagnostic, ...] = ()
     ignores: tuple[IgnoreRule, ...] = ()
     ignored: tuple[IgnoredWarning, ...] = ()
+    compiled: CompiledEntries | None = field(default=None, repr=False, compare=False)
 
     @property
     def public_variables(self) -> frozenset[Variable]:
@@ -106,25 +144,32 @@ def load_specs(
 
     Raises ReconcilerError with all errors; warnings are returned.
     """
-    content = load(settings.project, settings.directory, given=settings.given, unsaved=unsaved)
+    parts = ReusedParts() if settings.changed_since is not None else None
+    content = load(settings.project, settings.directory, given=settings.given, unsaved=unsaved, parts=parts)
     loaded = apply_settings_from(content, settings)
     try:
-        return compile_specs(loaded, strict=settings.strict, warns_incomplete=warns_incomplete)
+        return compile_specs(loaded, strict=settings.strict, warns_incomplete=warns_incomplete, parts=parts)
     except ReconcilerError as error:
         add_exposed_variables(settings.redactor, error.diagnostics, loaded.filling.filled)
         raise ReconcilerError(note_settings_source(error.diagnostics, loaded.project)) from None
 
 
 def compile_specs(
-    loaded: LoadedProject, *, strict: bool, tolerate_secrets: bool = False, warns_incomplete: bool = False
+    loaded: LoadedProject,
+    *,
+    strict: bool,
+    tolerate_secrets: bool = False,
+    warns_incomplete: bool = False,
+    parts: ReusedParts | None = None,
+    known: CompiledEntries | None = None,
 ) -> Specs:
     """Check a loaded project against the catalogue. Raises `ReconcilerError` with all errors, or returns warnings.
 
     With `strict` a field or service that the catalogue cannot check is an error. With `tolerate_secrets` a secret that
     is written in a spec is no obstacle. With `warns_incomplete` a destination whose creation would be refused is a
-    warning, if the specs have no error: only a plan knows which destinations are created.
+    warning, if the specs have no error: only a plan knows which destinations are created. `known` are the entries of
+    another revision; with `parts` the entries of this one are kept for the next.
     """
-    groups = tuple(build_desired_group(spec) for spec in loaded.groups)
     secrets = loaded.project.content.secrets
     sources, findings = build_allowed_sources(secrets, build_validators(secrets.commands))
     # The project file itself names this reference, so its own limits on references of specs do not hold.
@@ -134,9 +179,15 @@ def compile_specs(
     ignores, ignore_findings = parse_ignores(loaded.project.content.warnings.ignore)
     diagnostics = [*loaded.findings, *findings, *key_findings, *policy_findings, *ignore_findings]
     certificates = parse_certificate_files(loaded.certificate_files)
-    built = [build_desired_destination(spec, sources, certificates) for spec in loaded.groups]
-    destinations = [desired for desired, _ in built if desired is not None]
-    diagnostics += chain.from_iterable(findings for _, findings in built)
+    if known is not None and not known.has_settings_of(loaded):
+        known = None
+    compiled = [
+        (known.find(spec) if known is not None else None) or _compile_entry(spec, sources, certificates)
+        for spec in loaded.groups
+    ]
+    groups = [entry.group for entry in compiled]
+    destinations = [entry.destination for entry in compiled if entry.destination is not None]
+    diagnostics += chain.from_iterable(entry.findings for entry in compiled)
     diagnostics += find_exposed_secrets(destinations, key if isinstance(key, Reference) else None)
     checked = {span for desired in destinations for span in desired.spans.values()}
     diagnostics += [
@@ -146,9 +197,7 @@ def compile_specs(
     ]
     if warns_incomplete and not select_errors(diagnostics):
         diagnostics += chain.from_iterable(map(warn_incomplete, destinations))
-    hidden = _with_definitions(
-        chain.from_iterable(map(find_hidden_spans, destinations)), loaded.filling.filled
-    )
+    hidden = _with_definitions(chain.from_iterable(entry.hidden for entry in compiled), loaded.filling.filled)
     entries = build_entries(groups, destinations, loaded.project) if ignores else {}
     diagnostics, ignored = ignore_warnings(
         [rule for rule in ignores if not (strict and rule.is_about_gaps)], entries, diagnostics
@@ -164,7 +213,9 @@ def compile_specs(
     protected = {desired.address.key for desired in destinations if desired.protected}
     return Specs(
         loaded.project,
-        tuple(replace(group, protected=group.address.key in protected) for group in groups),
+        tuple(
+            replace(group, protected=True) if group.address.key in protected else group for group in groups
+        ),
         tuple(destinations),
         loaded.removed,
         loaded.files,
@@ -178,7 +229,18 @@ def compile_specs(
         loaded.unmatched,
         ignores,
         tuple(dict.fromkeys(ignored)),
+        compiled=CompiledEntries(
+            parts, secrets, loaded.certificate_files, {entry.spec.key: entry for entry in compiled}
+        )
+        if parts is not None
+        else None,
     )
+
+
+def _compile_entry(spec: GroupSpec, sources: AllowedSources, certificates: Certificates) -> CompiledEntry:
+    destination, findings = build_desired_destination(spec, sources, certificates)
+    hidden = frozenset(find_hidden_spans(destination)) if destination is not None else frozenset()
+    return CompiledEntry(spec, build_desired_group(spec), destination, tuple(findings), hidden)
 
 
 def build_entries(

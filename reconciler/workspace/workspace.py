@@ -150,7 +150,7 @@ def open_workspace(
             stack.callback(_remember_place, specs, settings, state)
         yield Workspace(
             settings=settings,
-            specs=merge_specs(specs, baseline),
+            specs=replace(merge_specs(specs, baseline), compiled=None),
             sender=sender,
             client=Client(sender),
             registry=registry,
