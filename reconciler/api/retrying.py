@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from reconciler.api.errors import ApiError, BudgetSpent, Cancelled, Exchange, RateLimited
+from reconciler.api.in_flight import InFlightLimit
 from reconciler.api.limiter import PAID_ACCOUNT, AcquireResult, Limiter
 from reconciler.api.retry import DEFAULT, RetryPolicy, RetryState, get_diagnostic_code
 from reconciler.api.transport import Request, Response, TimeoutClass, Transport
@@ -37,6 +38,7 @@ class RetryingSender:
         self.limiter = Limiter(
             clock, cancelled=cancelled, budget=budget, listener=listener, max_requests=max_requests
         )
+        self.reads = InFlightLimit(cancelled)
         self._transport = transport
         self._clock = clock
         self._cancelled = cancelled
@@ -76,13 +78,27 @@ class RetryingSender:
         retry_state = RetryState(request, self._retry_policy, self._clock, budget)
         while True:
             try:
-                return self._attempt(retry_state)
+                return self._attempt_in_turn(retry_state)
             except ApiError as error:
                 seconds = retry_state.compute_wait(error)
                 if seconds is None or self.limiter.is_spent:
                     raise
                 self._announce_retry(error, retry_state.attempts + 1, seconds)
             self._clock.wait(self._cancelled, seconds)
+
+    def _attempt_in_turn(self, retry_state: RetryState) -> Response:
+        """Send a request once; a read only while not too many others are in flight."""
+        if retry_state.request.method != "GET":
+            return self._attempt(retry_state)
+        # The slot comes first: a pause that begins while this read waits for a slot holds for it too.
+        with self.reads.hold_slot() as token:
+            try:
+                response = self._attempt(retry_state)
+            except RateLimited:
+                self.reads.halve(token)
+                raise
+            self.reads.count_success()
+            return response
 
     def _attempt(self, retry_state: RetryState) -> Response:
         """Send a request once, at the turn of its call."""

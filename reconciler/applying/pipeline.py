@@ -185,7 +185,7 @@ def build_executor(
         breaker=breaker,
         find_namesakes=planned.find_namesakes,
         find_unsettled=partial(_find_unsettled_create, workspace, planned),
-        workers=settings.parallelism,
+        workers=settings.workers,
         fail_fast=settings.fail_fast,
         ids=dict(planned.ids),
     )

@@ -200,7 +200,7 @@ def _build_breaker(workspace: Workspace, until: float | None) -> CircuitBreaker:
         clock=workspace.settings.clock,
         limiter=workspace.sender.limiter,
         until=until,
-        ahead=workspace.settings.parallelism,
+        ahead=workspace.settings.workers,
     )
 
 

@@ -28,7 +28,7 @@ _UNDOCUMENTED = "Fivetran does not document whether it refuses or ignores this"
 def check_cross_fields(destination: DeclaredDestination) -> Iterator[Problem]:
     """Check the declared fields against each other, in the order of the catalogue."""
     yield from check_missing_fields(destination)
-    for path, field in destination.declared:
+    for path, field in destination.declared_fields:
         refusals = list(_check_allowed(destination, path, field))
         yield from refusals or _check_meaning(destination, path, field)
         yield from _check_forced(destination, path, field)
@@ -207,7 +207,7 @@ def _find_choice(destination: DeclaredDestination) -> tuple[FieldPath, str] | No
     """Find the field that declares how Fivetran reaches the destination, and the method in it."""
     if (method := _get_method(destination)) is not None:
         return NETWORKING_METHOD, method
-    for path, field in destination.declared:
+    for path, field in destination.declared_fields:
         value = destination.values.get(path) if field.mirrors else None
         if value is not None and value in field.enum:
             return path, field.mirrored_as.get(value, value)
@@ -244,7 +244,7 @@ def _check_mutually_exclusive(destination: DeclaredDestination) -> Iterator[Prob
     """Check for credentials of two methods without a choice between them: the API refuses both kinds at once."""
     undecided = [
         (path, field.only_when)
-        for path, field in destination.declared
+        for path, field in destination.declared_fields
         if field.only_when and destination.has_value(path) and destination.satisfies(field.only_when) is None
     ]
     for (first_path, first_condition), (second_path, second_condition) in pairwise(undecided):

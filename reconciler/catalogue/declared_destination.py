@@ -52,7 +52,7 @@ class DeclaredDestination:
             yield (CONFIG, name), field
 
     @cached_property
-    def declared(self) -> tuple[tuple[FieldPath, Field], ...]:
+    def declared_fields(self) -> tuple[tuple[FieldPath, Field], ...]:
         """The declared fields that the catalogue knows, in the order of the catalogue."""
         top_level = {path[0] for path in self.fields if len(path) == 1}
         config = {path[1] for path in self.fields if len(path) == 2 and path[0] == CONFIG}

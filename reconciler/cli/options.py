@@ -18,7 +18,7 @@ from reconciler.cli.usage import MisuseError
 from reconciler.model.given_variables import NAME_ADVICE, GivenVariables, is_variable_name
 from reconciler.model.project_names import DEFAULT_PROJECT
 from reconciler.report.formats import Verbosity
-from reconciler.workspace.settings import Settings
+from reconciler.workspace.settings import DEFAULT_WORKERS, Settings
 
 PROJECT_VARIABLE = "RECONCILER_PROJECT"
 
@@ -420,8 +420,8 @@ _PARALLELISM: Decorator = option(
     "--parallelism",
     type=click.IntRange(1, 64),
     metavar="N",
-    default=8,
-    show_default=True,
+    default=None,
+    show_default=f"{2 * DEFAULT_WORKERS} reads, {DEFAULT_WORKERS} changes",
     help="Concurrent API calls.",
 )
 
@@ -431,7 +431,7 @@ def parallelism_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @_PARALLELISM
     @functools.wraps(command)
-    def with_parallelism(*, settings: Settings, parallelism: int, **options: Any) -> Any:
+    def with_parallelism(*, settings: Settings, parallelism: int | None, **options: Any) -> Any:
         return command(settings=replace(settings, parallelism=parallelism), **options)
 
     return with_parallelism
@@ -451,7 +451,12 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
     )
     @functools.wraps(command)
     def with_run(
-        *, settings: Settings, output: OutputOptions, parallelism: int, events: Path | None, **options: Any
+        *,
+        settings: Settings,
+        output: OutputOptions,
+        parallelism: int | None,
+        events: Path | None,
+        **options: Any,
     ) -> Any:
         return command(
             settings=replace(settings, parallelism=parallelism),

@@ -55,7 +55,7 @@ def list_connections(workspace: Workspace, ids: Iterable[str]) -> dict[str, tupl
     def list_of_group(id: str) -> tuple[LiveConnection, ...] | None:
         return _list_group_connections(workspace.client, id)
 
-    found = map_parallel(list_of_group, ids, workspace.settings.parallelism)
+    found = map_parallel(list_of_group, ids, workspace.settings.readers)
     return {id: connections for id, connections in found if connections is not None}
 
 
@@ -86,5 +86,5 @@ def _make_observer(workspace: Workspace) -> Observer:
         workspace.client,
         Poller(workspace.settings.clock, workspace.cancelled),
         workspace.listener,
-        workspace.settings.parallelism,
+        workspace.settings.readers,
     )

@@ -122,7 +122,7 @@ def _read_account(
 
         events = EventQueue(listener, report_slow_calls)
         sender = RetryingSender(transport, settings.clock, cancelled=cancelled, listener=events.put)
-        reader = AccountReader(Client(sender), events.put, settings.parallelism)
+        reader = AccountReader(Client(sender), events.put, settings.readers)
         deadline = ShutdownDeadline(settings.clock, cancelled)
         try:
             result = run_interruptible(lambda: (reader.read(extra_lists),), deadline, events)

@@ -102,7 +102,7 @@ def _list_account(
         workspace.client,
         Poller(workspace.settings.clock, workspace.cancelled),
         workspace.listener,
-        workspace.settings.parallelism,
+        workspace.settings.readers,
     )
     scope = frozenset(Address(kind, each.address.key) for each in declared for kind in (GROUP, DESTINATION))
     groups = [group for group in workspace.specs.groups if group.address in scope]
@@ -141,7 +141,7 @@ def _read_approvals(
     answers: dict[int, DestinationTrust | UnreadTrust] = {}
     workspace.listener(ReadingAccount(0, len(live)))
     for done, (place, answer) in enumerate(
-        map_parallel(read, range(len(live)), workspace.settings.parallelism), start=1
+        map_parallel(read, range(len(live)), workspace.settings.readers), start=1
     ):
         answers[place] = answer
         workspace.listener(ReadingAccount(done, len(live)))

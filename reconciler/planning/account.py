@@ -67,7 +67,7 @@ def view_account(
         workspace.client,
         Poller(workspace.settings.clock, workspace.cancelled),
         workspace.listener,
-        workspace.settings.parallelism,
+        workspace.settings.readers,
         has_budget=reading is not None,
     )
     scoped_records = {address: record for address, record in records.items() if address in scope}

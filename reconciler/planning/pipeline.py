@@ -623,7 +623,7 @@ def _find_unmanaged(
     unmanaged = find_unmanaged(workspace.specs, view, deletion_plan.deletions, inputs.records)
     if inputs.is_recheck or not workspace.settings.lists_connections:
         return unmanaged
-    readers = workspace.settings.parallelism
+    readers = workspace.settings.readers
     return unmanaged.add_connections(list_connections(workspace.client, unmanaged.group_ids, readers))
 
 

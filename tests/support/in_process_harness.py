@@ -94,7 +94,7 @@ class InProcessProject:
 
     adapter_factory: Callable[[Emulator], BaseAdapter] = WsgiAdapter
     state_file_factory: Callable[[Path, str], StateFile] = StateFile
-    parallelism = 8
+    parallelism: int | None = 8
     has_key = True
     budget = PAID_ACCOUNT
 
