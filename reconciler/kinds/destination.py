@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -29,7 +30,7 @@ from reconciler.model.address import DESTINATION
 from reconciler.model.outcome import Check
 from reconciler.model.resource import Desired, Observed
 from reconciler.model.trust import ServerIdentity, ServerKind
-from reconciler.model.value import ExternalKey, FieldPath, Fields
+from reconciler.model.value import ExternalKey, FieldPath, Fields, make_path
 
 if TYPE_CHECKING:
     from reconciler.api import responses
@@ -39,6 +40,8 @@ __all__ = ["HEALTHY_STATUS", "SERVICE", "DestinationKind", "build_observed_desti
 
 # Keys of a response that are no fields of the destination.
 _NOT_FIELDS = frozenset({"id", "group_id", "setup_status", "setup_tests", CONFIG, EXTERNAL_KEYS})
+
+_MAX_SHARED_LENGTH = 64
 
 HEALTHY_STATUS = "connected"
 UNTESTED_STATUS = "incomplete"
@@ -55,11 +58,18 @@ def select_unhealthy_status(status: str) -> str:
     return status if is_unhealthy(status) else ""
 
 
+def _share_text(value: Any) -> Any:
+    """Share one object between equal short texts: most destinations have the same service, region and host."""
+    return sys.intern(value) if type(value) is str and len(value) <= _MAX_SHARED_LENGTH else value
+
+
 def build_observed_destination(destination: responses.Destination) -> Observed:
     """Build the observed destination from a response, one field per leaf."""
     raw = destination.raw
-    fields: dict[FieldPath, Any] = {(key,): value for key, value in raw.items() if key not in _NOT_FIELDS}
-    fields |= {(CONFIG, key): value for key, value in destination.config.items()}
+    fields: dict[FieldPath, Any] = {
+        make_path(key): _share_text(value) for key, value in raw.items() if key not in _NOT_FIELDS
+    }
+    fields |= {make_path(CONFIG, key): _share_text(value) for key, value in destination.config.items()}
     keys = raw.get(
         EXTERNAL_KEYS
     )  # no response has shown this key yet; if a response does, its values are compared

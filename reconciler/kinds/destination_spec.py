@@ -34,6 +34,7 @@ from reconciler.model.value import (
     Reference,
     Structure,
     format_path,
+    make_path,
 )
 from reconciler.spec.errors import to_diagnostics
 from reconciler.spec.load import GroupSpec
@@ -322,7 +323,7 @@ def _collect_fields(block: MappingNode, sources: AllowedSources) -> _Destination
             elif suggestion == CONFIG:
                 collected.config_is_readable = False
         elif key not in _OPTIONS:
-            collected.add((key,), entry.key.span, entry.node)
+            collected.add(make_path(key), entry.key.span, entry.node)
     return collected
 
 
@@ -377,7 +378,7 @@ def _add_config(collected: _DestinationFields, key: str, node: Node) -> None:
         collected.config_is_readable = False
         return
     for name, entry in node.entries.items():
-        path = (CONFIG, name)
+        path = make_path(CONFIG, name)
         if path in collected.fields:
             collected.diagnostics.append(
                 Diagnostic(

@@ -349,15 +349,16 @@ class Planner:
             record,
             self.fingerprinter,
         )
+        clear = _strip_secrets(declared)
         return PlannedOperation(
             desired,
             replace(change, other_values=list_unchanged_values(desired, masking, declared, change)),
             values=_wrap_hidden(masking, values),
-            declared=_strip_secrets(declared),
+            declared=clear,
             record_update=RecordUpdate(
-                applied={
-                    path: value for path, value in _strip_secrets(declared).items() if path not in literals
-                },
+                applied={path: value for path, value in clear.items() if path not in literals}
+                if literals
+                else clear,
                 fingerprints=fingerprints,
                 protected=keeps_protection(
                     record,

@@ -338,13 +338,16 @@ class Composer:
 
     def _locate(self, event: Any) -> Span:
         start, end = event.start_mark, event.end_mark
-        return Span(self._path, start.line + 1, start.column + 1, end.line + 1, end.column + 1)
+        line = start.line + 1
+        # One number for both lines: there are as many places as keys and values.
+        end_line = line if end.line == start.line else end.line + 1
+        return Span(self._path, line, start.column + 1, end_line, end.column + 1)
 
     def _locate_scalar(self, event: Any) -> Span:
         """Locate the text of a scalar: without its anchor, and without the blank lines after a block."""
         start, end = event.start_mark, event.end_mark
         if event.anchor is None and event.style not in {"|", ">"}:
-            return Span(self._path, start.line + 1, start.column + 1, end.line + 1, end.column + 1)
+            return self._locate(event)
         source = self._text[start.index : end.index].rstrip()
         anchor = _ANCHOR.match(source) if event.anchor is not None else None
         line, column = _advance(start.line + 1, start.column + 1, anchor.group() if anchor else "")

@@ -20,7 +20,7 @@ from reconciler.spec.merge_files import GroupSpec, ParsedFile, ProjectMerger
 from reconciler.spec.nodes import MappingNode
 from reconciler.spec.project import Project, read_project, with_defaults
 from reconciler.spec.removal import RemovalEntry
-from reconciler.spec.reused_parts import ReusedParts, parse_file
+from reconciler.spec.reused_parts import ReparsedTrees, ReusedParts, parse_file
 from reconciler.spec.schema import SPEC_LEVELS, Levels, OverrideFile, SpecFile, validate_partially
 from reconciler.spec.source import read_text
 from reconciler.spec.spec_text import SpecTexts
@@ -46,7 +46,8 @@ class LoadedProject:
     entries start from, by the name of their profile: the defaults with the profile, the defaults alone for None.
     `roots` are the trees of all readable files by displayed path; `filling` has the variables of the texts.
     `unmatched` are findings about the globs of a fresh project, which has no spec file yet; a project with a state has
-    lost its files instead. `certificate_files` are the PEM files of pins, by path."""
+    lost its files instead. `certificate_files` are the PEM files of pins, by path. `texts` are the texts of the spec
+    and override files, by displayed path."""
 
     project: Project
     groups: tuple[GroupSpec, ...]
@@ -59,6 +60,13 @@ class LoadedProject:
     unmatched: tuple[Diagnostic, ...] = ()
     certificate_files: Mapping[str, CertificateFile] = field(default_factory=dict)
     bases: Mapping[str | None, MappingNode] = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def reparsed_roots(self) -> ReparsedTrees:
+        """The roots, of which those of spec and override files are not kept in memory."""
+        kept = {path: root for path, root in self.roots.items() if path not in self.texts}
+        return ReparsedTrees(self.texts, kept)
 
     @property
     def warnings(self) -> tuple[Diagnostic, ...]:
@@ -180,6 +188,7 @@ def _load(
             (*shared, *(group.destination for group in groups if group.destination is not None)), project.area
         ),
         merger.bases,
+        {file.texts.root.span.path: file.text for file in source_files},
     )
 
 
@@ -252,6 +261,7 @@ class _SourceFile:
     """Readable file with its texts, which may have variables."""
 
     path: SpecPath
+    text: str
     texts: SpecTexts
 
 
@@ -267,7 +277,7 @@ def _read_sources(
                 continue
             text = read_text(file.file, file.shown) if text is None else text
             texts = parse_file(text, file.shown) if parts is None else parts.parse(text, file.shown)
-            source_files.append(_SourceFile(file, texts))
+            source_files.append(_SourceFile(file, text, texts))
         except ReconcilerError as error:
             findings += (_add_location(problem, file) for problem in error.diagnostics)
     return source_files

@@ -7,6 +7,7 @@ entry by the identity of its destination.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Generic, TypeVar
 
 from reconciler.spec.nodes import MappingNode
@@ -49,6 +50,29 @@ class ReusedParts:
         if (path, text) not in self._texts:
             self._texts[path, text] = parse_file(text, path)
         return self._texts[path, text]
+
+
+class ReparsedTrees(Mapping[str, MappingNode]):
+    """Trees of files by displayed path. `kept` trees stay in memory; the trees of `texts`, which need many times the
+    memory of their texts, are parsed again when a finding needs one."""
+
+    def __init__(self, texts: Mapping[str, str], kept: Mapping[str, MappingNode]) -> None:
+        self._texts = texts
+        self._trees = dict(kept)
+
+    def __getitem__(self, path: str) -> MappingNode:
+        if path not in self._trees:
+            self._trees[path] = parse_file(self._texts[path], path).root
+        return self._trees[path]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys((*self._trees, *self._texts)))
+
+    def __len__(self) -> int:
+        return len(self._trees.keys() | self._texts.keys())
+
+    def __contains__(self, path: object) -> bool:
+        return path in self._trees or path in self._texts
 
 
 def parse_file(text: str, path: str) -> SpecTexts:

@@ -222,7 +222,7 @@ def compile_specs(
         tuple(sort_diagnostics(diagnostics)),
         key if isinstance(key, Reference) else None,
         policies,
-        loaded.roots,
+        loaded.reparsed_roots,
         hidden,
         loaded.filling.given,
         loaded.filling.filled,

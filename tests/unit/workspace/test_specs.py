@@ -269,3 +269,18 @@ def test_a_legacy_service_is_one_warning_with_the_count_of_its_destinations(tmp_
     found = [each for each in find_problems(tmp_path, spec) if each.code == "legacy-service"]
     assert "3 destinations are of this service" in get_only(found).notes
     assert "managed_data_lake" in get_only(found).help
+
+
+def test_trees_of_files_are_parsed_again_for_findings(tmp_path: Path) -> None:
+    (tmp_path / "reconciler.yaml").write_text(
+        "version: 1\nspecs: ['*.spec.yaml']\nvars: {HOST: acme.example}\n"
+    )
+    entry = "{service: redshift, config: {host: '${HOST}', port: 5439}}"
+    for key in ("first", "second"):
+        text = f"version: 1\ngroups:\n  {key}: {{destination: {entry}}}\n"
+        (tmp_path / f"{key}.spec.yaml").write_text(text)
+    loaded = load(tmp_path / "reconciler.yaml", tmp_path)
+    specs = compile_specs(loaded, strict=False)
+    assert dict(specs.roots) == dict(loaded.roots)
+    assert specs.roots["first.spec.yaml"] is not loaded.roots["first.spec.yaml"]
+    assert (len(specs.roots), "second.spec.yaml" in specs.roots, "other" in specs.roots) == (3, True, False)
