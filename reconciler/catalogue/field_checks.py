@@ -233,7 +233,9 @@ def _check_value(path: FieldPath, field: Field, value: Any, spelling: str) -> It
     match path:
         case ("time_zone_offset",):
             yield from _check_time_zone(path, value)
-        case _ if not _has_type(field.type, normalize_value(field, value)):
+        case _ if _is_empty_collection_for_text(field, value) or not _has_type(
+            field.type, normalize_value(field, value)
+        ):
             yield _diagnose_wrong_type(path, field, value, spelling)
         case ("region",):
             yield from region_checks.check_region(path, value)
@@ -245,6 +247,12 @@ def _check_value(path: FieldPath, field: Field, value: Any, spelling: str) -> It
             for item in value if isinstance(value, list) else [value]:
                 if not isinstance(item, Reference) and match_enum(field.enum, item) not in field.enum:
                     yield _diagnose_unknown_value(path, field, item)
+
+
+def _is_empty_collection_for_text(field: Field, value: Any) -> bool:
+    """Return whether an empty list or mapping stands for a text. It counts as no value, and so as a valid text, but no
+    text of a choice is empty."""
+    return field.type is FieldType.STRING and isinstance(value, list | Mapping)
 
 
 def _check_bounds(path: FieldPath, field: Field, number: int) -> Iterator[Problem]:

@@ -376,3 +376,11 @@ def test_a_config_without_a_service_is_checked_against_all_services(
 ) -> None:
     found = check_destination({("config", name): value}, completeness=Completeness.PART)
     assert [each.code for each in found] == codes
+
+
+@pytest.mark.parametrize("value", [{}, []])
+@pytest.mark.parametrize("path", [("region",), ("networking_method",), ("config", "auth")])
+def test_an_empty_collection_is_no_member_of_a_choice(path: tuple[str, ...], value: object) -> None:
+    leaves = {("service",): "snowflake", ("time_zone_offset",): "0", path: value}
+    problem = get_only(check_destination(leaves))
+    assert (problem.code, problem.path) == ("wrong-type", path)
