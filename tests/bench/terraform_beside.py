@@ -2,9 +2,9 @@
 
     .venv/bin/python tests/bench/terraform_beside.py PROVIDER [--pairs 500 1000] [--latency-ms 100]
 
-PROVIDER is the built program `terraform-provider-fivetran`; `terraform` is found on the path. Each tool applies the same
-pairs to an account of its own and then plans without a change. The ratio is that of the reconciler to Terraform: below 1
-the reconciler needs less. Memory is that of the largest process. Prints figures, asserts nothing.
+PROVIDER is the built program `terraform-provider-fivetran`; `terraform` is found on the path. Each tool applies the
+same pairs to an account of its own and then plans without a change. The ratio is that of the reconciler to Terraform:
+below 1 the reconciler needs less. Memory is that of the largest process. Prints figures, asserts nothing.
 """
 
 from __future__ import annotations
