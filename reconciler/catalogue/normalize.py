@@ -70,7 +70,7 @@ def normalize_value(field: Field | None, value: Any) -> Any:
 
 def match_enum(members: tuple[str, ...], value: Any) -> Any:
     """Return the member that `value` equals but for `_` and case (`SSH_TUNNEL` is `SshTunnel`), else `value`."""
-    if not isinstance(value, str):
+    if not members or not isinstance(value, str):
         return value
     return _index_spellings(members).get(_fold(value), value)
 
@@ -109,9 +109,14 @@ def _normalize_leaf(
 
 def _normalize_region(value: Any) -> Any:
     """Normalize a region to its present name, if it is a known former name."""
+    return _find_region(value) if isinstance(value, str) else value
+
+
+@lru_cache(maxsize=512)
+def _find_region(text: str) -> Any:
     facts = load_destination_facts()
-    region = match_enum((*facts.regions, *facts.region_aliases), value)
-    return facts.region_aliases.get(region) or region if isinstance(region, str) else region
+    region = match_enum((*facts.regions, *facts.region_aliases), text)
+    return facts.region_aliases.get(region) or region
 
 
 def _move_value(fields: dict[FieldPath, Any], old: FieldPath, new: FieldPath) -> None:

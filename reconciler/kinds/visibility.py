@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
+from functools import lru_cache
 
 from reconciler.catalogue.load import load_destination_facts, load_service
 from reconciler.catalogue.model import FieldType
@@ -68,15 +69,20 @@ def visibility(
     `service` is the name of the destination's service; any other value stands for an unknown service. `unchecked` are
     the fields that the spec passes on unchecked (`Desired.unchecked`).
     """
-    sensitivity = _classify_destination_field(service, path) if kind == DESTINATION else Sensitivity.PUBLIC
+    known_service = service if isinstance(service, str) else None
+    sensitivity = (
+        _classify_destination_field(known_service, _find_leaf(path))
+        if kind == DESTINATION
+        else Sensitivity.PUBLIC
+    )
     return Sensitivity.UNCHECKED if sensitivity is Sensitivity.PUBLIC and path in unchecked else sensitivity
 
 
-def _classify_destination_field(service: object, path: FieldPath) -> Sensitivity:
-    leaf = _find_leaf(path)
+@lru_cache(maxsize=4096)  # plans ask for the same few fields of every destination, again and again
+def _classify_destination_field(service: str | None, leaf: FieldPath) -> Sensitivity:
     if leaf in {(), (CONFIG,)}:
         return Sensitivity.UNKNOWN
-    field = KINDS[DESTINATION].get_field(leaf, service if isinstance(service, str) else None)
+    field = KINDS[DESTINATION].get_field(leaf, service)
     if field is None:
         return Sensitivity.UNKNOWN
     # An object can have members that the catalogue does not list, and some are secrets.
