@@ -1,6 +1,6 @@
 """Measure validate, plan, a plan of changed entries, import and first apply at several sizes, and their slopes.
 
-    .venv/bin/python tests/bench/scale.py [--pairs 1000 3000 10000] [--per-file 50] [STEP ...]
+    .venv/bin/python tests/bench/scale.py [STEP ...] [--pairs 1000 3000 10000] [--per-file 50]
 
 A step is `validate`, `plan`, `changed`, `import` or `apply`; the default is all. Beside the plan stands the cost of one
 bare GET with requests, since the machine decides both. Prints figures, asserts nothing.
