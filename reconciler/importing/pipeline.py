@@ -16,7 +16,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
@@ -133,7 +133,7 @@ def _build_result(
         files=tuple(part.files),
         left_out=tuple(sorted(left_out, key=lambda each: (each.group.name, each.group.id))),
         declared=tuple(
-            _describe_declared(draft, id) for id in draft.selection.declared if id not in imported
+            _describe_declared_groups(draft, [id for id in draft.selection.declared if id not in imported])
         ),
         owned=tuple(
             OwnedGroup(GroupLabel(id, groups[id].name), claim.place, claim.address)
@@ -153,17 +153,19 @@ def _build_result(
     )
 
 
-def _describe_declared(draft: Draft, id: str) -> DeclaredGroup:
-    """Describe a selected group that had an entry before."""
-    listing, key = draft.content.listing, draft.claims.declared[id]
-    [place] = [entry.span for entry in draft.specs.groups if entry.address.key == key]
-    summary = listing.summaries.get(id)
-    is_declared = any(entry.address.key == key for entry in draft.specs.destinations)
-    return DeclaredGroup(
-        GroupLabel(id, listing.groups[id].name, key),
-        place.line_place,
-        None if summary is None or is_declared else summary.service,
-    )
+def _describe_declared_groups(draft: Draft, ids: Iterable[str]) -> Iterator[DeclaredGroup]:
+    """Describe selected groups that had an entry before."""
+    listing = draft.content.listing
+    places = {entry.address.key: entry.span for entry in draft.specs.groups}
+    with_destination = {entry.address.key for entry in draft.specs.destinations}
+    for id in ids:
+        key = draft.claims.declared[id]
+        summary = listing.summaries.get(id)
+        yield DeclaredGroup(
+            GroupLabel(id, listing.groups[id].name, key),
+            places[key].line_place,
+            None if summary is None or key in with_destination else summary.service,
+        )
 
 
 def _explain_unwritten(entry: ImportedEntry) -> LeftOutGroup:

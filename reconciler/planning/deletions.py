@@ -294,8 +294,7 @@ def build_deletion_planner(
     placements = {id: read_placement(destination) for id, destination in view.details.found.items()}
     # Only destinations of entries are read by id; the list adds the destinations of removed entries.
     placements |= {
-        id: (destination.service, str(destination.raw.get("region") or ""))
-        for id, destination in view.listing.summaries.items()
+        id: (destination.service, destination.region) for id, destination in view.listing.summaries.items()
     }
 
     def observe(kind: str, id: str) -> Observed | None:

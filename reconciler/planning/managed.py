@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from reconciler.kinds.destination import read_status
 from reconciler.model.address import DESTINATION, GROUP, Address
-from reconciler.model.plan import ConnectionList, ListedDestination, UndeclaredDestination, UnmanagedGroup
+from reconciler.model.plan import ConnectionList, UndeclaredDestination, UnmanagedGroup
 from reconciler.model.removal import Extent
 from reconciler.planning.deletions import PlannedDeletion, list_removed_addresses
 from reconciler.planning.refresh import AccountView
@@ -66,7 +65,7 @@ def note_statuses(deletions: Iterable[PlannedDeletion], view: AccountView) -> tu
 
 def _note_status(deletion: PlannedDeletion, view: AccountView) -> PlannedDeletion:
     change = deletion.change
-    live = _describe_destination(view, change.id or "") if change.address.kind == DESTINATION else None
+    live = view.listing.summaries.get(change.id or "") if change.address.kind == DESTINATION else None
     if live is None:
         return deletion
     facts = replace(change.facts, setup_status=live.setup_status)
@@ -80,7 +79,7 @@ def _find_groups(
     managed |= {entry.id for entry in removed if entry.extent is Extent.PAIR}
     unmanaged = [group for group in view.listing.groups.values() if group.id not in managed]
     return tuple(
-        UnmanagedGroup(group.id, group.name, _describe_destination(view, group.id))
+        UnmanagedGroup(group.id, group.name, view.listing.summaries.get(group.id))
         for group in sorted(unmanaged, key=lambda group: (group.name, group.id))
     )
 
@@ -93,24 +92,11 @@ def _find_destinations(
     declared = {entry.address for entry in specs.destinations} | recorded
     declared |= {address for entry in specs.removed for address in list_removed_addresses(entry)}
     found = {
-        Address(DESTINATION, key): (id, _describe_destination(view, id))
+        Address(DESTINATION, key): (id, view.listing.summaries.get(id))
         for key, id in sorted(view.group_ids.items())
     }
     return tuple(
         UndeclaredDestination(address, id, destination)
         for address, (id, destination) in found.items()
         if destination is not None and address not in declared
-    )
-
-
-def _describe_destination(view: AccountView, group_id: str) -> ListedDestination | None:
-    """Describe the destination of a group as the list shows it. None if the list has none."""
-    summary = view.listing.summaries.get(group_id)
-    if summary is None:
-        return None
-    region = summary.raw.get("region")
-    return ListedDestination(
-        summary.service,
-        region if isinstance(region, str) else "",
-        read_status(summary),
     )

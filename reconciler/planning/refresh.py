@@ -7,6 +7,7 @@ id before it counts as gone: a wrong "gone" would create it a second time.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -23,11 +24,13 @@ from reconciler.api.errors import (
     Unauthorized,
 )
 from reconciler.kinds.approvals import list_approved
+from reconciler.kinds.destination import read_status
 from reconciler.kinds.group import build_observed_group
 from reconciler.kinds.registry import KINDS
 from reconciler.model.address import DESTINATION, GROUP
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.event import Listener, ReadingAccount
+from reconciler.model.plan import ListedDestination
 from reconciler.model.resource import Observed
 from reconciler.model.trust import ApprovedServer, ServerKind
 from reconciler.runtime.polling import MAX_POLLS, Poller
@@ -44,7 +47,7 @@ class AccountListing:
     groups: Mapping[str, Observed]
     destinations: frozenset[str]
     forbidden: Mapping[str, Forbidden] = field(default_factory=dict)
-    summaries: Mapping[str, responses.DestinationSummary] = field(default_factory=dict)
+    summaries: Mapping[str, ListedDestination] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +111,10 @@ class Observer:
         expected group that was deleted costs six polls.
         """
         groups = self._list_groups()
-        summaries = {get_destination_id(summary): summary for summary in self.client.list_destinations()}
+        summaries = {
+            get_destination_id(summary): _describe_summary(summary)
+            for summary in self.client.list_destinations()
+        }
         destinations = frozenset(summaries)
         unlisted = {*destinations, *expected} - groups.keys()
         if not unlisted:
@@ -235,3 +241,13 @@ def _is_about_one_object(error: ApiError) -> bool:
 def get_destination_id(destination: responses.DestinationSummary) -> str:
     """Return the id of the group: both ids are documented to be equal, and records hold the id of the group."""
     return destination.group_id or destination.id
+
+
+def _describe_summary(summary: responses.DestinationSummary) -> ListedDestination:
+    """Describe a destination as the list shows it. The answer itself, with all other fields, is not kept."""
+    region = summary.raw.get("region")
+    return ListedDestination(
+        sys.intern(summary.service),
+        sys.intern(region) if isinstance(region, str) else "",
+        sys.intern(read_status(summary)),
+    )
