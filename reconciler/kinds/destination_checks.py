@@ -110,7 +110,7 @@ def _find_creation_problems(desired: Desired) -> list[Problem]:
     in any case."""
     service = load_service(read_service(desired.fields) or "")
     of_new = list(check_cross_fields(DeclaredDestination(service, desired.fields)))
-    if not of_new:
+    if not of_new:  # most destinations are complete
         return []
     of_any = list(check_cross_fields(DeclaredDestination(service, desired.fields, is_new=False)))
     return [problem for problem in of_new if problem not in of_any]

@@ -7,7 +7,7 @@ This composer checks every event before it builds a node.
 from __future__ import annotations
 
 import re
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, NoReturn
 
 from ruamel.yaml import CParser
@@ -209,8 +209,7 @@ class Composer:
                 key_span = self._locate(key_event)
                 key = Scalar(key.value, key_span, key.text) if isinstance(key, Scalar) else key
             name = key.value if isinstance(key, Scalar) else None
-            in_config = isinstance(name, str) and "config" in name
-            in_secret = isinstance(name, str) and _SECRET_KEY.search(name) is not None
+            in_config, in_secret = _classify_key(name) if isinstance(name, str) else (False, False)
             self._config_depth += in_config
             self._secret_depth += in_secret
             value_event = self._next_event()
@@ -361,6 +360,12 @@ class Composer:
         if event.flow_style or last_span is None:
             return Span(self._path, start.line + 1, start.column + 1, stop.line + 1, stop.column + 1)
         return Span(self._path, start.line + 1, start.column + 1, last_span.end_line, last_span.end_column)
+
+
+@lru_cache(maxsize=4096)  # entries repeat the same few keys
+def _classify_key(name: str) -> tuple[bool, bool]:
+    """Return whether a key may hold a config, and whether it sounds secret."""
+    return "config" in name, _SECRET_KEY.search(name) is not None
 
 
 def _is_plain_scalar(event: Any) -> bool:
