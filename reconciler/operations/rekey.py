@@ -92,7 +92,7 @@ def prepare_rekey(settings: Settings, *, dry_run: bool) -> Iterator[PendingRekey
 def _prepare(settings: Settings, specs: Specs, store: Store, rekeyer: _Rekeyer) -> PendingRekey:
     cleaned = build_cleaner(specs.project, settings, store).clean(_require_state(store))
     stored = cleaned.state.records
-    rekeyer.read_ahead(stored, settings.parallelism)
+    rekeyer.read_ahead(stored, settings.workers)
     records = {
         address: rekeyer.rekey(address, stored[address]) for address in sorted(stored, key=get_entry_sort_key)
     }

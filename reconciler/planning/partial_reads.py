@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from reconciler.api.client import PAGE_SIZE
-from reconciler.kinds.destination import read_status
 from reconciler.model.address import DESTINATION, GROUP, Address, get_entry_sort_key
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.read_coverage import ReadCoverage
@@ -99,7 +98,7 @@ class PartialReading:
 def _list_statuses(view: AccountView, unread: Mapping[str, Address]) -> dict[str, str]:
     """List the statuses of unread destinations, as the list of the account shows them."""
     summaries = view.listing.summaries
-    statuses = {str(address): read_status(summaries[id]) for id, address in unread.items() if id in summaries}
+    statuses = {str(address): summaries[id].setup_status for id, address in unread.items() if id in summaries}
     return {address: status for address, status in statuses.items() if status}
 
 

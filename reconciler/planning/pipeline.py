@@ -560,7 +560,7 @@ def _prefetch_references(
             *(list_asserted_references(desired, record) if workspace.settings.asserts_secrets else ()),
         )
     ]
-    workspace.registry.prefetch(references, workspace.settings.parallelism)
+    workspace.registry.prefetch(references, workspace.settings.workers)
 
 
 def _collect_name_facts(workspace: Workspace, view: AccountView, deletion_plan: DeletionPlan) -> NameFacts:

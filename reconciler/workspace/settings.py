@@ -25,13 +25,14 @@ class Settings(RunEnvironment):
     earlier request. With `asserts_secrets` the operator asserts that Fivetran has the declared secrets that no
     fingerprint stands for. All of these are for this run and for this `reason`.
 
-    `parallelism` is the number of concurrent requests that the user chose, None for the defaults. `changed_since` is the
-    git revision that narrows the plan, `settings_from` the revision whose project file has the settings of this run.
-    `fallback_dir` is a folder for files that cannot be written in their place. `redactor` knows the secrets of this
-    run. `given` are the values of variables that the operator gives for this run. `is_project_named` is false if the
-    project file was searched for. `against` is a snapshot, which takes the place of the account. With
-    `lists_connections` the connections of groups without an entry are listed too. `max_requests` is the number of
-    requests that the run may send to Fivetran, None for any number.
+    `parallelism` is the number of concurrent requests that the user chose, None for the defaults.
+    `changed_since` is the git revision that narrows the plan, `settings_from` the revision whose project file
+    has the settings of this run. `fallback_dir` is a folder for files that cannot be written in their place.
+    `redactor` knows the secrets of this run. `given` are the values of variables that the operator gives for
+    this run. `is_project_named` is false if the project file was searched for. `against` is a snapshot, which
+    takes the place of the account. With `lists_connections` the connections of groups without an entry are
+    listed too. `max_requests` is the number of requests that the run may send to Fivetran, None for any
+    number.
     """
 
     project: Path

@@ -83,7 +83,7 @@ def find_unreadable(settings: Settings, specs: Specs) -> tuple[FailedReference, 
     fields = list(_list_fields(specs))
     registry.prefetch(
         (reference for desired, path in fields for reference in find_references(desired.fields[path])),
-        settings.parallelism,
+        settings.workers,
     )
     for desired, path in fields:
         reader.read_field(desired, path)
