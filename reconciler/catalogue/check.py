@@ -17,7 +17,7 @@ from reconciler.model.diagnostic import Severity
 from reconciler.model.suggestions import find_nearest
 from reconciler.model.value import FieldPath, Fields, Reference
 
-__all__ = ["SERVICE", "Completeness", "Problem", "check_destination"]
+__all__ = ["SERVICE", "Completeness", "Problem", "check_destination", "declares_all"]
 
 
 class Completeness(StrEnum):
@@ -38,6 +38,8 @@ def check_destination(
     unchecked: frozenset[FieldPath] = frozenset(),
     spellings: Mapping[FieldPath, str] = _NO_SPELLINGS,
     completeness: Completeness = Completeness.SUBSET,
+    *,
+    is_complete: bool = False,
 ) -> list[Problem]:
     """Check a declaration: the service, then each field, then combinations of fields. Returns all findings.
 
@@ -45,7 +47,8 @@ def check_destination(
     Fields in `unchecked` are accepted as they are, unless their names suggest secrets, but they count as declared if
     another field requires them. `spellings` are the numbers and truth values as the file spells them. A part is not
     checked for missing or contradicting fields; without a service a config field is wrong if it is wrong for every
-    service. A subset is not checked for missing fields either, but its fields must not contradict each other.
+    service. A subset is not checked for missing fields either, but its fields must not contradict each other. Fields
+    that are known to be complete (`declares_all`) are not checked against each other.
     """
     name = fields.get(SERVICE)
     service = load_service(name) if isinstance(name, str) else None
@@ -71,8 +74,20 @@ def check_destination(
     return [
         *_check_service(fields, service),
         *problems,
-        *cross_field_checks.check_cross_fields(checked_destination),
+        *(() if is_complete else cross_field_checks.check_cross_fields(checked_destination)),
     ]
+
+
+def declares_all(fields: Fields) -> bool:
+    """Return whether a new destination with these fields lacks none, and whether no field contradicts another.
+
+    Then the declaration of an existing destination has no such finding either: defaults do not hold for it, and it
+    keeps what the declaration leaves out.
+    """
+    name = fields.get(SERVICE)
+    service = load_service(name) if isinstance(name, str) else None
+    found = cross_field_checks.check_cross_fields(DeclaredDestination(service, fields))
+    return next(found, None) is None
 
 
 def _check_leaf(

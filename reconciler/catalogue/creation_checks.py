@@ -112,7 +112,7 @@ def _diagnose_missing(destination: DeclaredDestination, need: Need, paths: list[
 def _check_required(destination: DeclaredDestination, missing: set[FieldPath]) -> Iterator[Problem]:
     """Check the fields that the API definition requires, always or because of another setting."""
     for path, field in destination.iter_required():
-        if path in missing or _is_kept(destination, path):
+        if destination.has_value(path) or path in missing or _is_kept(destination, path):
             continue
         problem = _check_required_field(destination, path, field)
         if problem and not _is_misspelled(destination, path):
@@ -125,8 +125,6 @@ def _is_kept(destination: DeclaredDestination, path: FieldPath) -> bool:
 
 
 def _check_required_field(destination: DeclaredDestination, path: FieldPath, field: Field) -> Problem | None:
-    if destination.has_value(path):
-        return None
     if field.required:
         owner = (
             f"service `{destination.service.name}`"

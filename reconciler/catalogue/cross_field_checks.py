@@ -29,6 +29,8 @@ def check_cross_fields(destination: DeclaredDestination) -> Iterator[Problem]:
     """Check the declared fields against each other, in the order of the catalogue."""
     yield from check_missing_fields(destination)
     for path, field in destination.declared_fields:
+        if not field.is_tied:
+            continue
         refusals = list(_check_allowed(destination, path, field))
         yield from refusals or _check_meaning(destination, path, field)
         yield from _check_forced(destination, path, field)

@@ -136,6 +136,17 @@ class Field:
     forced_value: bool | None = None
     forced_when: tuple[Condition, ...] = ()
 
+    @property
+    def is_tied(self) -> bool:
+        """Whether other settings decide if a value of the field is right, or stand for the same setting."""
+        return (
+            self.only_when is not None
+            or self.meant_for is not None
+            or self.forced_value is not None
+            or self.deprecated_for is not None
+            or self.mirrors is not None
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Need:

@@ -13,7 +13,6 @@ from reconciler.model.value import FieldPath, Fields
 
 CONFIG = "config"
 
-_MASK = re.compile(r"\*+")
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 _BOOLEANS = {"true": True, "false": False}
 
@@ -30,7 +29,7 @@ MASKED: Final = Masked()
 
 def is_mask(value: object) -> bool:
     """Return whether a value is a row of stars of any length: most masks have six, one has eight."""
-    return isinstance(value, str) and _MASK.fullmatch(value) is not None
+    return isinstance(value, str) and value[:1] == "*" and not value.strip("*")
 
 
 def normalize_destination(service: Service | None, fields: Fields) -> dict[FieldPath, Any]:
@@ -63,7 +62,7 @@ def normalize_value(field: Field | None, value: Any) -> Any:
         return None
     if is_mask(value):
         return MASKED
-    if field is None:
+    if field is None or (field.type is FieldType.STRING and not field.enum):
         return value
     return _COERCIONS[field.type](field, value)
 

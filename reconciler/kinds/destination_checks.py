@@ -44,7 +44,7 @@ def warn_incomplete(desired: Desired) -> list[Diagnostic]:
 
     A destination with an `id:` exists, and may declare any part of itself.
     """
-    if desired.id is not None:
+    if desired.id is not None or desired.is_complete:
         return []
     return [
         replace(diagnostic, severity=Severity.WARNING, notes=(*diagnostic.notes, _UNKNOWN_YET))

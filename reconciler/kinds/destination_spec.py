@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError
 
-from reconciler.catalogue.check import SERVICE, Completeness, Problem, check_destination
+from reconciler.catalogue.check import SERVICE, Completeness, Problem, check_destination, declares_all
 from reconciler.catalogue.load import load_destination_facts, load_service
 from reconciler.catalogue.model import Service
 from reconciler.catalogue.normalize import CONFIG
@@ -97,6 +98,7 @@ class _DestinationFields:
     unchecked: set[FieldPath] = field(default_factory=set)
     source_texts: dict[FieldPath, str] = field(default_factory=dict)
     config_is_readable: bool = True
+    is_complete: bool = False
     diagnostics: list[Diagnostic] = field(default_factory=list)
 
     def add(self, path: FieldPath, key_span: Span, node: Node) -> None:
@@ -146,11 +148,18 @@ class _DestinationFields:
         return to_plain(node)
 
     def check(self, completeness: Completeness) -> list[Problem]:
-        """Check the fields against the catalogue."""
+        """Check the fields against the catalogue, and note whether a new destination would lack any."""
         # An unreadable config must not lead to findings about missing fields.
         if completeness is Completeness.SUBSET and not self.config_is_readable:
             completeness = Completeness.WITHOUT_CONFIG
-        return check_destination(self.fields, frozenset(self.unchecked), self.source_texts, completeness)
+        self.is_complete = completeness is Completeness.SUBSET and declares_all(self.fields)
+        return check_destination(
+            self.fields,
+            frozenset(self.unchecked),
+            self.source_texts,
+            completeness,
+            is_complete=self.is_complete,
+        )
 
     def build_diagnostic(self, problem: Problem, fallback_span: Span, address: Address | None) -> Diagnostic:
         """Locate a problem: at its field, or at `fallback_span` if the field is missing from the block."""
@@ -173,8 +182,9 @@ def _interpret_value(path: FieldPath, node: Node, content: Any) -> Any:
 
     YAML reads `time_zone_offset: +1` as a number and would lose the sign, which Fivetran requires.
     """
-    if path == ("time_zone_offset",) and isinstance(node, Scalar) and isinstance(node.value, int):
-        return node.as_written
+    if isinstance(node, Scalar):
+        is_number = path == ("time_zone_offset",) and isinstance(node.value, int)
+        return node.as_written if is_number else content
     structure = Structure(content)
     return structure if structure.references else content
 
@@ -227,6 +237,7 @@ def build_desired_destination(
         ignore_changes=frozenset(_expand_config(options.lifecycle.ignore_changes, collected.fields)),
         key_spans=collected.key_spans,
         with_platform_connection=options.lifecycle.with_platform_connection,
+        is_complete=collected.is_complete,
     )
     return desired, [*diagnostics, *_check_ignore_changes(desired, block)]
 
@@ -296,15 +307,8 @@ def _drop_checked(block: MappingNode, checked_spans: Collection[Span]) -> Mappin
 
 def _collect_fields(block: MappingNode, sources: AllowedSources) -> _DestinationFields:
     collected = _DestinationFields(sources)
-    known_keys = (
-        SERVICE[0],
-        *load_destination_facts().fields,
-        *FIELDS_BY_NAME_KEY,
-        CONFIG,
-        EXTRA_CONFIG,
-        *_OPTIONS,
-    )
-    for key, entry in _sort_settings(block, known_keys):
+    known_keys = _rank_keys()
+    for key, entry in _sort_settings(block):
         if key in (CONFIG, EXTRA_CONFIG):
             _add_config(collected, key, entry.node)
         elif key in FIELDS_BY_NAME_KEY:
@@ -355,12 +359,26 @@ def _add_object_name(collected: _DestinationFields, key: str, entry: KeyValue) -
     collected.spans[path], collected.key_spans[path] = node.span, entry.key.span
 
 
-def _sort_settings(block: MappingNode, known_keys: tuple[str, ...]) -> list[tuple[str, KeyValue]]:
+@cache
+def _rank_keys() -> Mapping[str, int]:
+    """Rank the known keys of a destination."""
+    keys = (
+        SERVICE[0],
+        *load_destination_facts().fields,
+        *FIELDS_BY_NAME_KEY,
+        CONFIG,
+        EXTRA_CONFIG,
+        *_OPTIONS,
+    )
+    return {key: position for position, key in enumerate(keys)}
+
+
+def _sort_settings(block: MappingNode) -> list[tuple[str, KeyValue]]:
     """Sort settings: the service first, config last.
 
     All destinations get one order, however profiles and overrides were merged.
     """
-    rank = {key: position for position, key in enumerate(known_keys)}
+    rank = _rank_keys()
     return sorted(block.entries.items(), key=lambda item: rank.get(item[0], len(rank)))
 
 
@@ -397,7 +415,7 @@ def _add_config(collected: _DestinationFields, key: str, node: Node) -> None:
 
 
 def _diagnose_unknown_key(
-    key: str, span: Span, known_keys: tuple[str, ...], service: Node | None
+    key: str, span: Span, known_keys: Collection[str], service: Node | None
 ) -> Diagnostic:
     service_facts = load_service(str(service.value)) if isinstance(service, Scalar) else None
     advice = _OTHER_NAMES.get(key) or did_you_mean(key, known_keys)

@@ -56,7 +56,8 @@ class Desired:
     everything inside them, and of options; `key_spans` are the places of the names of leaves. `unchecked` are leaves
     that the catalogue does not describe, and that are never shown. `moved_from` is the address before a move,
     `ignore_changes` are leaves that matter for a creation only. With `with_platform_connection` a replacement deletes
-    the connection of Fivetran itself first.
+    the connection of Fivetran itself first. `is_complete` says that the specs were found to declare all that a new
+    destination needs.
     """
 
     address: Address
@@ -76,6 +77,7 @@ class Desired:
     ignore_changes: frozenset[FieldPath] = frozenset()
     key_spans: Mapping[FieldPath, Span] = field(default_factory=dict)
     with_platform_connection: bool = False
+    is_complete: bool = False
 
 
 @dataclass(frozen=True, slots=True)
