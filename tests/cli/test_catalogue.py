@@ -11,6 +11,8 @@ from command_line import TerminalProcess, run
 
 from reconciler.catalogue.load import load_service, load_service_names
 
+pytestmark = pytest.mark.sampled(every=4)
+
 ACCOUNT = """\
 version: 1
 account: {id: fjord_zephyr, name: Acme}

@@ -13,6 +13,8 @@ from reconciler.cli.output import choose_colour
 from reconciler.report.colour import Colour
 from reconciler.report.formats import Document, list_formats
 
+pytestmark = pytest.mark.sampled(every=4)
+
 REPOSITORY = {"PYTHONPATH": str(ROOT)}
 
 

@@ -26,6 +26,8 @@ HEAVY = {"requests", "rich", "deepdiff", "pydantic", "ruamel", "werkzeug"}
 COMPLETION_PROGRAM = """\
 import sys
 from reconciler.cli.main import run
+
+pytestmark = pytest.mark.sampled(every=3, tests=2)
 try:
     run([])
 finally:

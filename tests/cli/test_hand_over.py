@@ -13,6 +13,8 @@ from owned_projects import FOLDER, PLACES, A, B, OwnedProjects, SharedPlace, ope
 from reconciler.model.address import Address
 from reconciler.state.codec import encode_state
 
+pytestmark = pytest.mark.sampled(every=3)
+
 GROUP, DESTINATION = Address("group", "orders"), Address("destination", "orders")
 
 

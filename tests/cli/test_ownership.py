@@ -14,6 +14,8 @@ from owned_projects import FOLDER, PLACES, A, B, OwnedProjects, SharedPlace, ope
 from reconciler.model.record import State
 from reconciler.state.codec import encode_state
 
+pytestmark = pytest.mark.sampled(every=3)
+
 
 @pytest.fixture(params=PLACES)
 def place_kind(request: pytest.FixtureRequest) -> str:

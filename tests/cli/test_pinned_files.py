@@ -12,6 +12,8 @@ from certificate_chain import make_chain, make_host_key
 from cli_harness import CommandResult, EmulatedFivetran, Project
 from git_repo import commit, run_git
 
+pytestmark = pytest.mark.sampled(every=2, tests=2)
+
 SERVER, _, ROOT = make_chain()
 OTHER = make_chain("other")[-1]
 KEY = make_host_key()

@@ -15,6 +15,8 @@ from reconciler.operations.schema import build_schema
 from reconciler.spec.nodes import to_plain
 from reconciler.spec.source import parse
 
+pytestmark = pytest.mark.sampled(every=2, tests=2)
+
 EARLIER = '{\n  "title": "fivetran-reconciler spec file"\n}\n'
 """Text of a schema of an earlier release."""
 SPEC, PROJECT = "specs/.schema/spec.json", "specs/.schema/project.json"

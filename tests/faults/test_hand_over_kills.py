@@ -21,7 +21,7 @@ from reconciler.state.journal import JournalWriter
 from reconciler.state.lease import CLOCK_SKEW, LEASE_TTL
 from reconciler.state.object import ObjectBackend
 
-pytestmark = pytest.mark.sampled(every=4)
+pytestmark = pytest.mark.sampled(every=12)
 
 LEASE_TIME = timedelta(seconds=LEASE_TTL + CLOCK_SKEW + 1)
 MOVED = {Address("group", "orders"), Address("destination", "orders")}

@@ -24,6 +24,8 @@ from reconciler.planning.pipeline import make_plan
 from reconciler.state.codec import encode_state
 from reconciler.workspace.workspace import Access, open_workspace
 
+pytestmark = pytest.mark.sampled(every=3)
+
 
 @pytest.fixture(params=PLACES)
 def place_kind(request: pytest.FixtureRequest) -> str:

@@ -11,6 +11,8 @@ from strict_json_schema import find_strict_violations
 from reconciler.kinds.project_services import NO_SERVICES, ProjectServices
 from reconciler.operations.schema import PROJECT, SPEC, build_schema
 
+pytestmark = pytest.mark.sampled(every=3)
+
 SERVICES = ProjectServices(
     {"bare": None, "lake": "managed_data_lake", "snow": "snowflake"},
     "big_query",
