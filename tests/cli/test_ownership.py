@@ -2,38 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 from applied_project import PAIR, get_error_code
 from cli_harness import EmulatedFivetran, Project
 from emulated_objects import S3Storage, serve_objects
-from owned_projects import FOLDER, PLACES, A, B, OwnedProjects, SharedPlace, open_place
+from owned_projects import FOLDER, A, B, OwnedProjects
 
 from reconciler.model.record import State
 from reconciler.state.codec import encode_state
 
 pytestmark = pytest.mark.sampled(every=3)
-
-
-@pytest.fixture(params=PLACES)
-def place_kind(request: pytest.FixtureRequest) -> str:
-    kind: str = request.param
-    return kind
-
-
-@pytest.fixture
-def place(
-    place_kind: str, project: Project, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[SharedPlace]:
-    with open_place(place_kind, project.folder, tmp_path_factory.mktemp("server")) as opened:
-        yield opened
-
-
-@pytest.fixture
-def projects(project: Project, server: EmulatedFivetran, place: SharedPlace) -> OwnedProjects:
-    return OwnedProjects(project, server, place)
 
 
 in_a_folder = pytest.mark.parametrize("place_kind", [FOLDER])

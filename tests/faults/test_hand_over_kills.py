@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cli_harness import EmulatedFivetran, Project
-from killable_run import RunKilled
+from killable_run import KillSwitch, RunKilled
 from owned_projects import PLACES, A, B, OwnedProjects, open_place
 
 from reconciler.model.address import Address
@@ -26,25 +25,6 @@ pytestmark = pytest.mark.sampled(every=12)
 LEASE_TIME = timedelta(seconds=LEASE_TTL + CLOCK_SKEW + 1)
 MOVED = {Address("group", "orders"), Address("destination", "orders")}
 KEPT = {Address("group", "sales"), Address("destination", "sales")}
-
-
-@dataclass
-class KillSwitch:
-    """Counter of writes. The run dies before the write after `allowed` writes, and does nothing after that."""
-
-    allowed: int
-    steps: list[str] = field(default_factory=list)
-
-    def wrap(self, name: str, write: Callable[..., Any]) -> Callable[..., Any]:
-        def write_or_die(*arguments: Any, **options: Any) -> Any:
-            self.steps.append(name)
-            if len(self.steps) > self.allowed:
-                if name == "journal":
-                    arguments[0].close()  # the system closes the files of a dead process
-                raise RunKilled
-            return write(*arguments, **options)
-
-        return write_or_die
 
 
 @pytest.fixture(params=PLACES)

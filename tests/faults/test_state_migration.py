@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import pytest
 from applied_project import get_error_code
 from cli_harness import Project
-from killable_run import RunKilled
+from killable_run import KillSwitch, RunKilled
 from state_places import FILE, GIT, OTHER_FILE, S3, StatePlaces, get_content, open_places
 
 from reconciler.state import file
@@ -24,23 +23,6 @@ pytestmark = pytest.mark.sampled(every=6)
 
 LEASE_TIME = timedelta(seconds=LEASE_TTL + CLOCK_SKEW + 1)
 """Time after which the locks of a dead run in git and in buckets are free."""
-
-
-@dataclass
-class KillSwitch:
-    """Counter of writes. The run dies before the write after `allowed` writes, and does nothing after that."""
-
-    allowed: int
-    steps: list[str] = field(default_factory=list)
-
-    def wrap(self, name: str, write: Callable[..., Any]) -> Callable[..., Any]:
-        def write_or_die(*arguments: Any, **options: Any) -> Any:
-            self.steps.append(name)
-            if len(self.steps) > self.allowed:
-                raise RunKilled
-            return write(*arguments, **options)
-
-        return write_or_die
 
 
 def migrate_until(

@@ -11,9 +11,9 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import IO, Any
@@ -33,13 +33,34 @@ from reconciler.model.plan import Action
 from reconciler.model.record import State
 from reconciler.state.codec import decode_state
 from reconciler.state.file import FileStateWriter, StateFile
-from reconciler.state.journal import replay
+from reconciler.state.journal import JournalWriter, replay
 
 READ_METHODS = frozenset({"GET", "HEAD"})
 
 
 class RunKilled(BaseException):
     """End of a run. No handler of errors catches it."""
+
+
+@dataclass
+class KillSwitch:
+    """Counter of writes. The run dies before the write after `allowed` writes, and does nothing after that."""
+
+    allowed: int
+    steps: list[str] = field(default_factory=list)
+
+    def wrap(self, name: str, write: Callable[..., Any]) -> Callable[..., Any]:
+        """Count each call of `write`. A dead run writes no journal any more: the system closes its files."""
+
+        def write_or_die(*arguments: Any, **options: Any) -> Any:
+            self.steps.append(name)
+            if len(self.steps) > self.allowed:
+                if isinstance(arguments[0], JournalWriter):
+                    arguments[0].close()
+                raise RunKilled
+            return write(*arguments, **options)
+
+        return write_or_die
 
 
 class KillPoint(StrEnum):
