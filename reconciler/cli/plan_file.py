@@ -107,7 +107,7 @@ def _is_other_text(content: bytes) -> bool:
         text = content.decode("utf-8").lstrip()
     except UnicodeDecodeError:
         return False
-    return bool(text) and not text.startswith("{")
+    return bool(text) and not text.startswith(("{", "["))
 
 
 def find_plan_project(settings: Settings, path: Path, saved: SavedPlan) -> Path | None:

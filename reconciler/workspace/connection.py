@@ -18,7 +18,7 @@ from reconciler.workspace.settings import Settings
 from reconciler.workspace.snapshot import OpenSnapshot, open_snapshot
 
 _CREDENTIALS = ("FIVETRAN_APIKEY", "FIVETRAN_APISECRET")
-_BLANK = re.compile(r"\s")
+_BLANK = re.compile(r"^\s|\s$|[\x00-\x1f]")
 
 
 @contextmanager
@@ -77,7 +77,7 @@ def read_credentials(environ: Mapping[str, str]) -> Credentials:
 def _explain_blanks(names: Sequence[str]) -> Diagnostic:
     return Diagnostic(
         "blank-in-credentials",
-        f"{' and '.join(f'`{name}`' for name in names)} {'has' if len(names) == 1 else 'have'} a blank or a line end,"
-        " which no credential of Fivetran has",
+        f"{' and '.join(f'`{name}`' for name in names)} {'has' if len(names) == 1 else 'have'} a blank or a line end"
+        " around it, which no credential of Fivetran has",
         help="set it again without blanks; a secret store or a file often adds a line end",
     )

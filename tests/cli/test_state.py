@@ -275,7 +275,7 @@ def test_the_sandbox_has_its_own_state(project: Project) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "missing"), [(["show"], "ADDR"), (["move", "orders"], "TO"), (["forget"], "ADDR")]
+    ("arguments", "missing"), [(["show"], "ADDR"), (["move"], "FROM TO | ADDR"), (["forget"], "ADDR")]
 )
 def test_a_missing_argument_is_named_as_in_the_help(
     project: Project, arguments: list[str], missing: str
@@ -283,6 +283,12 @@ def test_a_missing_argument_is_named_as_in_the_help(
     result = project.run("state", *arguments)
     assert result.exit == 64
     assert f"`{missing}` is missing" in result.stderr
+
+
+def test_a_move_takes_two_keys(project: Project) -> None:
+    result = project.run("state", "move", "orders")
+    assert result.exit == 64
+    assert "`state move` takes FROM and TO" in result.stderr
 
 
 def test_state_commands_ignore_invalid_specs(applied_project: StateProject) -> None:

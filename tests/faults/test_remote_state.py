@@ -1042,9 +1042,9 @@ def test_state_commands_edit_a_remote_state(remote_checkout: Checkout) -> None:
 @pytest.mark.long
 def test_project_files_share_a_branch(git_checkout: Checkout, upstream: BareRepository) -> None:
     git_checkout.write_specs("first")
-    git_checkout.project.write(
-        "specs/other.yaml", (git_checkout.folder / "specs" / "reconciler.yaml").read_text()
-    )
+    settings = (git_checkout.folder / "specs" / "reconciler.yaml").read_text()
+    git_checkout.project.write("specs/other.yaml", settings.replace("groups/", "others/"))
+    git_checkout.project.write("specs/others/main.yaml", "version: 1\ngroups:\n  other: {}\n")
     assert git_checkout.run(*APPLY).exit == 0
     assert git_checkout.run(*APPLY, "--project", "specs/other.yaml").exit == 0
     assert list(upstream.read_files()) == ["other.state.json", "state.json"]
