@@ -22,12 +22,13 @@ from reconciler.policy.rules import OPTIONS
 from reconciler.spec.outline import POLICY_OPTIONS
 from reconciler.spec.project import Limits
 
+pytestmark = pytest.mark.sampled(every=3)
+
 HEAVY = {"requests", "rich", "deepdiff", "pydantic", "ruamel", "werkzeug"}
 COMPLETION_PROGRAM = """\
 import sys
 from reconciler.cli.main import run
 
-pytestmark = pytest.mark.sampled(every=3, tests=2)
 try:
     run([])
 finally:
