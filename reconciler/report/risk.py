@@ -38,8 +38,8 @@ def format_risk_counts(plan: Plan) -> str:
     )
     numbers = {risk: _count_keys(_select_changes(plan, risk)) for risk in _COUNTED_RISKS}
     changed = ", ".join(f"{risk} of {number:,}" for risk, number in numbers.items() if number)
-    if not parts:
-        return f"changes {changed}" if changed else ""
+    if not parts:  # the destinations are not connected, so nothing syncs into them
+        return f"risks: {changed}" if changed else ""
     return ", ".join(parts) + (f" ({changed})" if changed else "")
 
 

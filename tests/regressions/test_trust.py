@@ -456,17 +456,7 @@ def test_the_limit_of_revocations_counts_destinations(allowed: dict[str, float],
         assert [blocker.code for blocker in plan.blockers] == codes
 
 
-MINIMAL: dict[str, Any] = {
-    "service": "postgres_warehouse",
-    "time_zone_offset": "0",
-    "config": {
-        "host": "db.acme.example",
-        "port": 5432,
-        "database": "dwh",
-        "user": "fivetran",
-        "password": {"secret": "env:PASSWORD"},
-    },
-}
+MINIMAL = build_postgres({})
 
 
 # Certificates that are not what they say

@@ -63,7 +63,7 @@ def test_a_consequence_of_two_fields_is_named_once() -> None:
             (CERTAIN, POSSIBLE, REPLACED, DELETED),
             "interrupts syncs of 2 entries, may interrupt those of 1 entry (region of 2, credentials of 2)",
         ),
-        ((IDLE, RENAMED), "changes networking of 1"),
+        ((IDLE, RENAMED), "risks: networking of 1"),
         ((RENAMED, DELETED), ""),
         ((), ""),
     ],
@@ -79,5 +79,5 @@ def test_an_entry_counts_once() -> None:
 
 
 def test_the_counts_are_a_sentence_of_a_text() -> None:
-    assert format_risk_sentence(replace(build_plan(), changes=(IDLE,))) == "Changes networking of 1."
+    assert format_risk_sentence(replace(build_plan(), changes=(IDLE,))) == "Risks: networking of 1."
     assert format_risk_sentence(build_plan()) == ""
