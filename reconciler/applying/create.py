@@ -39,8 +39,8 @@ class AmbiguousCreateError(Exception):
 class RecoverableCreate:
     """Create of one resource, with everything that its worker needs.
 
-    `known_ids` are ids of other objects. `listener` takes events from any thread. `before_send` records that the
-    request is sent now, and raises `ApiError` if it must not be sent.
+    `known_ids` are ids of other objects, and grow while the call is under way. `listener` takes events from any thread.
+    `before_send` records that the request is sent now, and raises `ApiError` if it must not be sent.
     """
 
     client: Client

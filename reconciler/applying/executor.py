@@ -56,9 +56,9 @@ from reconciler.runtime.workers import WorkerPool, WorkResult
 class PlanExecutor:
     """Executor of one plan.
 
-    `ids` are the ids of existing objects by address, and grow by each create. `find_namesakes` gives the ids of the
-    groups that had a name before the run. `find_unsettled` gives the open request that a create has to wait
-    for at this moment. With `fail_fast` no task starts after the first failure.
+    `ids` are the ids of existing objects by address, and grow by each create. `known_ids` are the ids of all groups
+    that existed before the run, and of every object of `ids`. `find_unsettled` gives the open request that a create
+    has to wait for at this moment. With `fail_fast` no task starts after the first failure.
     """
 
     client: Client
@@ -67,11 +67,11 @@ class PlanExecutor:
     cancelled: threading.Event
     records: RecordWriter
     breaker: CircuitBreaker
-    find_namesakes: Callable[[str], Iterable[str]]
     find_unsettled: Callable[[Address], UnsettledRequest | None]
     workers: int = 1
     fail_fast: bool = False
     ids: dict[Address, str] = field(default_factory=dict)
+    known_ids: set[str] = field(default_factory=set)
     _in_flight: dict[Address, InFlight] = field(default_factory=dict)
     _awaiting_tests: dict[Address, InFlight] = field(default_factory=dict)
     _outcomes: dict[Address, Outcome] = field(default_factory=dict)
@@ -181,14 +181,13 @@ class PlanExecutor:
         if change.action is Action.CREATE:
             groups = (self.ids[parent] for parent in change.depends_on if parent.kind == GROUP)
             parent = next(groups, None)
-            known_ids = {*self.find_namesakes(operation.desired.name), *self.ids.values()}
-        else:  # a replacement stays in its group, and a destination has the id of its group
-            parent, known_ids = self.ids[change.address], set()
+        else:  # a replacement stays in its group
+            parent = self.ids[change.address]
         return RecoverableCreate(
             self.client,
             operation,
             parent,
-            known_ids,
+            self.known_ids,
             self._poller,
             self.events.put,
             before_send=partial(require_permission, pool.request_permission, change.address),
@@ -230,6 +229,7 @@ class PlanExecutor:
         address, operation = flight.task.address, flight.operation
         if isinstance(result, CreateResult):
             self.ids[address], flight.recovered = result.id, result.recovered
+            self.known_ids.add(result.id)
         flight.id = self.ids[address]
         flight.known_identity = self.records.get_needed_identity(operation, flight.id)
         self.records.save_success(operation, flight.id)

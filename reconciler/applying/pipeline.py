@@ -183,11 +183,11 @@ def build_executor(
         cancelled=workspace.cancelled,
         records=RecordWriter(save, intents, settings.clock, workspace.now, breaker, settings.redactor.redact),
         breaker=breaker,
-        find_namesakes=planned.find_namesakes,
         find_unsettled=partial(_find_unsettled_create, workspace, planned),
         workers=settings.workers,
         fail_fast=settings.fail_fast,
         ids=dict(planned.ids),
+        known_ids={*planned.live_groups, *planned.ids.values()},
     )
 
 

@@ -91,14 +91,19 @@ def build_intents(planned: PlanResult, begun: Instant) -> dict[Address, Record]:
     The records are written before the first call. After a lost response or a killed process, they name the objects that
     the next plan has to look for, and mark setup tests of a found object as outstanding.
     """
-    return {change.address: _build_intent(planned, change, begun) for change in planned.plan.effective}
+    namesakes = planned.group_ids_by_name()
+    return {
+        change.address: _build_intent(planned, change, namesakes, begun) for change in planned.plan.effective
+    }
 
 
-def _build_intent(planned: PlanResult, change: Change, begun: Instant) -> Record:
+def _build_intent(
+    planned: PlanResult, change: Change, namesakes: Mapping[str, tuple[str, ...]], begun: Instant
+) -> Record:
     record = planned.records.get(change.address)
     operation = planned.operations.get(change.address)
     name = _get_name(planned, change, operation)
-    intent = Intent(change.action, name, planned.find_namesakes(name), begun)
+    intent = Intent(change.action, name, namesakes.get(name, ()), begun)
     if operation is None:
         return prepare_change(record, change.id, intent, None)
     if change.action is Action.CREATE:

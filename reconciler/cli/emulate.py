@@ -97,7 +97,8 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     show_default=True,
     metavar="PROFILE",
     shell_complete=complete_from(lambda: _QUOTAS),
-    help="Rate limits: off, paid or trial; `paid,group=100` also limits the groups created in an hour.",
+    help="Rate limits: off, paid or trial; `paid,requests=50000,group=100` sets the requests of an hour and limits the"
+    " groups created in it.",
 )
 @option(
     OptionGroup.FAULTS,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from email.utils import format_datetime
 from types import MappingProxyType
@@ -26,6 +26,7 @@ CountedEffect: TypeAlias = tuple[str, str]
 """Verb and kind of the effects that a limit counts."""
 RetryAfter: TypeAlias = Literal["seconds", "http-date", "missing", "garbage"]
 
+_REQUESTS = "requests"
 _TEST_RUNS = ("tested", "destination")
 _USER_CREATIONS = ("created", "user")
 _LINK_CREATIONS = ("created", "private-link")
@@ -43,7 +44,7 @@ class QuotaProfile:
         """Copy this profile with an hourly limit on creations of a kind: some plans of Fivetran have such limits."""
         counted = ("created", kind)
         limits = {**self.limits, counted: (*self.limits.get(counted, ()), (hourly, _HOUR))}
-        return QuotaProfile(self.hourly, self.enforced, limits)
+        return replace(self, limits=limits)
 
 
 UNLIMITED = QuotaProfile(enforced=False)
@@ -180,7 +181,10 @@ class QuotaError(ValueError):
 
 
 def parse_quota(text: str) -> QuotaProfile:
-    """Parse a profile's name with hourly limits on creations, as in `paid,group=100`. Raises QuotaError."""
+    """Parse a profile's name with hourly limits on requests and creations, as in `paid,requests=50000,group=100`.
+
+    Raises QuotaError.
+    """
     name, *caps = text.split(",")
     if name not in PROFILES:
         suggestion = find_nearest(name, PROFILES)
@@ -192,13 +196,17 @@ def parse_quota(text: str) -> QuotaProfile:
     profile = PROFILES[name]
     for cap in caps:
         kind, _, number = cap.partition("=")
-        if kind not in set(Kind) or not (number.isascii() and number.isdigit() and int(number[:9]) > 0):
-            suggestion = find_nearest(kind, Kind)
+        limited = (_REQUESTS, *Kind)
+        if kind not in limited or not (number.isascii() and number.isdigit() and int(number[:9]) > 0):
+            suggestion = find_nearest(kind, limited)
             advice = (
                 f"did you mean `{suggestion}`?"
-                if suggestion and kind not in set(Kind)
+                if suggestion and kind not in limited
                 else "write for example `group=100`"
             )
-            raise QuotaError(f"`{cap}` is no limit on creations", advice)
-        profile = profile.with_creation_limit(kind, int(number))
+            raise QuotaError(f"`{cap}` is no limit on requests or creations", advice)
+        if kind == _REQUESTS:
+            profile = replace(profile, hourly=int(number))
+        else:
+            profile = profile.with_creation_limit(kind, int(number))
     return profile

@@ -156,7 +156,18 @@ def test_an_error_in_a_seed_is_shown_with_its_location(
             "`restet` is neither a phase nor a kind of fault: did you mean `reset`?",
         ),
         (["--quota", "trail"], "there is no quota `trail`: did you mean `trial`?"),
-        (["--quota", "paid,groop=5"], "`groop=5` is no limit on creations: did you mean `group`?"),
+        (
+            ["--quota", "paid,groop=5"],
+            "`groop=5` is no limit on requests or creations: did you mean `group`?",
+        ),
+        (
+            ["--quota", "paid,request=5"],
+            "`request=5` is no limit on requests or creations: did you mean `requests`?",
+        ),
+        (
+            ["--quota", "paid,requests=0"],
+            "`requests=0` is no limit on requests or creations: write for example",
+        ),
         (["--latency", "80"], "`80` is no duration such as `80ms`, `2s` or `1m`"),
         (["--certificate", "=x"], "`=x` names no group or no file: write `GROUP` or `GROUP=FILE`"),
         (["--setup-test-seconds", "sales"], "`sales` is no duration of the setup tests of a group"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
 
@@ -11,7 +12,15 @@ from fake_clock import FakeClock
 
 from reconciler.emulator.envelope import ErrorReply, Reply
 from reconciler.emulator.history import Effect
-from reconciler.emulator.quota import PROFILES, UNLIMITED, Quota, QuotaProfile, RetryAfter, RollingWindow
+from reconciler.emulator.quota import (
+    PROFILES,
+    UNLIMITED,
+    Quota,
+    QuotaProfile,
+    RetryAfter,
+    RollingWindow,
+    parse_quota,
+)
 
 TESTED = Effect("tested", "destination", "decent_dropsy")
 
@@ -105,6 +114,13 @@ def test_a_plan_can_limit_creations(clock: FakeClock) -> None:
     quota.charge([group, group], "seconds")
     expect_refusal(lambda: quota.charge([group], "seconds"))
     quota.charge([TESTED], "seconds")
+
+
+def test_a_quota_can_set_the_requests_of_an_hour() -> None:
+    assert parse_quota("paid,requests=50000,group=3") == replace(
+        PROFILES["paid"].with_creation_limit("group", 3), hourly=50_000
+    )
+    assert parse_quota("off,requests=7") == QuotaProfile(hourly=7, enforced=False)
 
 
 @pytest.mark.parametrize(("form", "header"), [("seconds", "3600"), ("missing", None), ("garbage", "soon")])
