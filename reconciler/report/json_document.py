@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from reconciler import __version__
@@ -29,6 +29,8 @@ from reconciler.report.setup_test_run import serialize_test_run
 from reconciler.report.validation import serialize_validation
 
 FORMAT = 1
+_BLOCK_LENGTH = 1024 * 1024
+_ENCODER = json.JSONEncoder(indent=2, default=str)
 
 
 def build_document(code: int, reason: str, content: Mapping[str, Any]) -> dict[str, Any]:
@@ -47,12 +49,36 @@ def build_failure_document(code: int, reason: str, diagnostics: Iterable[Diagnos
 
 
 def dump_document(document: Mapping[str, Any]) -> str:
-    """Write a document as ASCII, so that no terminal and no CI runner interprets a sequence in it.
+    """Write a document as one text. See `iterate_blocks`."""
+    return "\n".join(iterate_blocks(document))
+
+
+def iterate_blocks(document: Mapping[str, Any]) -> Iterator[str]:
+    """Write a document as ASCII, so that no terminal and no CI runner interprets a sequence in it. Yields blocks of
+    whole lines: the text of a large plan needs more memory than the plan.
 
     Values of types that JSON lacks are written as their text.
     """
-    text = json.dumps(document, indent=2, default=str)
-    # `##[x]` in a log is a command for some runners; `#` occurs only inside strings.
+    block: list[str] = []
+    length = 0
+    for piece in _ENCODER.iterencode(document):
+        # Line ends inside strings are escaped, so one that stands in a piece ends a line of the document.
+        end, is_end, start = piece.partition("\n") if length >= _BLOCK_LENGTH else (piece, "", "")
+        block.append(end)
+        length += len(piece)
+        if is_end:
+            yield _escape_commands("".join(block))
+            block, length = [start], len(start)
+    yield _escape_commands("".join(block))
+
+
+def render_document(document: Mapping[str, Any]) -> Parts:
+    """Render a document block by block."""
+    return map(make_verbatim, iterate_blocks(document))
+
+
+def _escape_commands(text: str) -> str:
+    """Escape `##[x]`, which in a log is a command for some runners; `#` occurs only inside strings."""
     return text.replace("##", "\\u0023\\u0023")
 
 
@@ -61,7 +87,7 @@ class JsonRenderer(DocumentRenderer):
 
     def document(self, exit_code: ExitStatus, content: Mapping[str, Any]) -> Parts:
         """Render a result with the common frame."""
-        yield make_verbatim(dump_document(build_document(int(exit_code), exit_code.reason, content)))
+        return render_document(build_document(int(exit_code), exit_code.reason, content))
 
     def plan(self, report: PlanReport) -> Parts:
         """Render a plan, and facts about its file below `saved` if there is a file."""
@@ -104,6 +130,4 @@ class JsonRenderer(DocumentRenderer):
         policy_results: Collection[PolicyResult] = (),
     ) -> Parts:
         """Render the diagnostics alone."""
-        yield make_verbatim(
-            dump_document(build_failure_document(int(exit_code), exit_code.reason, diagnostics))
-        )
+        return render_document(build_failure_document(int(exit_code), exit_code.reason, diagnostics))

@@ -16,7 +16,7 @@ from reconciler.model.policy import PolicyResult
 from reconciler.model.sanitize import to_one_line
 from reconciler.report.diagnostics import identify_finding
 from reconciler.report.explanation import extract_first_sentence
-from reconciler.report.json_document import dump_document
+from reconciler.report.json_document import render_document
 from reconciler.report.read_coverage import render_coverage
 from reconciler.report.renderer import (
     DocumentRenderer,
@@ -25,7 +25,6 @@ from reconciler.report.renderer import (
     Parts,
     PlanReport,
     ValidationReport,
-    make_verbatim,
 )
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -244,4 +243,4 @@ class SarifRenderer(DocumentRenderer):
             exit_code=int(exit_code),
             notes=notes,
         )
-        yield make_verbatim(dump_document(log))
+        return render_document(log)

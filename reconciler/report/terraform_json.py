@@ -20,7 +20,7 @@ from reconciler.model.policy import PolicyResult, PolicyStatus
 from reconciler.model.sanitize import to_one_line
 from reconciler.model.value import format_path
 from reconciler.report.diagnostics import serialize_diagnostics
-from reconciler.report.json_document import dump_document
+from reconciler.report.json_document import render_document
 from reconciler.report.plan_facts import has_facts
 from reconciler.report.plan_json import (
     serialize_change,
@@ -30,7 +30,7 @@ from reconciler.report.plan_json import (
     serialize_unplanned,
 )
 from reconciler.report.plan_summary import UNTESTED
-from reconciler.report.renderer import DocumentRenderer, ExitStatus, Parts, PlanReport, make_verbatim
+from reconciler.report.renderer import DocumentRenderer, ExitStatus, Parts, PlanReport
 from reconciler.report.terraform_values import (
     ResourceView,
     is_imported,
@@ -302,7 +302,7 @@ class TerraformJsonRenderer(DocumentRenderer):
         """Render the plan. `x_reconciler` has the exit code, and facts about the file of a saved plan."""
         saved = {} if report.saved is None else {"saved": report.saved}
         extra = {**saved, **_serialize_exit(report.exit)}
-        yield make_verbatim(dump_document(build_terraform_plan(report.plan, report.created_at, extra)))
+        return render_document(build_terraform_plan(report.plan, report.created_at, extra))
 
     def failure(
         self,
@@ -313,7 +313,7 @@ class TerraformJsonRenderer(DocumentRenderer):
         """Render a plan that cannot be applied, with the diagnostics in `x_reconciler`."""
         yield from self.diagnostics(diagnostics)
         document = build_failed_terraform_plan(diagnostics, self.run.get_time(), _serialize_exit(exit_code))
-        yield make_verbatim(dump_document(document))
+        yield from render_document(document)
 
 
 def _serialize_exit(exit_code: ExitStatus) -> dict[str, Any]:

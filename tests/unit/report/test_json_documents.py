@@ -15,7 +15,12 @@ from report_values import (
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.plan import UnmanagedGroup
 from reconciler.report.apply import serialize_apply_result
-from reconciler.report.json_document import build_document, build_failure_document, dump_document
+from reconciler.report.json_document import (
+    build_document,
+    build_failure_document,
+    dump_document,
+    iterate_blocks,
+)
 from reconciler.report.plan_json import serialize_plan
 
 
@@ -93,6 +98,13 @@ def test_a_failure_is_a_document_too() -> None:
     )
     assert data["diagnostics"][0]["message"] == "no answer"
     assert data["exit"] == {"code": 1, "reason": "failed"}
+
+
+def test_a_large_document_is_written_in_blocks_of_whole_lines() -> None:
+    document = {"rows": [{"name": f"##{number}\n", "empty": []} for number in range(60_000)]}
+    blocks = list(iterate_blocks(document))
+    assert len(blocks) == 1 + sum(map(len, blocks)) // (1024 * 1024 + 100)
+    assert "\n".join(blocks) == json.dumps(document, indent=2).replace("##", "\\u0023\\u0023")
 
 
 def test_a_document_is_ascii_without_runner_commands() -> None:
