@@ -8,6 +8,7 @@ from reconciler.model.plan import Plan
 from reconciler.model.read_coverage import ReadCoverage, TimesPlace
 from reconciler.planning.partial_reads import PartialReading
 from reconciler.planning.pipeline import make_plan
+from reconciler.state.read_times import ReadTimes, merge_times
 from reconciler.workspace.read_times import ReadTimesMemory, open_read_times
 from reconciler.workspace.workspace import Workspace
 
@@ -20,8 +21,8 @@ def plan_within_budget(workspace: Workspace, budget: int) -> Plan:
     ReconcilerError as `make_plan` does, and for times of reads that a newer version wrote.
     """
     memory = open_read_times(workspace)
-    last_reads, warnings = memory.load()
-    reading = PartialReading(budget, last_reads, memory.now)
+    last, warnings = memory.load()
+    reading = PartialReading(budget, last, memory.now)
     plan = make_plan(workspace, reading=reading).plan
     if plan.coverage is not None:
         place = _remember_reads(memory, reading, plan.coverage)
@@ -32,8 +33,10 @@ def plan_within_budget(workspace: Workspace, budget: int) -> Plan:
 def _remember_reads(
     memory: ReadTimesMemory, reading: PartialReading, coverage: ReadCoverage
 ) -> TimesPlace | None:
-    """Write the times of all reads. A run that has read nothing writes nothing."""
-    if not reading.read:
+    """Write the times of all reads, and of those that failed. A run that has asked for nothing writes nothing."""
+    if not reading.read and not reading.failed:
         return None
-    times = {**reading.last_reads, **dict.fromkeys(reading.read, reading.now)}
-    return memory.save(times, reading.managed, f"{coverage.read} of {coverage.of} destinations read")
+    new = ReadTimes(*(dict.fromkeys(ids, reading.now) for ids in (reading.read, reading.failed)))
+    return memory.save(
+        merge_times(reading.last, new), reading.managed, f"{coverage.read} of {coverage.of} destinations read"
+    )

@@ -6,7 +6,9 @@ The steps and the states between them are those of `reconciler.state.relocation`
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError, Severity
 from reconciler.model.record import Relocation, RelocationPhase, State, is_fingerprint
@@ -14,6 +16,14 @@ from reconciler.model.state_location import StateLocation, StateLocationError, p
 from reconciler.operations.state import build_cleaner, explain_no_state
 from reconciler.spec.project import Project, read_project
 from reconciler.state.codec import encode_state
+from reconciler.state.read_times import (
+    DamagedTimesError,
+    NewerTimesError,
+    ReadTimes,
+    decode_times,
+    encode_times,
+    merge_times,
+)
 from reconciler.state.relocation import (
     MigrationStep,
     build_copy,
@@ -80,6 +90,7 @@ def _migrate(
     _read_states(source, target, without_source=without_source)
     with source.store.lock.hold(settings.holder), target.store.lock.hold(settings.holder):
         result = _migrate_locked(project, settings, source, target, without_source=without_source)
+    _copy_read_times(source.store, target.store)
     remember_place(project, target.location)
     return replace(result, warnings=(*result.warnings, *_list_unreleased(source, target)))
 
@@ -176,6 +187,21 @@ def _copy_key(source: Store, target: Store) -> None:
     key = source.key_file.read()
     if key is not None:
         target.key_file.write(key)
+
+
+def _copy_read_times(source: Store, target: Store) -> None:
+    """Copy the times of reads. They only save requests: if they cannot be copied, a new round of reads begins."""
+    with suppress(OSError, DamagedTimesError, NewerTimesError):
+        content = source.build_times_file().read()
+        if content is not None:
+            times = decode_times(content)
+            target.build_times_file().update(
+                partial(_add_read_times, times), "times of reads of a moved state"
+            )
+
+
+def _add_read_times(times: ReadTimes, content: bytes | None) -> bytes:
+    return encode_times(times if content is None else merge_times(times, decode_times(content)))
 
 
 def _verify(place: _StatePlace, written: State) -> None:

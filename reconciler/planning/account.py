@@ -118,6 +118,7 @@ def _note_reads(
     complete = build_read_result(details.found, errors)
     left = (reading.costs.keys() - reading.chosen) | details.unread | complete.unread
     reading.read = frozenset(reading.chosen) - left - complete.failed.keys()
+    reading.failed = frozenset(reading.chosen) & complete.failed.keys()
     reading.managed = managed
     return replace(complete, unread=frozenset(left))
 

@@ -56,7 +56,7 @@ def explain_failed_read(error: ApiError, desired: Desired) -> Diagnostic:
         span=desired.span,
         address=desired.address,
         notes=found.notes,
-        help=f"{found.help}; the next run reads it among the first",
+        help=f"{found.help}; the next round of reads tries it again",
     )
 
 

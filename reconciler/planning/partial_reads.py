@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 
 from reconciler.api.client import PAGE_SIZE
 from reconciler.model.address import DESTINATION, GROUP, Address, get_entry_sort_key
@@ -18,36 +18,37 @@ from reconciler.model.resource import Desired
 from reconciler.model.trust import ServerKind
 from reconciler.planning.object_names import list_named_fields
 from reconciler.planning.refresh import AccountView
-
-_NEVER = datetime.min.replace(tzinfo=UTC)
+from reconciler.state.read_times import ReadTimes
 
 
 @dataclass(slots=True)
 class PartialReading:
     """Reading of a part of the destinations by a run that may send `budget` requests.
 
-    `last_reads` are the times of earlier reads by id. The other fields are known once the destinations are read:
+    `last` are the times of earlier reads. The other fields are known once the destinations are read:
     `costs` are the requests for each destination in scope by id, `fixed` the requests for everything else.
     """
 
     budget: int
-    last_reads: Mapping[str, datetime]
+    last: ReadTimes
     now: datetime
     costs: Mapping[str, int] = field(default_factory=dict)
     fixed: int = 0
     chosen: tuple[str, ...] = ()
     read: frozenset[str] = frozenset()
+    failed: frozenset[str] = frozenset()
     managed: frozenset[str] = frozenset()
 
     def choose(self, costs: Mapping[str, int], listed: Collection[str], sent: int) -> list[str]:
         """Choose the destinations to read, by id, in their order: those that the list does not show, which every run
-        looks up, then those that were never read, then the least recently read.
+        looks up, then those that were never read, then the least recently read. A failed read counts here, so that
+        destinations that always fail take no more of the budget than others.
 
         `costs` are the requests for each, `listed` the ids of the list, `sent` the requests of the run so far. Raises
         ReconcilerError if some destination could never be read.
         """
         looked_up = sorted(id for id in costs if id not in listed)
-        waiting = sorted(costs.keys() - {*looked_up}, key=lambda id: (self.last_reads.get(id, _NEVER), id))
+        waiting = sorted(costs.keys() - {*looked_up}, key=lambda id: (self.last.get_last_attempt(id), id))
         self.costs = costs
         self.fixed = sent + sum(costs[id] for id in looked_up)
         needed = self.fixed + max((costs[id] for id in waiting), default=0)
@@ -81,7 +82,7 @@ class PartialReading:
             if entry.address.kind == DESTINATION and (id := view.group_ids.get(entry.address.key)) is not None
         }
         unread = {id: address for id, address in by_id.items() if id in view.details.unread}
-        times = [self.last_reads[id] for id in unread if id in self.last_reads]
+        times = [self.last.reads[id] for id in unread if id in self.last.reads]
         return ReadCoverage(
             budget=self.budget,
             read=len(by_id.keys() & self.read),

@@ -7,8 +7,8 @@ merges its own times into the file as it is at that moment, and a lost time cost
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Literal, Protocol, TypeAlias
@@ -24,11 +24,33 @@ SUFFIX = ".reads"
 """Text behind the name of the state that is the name of the file with its times."""
 
 _MAX_ATTEMPTS = 8
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
-ReadTimes: TypeAlias = Mapping[str, datetime]
-"""Times of the last reads, by the id of the group of a destination."""
+Times: TypeAlias = Mapping[str, datetime]
+"""Times by the id of the group of a destination."""
 Update: TypeAlias = Callable[[bytes | None], bytes]
 """Function that makes the new content of a file from its content; None for a missing file."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadTimes:
+    """Times of the last `reads`, and of the last reads that `failed`. A destination that has never been read has none
+    of the first."""
+
+    reads: Times = field(default_factory=dict)
+    failed: Times = field(default_factory=dict)
+
+    def get_last_attempt(self, id: str) -> datetime:
+        """Return the time of the last read, failed or not; a time before all others if there was none."""
+        return max(self.reads.get(id, _NEVER), self.failed.get(id, _NEVER))
+
+    def select(self, accepts: Callable[[str, datetime], bool]) -> ReadTimes:
+        """Select the times that a function accepts by their id and time."""
+        reads, failed = (
+            {id: time for id, time in times.items() if accepts(id, time)}
+            for times in (self.reads, self.failed)
+        )
+        return ReadTimes(reads, failed)
 
 
 class DamagedTimesError(Exception):
@@ -44,16 +66,21 @@ class _TimesDocument(BaseModel):
 
     format: Literal[1] = FORMAT
     reads: dict[str, AwareDatetime]
+    failed: dict[str, AwareDatetime] = {}
 
 
 def encode_times(times: ReadTimes) -> bytes:
     """Encode times as canonical JSON with a line for each destination."""
-    reads = {id: time.astimezone(UTC).isoformat(timespec="milliseconds") for id, time in times.items()}
-    text = json.dumps({"format": FORMAT, "reads": reads}, indent=1, sort_keys=True, ensure_ascii=True)
-    return f"{text}\n".encode()
+    failed = {"failed": _format_times(times.failed)} if times.failed else {}
+    document = {"format": FORMAT, "reads": _format_times(times.reads), **failed}
+    return f"{json.dumps(document, indent=1, sort_keys=True, ensure_ascii=True)}\n".encode()
 
 
-def decode_times(content: bytes) -> dict[str, datetime]:
+def _format_times(times: Times) -> dict[str, str]:
+    return {id: time.astimezone(UTC).isoformat(timespec="milliseconds") for id, time in times.items()}
+
+
+def decode_times(content: bytes) -> ReadTimes:
     """Decode times. Raises DamagedTimesError, NewerTimesError."""
     try:
         data = json.loads(content)
@@ -62,14 +89,21 @@ def decode_times(content: bytes) -> dict[str, datetime]:
     if isinstance(data, dict) and isinstance(data.get("format"), int) and data["format"] > FORMAT:
         raise NewerTimesError(f"its format is {data['format']}, this version knows {FORMAT}")
     try:
-        return _TimesDocument.model_validate(data).reads
+        document = _TimesDocument.model_validate(data)
     except ValidationError as error:
         place = ".".join(map(str, error.errors()[0]["loc"])) or "the whole"
         raise DamagedTimesError(f"it has not the shape of times of reads at {place}") from None
+    return ReadTimes(document.reads, document.failed)
 
 
-def merge_times(*sides: ReadTimes) -> dict[str, datetime]:
-    """Merge times: the latest time of each destination counts."""
+def merge_times(*sides: ReadTimes) -> ReadTimes:
+    """Merge times: the latest time of each destination counts. A failure counts until the next read."""
+    reads = _merge(times.reads for times in sides)
+    failed = _merge(times.failed for times in sides)
+    return ReadTimes(reads, {id: time for id, time in failed.items() if time > reads.get(id, _NEVER)})
+
+
+def _merge(sides: Iterable[Times]) -> dict[str, datetime]:
     merged: dict[str, datetime] = {}
     for times in sides:
         for id, time in times.items():

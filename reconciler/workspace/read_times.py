@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,6 +15,7 @@ from reconciler.state.read_times import (
     DamagedTimesError,
     LocalTimesFile,
     NewerTimesError,
+    ReadTimes,
     TimesFile,
     Update,
     decode_times,
@@ -38,10 +39,10 @@ class ReadTimesMemory:
     local: LocalTimesFile
     now: datetime
 
-    def load(self) -> tuple[dict[str, datetime], tuple[Diagnostic, ...]]:
+    def load(self) -> tuple[ReadTimes, tuple[Diagnostic, ...]]:
         """Load the latest time of each destination, with a warning for each damaged file. Raises ReconcilerError for a
         file of a newer version. A file that cannot be read counts as missing."""
-        times: dict[str, datetime] = {}
+        times = ReadTimes()
         warnings: list[Diagnostic] = []
         for file in {file.display_name: file for file in (self.shared, self.local)}.values():
             try:
@@ -54,13 +55,13 @@ class ReadTimesMemory:
                 continue
         return times, tuple(warnings)
 
-    def save(self, times: Mapping[str, datetime], known: Collection[str], message: str) -> TimesPlace:
+    def save(self, times: ReadTimes, known: Collection[str], message: str) -> TimesPlace:
         """Save new and loaded times, merged with the times that other runs have written meanwhile, without destinations
         that are not `known` any more. Returns the place."""
 
         def update(content: bytes | None) -> bytes:
             merged = merge_times(self._decode_undamaged(content), times)
-            return encode_times({id: time for id, time in merged.items() if id in known})
+            return encode_times(merged.select(lambda id, _: id in known))
 
         try:
             self.shared.update(update, message)
@@ -78,16 +79,16 @@ class ReadTimesMemory:
             return TimesPlace("", is_shared=False, reason=reason)
         return TimesPlace(self.local.display_name, is_shared=False, reason=reason)
 
-    def _decode(self, content: bytes | None) -> dict[str, datetime]:
-        times = {} if content is None else decode_times(content)
-        return {id: time for id, time in times.items() if time - self.now <= MAX_CLOCK_SKEW}
+    def _decode(self, content: bytes | None) -> ReadTimes:
+        times = ReadTimes() if content is None else decode_times(content)
+        return times.select(lambda _, time: time - self.now <= MAX_CLOCK_SKEW)
 
-    def _decode_undamaged(self, content: bytes | None) -> dict[str, datetime]:
+    def _decode_undamaged(self, content: bytes | None) -> ReadTimes:
         """Decode times for their replacement: a damaged file has none. Raises NewerTimesError."""
         try:
             return self._decode(content)
         except DamagedTimesError:
-            return {}
+            return ReadTimes()
 
 
 def open_read_times(workspace: Workspace) -> ReadTimesMemory:

@@ -186,8 +186,9 @@ def test_a_budget_below_the_lists_is_an_error_with_the_smallest_number(
     assert len(pairs.list_read()) == 1
 
 
-def test_a_failing_read_is_an_error_and_stays_first_without_stopping_others(pairs: BudgetedProject) -> None:
+def test_a_failing_read_is_an_error_and_does_not_stop_others(pairs: BudgetedProject) -> None:
     pairs.look(LISTS + 5)
+    before = pairs.read_times()
     failing = pairs.ids["c"]
     pairs.add_faults(f"GET /v1/destinations/{failing} #1..5 status 503")
     result = pairs.look(LISTS + 9)
@@ -195,10 +196,22 @@ def test_a_failing_read_is_an_error_and_stays_first_without_stopping_others(pair
     assert "error[not-read]: destination.c could not be read: Fivetran has a fault: HTTP 503" in result.stderr
     assert "specs/groups/main.yaml" in result.stderr
     assert "Read 4 of 5 destinations" in result.stdout
-    times = pairs.read_times()
-    assert times["c"] < min(time for key, time in times.items() if key != "c")
-    assert pairs.look(LISTS + 1).exit == 0
-    assert pairs.list_read() == ["c"]
+    after = pairs.read_times()
+    assert after["c"] == before["c"]
+    assert all(after[key] > before[key] for key in KEYS if key != "c")
+    assert pairs.look(LISTS + 5).exit == 0
+    assert pairs.read_times()["c"] > after["c"]
+    assert "failed" not in json.loads(pairs.times_file.read_text())
+
+
+def test_destinations_that_always_fail_do_not_keep_others_from_being_read(pairs: BudgetedProject) -> None:
+    for key in ("a", "b"):
+        pairs.add_faults(f"GET /v1/destinations/{pairs.ids[key]} #1.. status 503")
+    read: set[str] = set()
+    for _ in range(3):
+        pairs.look(LISTS + 4)
+        read |= {*pairs.read_times()}
+    assert read == {"c", "d", "e"}
 
 
 def test_retries_use_up_the_budget_and_the_run_ends_with_what_it_has(pairs: BudgetedProject) -> None:

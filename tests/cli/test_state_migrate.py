@@ -245,6 +245,14 @@ def test_the_next_plan_at_the_new_place_is_empty(moved_project: AppliedProject) 
     assert moved_project.list_apply_writes() == []
 
 
+def test_the_times_of_reads_move_along(moved_project: AppliedProject) -> None:
+    moved_project.run("drift", "--budget", "4")
+    assert moved_project.run("state", "migrate", "--to", GIT).exit == 0
+    moved_project.write_settings(f"state: {GIT}\n")
+    result = moved_project.run("drift", "--budget", "4", "--format", "json")
+    assert result.document["coverage"]["never_read"] == 0
+
+
 def test_an_approved_plan_moves_along(moved_project: AppliedProject) -> None:
     moved_project.declare("orders", "sales", "stock", "staff")
     digest = moved_project.plan("--format", "json").document["digest"]

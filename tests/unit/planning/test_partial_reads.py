@@ -9,6 +9,7 @@ import pytest
 
 from reconciler.model.diagnostic import ReconcilerError
 from reconciler.planning.partial_reads import PartialReading
+from reconciler.state.read_times import ReadTimes
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SENT = 3
@@ -17,7 +18,11 @@ SENT = 3
 
 def make_reading(budget: int, **hours: int) -> PartialReading:
     """Build a reading after reads of these ids, so many hours ago."""
-    return PartialReading(budget, {id: NOON - timedelta(hours=ago) for id, ago in hours.items()}, NOON)
+    return PartialReading(budget, ReadTimes(ago(hours)), NOON)
+
+
+def ago(hours: Mapping[str, int]) -> dict[str, datetime]:
+    return {id: NOON - timedelta(hours=number) for id, number in hours.items()}
 
 
 def choose(
@@ -35,6 +40,11 @@ def cost_one(ids: str) -> dict[str, int]:
 )
 def test_destinations_without_a_read_come_first_and_then_the_oldest_reads(budget: int, expected: str) -> None:
     assert choose(make_reading(budget, a=2, c=1), cost_one("abcd")) == [*expected]
+
+
+def test_a_failed_read_counts_for_the_order() -> None:
+    last = ReadTimes(ago({"a": 3, "c": 2}), ago({"a": 1, "b": 0}))
+    assert choose(PartialReading(100, last, NOON), cost_one("abcd")) == ["d", "c", "a", "b"]
 
 
 def test_equal_times_are_read_in_the_order_of_their_ids() -> None:

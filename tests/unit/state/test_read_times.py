@@ -18,7 +18,9 @@ from reconciler.state.read_times import (
     DamagedTimesError,
     LocalTimesFile,
     NewerTimesError,
+    ReadTimes,
     RemoteTimesFile,
+    Times,
     TimesFile,
     decode_times,
     encode_times,
@@ -32,8 +34,8 @@ NAME = "state.json.reads"
 
 def test_times_are_read_back_in_utc() -> None:
     local = NOON.astimezone(timezone(timedelta(hours=2)))
-    content = encode_times({"b": local, "a": LATER})
-    assert decode_times(content) == {"a": LATER, "b": NOON}
+    content = encode_times(ReadTimes({"b": local, "a": LATER}))
+    assert decode_times(content) == ReadTimes({"a": LATER, "b": NOON})
     assert content.decode().splitlines() == [
         "{",
         ' "format": 1,',
@@ -43,6 +45,14 @@ def test_times_are_read_back_in_utc() -> None:
         " }",
         "}",
     ]
+
+
+def test_failed_reads_are_kept_beside_the_reads() -> None:
+    times = ReadTimes({"a": NOON}, {"a": LATER, "b": NOON})
+    assert decode_times(encode_times(times)) == times
+    assert times.get_last_attempt("a") == LATER
+    assert times.get_last_attempt("b") == NOON
+    assert times.get_last_attempt("c") < NOON
 
 
 @pytest.mark.parametrize(
@@ -59,6 +69,7 @@ def test_times_are_read_back_in_utc() -> None:
         b'{"reads": {"a": 1e400}}',
         b'{"reads": {"a": "2026-03-01T12:00:00"}}',
         b'{"format": 0, "reads": {}}',
+        b'{"reads": {}, "failed": {"a": "soon"}}',
     ],
     ids=lambda content: repr(content[:24]),
 )
@@ -74,25 +85,32 @@ def test_times_of_a_newer_format_are_not_damaged() -> None:
 
 
 def test_the_latest_time_of_each_destination_counts() -> None:
-    assert merge_times({"a": NOON, "b": LATER}, {"a": LATER, "b": NOON}, {"c": NOON}) == {
-        "a": LATER,
-        "b": LATER,
-        "c": NOON,
-    }
+    sides = [{"a": NOON, "b": LATER}, {"a": LATER, "b": NOON}, {"c": NOON}]
+    assert merge_times(*map(ReadTimes, sides)) == ReadTimes({"a": LATER, "b": LATER, "c": NOON})
+
+
+def test_a_failure_counts_until_the_next_read() -> None:
+    failed = ReadTimes({"a": NOON, "b": LATER}, {"a": LATER, "b": NOON, "c": NOON})
+    assert merge_times(ReadTimes(), failed) == ReadTimes({"a": NOON, "b": LATER}, {"a": LATER, "c": NOON})
+    assert merge_times(failed, ReadTimes({"a": LATER, "c": LATER})).failed == {}
+
+
+def add_times(content: bytes | None, reads: dict[str, datetime]) -> bytes:
+    return encode_times(merge_times(decode_times(content) if content else ReadTimes(), ReadTimes(reads)))
 
 
 def add_read(file: TimesFile, id: str, time: datetime = NOON) -> None:
     """Add the time of one read to a file, as a run does."""
     file.update(
-        lambda content: encode_times(merge_times(decode_times(content) if content else {}, {id: time})),
+        lambda content: add_times(content, {id: time}),
         "1 of 1 destinations read",
     )
 
 
-def read(file: TimesFile) -> dict[str, datetime]:
+def read(file: TimesFile) -> Times:
     content = file.read()
     assert content is not None
-    return decode_times(content)
+    return decode_times(content).reads
 
 
 def test_a_local_file_is_made_with_its_folder_and_updated(tmp_path: Path) -> None:
@@ -146,10 +164,10 @@ def test_a_write_on_an_old_version_is_made_again_on_the_new_version(files: list[
         bases.append(content)
         if len(bases) == 1:
             add_read(second, "b", LATER)  # between the read and the write of the first run
-        return encode_times(merge_times(decode_times(content) if content else {}, {"a": NOON}))
+        return add_times(content, {"a": NOON})
 
     first.update(update, "because")
-    assert bases == [None, encode_times({"b": LATER})]
+    assert bases == [None, encode_times(ReadTimes({"b": LATER}))]
     assert read(second) == {"a": NOON, "b": LATER}
 
 
@@ -159,7 +177,7 @@ def test_a_run_that_is_always_too_late_gives_up(files: list[RemoteTimesFile]) ->
     def update(content: bytes | None) -> bytes:
         add_read(second, "b", NOON + timedelta(seconds=len(attempts)))
         attempts.append(content)
-        return encode_times({"a": NOON})
+        return encode_times(ReadTimes({"a": NOON}))
 
     attempts: list[bytes | None] = []
     with pytest.raises(ConflictError):

@@ -9,7 +9,7 @@ import pytest
 
 from reconciler.model.diagnostic import ReconcilerError
 from reconciler.model.read_coverage import TimesPlace
-from reconciler.state.read_times import LocalTimesFile, decode_times
+from reconciler.state.read_times import LocalTimesFile, ReadTimes, Times, decode_times
 from reconciler.workspace.read_times import MAX_CLOCK_SKEW, ReadTimesMemory
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -23,9 +23,9 @@ def memory(tmp_path: Path) -> ReadTimesMemory:
     return ReadTimesMemory(shared, local, NOON)
 
 
-def read(file: LocalTimesFile) -> dict[str, datetime]:
+def read(file: LocalTimesFile) -> Times:
     content = file.read()
-    return {} if content is None else decode_times(content)
+    return {} if content is None else decode_times(content).reads
 
 
 def make_unwritable(file: LocalTimesFile) -> None:
@@ -34,49 +34,51 @@ def make_unwritable(file: LocalTimesFile) -> None:
 
 
 def test_times_that_another_run_wrote_after_the_load_are_kept(memory: ReadTimesMemory) -> None:
-    assert memory.load() == ({}, ())
-    assert memory.save({"b": NOON - HOUR, "c": NOON}, ALL, "") == TimesPlace("shared")
-    assert memory.save({"a": NOON, "b": NOON}, ALL, "") == TimesPlace("shared")
-    assert memory.load() == ({"a": NOON, "b": NOON, "c": NOON}, ())
+    assert memory.load() == (ReadTimes(), ())
+    assert memory.save(ReadTimes({"b": NOON - HOUR, "c": NOON}), ALL, "") == TimesPlace("shared")
+    assert memory.save(ReadTimes({"a": NOON, "b": NOON}), ALL, "") == TimesPlace("shared")
+    assert memory.load() == (ReadTimes({"a": NOON, "b": NOON, "c": NOON}), ())
 
 
 def test_unknown_destinations_are_forgotten(memory: ReadTimesMemory) -> None:
-    memory.save(dict.fromkeys(ALL, NOON), ALL, "")
-    memory.save({}, ("a", "d"), "")
+    memory.save(ReadTimes(dict.fromkeys(ALL, NOON)), ALL, "")
+    memory.save(ReadTimes(), ("a", "d"), "")
     assert read(memory.shared) == {"a": NOON}
 
 
 def test_times_of_both_files_count_and_move_to_the_shared_file(memory: ReadTimesMemory) -> None:
-    memory.save({"a": NOON - HOUR, "b": NOON}, ALL, "")
+    memory.save(ReadTimes({"a": NOON - HOUR, "b": NOON}), ALL, "")
     memory.local.update(lambda content: memory.shared.read() or b"", "")
-    memory.save({"a": NOON}, ALL, "")
+    memory.save(ReadTimes({"a": NOON}), ALL, "")
     assert not memory.local.path.exists()
     memory.local.path.write_bytes(b'{"format": 1, "reads": {"c": "2026-03-01T11:00:00+00:00"}}')
     times, _ = memory.load()
-    assert times == {"a": NOON, "b": NOON, "c": NOON - HOUR}
+    assert times == ReadTimes({"a": NOON, "b": NOON, "c": NOON - HOUR})
 
 
 def test_without_a_writable_place_the_times_are_lost(memory: ReadTimesMemory) -> None:
     make_unwritable(memory.shared)
-    place = memory.save({"a": NOON}, ALL, "")
+    place = memory.save(ReadTimes({"a": NOON}), ALL, "")
     assert (place.name, place.is_shared, place.reason) == ("local", False, "Not a directory")
     assert read(memory.local) == {"a": NOON}
     memory.local.path.unlink()
     memory.local.path.parent.joinpath(".gitignore").unlink(missing_ok=True)
     memory.local.path.parent.rmdir()
     make_unwritable(memory.local)
-    assert memory.save({"a": NOON}, ALL, "") == TimesPlace("", is_shared=False, reason="Not a directory")
-    assert memory.load() == ({}, ())
+    assert memory.save(ReadTimes({"a": NOON}), ALL, "") == TimesPlace(
+        "", is_shared=False, reason="Not a directory"
+    )
+    assert memory.load() == (ReadTimes(), ())
 
 
 def test_a_newer_file_is_refused_and_never_overwritten(memory: ReadTimesMemory) -> None:
     newer = b'{"format": 9}'
-    memory.save({}, ALL, "")
+    memory.save(ReadTimes(), ALL, "")
     memory.shared.path.write_bytes(newer)
     with pytest.raises(ReconcilerError) as raised:
         memory.load()
     assert [error.code for error in raised.value.diagnostics] == ["reads-newer"]
-    place = memory.save({"a": NOON}, ALL, "")  # a newer version wrote it during this run
+    place = memory.save(ReadTimes({"a": NOON}), ALL, "")  # a newer version wrote it during this run
     assert (place.name, place.is_shared) == ("local", False)
     assert memory.shared.path.read_bytes() == newer
 
@@ -86,9 +88,9 @@ def test_each_damaged_file_is_a_warning(memory: ReadTimesMemory) -> None:
         file.path.parent.mkdir()
         file.path.write_bytes(b"\x00")
     times, warnings = memory.load()
-    assert times == {}
+    assert times == ReadTimes()
     assert [warning.code for warning in warnings] == ["reads-damaged"] * 2
-    assert memory.save({"a": NOON}, ALL, "") == TimesPlace("shared")
+    assert memory.save(ReadTimes({"a": NOON}), ALL, "") == TimesPlace("shared")
     assert read(memory.shared) == {"a": NOON}
 
 
@@ -97,6 +99,6 @@ def test_times_far_in_the_future_are_dropped(ahead: timedelta, counts: bool, mem
     memory.shared.path.parent.mkdir()
     time = (NOON + ahead).isoformat()
     memory.shared.path.write_text(f'{{"format": 1, "reads": {{"a": "{time}"}}}}')
-    assert memory.load() == ({"a": NOON + ahead} if counts else {}, ())
-    memory.save({"a": NOON}, ALL, "")
+    assert memory.load() == (ReadTimes({"a": NOON + ahead} if counts else {}), ())
+    memory.save(ReadTimes({"a": NOON}), ALL, "")
     assert read(memory.shared) == {"a": NOON + ahead if counts else NOON}
