@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,6 +16,10 @@ from hypothesis_settings import disable_deadlines
 from secret_leak_detector import detect_leaks
 
 disable_deadlines()
+
+# Each worker rewrites the asserts of all modules, for 15 s. Later runs take them from pytest's cache, also on a machine
+# that writes no bytecode otherwise.
+sys.dont_write_bytecode = False
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell that starts the tests in the background lets the tests and their processes ignore Ctrl-C.

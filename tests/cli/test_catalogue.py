@@ -142,6 +142,7 @@ def test_every_example_applies_and_then_plans_no_changes(project: Project, serve
     assert project.run_against(server, "plan", "--detailed-exitcode", environ=environ).exit == 0
 
 
+@pytest.mark.sampled(every=9)
 @pytest.mark.parametrize("columns", [40, 60, 80, 120])
 @pytest.mark.parametrize(
     "words",

@@ -13,7 +13,7 @@ from reconciler.cli.output import choose_colour
 from reconciler.report.colour import Colour
 from reconciler.report.formats import Document, list_formats
 
-pytestmark = pytest.mark.sampled(every=4)
+pytestmark = pytest.mark.sampled(every=8)
 
 REPOSITORY = {"PYTHONPATH": str(ROOT)}
 

@@ -20,6 +20,8 @@ from secret_leak_detector import allow_values, get_detector
 from reconciler.model.record import HIDDEN_LITERAL
 from reconciler.report.formats import Document, list_formats
 
+pytestmark = pytest.mark.sampled(every=6, tests=2)
+
 FILES = Path(__file__).parents[1] / "earlier_release"
 ABOUT = {name: json.loads((FILES / name / "about.json").read_text()) for name in ("hidden", "public")}
 ORDERS = {

@@ -14,6 +14,8 @@ from cli_harness import EmulatedFivetran, Project, serve_fivetran
 from reconciler.emulator.setup_tests import SetupTest
 from reconciler.emulator.switches import Behaviour
 
+pytestmark = pytest.mark.sampled(every=4, tests=3)
+
 DIRECT = """\
   orders:
     destination:

@@ -21,6 +21,8 @@ from reconciler.cli.help_content import list_examples, list_exit_codes
 from reconciler.cli.main import reconciler
 from reconciler.cli.option_groups import OptionGroup, get_group
 
+pytestmark = pytest.mark.sampled(every=4)
+
 
 def iterate_commands(
     command: click.Command = reconciler, path: tuple[str, ...] = ()

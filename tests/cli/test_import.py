@@ -27,6 +27,8 @@ from reconciler.emulator.fault_text import parse_fault
 from reconciler.spec.nodes import to_plain
 from reconciler.spec.source import parse
 
+pytestmark = pytest.mark.sampled(every=3, tests=2)
+
 PROJECT = "specs/reconciler.yaml"
 EXISTING = "specs/groups/own.yaml"
 

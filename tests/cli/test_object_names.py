@@ -16,6 +16,8 @@ from command_line import PROCESS_TIMEOUT
 
 from reconciler.emulator.private_link_work import PrivateLinkWork
 
+pytestmark = pytest.mark.sampled(every=3, tests=2)
+
 ENTRY = """\
   orders:
     destination:

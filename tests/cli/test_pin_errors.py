@@ -21,6 +21,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from git_repo import run_git
 
+pytestmark = pytest.mark.sampled(every=3)
+
 SERVER, _, ROOT = make_chain()
 FORMATS = ("full", "concise", "json", "github", "junit", "sarif")
 HEAD = "version: 1\ngroups:\n  one:\n    destination:\n      service: postgres_warehouse\n"

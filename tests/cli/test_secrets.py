@@ -17,6 +17,8 @@ from cli_harness import EmulatedFivetran, Project, build_credentials
 from scripted_server import ReceivedRequest, ServerConnection, build_response, serve_script
 from vault_stub import Engine, VaultStub, build_settings, serve_vault
 
+pytestmark = pytest.mark.sampled(every=3, tests=2)
+
 CANARY = 'canary "of" the/tests+42'
 
 SNOWFLAKE = """\

@@ -20,6 +20,8 @@ from reconciler.emulator.setup_tests import SetupTest
 from reconciler.model.budget import Budget
 from reconciler.planning.pipeline import make_plan
 
+pytestmark = pytest.mark.sampled(every=4, tests=3)
+
 PASSED = SetupTest("Permission Test", "PASSED")
 FAILED = SetupTest("Permission Test", "FAILED", "no access to acme")
 WARNED = SetupTest("Permission Test", "WARNING", "the role is wide")

@@ -14,6 +14,8 @@ from git_repo import commit
 from reconciler.api import transport
 from reconciler.api.transport import TimeoutClass
 
+pytestmark = pytest.mark.sampled(every=3, tests=2)
+
 HANG = "GET /v1/groups hang 20"
 
 

@@ -13,6 +13,8 @@ from cli_harness import EmulatedFivetran, Project, build_credentials
 from command_line import TerminalProcess
 from waiting_servers import BARE_KEY, KEY_LINE, SECRETS, SPEC, WaitingProject, write_entry
 
+pytestmark = pytest.mark.sampled(every=3, tests=3)
+
 ROOT_FACTS = "CN=Acme Private Root,O=Acme\\, Inc.,C=US, expires 2049-12-31"
 
 

@@ -19,6 +19,8 @@ from command_line import PROCESS_TIMEOUT
 from emulated_objects import GoogleStorage, ObjectServer, Refusal, serve_objects
 from long_runs import small_and_large
 
+pytestmark = pytest.mark.sampled(every=6, tests=2)
+
 APPLY = ("apply", "--auto-approve")
 STATE, LOCK = "state.json", "state.json.lock"
 

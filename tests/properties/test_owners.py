@@ -290,7 +290,7 @@ def open_pair(kind: str, number: int, opened: OwnedProjects) -> Iterator[RandomP
         yield RandomPair(opened, gateways, random.Random(f"{kind} {number}"))
 
 
-@pytest.mark.parametrize("kind", [FOLDER, GIT, BUCKET])
+@pytest.mark.parametrize("kind", [FOLDER, GIT, pytest.param(BUCKET, marks=pytest.mark.long)])
 @small_and_large("share", 1, 20)
 def test_projects_at_one_place_never_write_what_the_other_has(
     kind: str,

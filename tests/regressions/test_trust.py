@@ -36,6 +36,8 @@ from reconciler.report.plan_json import serialize_change
 from reconciler.report.state import render_records, serialize_records
 from reconciler.workspace.planfile import decode_plan
 
+pytestmark = pytest.mark.sampled(every=2, tests=3)
+
 FINANCE = Address(DESTINATION, "finance")
 SERVER, MIDDLE, ROOT = make_chain("acme")
 NEXT_SERVER, _, NEXT_ROOT = make_chain("next")

@@ -96,9 +96,7 @@ CODES_TESTED_ELSEWHERE = {
     ),
     "not-in-account": "tests/cli/test_validate_online.py::test_a_link_under_its_name_gets_its_id_as_help",
     "not-kept": "tests/cli/test_unkept_fields.py::test_a_field_that_is_not_kept_is_named_and_no_drift",
-    "not-read": (
-        "tests/cli/test_drift_budget.py::test_a_failing_read_is_an_error_and_does_not_stop_others"
-    ),
+    "not-read": ("tests/cli/test_drift_budget.py::test_a_failing_read_is_an_error_and_does_not_stop_others"),
     "not-ready": (
         "tests/cli/test_validate_online.py::test_a_spec_that_does_not_fit_the_account_is_a_located_finding"
     ),

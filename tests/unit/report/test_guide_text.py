@@ -12,6 +12,8 @@ from reconciler.report.colour import Colour
 from reconciler.report.guide_text import print_guide, render_guide_list
 from reconciler.report.style import make_console
 
+pytestmark = pytest.mark.sampled(every=3)
+
 ESCAPE = "\x1b"
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 

@@ -18,6 +18,8 @@ from reconciler.model.value import Reference
 from reconciler.secrets.aws import SecretsManager, validate_reference
 from reconciler.secrets.base import CachedDocuments, Registry, SecretUnavailable, StoreContext
 
+pytestmark = pytest.mark.sampled(every=4, tests=2)
+
 MakeContext = Callable[..., StoreContext]
 
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}

@@ -16,6 +16,8 @@ from reconciler.model.value import Reference
 from reconciler.secrets.azure import KeyVault, validate_reference
 from reconciler.secrets.base import CachedDocuments, Registry, SecretUnavailable, StoreContext, StoreTimeout
 
+pytestmark = pytest.mark.sampled(every=4, tests=2)
+
 MakeContext = Callable[..., StoreContext]
 SetEnviron = Callable[..., None]
 

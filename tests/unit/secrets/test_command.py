@@ -20,6 +20,8 @@ from reconciler.secrets.base import (
 from reconciler.secrets.command import Commands, validate_reference
 from reconciler.secrets.program import MAX_BYTES
 
+pytestmark = pytest.mark.sampled(every=4, tests=2)
+
 MakeContext = Callable[..., StoreContext]
 
 

@@ -14,6 +14,8 @@ from reconciler.model.value import Reference
 from reconciler.secrets.base import CachedDocuments, Registry, SecretUnavailable, StoreContext, StoreTimeout
 from reconciler.secrets.gcp import GoogleSecretManager, validate_reference
 
+pytestmark = pytest.mark.sampled(every=4, tests=2)
+
 MakeContext = Callable[..., StoreContext]
 
 SECRETS: dict[str, dict[str, bytes | str]] = {

@@ -12,6 +12,8 @@ from reconciler.model.value import Reference
 from reconciler.secrets.base import CachedDocuments, Registry, SecretUnavailable, StoreContext, StoreTimeout
 from reconciler.secrets.onepassword import OnePassword, validate_reference
 
+pytestmark = pytest.mark.sampled(every=4, tests=2)
+
 MakeContext = Callable[..., StoreContext]
 
 ITEMS = {

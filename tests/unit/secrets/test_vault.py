@@ -28,6 +28,8 @@ from reconciler.secrets.base import CachedDocuments, SecretUnavailable, StoreCon
 from reconciler.secrets.vault import Vault, validate_reference
 from reconciler.secrets.vault_server import MAX_BYTES, Server, parse_server
 
+pytestmark = pytest.mark.sampled(every=4, tests=2)
+
 MakeContext = Callable[..., StoreContext]
 
 ENTRY = {"user": "loader", "password": "canary", "port": 5432, "nested": {"a": "canary"}}

@@ -14,6 +14,8 @@ from reconciler.model.value import Reference
 from reconciler.secrets.base import CachedDocuments, Registry, SecretUnavailable, StoreContext, StoreTimeout
 from reconciler.secrets.vault import Vault
 
+pytestmark = pytest.mark.sampled(every=4, tests=2)
+
 MakeContext = Callable[..., StoreContext]
 
 APPROLE = {"VAULT_ROLE_ID": "the-role", "VAULT_SECRET_ID": "secret-id-of-the-tests"}
