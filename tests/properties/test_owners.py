@@ -299,7 +299,7 @@ def test_projects_at_one_place_never_write_what_the_other_has(
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    pairs = {FOLDER: 7, GIT: 1, BUCKET: 2}[kind] * share
+    pairs = {FOLDER: 8, GIT: 1, BUCKET: 1}[kind] * share
     races = told = 0
     for number in range(pairs):
         folder, server_folder = (tmp_path_factory.mktemp(name) for name in ("project", "server"))
