@@ -58,6 +58,14 @@ class Command(click.Command):
 
     context_class = _HelpContext
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse arguments. The errors of click's parser do not name the command, whose page they should point to."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            error.ctx = error.ctx or ctx
+            raise
+
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the whole page."""
         self.format_usage(ctx, formatter)

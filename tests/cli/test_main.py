@@ -94,6 +94,7 @@ LISTS = "shows the usage"
         ),
         (["plan", "surplus"], "`surplus` is an unexpected argument", f"`reconciler plan --help` {LISTS}"),
         (["plan", "--project"], "`--project` needs a value", f"`reconciler plan --help` {LISTS}"),
+        (["state", "move", "--to"], "`--to` needs a value", f"`reconciler state move --help` {LISTS}"),
         (["plan", "--quiet=1"], "`--quiet` takes no value", f"`reconciler plan --help` {LISTS}"),
         (
             ["plan", "-q", "-v"],
