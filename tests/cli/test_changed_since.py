@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from bench.plan_many import create_account, write_project
+from bench.many_pairs import create_account, write_project
 from cli_harness import CommandResult, EmulatedFivetran, Project, serve_fivetran
 from git_repo import commit, run_git, set_variables, trust, write_distrusting_git
 
@@ -618,7 +618,7 @@ def test_a_json_plan_names_its_scope(shop: Project, server: EmulatedFivetran) ->
 def test_one_change_among_thousands_needs_one_read(project: Project, tmp_path: Path) -> None:
     pairs = 2_000
     database = tmp_path / "account.sqlite"
-    write_project(project.folder, pairs, create_account(database, pairs))
+    write_project(project.folder, pairs, create_account(database, pairs), per_file=100)
     commit(project.folder, "main")
     replace_text("specs/groups/from_01200.yaml", "database: T_1234", "database: T_NEW")(project)
     with serve_fivetran(database=database) as server:
