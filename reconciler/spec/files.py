@@ -73,13 +73,17 @@ def build_search_area(
 def display_path(file: Path, shown_from: Path) -> str:
     """Return the path that a user would type: relative to `shown_from` if the file is below it, else absolute.
 
-    A path through `..`, as to the files of a project that was found above, is made shorter if it leads back.
+    A path through `..`, as to the files of a project that was found above, is made shorter if that leads to the same
+    file, which a symbolic link may prevent.
     """
-    shown = file.relative_to(shown_from) if file.is_relative_to(shown_from) else None
-    if shown is None or ".." in shown.parts:
-        resolved, start = resolve_path(file), resolve_path(shown_from)
-        shown = resolved.relative_to(start) if resolved.is_relative_to(start) else shown
-    return str(shown or file)
+    shown = file.relative_to(shown_from) if file.is_relative_to(shown_from) else file
+    if not shown.is_absolute() and ".." not in shown.parts:
+        return str(shown)
+    resolved, start = resolve_path(file), resolve_path(shown_from)
+    if resolved.is_relative_to(start):
+        return str(resolved.relative_to(start))
+    shorter = Path(os.path.normpath(shown))
+    return str(shorter if resolve_path(shown_from / shorter) == resolved else shown)
 
 
 def find_files(

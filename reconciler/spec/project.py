@@ -333,8 +333,8 @@ def _explain_folder(folder: Path, shown: str) -> Diagnostic:
     found = next(files, None)
     return Diagnostic(
         "file-unreadable",
-        f"`{shown}` is a folder, and `--project` takes a project file",
-        help=f"write `--project {shlex.quote(f'{shown}/{found}')}`"
+        f"`{shown}` is a folder, not a project file",
+        help=f"write `{shlex.quote(f'{shown}/{found}')}`"
         if found is not None
         else "name the project file in it, or begin with `reconciler init`",
     )

@@ -143,7 +143,7 @@ def test_a_folder_in_place_of_a_project_file_names_its_file(
     result = project.run(*command, "--project", "team a")
     assert result.exit == 1
     assert "error[file-unreadable]: `team a` is a folder" in result.stderr
-    assert "help: write `--project 'team a/specs/reconciler.yaml'`" in result.stderr
+    assert "help: write `'team a/specs/reconciler.yaml'`" in result.stderr
 
 
 def test_a_folder_without_a_project_file_leads_to_init(project: Project) -> None:
