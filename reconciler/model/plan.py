@@ -302,12 +302,14 @@ class ConnectionList:
 
 @dataclass(frozen=True, slots=True)
 class UnmanagedGroup:
-    """Group of the account without a spec entry, and its destination. `connections` is None if they were not read."""
+    """Group of the account without a spec entry, and its destination. `connections` is None if they were not read.
+    `owner` names the state of another project that has the group."""
 
     id: str
     name: str
     destination: ListedDestination | None = None
     connections: ConnectionList | None = None
+    owner: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,9 +351,10 @@ class Plan:
     the results of the project's policies, passed policies too. `recreated` are addresses of missing objects that
     `--recreate` makes again. `unplanned` are addresses that blockers leave out of the plan.
     `uncomparable_secrets` are secrets that may have changed and are not sent, as `ADDRESS:FIELD`. `unmanaged` and
-    `undeclared` are the objects of the account that no entry declares, in scope or not. `snapshot` is the snapshot in
-    place of the account, of a plan that cannot be applied. `ignored` are warnings that the project ignores. `coverage`
-    is the part of the destinations that a run with a budget has read: `changes` lack the other destinations.
+    `undeclared` are the objects of the account that no entry declares, in scope or not, and `owned` are groups that
+    the states of other projects have. `snapshot` is the snapshot in place of the account, of a plan that cannot be
+    applied. `ignored` are warnings that the project ignores. `coverage` is the part of the destinations that a run with
+    a budget has read: `changes` lack the other destinations.
     """
 
     account_id: str
@@ -373,6 +376,7 @@ class Plan:
     undeclared: tuple[UndeclaredDestination, ...] = ()
     ignored: tuple[IgnoredWarning, ...] = ()
     coverage: ReadCoverage | None = None
+    owned: tuple[UnmanagedGroup, ...] = ()
 
     @property
     def unread(self) -> tuple[Address, ...]:

@@ -9,6 +9,7 @@ from reconciler.model.address import DESTINATION, GROUP, Address
 from reconciler.model.plan import ConnectionList, UndeclaredDestination, UnmanagedGroup
 from reconciler.model.removal import Extent
 from reconciler.planning.deletions import PlannedDeletion, list_removed_addresses
+from reconciler.planning.owners import Owners, find_group_owner
 from reconciler.planning.refresh import AccountView
 from reconciler.spec.removal import RemovalEntry
 from reconciler.workspace.specs import Specs
@@ -31,31 +32,45 @@ def find_managed(specs: Specs, view: AccountView) -> frozenset[Address]:
 @dataclass(frozen=True, slots=True)
 class UnmanagedObjects:
     """Objects of the account that no entry declares: groups sorted by name, and destinations of declared groups sorted
-    by key."""
+    by key. `owned` are the groups that the states of other projects have."""
 
     groups: tuple[UnmanagedGroup, ...]
     destinations: tuple[UndeclaredDestination, ...]
+    owned: tuple[UnmanagedGroup, ...] = ()
 
     @property
     def group_ids(self) -> tuple[str, ...]:
-        """The ids of all groups with an object that no entry declares."""
+        """The ids of all groups with an object that no project is known to declare."""
         return (*(group.id for group in self.groups), *(found.id for found in self.destinations))
 
     def add_connections(self, connections: Mapping[str, ConnectionList]) -> UnmanagedObjects:
         """Add the connections of each group. `connections` are by the id of their group."""
-        return UnmanagedObjects(
-            tuple(replace(group, connections=connections.get(group.id)) for group in self.groups),
-            tuple(replace(found, connections=connections.get(found.id)) for found in self.destinations),
+        return replace(
+            self,
+            groups=tuple(replace(group, connections=connections.get(group.id)) for group in self.groups),
+            destinations=tuple(
+                replace(found, connections=connections.get(found.id)) for found in self.destinations
+            ),
         )
 
 
 def find_unmanaged(
-    specs: Specs, view: AccountView, deletions: Iterable[PlannedDeletion], records: Iterable[Address]
+    specs: Specs,
+    view: AccountView,
+    deletions: Iterable[PlannedDeletion],
+    records: Iterable[Address],
+    owners: Owners,
 ) -> UnmanagedObjects:
     """Find the objects that belong to no entry. A removal out of scope is an entry too."""
-    return UnmanagedObjects(
-        _find_groups(view, deletions, specs.removed), _find_destinations(specs, view, frozenset(records))
-    )
+    groups, owned = [], []
+    for group in _find_groups(view, deletions, specs.removed):
+        claim = find_group_owner(owners, view.listing.groups[group.id])
+        if claim is None:
+            groups.append(group)
+        else:
+            owned.append(replace(group, owner=claim.place.replace("`", "")))
+    destinations = _find_destinations(specs, view, frozenset(records))
+    return UnmanagedObjects(tuple(groups), destinations, tuple(owned))
 
 
 def note_statuses(deletions: Iterable[PlannedDeletion], view: AccountView) -> tuple[PlannedDeletion, ...]:

@@ -103,7 +103,7 @@ from reconciler.planning.object_names import (
     resolve_object_names,
 )
 from reconciler.planning.orphans import find_orphans
-from reconciler.planning.owners import OwnedParts, OwnFacts, build_owners, leave_to_owners
+from reconciler.planning.owners import OwnedParts, Owners, OwnFacts, build_owners, leave_to_owners
 from reconciler.planning.partial_reads import (
     PartialReading,
     estimate_smallest_budget,
@@ -258,7 +258,8 @@ def _compute_plan(
             workspace, planner, inputs, view, missing.unplanned
         )  # 9
         operations = note_protection(operations, records, planner.is_protected)
-        owned = _leave_to_owners(workspace, inputs, view, operations, deletion_plan)  # 10
+        owners = _read_owners(workspace, inputs, view)
+        owned = _leave_to_owners(workspace, inputs, view, owners, OwnedParts(operations, deletion_plan))  # 10
         deletion_plan = owned.deletions
         operations = _hold_unsettled_creates(workspace, inputs, owned.operations)  # 11
         if reading is None:
@@ -267,7 +268,7 @@ def _compute_plan(
         operations = announce_writes(names.operations)
         deletions = note_statuses(announce_deletions(deletion_plan.deletions), view)
         deletion_plan = replace(deletion_plan, deletions=deletions)
-        unmanaged = _find_unmanaged(workspace, inputs, view, deletion_plan)  # 14
+        unmanaged = _find_unmanaged(workspace, inputs, view, owners, deletion_plan)  # 14
     except ApiError as error:
         raise ReconcilerError([_explain_read(error, inputs)]) from error
     plan = replace(
@@ -581,21 +582,22 @@ def _collect_name_facts(workspace: Workspace, view: AccountView, deletion_plan: 
     return NameFacts(view.listing.groups, owners, removed)
 
 
-def _leave_to_owners(
-    workspace: Workspace,
-    inputs: _PlanInput,
-    view: AccountView,
-    operations: dict[Address, PlannedOperation],
-    deletion_plan: DeletionPlan,
-) -> OwnedParts:
-    """Leave out what the states of other projects have. Each sandbox has an account of its own, so no other state has
+def _read_owners(workspace: Workspace, inputs: _PlanInput, view: AccountView) -> Owners:
+    """Read what the states of other projects have. Each sandbox has an account of its own, so no other state has
     anything of it. The convergence check of an apply is about what its plan has checked."""
     if inputs.is_recheck or workspace.settings.sandbox:
-        return OwnedParts(operations, deletion_plan)
+        return Owners()
+    return build_owners(workspace.state.read_neighbours(view.account.account_id))
+
+
+def _leave_to_owners(
+    workspace: Workspace, inputs: _PlanInput, view: AccountView, owners: Owners, parts: OwnedParts
+) -> OwnedParts:
+    """Leave out what the states of other projects have."""
     project = workspace.specs.project
     return leave_to_owners(
-        build_owners(workspace.state.read_neighbours(view.account.account_id)),
-        OwnedParts(operations, deletion_plan),
+        owners,
+        parts,
         OwnFacts(
             view.listing.groups,
             inputs.records,
@@ -620,10 +622,14 @@ def _hold_unsettled_creates(
 
 
 def _find_unmanaged(
-    workspace: Workspace, inputs: _PlanInput, view: AccountView, deletion_plan: DeletionPlan
+    workspace: Workspace,
+    inputs: _PlanInput,
+    view: AccountView,
+    owners: Owners,
+    deletion_plan: DeletionPlan,
 ) -> UnmanagedObjects:
     """Find the objects without an entry, with the connections of their groups if the user asked for them."""
-    unmanaged = find_unmanaged(workspace.specs, view, deletion_plan.deletions, inputs.records)
+    unmanaged = find_unmanaged(workspace.specs, view, deletion_plan.deletions, inputs.records, owners)
     if inputs.is_recheck or not workspace.settings.lists_connections:
         return unmanaged
     readers = workspace.settings.readers
@@ -649,6 +655,7 @@ def _build_plan(
         changes=(*changes, *(deletion.change for deletion in deletion_plan.deletions)),
         unmanaged=unmanaged.groups,
         undeclared=unmanaged.destinations,
+        owned=unmanaged.owned,
         warnings=(
             *warn_of_snapshot(workspace.snapshot, operations, deletion_plan.deletions),
             *specs.warnings,
@@ -656,7 +663,10 @@ def _build_plan(
             *warn_creation_doubts(operations.values()),
             *deletion_plan.notes,
             *(() if workspace.state.exists else warn_without_state(groups.values(), changes)),
-            *warn_lookalikes(operations.values(), [groups[group.id] for group in unmanaged.groups]),
+            *warn_lookalikes(
+                operations.values(),
+                [groups[group.id] for group in (*unmanaged.groups, *unmanaged.owned)],
+            ),
             *inputs.scope.warnings,
             *warn_of_facts(
                 [operations[address] for address in sorted(operations, key=get_entry_sort_key)],

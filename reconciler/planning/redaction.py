@@ -34,6 +34,7 @@ def redact_plan(plan: Plan, redactor: Redactor) -> Plan:
         account_name=redactor.redact(plan.account_name),
         changes=tuple(_redact_change(change, redactor) for change in plan.changes),
         unmanaged=tuple(_redact_group(group, redactor) for group in plan.unmanaged),
+        owned=tuple(_redact_group(group, redactor) for group in plan.owned),
         undeclared=tuple(
             replace(
                 found,

@@ -184,20 +184,26 @@ def _render_untouched(plan: Plan) -> Iterator[Section]:
         )
         title = f"{format_count(len(rows), 'destination')} of declared groups not declared, left alone"
         yield make_details(title, Section(rows))
-    if plan.unmanaged:
-        names = tuple(
-            _describe_unmanaged(group.name, group.id, group.destination, group.connections)
-            for group in plan.unmanaged
+    for words, groups in (("not managed", plan.unmanaged), ("of other projects", plan.owned)):
+        rows = tuple(
+            _describe_unmanaged(group.name, group.id, group.destination, group.connections, group.owner)
+            for group in groups
         )
-        yield make_details(f"{format_count(len(names), 'group')} not managed, left alone", Section(names))
+        if rows:
+            yield make_details(f"{format_count(len(rows), 'group')} {words}, left alone", Section(rows))
 
 
 def _describe_unmanaged(
-    name: str, id: str, destination: ListedDestination | None, connections: ConnectionList | None
+    name: str,
+    id: str,
+    destination: ListedDestination | None,
+    connections: ConnectionList | None,
+    owner: str = "",
 ) -> str:
-    """Describe an object without an entry: its name and id, and as far as they are known, service with region, status,
-    and number of connections."""
+    """Describe an object without an entry: its name and id, and as far as they are known, the state of another project
+    that has it, service with region, status, and number of connections."""
     facts = [f"- {format_code(name)} ({format_code(id)})"]
+    facts += [f"state {format_code(owner)}"] if owner else []
     if destination is not None:
         region = f" in {format_code(destination.region)}" if destination.region else ""
         facts.append(format_code(destination.service) + region)

@@ -115,7 +115,7 @@ def format_coverage(plan: Plan) -> str:
     if plan.narrowing is not None:
         declared = format_scope(plan.narrowing)
     found = _format_object_counts(
-        _count_existing(groups) + len(plan.unmanaged), _count_existing(destinations)
+        _count_existing(groups) + len(plan.unmanaged) + len(plan.owned), _count_existing(destinations)
     )
     return f"{declared} · read {found} in {format_duration(plan.seconds)}"
 

@@ -303,10 +303,10 @@ def _render_unmanaged_objects(plan: Plan, detail: Detail) -> list[Text]:
         count = format_count(len(plan.undeclared), "destination")
         names = _limit_names([str(found.address) for found in plan.undeclared])
         lines.append(Text(f"Not declared: {count} of declared groups ({names}). Left alone.", QUIET))
-    if plan.unmanaged:
-        names = _limit_names([f'"{escape(group.name)}"' for group in plan.unmanaged])
-        count = format_count(len(plan.unmanaged), "group")
-        lines.append(Text(f"Not managed: {count} ({names}). Left alone.", QUIET))
+    for words, groups in (("Not managed", plan.unmanaged), ("Of other projects", plan.owned)):
+        if groups:
+            names = _limit_names([f'"{escape(group.name)}"' for group in groups])
+            lines.append(Text(f"{words}: {format_count(len(groups), 'group')} ({names}). Left alone.", QUIET))
     return [join_lines(lines)] if lines else []
 
 

@@ -165,6 +165,8 @@ def _render_remarks(plan: Plan) -> Iterator[str]:
         yield f"  {format_count(len(plan.undeclared), 'destination')} of declared groups not declared, left alone"
     if plan.unmanaged:
         yield f"  {format_count(len(plan.unmanaged), 'group')} not managed, left alone"
+    if plan.owned:
+        yield f"  {format_count(len(plan.owned), 'group')} of other projects, left alone"
     if plan.blockers:
         yield f"  apply refuses this plan: {', '.join(sorted({blocker.code for blocker in plan.blockers}))}"
     if plan.unplanned:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from rich.text import Text
 
@@ -14,6 +13,8 @@ from reconciler.model.plan import (
     ListedConnection,
     ListedDestination,
     Plan,
+    UndeclaredDestination,
+    UnmanagedGroup,
 )
 from reconciler.model.sanitize import escape
 from reconciler.report.style import BAD, QUIET, WARN, format_count, join_lines
@@ -22,49 +23,53 @@ from reconciler.report.values import format_value
 _MAX_NAME_WIDTH = 40
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """Row of a list: the id of a group, a name, the destination, and the connections."""
-
-    id: str
-    name: str
-    destination: ListedDestination | None
-    connections: ConnectionList | None
+_Object: TypeAlias = UnmanagedGroup | UndeclaredDestination
 
 
 def render_unmanaged_objects(plan: Plan, *, is_verbose: bool) -> list[Text]:
-    """Render both lists as blocks; an empty list is left out. If `is_verbose`, every connection has a line."""
-    blocks = []
-    if plan.undeclared:
-        count = format_count(len(plan.undeclared), "destination")
-        rows = [
-            _Row(found.id, str(found.address), found.destination, found.connections)
-            for found in plan.undeclared
-        ]
-        blocks.append(
-            _render_list(f"Not declared: {count} of declared groups. Left alone.", rows, is_verbose)
-        )
-    if plan.unmanaged:
-        count = format_count(len(plan.unmanaged), "group")
-        rows = [
-            _Row(group.id, format_value(group.name), group.destination, group.connections)
-            for group in plan.unmanaged
-        ]
-        blocks.append(_render_list(f"Not managed: {count}. Left alone.", rows, is_verbose))
-    return blocks
+    """Render each list as a block; an empty list is left out. If `is_verbose`, every connection has a line."""
+    lists: tuple[tuple[str, str, Sequence[_Object]], ...] = (
+        (
+            "Not declared",
+            f"{format_count(len(plan.undeclared), 'destination')} of declared groups",
+            plan.undeclared,
+        ),
+        ("Not managed", format_count(len(plan.unmanaged), "group"), plan.unmanaged),
+        ("Of other projects", format_count(len(plan.owned), "group"), plan.owned),
+    )
+    return [
+        _render_list(f"{words}: {count}. Left alone.", objects, is_verbose)
+        for words, count, objects in lists
+        if objects
+    ]
 
 
-def _render_list(heading: str, rows: Sequence[_Row], is_verbose: bool) -> Text:
-    id_width = max(len(escape(row.id)) for row in rows)
-    name_width = min(max(len(row.name) for row in rows), _MAX_NAME_WIDTH)
+def _render_list(heading: str, objects: Sequence[_Object], is_verbose: bool) -> Text:
+    names = [_format_name(found) for found in objects]
+    id_width = max(len(escape(found.id)) for found in objects)
+    name_width = min(max(map(len, names)), _MAX_NAME_WIDTH)
     lines = [Text(heading)]
-    for row in rows:
-        line = Text(f"  {escape(row.id):<{id_width}}  {row.name:<{name_width}}  ")
-        facts = [*_render_destination(row.destination), *_render_connection_count(row.connections)]
+    for name, found in zip(names, objects, strict=True):
+        line = Text(f"  {escape(found.id):<{id_width}}  {name:<{name_width}}  ")
+        facts = [
+            *_render_owner(found),
+            *_render_destination(found.destination),
+            *_render_connection_count(found.connections),
+        ]
         line.append_text(Text(", ").join(facts))
         line.rstrip()
-        lines += [line, *(_render_connections(row.connections) if is_verbose else ())]
+        lines += [line, *(_render_connections(found.connections) if is_verbose else ())]
     return join_lines(lines)
+
+
+def _format_name(found: _Object) -> str:
+    return format_value(found.name) if isinstance(found, UnmanagedGroup) else str(found.address)
+
+
+def _render_owner(found: _Object) -> Iterator[Text]:
+    """Render the state of another project that has a group."""
+    if isinstance(found, UnmanagedGroup) and found.owner:
+        yield Text(f"state `{escape(found.owner)}`")
 
 
 def _render_destination(destination: ListedDestination | None) -> Iterator[Text]:
@@ -112,17 +117,10 @@ def format_connection(connection: ListedConnection) -> str:
 
 
 def serialize_unmanaged(plan: Plan) -> dict[str, Any]:
-    """Serialize both lists. A fact without content has no key; nor have connections that were not read."""
+    """Serialize the lists. A fact without content has no key; nor have connections that were not read."""
     return {
-        "unmanaged": [
-            {
-                "id": group.id,
-                "name": group.name,
-                **_serialize_destination(group.destination),
-                **_serialize_connections(group.connections),
-            }
-            for group in plan.unmanaged
-        ],
+        "unmanaged": [_serialize_group(group) for group in plan.unmanaged],
+        "owned_elsewhere": [{**_serialize_group(group), "state": group.owner} for group in plan.owned],
         "undeclared": [
             {
                 "address": str(found.address),
@@ -132,6 +130,15 @@ def serialize_unmanaged(plan: Plan) -> dict[str, Any]:
             }
             for found in plan.undeclared
         ],
+    }
+
+
+def _serialize_group(group: UnmanagedGroup) -> dict[str, Any]:
+    return {
+        "id": group.id,
+        "name": group.name,
+        **_serialize_destination(group.destination),
+        **_serialize_connections(group.connections),
     }
 
 

@@ -19,6 +19,23 @@ pytestmark = pytest.mark.sampled(every=3)
 in_a_folder = pytest.mark.parametrize("place_kind", [FOLDER])
 
 
+def test_groups_of_another_state_are_listed_with_it_and_not_as_unmanaged(projects: OwnedProjects) -> None:
+    projects.must_apply(B, "orders")
+    projects.server.app.dashboard.add_group("unknown")
+    projects.declare(A, "sales")
+    for options in ((), ("--connections",)):
+        document = projects.run(A, "plan", "--format", "json", *options).document
+        [owned] = document["owned_elsewhere"]
+        assert (owned["id"], owned["name"]) == (projects.find_id("orders"), "orders")
+        assert owned["state"] == projects.place.describe_state(B).replace("`", "")
+        assert "connections" not in owned
+        [unmanaged] = document["unmanaged"]
+        assert (unmanaged["name"], "connections" in unmanaged) == ("unknown", bool(options))
+    text = projects.run(A, "drift").stdout
+    assert "Not managed: 1 group. Left alone." in text
+    assert f"state `{owned['state']}`" in text.partition("Of other projects: 1 group. Left alone.")[2]
+
+
 def test_a_plan_that_would_adopt_what_another_state_has_names_it(projects: OwnedProjects) -> None:
     projects.must_apply(B, "orders")
     projects.declare(A, "orders", "sales")

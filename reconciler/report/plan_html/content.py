@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 
 from reconciler.model.address import DESTINATION, Address
@@ -179,7 +179,8 @@ class FilterChoice:
 
 @dataclass(frozen=True, slots=True)
 class ObjectLine:
-    """Object of the account without an entry. `connections` have a line each."""
+    """Object of the account without an entry. `connections` have a line each. `owner` is the state of another project
+    that has it."""
 
     name: str
     id: str
@@ -187,6 +188,7 @@ class ObjectLine:
     status: str
     connection_count: str
     connections: tuple[str, ...]
+    owner: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +212,7 @@ class PlanContent:
     policies: tuple[PolicyResult, ...]
     undeclared: tuple[ObjectLine, ...]
     unmanaged: tuple[ObjectLine, ...]
+    owned: tuple[ObjectLine, ...]
     actions: tuple[FilterChoice, ...]
     risks: tuple[FilterChoice, ...]
     services: tuple[FilterChoice, ...]
@@ -257,6 +260,13 @@ def collect_plan(plan: Plan, read_line: ReadLine) -> PlanContent:
         unmanaged=tuple(
             _build_object(format_value(group.name), group.id, group.destination, group.connections)
             for group in plan.unmanaged
+        ),
+        owned=tuple(
+            replace(
+                _build_object(format_value(group.name), group.id, group.destination, group.connections),
+                owner=group.owner,
+            )
+            for group in plan.owned
         ),
         actions=_count_choices((card.action for card in cards), map(str, _ORDER)),
         risks=_count_choices(chain.from_iterable(card.risks for card in cards), (*Risk, *FieldRisk)),

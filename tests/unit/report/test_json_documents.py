@@ -46,6 +46,7 @@ def test_a_plan_document_has_every_fact_of_the_text() -> None:
     }
     assert data["requests"] == 14
     assert data["unmanaged"] == [{"id": "loose_end", "name": "hackathon"}]
+    assert data["owned_elsewhere"] == []
     assert data["unchanged"][1] == {
         "address": "destination.old",
         "id": "old_mole",

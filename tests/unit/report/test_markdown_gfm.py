@@ -110,6 +110,7 @@ def make_plan_with(data: str, number: int = 1) -> Plan:
         account_name=data,
         changes=tuple(changes),
         unmanaged=tuple(UnmanagedGroup(data, data) for _ in range(min(number, 500))),
+        owned=(UnmanagedGroup(data, data, owner=data),),
         warnings=(replace(finding, severity=Severity.WARNING),),
         blockers=(finding,),
         digest=DIGEST,

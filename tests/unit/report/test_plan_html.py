@@ -401,6 +401,7 @@ def make_hostile_plan(data: str) -> Plan:
             UnmanagedGroup(data, data, listed, ConnectionList((ListedConnection(data, data, data),))),
         ),
         undeclared=(UndeclaredDestination(Address("destination", data), data, listed),),
+        owned=(UnmanagedGroup(data, data, listed, owner=data),),
         warnings=(replace(finding, severity=Severity.WARNING),),
         blockers=(finding, replace(finding, address=Address("destination", data))),
         unplanned=(Address("group", data),),

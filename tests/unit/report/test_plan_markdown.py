@@ -70,6 +70,7 @@ def make_hostile_plan(data: str) -> Plan:
         account_name=data,
         changes=tuple(changes),
         unmanaged=(UnmanagedGroup(data, data),),
+        owned=(UnmanagedGroup(data, data, owner=data),),
         warnings=(replace(finding, severity=Severity.WARNING),),
         blockers=(finding,),
     )

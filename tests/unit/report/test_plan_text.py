@@ -105,6 +105,13 @@ def test_many_unmanaged_groups_are_summarized() -> None:
     assert 'Not managed: 1,200 groups ("g0", "g1", "g2", "g3", "g4" and 1,195 more). Left alone.' in text
 
 
+def test_groups_of_other_projects_are_no_unmanaged_groups() -> None:
+    owned = UnmanagedGroup("id_1", "theirs", owner="s3://states/b.json")
+    text = render(replace(build_plan(UNCHANGED_GROUP, unmanaged=(UnmanagedGroup("x", "y"),)), owned=(owned,)))
+    assert 'Not managed: 1 group ("y"). Left alone.' in text
+    assert 'Of other projects: 1 group ("theirs"). Left alone.' in text
+
+
 def test_a_hidden_value_is_not_called_a_secret() -> None:
     hidden = replace(NEW_GROUP, fields=(FieldChange(("config", "x"), None, None, Visibility.SECRET),))
     assert "    config.x                (hidden)\n" in render(build_plan(hidden))

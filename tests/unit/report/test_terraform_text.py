@@ -198,10 +198,12 @@ def test_notes_follow_the_rule() -> None:
         digest="d" * 64,
         blockers=(Diagnostic("limit-exceeded", "x"),),
         unmanaged=(UnmanagedGroup("a", "b"),),
+        owned=(UnmanagedGroup("c", "d", owner="e"), UnmanagedGroup("f", "g", owner="e")),
     )
     _, _, remarks = render_terraform_plan(plan).partition("─" * 77)
     assert "account Acme (intently_yarn)" in remarks
     assert "  1 group not managed, left alone" in remarks
+    assert "  2 groups of other projects, left alone" in remarks
     assert "  apply refuses this plan: limit-exceeded" in remarks
     assert f"  digest {'d' * 64}" in remarks
     assert "  2 unchanged" in remarks
