@@ -164,7 +164,7 @@ def test_effects_of_a_killed_run_may_be_hidden_by_stale_reads(scenario: Scenario
 
 
 @pytest.mark.long
-@small_and_large(("rounds", "least"), (1, 5), (8, 60))
+@small_and_large(("rounds", "least"), (1, 5), (4, 25))
 def test_a_recovering_run_may_be_killed(rounds: int, least: int) -> None:
     """Kill the recovering run too, in a fixed sample of scenarios, calls, points and lost states (S-03)."""
     rng = Random(20260301)

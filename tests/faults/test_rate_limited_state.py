@@ -82,7 +82,7 @@ def check_all_applied(
 
 
 @pytest.mark.parametrize("counts_refused", [True, pytest.param(False, marks=pytest.mark.long)])
-@small_and_large("count", 1, 20)
+@small_and_large("count", 1, 8)
 def test_of_many_applies_one_after_the_other_none_is_lost_and_no_lock_is_left(
     project: Project, server: EmulatedFivetran, google: ObjectServer, count: int, counts_refused: bool
 ) -> None:

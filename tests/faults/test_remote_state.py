@@ -264,7 +264,7 @@ def list_create_calls(server: EmulatedFivetran) -> list[str]:
     return writes
 
 
-@small_and_large("count", 4, 20)
+@small_and_large("count", 4, 10)
 def test_simultaneous_applies_proceed_one_at_a_time_and_lose_nothing(
     remote_checkout: Checkout, count: int
 ) -> None:

@@ -124,7 +124,7 @@ def accept(account: InProcessProject) -> Acceptance:
     return acceptance
 
 
-@check_examples(st.data(), st.lists(destination_models(), min_size=1, max_size=4), few=2, many=130)
+@check_examples(st.data(), st.lists(destination_models(), min_size=1, max_size=4), few=2, many=65)
 def test_a_plan_is_empty_but_for_what_was_left_out(
     data: st.DataObject, models: list[DestinationModel]
 ) -> None:

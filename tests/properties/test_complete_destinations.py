@@ -30,7 +30,7 @@ def damaged_fields(draw: Any) -> dict[FieldPath, Any]:
     return fields
 
 
-@check_examples(damaged_fields(), few=60, many=3_000)
+@check_examples(damaged_fields(), few=60, many=1_200)
 def test_a_complete_declaration_has_no_finding_between_fields_of_an_existing_destination(
     fields: dict[FieldPath, Any],
 ) -> None:

@@ -29,7 +29,7 @@ from reconciler.model.value import FieldPath
 PAIRS = st.lists(destination_models(), min_size=1, max_size=2)
 
 
-@check_examples(st.data(), behaviours, PAIRS, few=15, many=150)
+@check_examples(st.data(), behaviours, PAIRS, few=15, many=100)
 def test_an_apply_converges_and_an_update_sends_only_changed_fields(
     data: st.DataObject, behaviour: dict[str, Any], pairs: list[DestinationModel]
 ) -> None:

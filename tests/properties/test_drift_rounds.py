@@ -130,7 +130,7 @@ ACTIONS = st.lists(
 )
 
 
-@check_examples(st.integers(1, 5), ACTIONS, st.integers(1, 4), few=12, many=150)
+@check_examples(st.integers(1, 5), ACTIONS, st.integers(1, 4), few=12, many=75)
 def test_every_destination_is_read_and_its_drift_found_within_a_round(
     pairs: int, actions: list[tuple[str, int]], reads: int
 ) -> None:

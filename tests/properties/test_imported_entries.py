@@ -49,7 +49,7 @@ def declare(account: InProcessProject, entries: list[ImportedEntry], **more: Any
 
 
 @check_examples(
-    st.data(), behaviours, treatments, st.lists(destination_models(), min_size=1, max_size=3), few=10, many=300
+    st.data(), behaviours, treatments, st.lists(destination_models(), min_size=1, max_size=3), few=10, many=150
 )  # fmt: skip
 def test_imported_entries_plan_empty(
     data: st.DataObject,
@@ -106,7 +106,7 @@ def senseless_destinations(draw: Any) -> Observed:
     return Observed("destination", "some_id", "some_id", fields, "connected")
 
 
-@check_examples(senseless_destinations(), treatments, few=40, many=1000)
+@check_examples(senseless_destinations(), treatments, few=40, many=400)
 def test_an_answer_that_makes_no_sense_is_declared_as_far_as_possible(
     destination: Observed, treatment: UnknownFieldTreatment
 ) -> None:

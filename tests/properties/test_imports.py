@@ -71,7 +71,7 @@ def check_import(project: InProcessProject, seed: Mapping[str, Any], options: Im
     st.sampled_from(Layout),
     st.sampled_from(UnknownFieldTreatment),
     few=2,
-    many=500,
+    many=250,
 )
 def test_the_plan_of_any_imported_account_is_empty(
     seed: int, behaviour: dict[str, Any], layout: Layout, treatment: UnknownFieldTreatment

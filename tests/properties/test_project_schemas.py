@@ -134,7 +134,7 @@ def is_valid(loaded: LoadedProject) -> bool:
     return True
 
 
-@check_examples(project_models(), few=60, many=1500)
+@check_examples(project_models(), few=60, many=600)
 def test_the_schema_accepts_what_validate_accepts(model: ProjectModel) -> None:
     with TemporaryDirectory() as folder:
         loaded = model.load(Path(folder))
@@ -144,7 +144,7 @@ def test_the_schema_accepts_what_validate_accepts(model: ProjectModel) -> None:
                 validator.validate(content)
 
 
-@check_examples(project_models(), st.data(), few=60, many=1500)
+@check_examples(project_models(), st.data(), few=60, many=600)
 def test_the_schema_refuses_fields_that_the_final_service_lacks(model: ProjectModel, data: Any) -> None:
     key = data.draw(st.sampled_from(sorted(model.entries)))
     at = data.draw(st.integers(0, len(model.entries[key]) - 1))

@@ -169,7 +169,7 @@ def misspell(id: str, rng: random.Random) -> str:
     return rng.choice(misspellings)
 
 
-@small_and_large("count", 25, 500)
+@small_and_large("count", 25, 250)
 @pytest.mark.parametrize("with_state", [True, False])
 def test_a_wrong_removal_sends_no_write_and_keeps_the_state(with_state: bool, count: int) -> None:
     rng = random.Random(17)

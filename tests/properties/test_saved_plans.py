@@ -33,7 +33,7 @@ ADDED_FIELDS = {("run_setup_tests",), ("trust_certificates",), ("trust_fingerpri
 
 
 @check_examples(
-    st.data(), behaviours, st.lists(destination_models(), min_size=1, max_size=4), few=15, many=200
+    st.data(), behaviours, st.lists(destination_models(), min_size=1, max_size=4), few=15, many=100
 )
 def test_a_saved_plan_sends_exactly_its_changes_and_converges(
     data: st.DataObject, behaviour: dict[str, Any], destinations: list[DestinationModel]

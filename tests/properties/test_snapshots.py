@@ -18,7 +18,7 @@ DESCRIBED = [
 """Services whose fields the catalogue knows. A snapshot hides the fields of all other services."""
 
 
-@check_examples(st.data(), behaviours, st.booleans(), few=4, many=150)
+@check_examples(st.data(), behaviours, st.booleans(), few=4, many=75)
 def test_a_plan_against_a_snapshot_is_the_plan_against_the_account(
     data: st.DataObject, behaviour: dict[str, Any], has_state: bool
 ) -> None:

@@ -166,7 +166,7 @@ def compile_project(
     draw_text(),
     st.booleans(),
     few=8,
-    many=1_000,
+    many=400,
 )
 def test_variables_mean_what_their_values_mean(
     values: Mapping[str, Value],
@@ -197,7 +197,7 @@ def plan_changes(groups: Any, **settings: Any) -> Any:
     st.fixed_dictionaries(dict.fromkeys(NAMES, VISIBLE_TEXTS)),
     st.lists(draw_text(), min_size=2, max_size=2),
     few=4,
-    many=200,
+    many=100,
 )
 def test_variables_give_the_plan_that_their_values_give(values: Mapping[str, str], texts: list[Text]) -> None:
     name, host = (text.surround("n", "n") for text in texts)

@@ -244,7 +244,7 @@ blocks = st.fixed_dictionaries(
 )  # fmt: skip
 
 
-@check_examples(st.lists(blocks, min_size=3, max_size=12), st.integers(1, 3), few=15, many=400)
+@check_examples(st.lists(blocks, min_size=3, max_size=12), st.integers(1, 3), few=15, many=200)
 def test_any_entries_declare_the_same_in_fewer_lines(blocks: list[dict[str, Any]], copies: int) -> None:
     entries = [make_entry(f"e_{number}", **block) for number, block in enumerate(blocks * copies)]
     factored = factor_profiles(entries, set())

@@ -231,7 +231,7 @@ def simulate(state: TerraformState, steps: TerraformRelease) -> tuple[list[str],
     return released, kept
 
 
-@check_examples(draw_releases(), st.sampled_from(["1.11.4", "1.5.0"]), few=60, many=2000)
+@check_examples(draw_releases(), st.sampled_from(["1.11.4", "1.5.0"]), few=60, many=800)
 def test_the_steps_release_exactly_the_managed_objects(
     drawn: tuple[TerraformState, dict[str, str]], version: str
 ) -> None:

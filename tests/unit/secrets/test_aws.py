@@ -198,7 +198,7 @@ def test_an_answer_without_a_secret_is_no_empty_secret(make_context: MakeContext
     )
 
 
-@small_and_large("count", 3, 150)
+@small_and_large("count", 3, 60)
 def test_every_malformed_answer_is_a_reason_or_the_secret(make_context: MakeContext, count: int) -> None:
     for number in range(count):
         answer = build_malformed_answer(Random(f"aws {number}"), 200, SECRET)

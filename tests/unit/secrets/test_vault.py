@@ -337,7 +337,7 @@ def test_a_reference_has_a_mount_a_path_and_a_key(locator: str, part: str, is_fi
     assert found is None or all(found)
 
 
-@small_and_large("count", 25, 500)
+@small_and_large("count", 25, 200)
 def test_every_malformed_answer_is_a_reason_or_the_value_and_takes_no_longer_than_a_look_up(
     count: int, make_context: MakeContext
 ) -> None:
