@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -142,16 +141,30 @@ def build_environ(url: str) -> dict[str, str]:
     }
 
 
+# A process that starts another one hands its own peak memory down to it, so a small one starts what is measured.
+_LAUNCHER = """
+import json, os, subprocess, sys, time
+began = time.monotonic()
+process = subprocess.Popen(sys.argv[1:], stderr=subprocess.DEVNULL)
+_, status, usage = os.wait4(process.pid, 0)
+figures = [status, usage.ru_utime + usage.ru_stime, time.monotonic() - began, usage.ru_maxrss / 1024]
+print(json.dumps(figures), file=sys.stderr)
+"""
+
+
 def measure(arguments: tuple[str, ...], folder: Path, environ: Mapping[str, str]) -> Measured:
     """Run a command that must succeed, and measure it with its children."""
-    began = time.monotonic()
     with (folder / "output.txt").open("w+") as output:
-        process = subprocess.Popen(
-            arguments, cwd=folder, env=environ, stdout=output, stderr=subprocess.DEVNULL
+        launched = subprocess.run(
+            [sys.executable, "-c", _LAUNCHER, *arguments],
+            cwd=folder,
+            env=environ,
+            stdout=output,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=True,
         )
-        _, status, usage = os.wait4(process.pid, 0)
-    wall = time.monotonic() - began
+    status, cpu, wall, memory = json.loads(launched.stderr)
     if status:
         raise SystemExit(f"`{' '.join(arguments)}` ended with status {status}")
-    text = (folder / "output.txt").read_text()
-    return Measured(text, usage.ru_utime + usage.ru_stime, wall, usage.ru_maxrss / 1024)
+    return Measured((folder / "output.txt").read_text(), cpu, wall, memory)
