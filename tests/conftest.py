@@ -17,8 +17,8 @@ from secret_leak_detector import detect_leaks
 
 disable_deadlines()
 
-# Each worker rewrites the asserts of all modules, for 15 s. Later runs take them from pytest's cache, also on a machine
-# that writes no bytecode otherwise.
+# Each worker rewrites the asserts of all modules, which is half of the time that it collects. Later runs take them from
+# pytest's cache, also on a machine that writes no bytecode otherwise.
 sys.dont_write_bytecode = False
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -22,6 +22,7 @@ from reconciler.model.record_transitions import (
     prepare_create,
     record_status,
 )
+from reconciler.planning.effects import list_ids_by_name
 from reconciler.planning.pipeline import PlanResult
 from reconciler.planning.planner import PlannedOperation
 from reconciler.state.codec import JournalValue
@@ -91,7 +92,7 @@ def build_intents(planned: PlanResult, begun: Instant) -> dict[Address, Record]:
     The records are written before the first call. After a lost response or a killed process, they name the objects that
     the next plan has to look for, and mark setup tests of a found object as outstanding.
     """
-    namesakes = planned.group_ids_by_name()
+    namesakes = list_ids_by_name(planned.live_groups)
     return {
         change.address: _build_intent(planned, change, namesakes, begun) for change in planned.plan.effective
     }

@@ -76,13 +76,19 @@ def build_effects(
 ) -> dict[Address, Effect]:
     """Build the effect of every change of a plan. `groups` are the live groups by id."""
     ids = {change.address: change.id for change in changes}
-    ids_by_name: defaultdict[str, list[str]] = defaultdict(list)
-    for id, group in groups.items():
-        ids_by_name[group.name].append(id)
+    ids_by_name = list_ids_by_name(groups)
     return {
         change.address: build_effect(change, operations.get(change.address), ids, ids_by_name)
         for change in changes
     }
+
+
+def list_ids_by_name(groups: Mapping[str, Observed]) -> dict[str, tuple[str, ...]]:
+    """List the ids of live groups by their name, sorted: several groups may have one name. `groups` are by id."""
+    ids_by_name: defaultdict[str, list[str]] = defaultdict(list)
+    for id, group in sorted(groups.items()):
+        ids_by_name[group.name].append(id)
+    return {name: tuple(ids) for name, ids in ids_by_name.items()}
 
 
 def build_effect(

@@ -166,13 +166,6 @@ class PlanResult:
             value for operation in operations if operation is not None for value in operation.asserted
         )
 
-    def group_ids_by_name(self) -> dict[str, tuple[str, ...]]:
-        """Group the ids of the existing groups by their name. A name may stand for several groups."""
-        namesakes: dict[str, list[str]] = {}
-        for group in self.live_groups.values():
-            namesakes.setdefault(group.name, []).append(group.id)
-        return {name: tuple(sorted(ids)) for name, ids in namesakes.items()}
-
 
 @dataclass(frozen=True, slots=True)
 class _PlanInput:
